@@ -1,0 +1,3 @@
+//! The `davy` command: arguments, wiring and printing.
+
+fn main() {}

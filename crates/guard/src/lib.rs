@@ -1,1 +1,3 @@
 //! Laid in the next commits.
+
+pub mod machine;

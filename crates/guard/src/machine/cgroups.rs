@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::mounts::Mount;
-use super::survey::{Group, Need, Question, Row};
+use super::question::Question;
+use super::survey::{Group, Need, Row};
 
 /// The controllers a container runtime puts its containers under; the others are seldom mounted
 /// and say nothing more.

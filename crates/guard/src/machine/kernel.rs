@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::survey::{Group, Kernel, Need, Question, Row, Verdict};
+use super::question::Question;
+use super::survey::{Group, Kernel, Need, Row, Verdict};
 use super::vmlinux::{self, Kind, TypeNames, TypesError};
 
 const RELEASE: Question = Question {
@@ -169,7 +170,7 @@ const TRACEPOINTS: [(Question, &str); 4] = [
             Need::Required,
             "the guard: there is no place to judge an exec before its first instruction",
         ),
-        super::features::EXEC,
+        super::probes::EXEC,
     ),
     (
         tracepoint(

@@ -11,12 +11,15 @@
 mod survey;
 pub use survey::{Group, Kernel, Lost, Need, NotReady, Readiness, Row, SCHEMA, Survey, Verdict};
 
+mod question;
+
 mod kernel;
 pub use kernel::Lockdown;
 
 mod privileges;
 
 mod features;
+mod probes;
 mod program;
 mod syscall;
 mod vmlinux;
@@ -27,6 +30,7 @@ pub use cgroups::CgroupLayout;
 
 mod runtimes;
 
+use std::io;
 use std::path::PathBuf;
 
 /// Where the guard pins its programs, maps and links unless told otherwise.
@@ -61,16 +65,22 @@ pub fn survey_for(wants: &Wants) -> Survey {
         release: uname.release().to_string_lossy().into_owned(),
         arch: uname.machine().to_string_lossy().into_owned(),
     };
-    let wanted: Vec<_> = features::WANTED
-        .into_iter()
-        .chain(kernel::wanted())
-        .collect();
+    let wanted: Vec<_> = probes::WANTED.into_iter().chain(kernel::wanted()).collect();
     let types = vmlinux::TypeNames::of_running_kernel(&wanted);
     let (privileges, permitted) = privileges::rows();
     let known = types.as_ref().ok();
-    let features = features::rows(&features::Probing {
+    let held = |id: &str| {
+        privileges
+            .iter()
+            .any(|it| it.id == id && it.verdict == Verdict::Pass)
+    };
+    let privileged = ["capability.bpf", "capability.perfmon", "namespace.user"]
+        .into_iter()
+        .all(held);
+    let features = features::rows(&probes::Probing {
         types: known,
         permitted,
+        privileged,
     });
     let reads_kernel = features
         .iter()
@@ -86,15 +96,47 @@ pub fn survey_for(wants: &Wants) -> Survey {
     rows.extend(privileges);
     rows.extend(features);
     rows.extend(kernel::tracepoints(known, &kernel));
-    // An unreadable table is an empty one: every row about mounts then says what it did not find.
-    let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let mounts = mounts::parse(&mountinfo);
-    rows.extend(mounts::rows(&mounts, wants.pin_dir.as_deref()));
-    rows.push(cgroups::row(&mounts));
+    rows.extend(mount_rows(
+        std::fs::read_to_string("/proc/self/mountinfo"),
+        wants,
+    ));
     rows.extend(runtimes::rows());
     Survey {
         schema: SCHEMA,
         kernel,
         rows,
+    }
+}
+
+fn mount_rows(mountinfo: io::Result<String>, wants: &Wants) -> Vec<Row> {
+    let (text, error) = match mountinfo {
+        Ok(text) => (text, None),
+        Err(error) => (String::new(), Some(error)),
+    };
+    let table = mounts::parse(&text);
+    let mut rows = mounts::rows(&table, wants.pin_dir.as_deref());
+    rows.push(cgroups::row(&table));
+    if let Some(error) = error {
+        // Without the table, what was not found in it is not known to be missing.
+        for row in rows.iter_mut().filter(|row| row.verdict == Verdict::Fail) {
+            row.verdict = Verdict::Unknown;
+            row.found = format!("/proc/self/mountinfo cannot be read: {error}");
+            row.mend = Some("sudo mount -t proc proc /proc".to_owned());
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unreadable_mount_table_is_unknown() {
+        let unreadable = Err(io::Error::from(io::ErrorKind::PermissionDenied));
+        let rows = mount_rows(unreadable, &Wants::default());
+        let verdict = |id: &str| rows.iter().find(|row| row.id == id).map(|row| row.verdict);
+        assert_eq!(verdict("mount.bpffs"), Some(Verdict::Unknown));
+        assert_eq!(verdict("mount.cgroup"), Some(Verdict::Unknown));
     }
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 
-use super::survey::{Group, Need, Question, Row};
+use super::question::Question;
+use super::survey::{Group, Need, Row};
 
 /// One mount, as a line of `/proc/self/mountinfo` describes it (see proc_pid_mountinfo(5)).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use rustix::io::Errno;
 
-use super::features;
-use super::survey::{Group, Need, Question, Row};
+use super::probes;
+use super::question::Question;
+use super::survey::{Group, Need, Row};
 
 /// What the kernel says of a thread's rights in `/proc/<pid>/status` (see proc_pid_status(5)).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -151,7 +152,7 @@ pub(super) fn rows() -> (Vec<Row>, bool) {
         INITIAL_PID_NAMESPACE,
         "run it in the host's pid namespace: hostPID: true in a pod, --pid=host in Docker",
     ));
-    let answer = features::smallest_map().map(drop);
+    let answer = probes::smallest_map().map(drop);
     let permitted = answer.is_ok();
     rows.push(bpf_call(answer, rights.unwrap_or_default()));
     (rows, permitted)
@@ -226,7 +227,7 @@ fn bpf_call(answer: Result<(), Errno>, rights: Rights) -> Row {
         ),
         Err(Errno::PERM) => BPF_CALL.fail(
             "refused to this process",
-            "run it as root, for example with sudo",
+            "run it as root with CAP_BPF and CAP_PERFMON, for example with sudo",
         ),
         Err(errno) => BPF_CALL.unknown(errno.to_string(), "run `davy doctor` again"),
     }

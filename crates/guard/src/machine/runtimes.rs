@@ -9,7 +9,8 @@ use rustix::fs::{FileType, stat};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
-use super::survey::{Group, Need, Question, Row};
+use super::question::Question;
+use super::survey::{Group, Need, Row};
 
 /// Where runtimes listen unless told otherwise.
 const SOCKETS: [(&str, &str, &str); 6] = [

@@ -46,7 +46,7 @@ impl Trie {
             let places =
                 INFO_ARGUMENTS | if needle.in_environment { INFO_ENVIRONMENT } else { 0 };
             let next = if node.info == 0 { NO_SET } else { node.info & super::INFO_SET };
-            node.info = node.info | places;
+            node.info |= places;
             node.info = node.info & !super::INFO_SET | trie.sets.len() as u32;
             trie.sets.push((index as u32, next));
         }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::{
-    chart::{at, mount},
     render::{Rendered, Request, render, rendered},
+    values::{at, mount},
 };
 
 /// A `detectors` block for cryptnono's chart, with every key that chart knows.

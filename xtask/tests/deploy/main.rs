@@ -5,11 +5,13 @@
 
 mod chart;
 mod container;
+mod guide;
 mod lists;
 mod objects;
 mod refusals;
 mod render;
 mod systemd;
+mod values;
 
 use std::path::{Path, PathBuf};
 

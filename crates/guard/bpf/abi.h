@@ -105,12 +105,10 @@ enum event_reason {
 	REASON_MAYBE_ALLOWED = 5, /* an expression may apply */
 	REASON_UNKNOWN_CGROUP = 6, /* a scoped rule may apply */
 	REASON_UNREADABLE = 7, /* arguments could not be read */
-	REASON_TOO_LONG = 8, /* arguments longer than the kernel itself allows */
-	REASON_NO_TABLE = 9,
-	REASON_SUPPRESSED = 10, /* its cgroup is under respawn suppression */
-	REASON_SIGNAL_FAILED = 11,
-	REASON_AGENT_AWAY = 12, /* it would be held, but no agent is there to decide */
-	REASON_HOLDS_FULL = 13,
+	REASON_SUPPRESSED = 8, /* its cgroup is under respawn suppression */
+	REASON_SIGNAL_FAILED = 9,
+	REASON_AGENT_AWAY = 10, /* it would be held, but no agent is there to decide */
+	REASON_HOLDS_FULL = 11,
 };
 
 enum match_region {

@@ -32,8 +32,15 @@ pub const CONFIG_PATH: &str = "/test/davy.toml";
 pub const RECORD_PORT: &str = "/dev/ttyS1";
 
 /// How the guest starts the guard.
-pub const GUARD_ARGUMENTS: [&str; 7] =
-    ["guard", "--blocklist", BLOCKLIST_PATH, "--mode", "enforce", "--config", CONFIG_PATH];
+pub const GUARD_ARGUMENTS: [&str; 7] = [
+    "guard",
+    "--blocklist",
+    BLOCKLIST_PATH,
+    "--mode",
+    "enforce",
+    "--config",
+    CONFIG_PATH,
+];
 
 /// What the guest is to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -234,33 +241,65 @@ mod tests {
     #[test]
     fn records_survive_the_wire() {
         let records = [
-            Record::Booted { kernel: "6.1".into(), btf: true, uptime_ms: 5 },
+            Record::Booted {
+                kernel: "6.1".into(),
+                btf: true,
+                uptime_ms: 5,
+            },
             Record::Round {
                 round: Round::GuardKilled,
                 tallies: vec![Tally {
                     way: Way::Argv0,
-                    banned: Outcomes { execs: 3, killed: 3, ..Outcomes::default() },
-                    benign: Outcomes { execs: 3, wrote: 3, completed: 3, ..Outcomes::default() },
+                    banned: Outcomes {
+                        execs: 3,
+                        killed: 3,
+                        ..Outcomes::default()
+                    },
+                    benign: Outcomes {
+                        execs: 3,
+                        wrote: 3,
+                        completed: 3,
+                        ..Outcomes::default()
+                    },
                 }],
                 elapsed_ms: 7,
             },
-            Record::Problem { what: "a \"quoted\"\nline".into() },
+            Record::Problem {
+                what: "a \"quoted\"\nline".into(),
+            },
             Record::Finished,
         ];
         for record in records {
             let line = serde_json::to_string(&record).expect("records serialise");
             assert!(!line.contains('\n'), "one record is one line: {line}");
-            assert_eq!(serde_json::from_str::<Record>(&line).expect("and come back"), record);
+            assert_eq!(
+                serde_json::from_str::<Record>(&line).expect("and come back"),
+                record
+            );
         }
     }
 
     #[test]
     fn a_death_after_the_first_byte_is_no_kill() {
-        let ran = Outcomes { execs: 1, wrote: 1, killed: 1, ..Outcomes::default() };
+        let ran = Outcomes {
+            execs: 1,
+            wrote: 1,
+            killed: 1,
+            ..Outcomes::default()
+        };
         assert!(!ran.all_killed_unrun());
-        let stuck = Outcomes { execs: 1, stuck: 1, ..Outcomes::default() };
+        let stuck = Outcomes {
+            execs: 1,
+            stuck: 1,
+            ..Outcomes::default()
+        };
         assert!(!stuck.all_killed_unrun());
-        let harmed = Outcomes { execs: 2, wrote: 2, completed: 1, ..Outcomes::default() };
+        let harmed = Outcomes {
+            execs: 2,
+            wrote: 2,
+            completed: 1,
+            ..Outcomes::default()
+        };
         assert!(!harmed.all_completed());
     }
 }

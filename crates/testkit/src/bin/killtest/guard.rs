@@ -1,7 +1,6 @@
 //! The guard as a child process of the test.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -24,6 +23,8 @@ pub struct Guard {
     handle: OwnedFd,
     log: PathBuf,
     started: Instant,
+    /// The first line and the moment it was seen, counted from the start.
+    first_line: Option<(String, Duration)>,
 }
 
 impl Guard {
@@ -44,34 +45,48 @@ impl Guard {
         let pid = Pid::from_child(&child);
         let handle = rustix::process::pidfd_open(pid, PidfdFlags::empty())
             .context("cannot watch the guard")?;
-        Ok(Self { child, handle, log, started })
+        Ok(Self {
+            child,
+            handle,
+            log,
+            started,
+            first_line: None,
+        })
+    }
+
+    /// Looks once whether the first line is there, and notes when.
+    pub fn look(&mut self) -> anyhow::Result<()> {
+        if self.first_line.is_none() {
+            let text = fs::read_to_string(&self.log).context("cannot read the guard's log")?;
+            if let Some((line, _)) = text.split_once('\n') {
+                self.first_line = Some((line.to_owned(), self.started.elapsed()));
+            }
+        }
+        Ok(())
     }
 
     /// Waits for the first line and checks that it says ready.
     pub fn wait_ready(&mut self, limit: Duration) -> anyhow::Result<Record> {
-        let mut log = File::open(&self.log).context("cannot read the guard's log")?;
         loop {
-            // Looked at before the log: what a guard wrote just before it died is still seen.
+            // Before the log: what a guard wrote just before it died is still seen.
             let died = wait_readable(&self.handle, LOOK_EVERY)?;
-            let mut text = String::new();
-            log.seek(SeekFrom::Start(0)).context("cannot rewind the guard's log")?;
-            log.read_to_string(&mut text).context("cannot read the guard's log")?;
-            if let Some((line, _)) = text.split_once('\n') {
+            self.look()?;
+            if let Some((line, after)) = &self.first_line {
                 let value: serde_json::Value = serde_json::from_str(line)
                     .with_context(|| format!("the guard's first line is not JSON: {line}"))?;
                 if value.get("event").and_then(|event| event.as_str()) != Some("ready") {
                     bail!("the guard's first line does not say ready: {line}");
                 }
-                if died {
-                    let status = self.child.wait().context("cannot reap the guard")?;
-                    bail!("the guard said ready and ended with {status}");
-                }
-                let attach_ms = self.started.elapsed().as_millis() as u64;
-                return Ok(Record::Ready { attach_ms, line: line.to_owned() });
+                let record = Record::Ready {
+                    attach_ms: after.as_millis() as u64,
+                    line: line.clone(),
+                };
+                self.check_alive()?;
+                return Ok(record);
             }
             if died {
                 let status = self.child.wait().context("cannot reap the guard")?;
-                bail!("the guard ended with {status} before it was ready; see its words above");
+                bail!("the guard ended with {status} before it was ready; see the transcript");
             }
             if self.started.elapsed() > limit {
                 bail!("the guard was not ready within {} ms", limit.as_millis());
@@ -106,6 +121,10 @@ impl Guard {
                 Ok(_) | Err(_) => malformed += 1,
             }
         }
-        Ok(Record::Log { lines, killed, malformed })
+        Ok(Record::Log {
+            lines,
+            killed,
+            malformed,
+        })
     }
 }

@@ -117,8 +117,10 @@ impl Launch {
                 plain(&[name])
             }
         };
-        let arguments =
-            arguments.iter().map(|word| c_string(word)).collect::<anyhow::Result<Vec<_>>>()?;
+        let arguments = arguments
+            .iter()
+            .map(|word| c_string(word))
+            .collect::<anyhow::Result<Vec<_>>>()?;
         environment.push(c_string(b"PATH=/bin")?);
         Ok(Self {
             call,
@@ -150,7 +152,11 @@ impl Launch {
                 );
             },
             Call::Thread(path) => {
-                let pointers = ExecPointers { path: path.as_ptr(), arguments, environment };
+                let pointers = ExecPointers {
+                    path: path.as_ptr(),
+                    arguments,
+                    environment,
+                };
                 let caller = std::thread::spawn(move || {
                     // Taken whole, so that the closure captures the type that may be sent.
                     let pointers = pointers;
@@ -171,7 +177,11 @@ fn c_string(bytes: &[u8]) -> anyhow::Result<CString> {
 }
 
 fn pointers(words: &[CString]) -> Vec<*const libc::c_char> {
-    words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect()
+    words
+        .iter()
+        .map(|word| word.as_ptr())
+        .chain([ptr::null()])
+        .collect()
 }
 
 fn script(folder: &Path, name: &[u8], interpreter: &[u8]) -> anyhow::Result<CString> {
@@ -187,7 +197,8 @@ fn in_memory() -> anyhow::Result<OwnedFd> {
         .context("cannot make a file in memory")?;
     let program = fs::read(WITNESS_PATH).context("cannot read the witness")?;
     let mut file = File::from(memory);
-    file.write_all(&program).context("cannot fill the file in memory")?;
+    file.write_all(&program)
+        .context("cannot fill the file in memory")?;
     Ok(file.into())
 }
 
@@ -211,12 +222,19 @@ impl Stage {
         }
         // SAFETY: fcntl has just returned it, so it is open and ours alone.
         let writer = unsafe { OwnedFd::from_raw_fd(raised) };
-        Ok(Self { reader, writer, exec_deadline })
+        Ok(Self {
+            reader,
+            writer,
+            exec_deadline,
+        })
     }
 
     /// Runs one program from fork to its end.
     pub fn run(&self, launch: &Launch) -> anyhow::Result<Outcomes> {
-        let mut outcomes = Outcomes { execs: 1, ..Outcomes::default() };
+        let mut outcomes = Outcomes {
+            execs: 1,
+            ..Outcomes::default()
+        };
         // SAFETY: this process has one thread, so the child may go on as any process would; it
         // leaves by exec or _exit and never returns from this block.
         let child = unsafe {

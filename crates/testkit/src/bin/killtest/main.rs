@@ -52,7 +52,9 @@ fn main() {
         Ok(mut reporter) => {
             let last = match test(&mut reporter) {
                 Ok(()) => Record::Finished,
-                Err(error) => Record::Problem { what: format!("{error:#}") },
+                Err(error) => Record::Problem {
+                    what: format!("{error:#}"),
+                },
             };
             if let Err(error) = reporter.send(&last).and_then(|()| reporter.flush()) {
                 say(&format!("cannot report: {error:#}"));
@@ -134,20 +136,25 @@ fn test(reporter: &mut Reporter) -> anyhow::Result<()> {
     let ready_deadline = Duration::from_millis(plan.ready_deadline_ms);
 
     let once = programs.count();
-    programs.round(Round::Control, once, reporter)?;
+    programs.round(Round::Control, once, None, reporter)?;
 
     let mut guard = Guard::start(1)?;
     reporter.send(&guard.wait_ready(ready_deadline)?)?;
-    programs.round(Round::Guarded, plan.execs_per_round, reporter)?;
+    programs.round(Round::Guarded, plan.execs_per_round, None, reporter)?;
     guard.check_alive()?;
 
     reporter.send(&guard.kill()?)?;
-    programs.round(Round::GuardKilled, plan.execs_per_round, reporter)?;
+    programs.round(Round::GuardKilled, plan.execs_per_round, None, reporter)?;
 
     let mut guard = Guard::start(2)?;
-    programs.round(Round::GuardRestarting, plan.execs_per_round, reporter)?;
+    programs.round(
+        Round::GuardRestarting,
+        plan.execs_per_round,
+        Some(&mut guard),
+        reporter,
+    )?;
     reporter.send(&guard.wait_ready(ready_deadline)?)?;
-    programs.round(Round::GuardRestarted, plan.execs_per_round, reporter)?;
+    programs.round(Round::GuardRestarted, plan.execs_per_round, None, reporter)?;
     guard.check_alive()?;
     reporter.send(&guard.kill()?)
 }
@@ -185,11 +192,18 @@ impl Programs {
                 }
                 _ => (plan.banned.clone(), plan.benign.clone()),
             };
-            let pair = (way, Launch::new(way, &banned, &folder)?, Launch::new(way, &benign, &folder)?);
+            let pair = (
+                way,
+                Launch::new(way, &banned, &folder)?,
+                Launch::new(way, &benign, &folder)?,
+            );
             pairs.push(pair);
         }
         ensure!(!pairs.is_empty(), "the plan leaves nothing to run");
-        Ok(Self { pairs, stage: Stage::new(Duration::from_millis(plan.exec_deadline_ms))? })
+        Ok(Self {
+            pairs,
+            stage: Stage::new(Duration::from_millis(plan.exec_deadline_ms))?,
+        })
     }
 
     fn count(&self) -> u32 {
@@ -197,8 +211,14 @@ impl Programs {
     }
 
     /// Runs `execs` banned programs and as many benign ones, in turns and going through the
-    /// ways, and reports.
-    fn round(&self, round: Round, execs: u32, reporter: &mut Reporter) -> anyhow::Result<()> {
+    /// ways, and reports. A guard that is starting meanwhile is watched for its ready line.
+    fn round(
+        &self,
+        round: Round,
+        execs: u32,
+        mut starting: Option<&mut Guard>,
+        reporter: &mut Reporter,
+    ) -> anyhow::Result<()> {
         let started = Instant::now();
         let mut tallies: BTreeMap<Way, Tally> = BTreeMap::new();
         for (way, banned, benign) in self.pairs.iter().cycle().take(execs as usize) {
@@ -209,9 +229,18 @@ impl Programs {
             });
             tally.banned.add(self.stage.run(banned)?);
             tally.benign.add(self.stage.run(benign)?);
+            if let Some(guard) = starting.as_deref_mut() {
+                guard.look()?;
+            }
         }
         let elapsed_ms = started.elapsed().as_millis() as u64;
-        say(&format!("{round:?}: {execs} banned and {execs} benign execs in {elapsed_ms} ms"));
-        reporter.send(&Record::Round { round, tallies: tallies.into_values().collect(), elapsed_ms })
+        say(&format!(
+            "{round:?}: {execs} banned and {execs} benign execs in {elapsed_ms} ms"
+        ));
+        reporter.send(&Record::Round {
+            round,
+            tallies: tallies.into_values().collect(),
+            elapsed_ms,
+        })
     }
 }

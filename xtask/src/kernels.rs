@@ -15,6 +15,7 @@ mod build;
 mod initramfs;
 mod machine;
 mod packages;
+mod page;
 mod report;
 
 use std::fs;
@@ -136,7 +137,7 @@ fn run(options: &Options) -> anyhow::Result<bool> {
         fs::remove_file(&initrd).with_context(|| format!("cannot remove {}", initrd.display()))?;
     }
 
-    println!("\n{}\n", report::table(&reports));
+    println!("\n{}\n", page::table(&reports));
     for report in &reports {
         for failure in report.failures() {
             println!("{}: {failure}", report.kernel);
@@ -144,7 +145,7 @@ fn run(options: &Options) -> anyhow::Result<bool> {
     }
     if options.record {
         let page = workspace.root.join("docs/kernels.md");
-        report::record(&page, &reports, &qemu.version, options.execs)?;
+        page::record(&page, &reports, &qemu.version, options.execs)?;
         println!("recorded in {}", page.display());
     }
     Ok(reports.iter().all(|report| report.failures().is_empty()))
@@ -160,7 +161,7 @@ fn write_initramfs(
     let init = workspace.static_program("davylamp-testkit", "killtest")?;
     let davy = match &options.davy {
         Some(path) => path.clone(),
-        None => workspace.static_program("davy", "davy")?,
+        None => workspace.static_program("davylamp", "davy")?,
     };
     build::check_static(&davy)?;
     let witness = workspace.assemble("crates/testkit/programs/first_write.S", results)?;

@@ -1,38 +1,25 @@
-//! Judges what a guest said, and writes it down.
+//! Judges what a guest said.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
-use comfy_table::{Table, presets};
 use davylamp_testkit::kernel_test::{Outcomes, Record, Round, Way};
 
 use super::machine::End;
 
-/// What stands before the recorded results in docs/kernels.md; all behind it is replaced.
-const RESULTS_MARK: &str = "<!-- results: everything below is written by --record -->\n";
 /// The guard starts twice in a test.
 const LIVES: usize = 2;
-const HEADINGS: [&str; 9] = [
-    "kernel",
-    "booted",
-    "BTF",
-    "attached in",
-    "banned execs",
-    "ran an instruction",
-    "benign execs",
-    "harmed",
-    "verdict",
-];
-
 /// Everything known about one kernel's test.
 pub struct Report {
     /// The package or file of the kernel.
     pub kernel: String,
-    end: String,
+    /// How the machine ended, in words.
+    pub end: String,
     ended: bool,
-    records: Vec<Record>,
+    /// What the guest said, in its order.
+    pub records: Vec<Record>,
     malformed: usize,
 }
 
@@ -162,7 +149,8 @@ impl Report {
         }
     }
 
-    fn booted(&self) -> Option<(&str, bool, u64)> {
+    /// The kernel's name for itself, whether it has BTF, and its age when our `/init` ran.
+    pub fn booted(&self) -> Option<(&str, bool, u64)> {
         self.records.iter().find_map(|record| match record {
             Record::Booted {
                 kernel,
@@ -173,7 +161,8 @@ impl Report {
         })
     }
 
-    fn ready_ms(&self) -> impl Iterator<Item = u64> {
+    /// From each start of the guard to its ready line.
+    pub fn ready_ms(&self) -> impl Iterator<Item = u64> {
         self.records.iter().filter_map(|record| match record {
             Record::Ready { attach_ms, .. } => Some(*attach_ms),
             _ => None,
@@ -188,8 +177,8 @@ impl Report {
         kills.sum()
     }
 
-    /// The outcomes of all rounds in which a guard is due.
-    fn totals(&self) -> (Outcomes, Outcomes) {
+    /// The banned and the benign outcomes of all rounds in which a guard is due.
+    pub fn totals(&self) -> (Outcomes, Outcomes) {
         let (mut banned, mut benign) = (Outcomes::default(), Outcomes::default());
         for record in &self.records {
             match record {
@@ -203,38 +192,6 @@ impl Report {
             }
         }
         (banned, benign)
-    }
-
-    fn row(&self) -> [String; HEADINGS.len()] {
-        let (banned, benign) = self.totals();
-        let (booted, btf) = match self.booted() {
-            Some((_, btf, uptime_ms)) => (
-                format!("{:.1} s", uptime_ms as f64 / 1000.0),
-                if btf { "yes" } else { "no" },
-            ),
-            None => ("no".to_owned(), "unknown"),
-        };
-        let attached: Vec<_> = self.ready_ms().map(|ms| format!("{ms} ms")).collect();
-        [
-            self.kernel.clone(),
-            booted,
-            btf.to_owned(),
-            if attached.is_empty() {
-                "never".to_owned()
-            } else {
-                attached.join(", ")
-            },
-            banned.execs.to_string(),
-            banned.wrote.to_string(),
-            benign.execs.to_string(),
-            (benign.execs - benign.completed).to_string(),
-            if self.failures().is_empty() {
-                "pass"
-            } else {
-                "FAIL"
-            }
-            .to_owned(),
-        ]
     }
 }
 
@@ -261,7 +218,8 @@ impl Faults {
     }
 }
 
-fn words(outcomes: Outcomes) -> String {
+/// A count as a sentence.
+pub fn words(outcomes: Outcomes) -> String {
     let Outcomes {
         execs,
         wrote,
@@ -276,82 +234,8 @@ fn words(outcomes: Outcomes) -> String {
     )
 }
 
-/// The table for a terminal.
-pub fn table(reports: &[Report]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_HORIZONTAL_ONLY)
-        .set_header(HEADINGS);
-    for report in reports {
-        table.add_row(report.row());
-    }
-    table
-}
-
-/// Replaces the results in the page.
-pub fn record(page: &Path, reports: &[Report], qemu: &str, execs: u32) -> anyhow::Result<()> {
-    let old =
-        fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
-    let (head, _) = old.split_once(RESULTS_MARK).with_context(|| {
-        format!(
-            "{} has no line {:?} to write behind",
-            page.display(),
-            RESULTS_MARK.trim_end()
-        )
-    })?;
-    let date = jiff::Timestamp::now().strftime("%F");
-    let results = markdown(reports);
-    let text = format!(
-        "{head}{RESULTS_MARK}\nOn {date}, under qemu {qemu} (TCG, 2 processors, 1 GiB), {execs} banned \
-         and {execs} benign execs in each of the four guarded rounds.\n\n{results}"
-    );
-    fs::write(page, text).with_context(|| format!("cannot write {}", page.display()))
-}
-
-fn markdown(reports: &[Report]) -> String {
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    let mut text = line(&HEADINGS.map(String::from));
-    text += &line(&HEADINGS.map(|_| "---".to_owned()));
-    for report in reports {
-        text += &line(&report.row());
-    }
-    for report in reports {
-        let kernel = report
-            .booted()
-            .map_or("it did not boot", |(kernel, _, _)| kernel);
-        text += &format!(
-            "\n## {}\n\n`{kernel}`; the machine {}.\n\n",
-            report.kernel, report.end
-        );
-        for record in &report.records {
-            if let Record::Round {
-                round,
-                tallies,
-                elapsed_ms,
-            } = record
-            {
-                let (mut banned, mut benign) = (Outcomes::default(), Outcomes::default());
-                for tally in tallies {
-                    banned.add(tally.banned);
-                    benign.add(tally.benign);
-                }
-                text += &format!("- {round:?}, {elapsed_ms} ms\n");
-                text += &format!(
-                    "  - banned: {}\n  - benign: {}\n",
-                    words(banned),
-                    words(benign)
-                );
-            }
-        }
-        for failure in report.failures() {
-            text += &format!("- FAIL: {failure}\n");
-        }
-    }
-    text
-}
-
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use davylamp_testkit::kernel_test::Tally;
 
     use super::*;
@@ -373,7 +257,8 @@ mod tests {
         not_executed: 0,
     };
 
-    fn good() -> Vec<Record> {
+    /// The records of a test in which all went well.
+    pub fn good() -> Vec<Record> {
         let round = |round, banned| Record::Round {
             round,
             tallies: Way::ALL
@@ -413,7 +298,8 @@ mod tests {
         ]
     }
 
-    fn report(records: &[Record]) -> Report {
+    /// Their report.
+    pub fn report(records: &[Record]) -> Report {
         let lines: Vec<_> = records
             .iter()
             .map(|record| serde_json::to_string(record).expect("JSON"))
@@ -434,7 +320,6 @@ mod tests {
     #[test]
     fn a_complete_good_test_passes() {
         assert_eq!(report(&good()).failures(), Vec::<String>::new());
-        assert_eq!(report(&good()).row()[8], "pass");
     }
 
     #[test]
@@ -506,23 +391,5 @@ mod tests {
             uptime_ms: 1,
         };
         assert!(report(&records).failures()[0].contains("BTF"));
-    }
-
-    #[test]
-    fn recording_replaces_the_old_results_only() {
-        let page = tempfile::NamedTempFile::new().expect("a file");
-        fs::write(page.path(), format!("intro\n{RESULTS_MARK}old")).expect("writing");
-        record(page.path(), &[report(&good())], "10", 2).expect("recording");
-        let text = fs::read_to_string(page.path()).expect("reading");
-        assert!(
-            text.starts_with("intro\n") && !text.contains("old"),
-            "{text}"
-        );
-        assert!(
-            text.contains("| k | 0.9 s | yes | 3 ms, 3 ms | 104 | 0 | 104 | 0 | pass |"),
-            "{text}"
-        );
-        fs::write(page.path(), "no mark").expect("writing");
-        assert!(record(page.path(), &[], "10", 2).is_err());
     }
 }

@@ -1,1 +1,2 @@
-//! Laid in the next commits.
+//! wip
+pub mod machine;

@@ -54,7 +54,9 @@ pub const LABEL_POD_UID: &str = "io.kubernetes.pod.uid";
 impl Container {
     /// The Kubernetes namespace, where there is one.
     pub fn namespace(&self) -> Option<Namespace> {
-        self.labels.get(LABEL_NAMESPACE).map(|ns| Namespace(ns.clone()))
+        self.labels
+            .get(LABEL_NAMESPACE)
+            .map(|ns| Namespace(ns.clone()))
     }
 
     /// The container's name inside its pod, where there is one.

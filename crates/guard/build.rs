@@ -1,0 +1,37 @@
+//! Compiles the kernel programs and writes their Rust skeleton.
+
+use std::{env, path::PathBuf, process::Command};
+
+use libbpf_cargo::SkeletonBuilder;
+
+/// Older clangs write BTF that newer kernels refuse (clang 14's is refused by Linux 6.18).
+const CLANGS: [&str; 3] = ["clang-19", "clang-20", "clang-21"];
+
+fn main() {
+    println!("cargo:rerun-if-changed=bpf");
+    println!("cargo:rerun-if-env-changed=CLANG");
+
+    let clang = env::var("CLANG").ok().or_else(|| {
+        CLANGS
+            .iter()
+            .find(|name| Command::new(name).arg("--version").output().is_ok())
+            .map(|name| (*name).to_owned())
+    });
+    let clang = clang.unwrap_or_else(|| {
+        panic!(
+            "the kernel programs need clang 19 or newer: install the package clang-19, \
+             or name a compiler in CLANG"
+        )
+    });
+
+    let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets the target architecture");
+    // The kernel's own header for the fixed-width types lies below the multiarch folder.
+    let multiarch = format!("-I/usr/include/{arch}-linux-gnu");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    SkeletonBuilder::new()
+        .source("bpf/guard.bpf.c")
+        .clang(&clang)
+        .clang_args(["-Wall", "-Werror", "-Wno-unused-function", "-Wno-missing-declarations", multiarch.as_str()])
+        .build_and_generate(out.join("guard.skel.rs"))
+        .unwrap_or_else(|error| panic!("the kernel programs do not compile: {error:#}"));
+}

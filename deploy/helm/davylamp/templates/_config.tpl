@@ -1,0 +1,27 @@
+{{- /* One TOML table from a map, its subtables after it. A JSON string, integer,
+boolean or array of them is also TOML, which is why toJson writes the values:
+Helm's own toToml turns each integer into a float, and the guard would refuse it. */}}
+{{- define "davylamp.tomlTable" -}}
+[{{ .name }}]
+{{- range $key, $value := .table }}
+{{- if not (or (kindIs "map" $value) (kindIs "invalid" $value)) }}
+{{ $key }} = {{ toJson $value }}
+{{- end }}
+{{- end }}
+{{- $name := .name }}
+{{- range $key, $value := .table }}
+{{- if kindIs "map" $value }}
+
+{{ include "davylamp.tomlTable" (dict "name" (printf "%s.%s" $name $key) "table" $value) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* davy.toml: the values' `guard` plus what the chart itself decides. */}}
+{{- define "davylamp.config" -}}
+{{- $metrics := dict "listen" (printf "%s:%v" .Values.metrics.address .Values.metrics.port) }}
+{{- $containers := dict "cri_sockets" (.Values.containers.criSockets | default list) "docker_sockets" (.Values.containers.dockerSockets | default list) }}
+{{- $lists := include "davylamp.listPaths" . | fromJsonArray }}
+{{- $wired := dict "blocklists" $lists "metrics" $metrics "containers" $containers }}
+{{- include "davylamp.tomlTable" (dict "name" "guard" "table" (merge $wired (deepCopy .Values.guard))) }}
+{{- end }}

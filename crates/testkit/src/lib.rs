@@ -1,1 +1,3 @@
-//! Laid in the next commits.
+//! What the tests of several crates share.
+
+pub mod kernel_test;

@@ -1,1 +1,2 @@
 //! Laid in the next commits.
+pub mod containerd;

@@ -9,6 +9,8 @@
 
 pub mod abi;
 
+pub mod container;
+
 pub mod event;
 
 pub mod kernel;

@@ -13,6 +13,14 @@ use crate::problem::Trouble;
 /// A compiled pattern may have this many bytes. Give it to the `regex` crate as `size_limit`.
 pub const MAX_COMPILED_BYTES: usize = 1 << 20;
 
+/// A pattern that [`check`] found usable.
+pub(super) struct Usable {
+    /// In the `regex` crate's syntax.
+    pub pattern: String,
+    /// Whether it matches the empty start of any command line.
+    pub spares_everything: bool,
+}
+
 /// What [`check`] finds unusable, and which bytes of the pattern are to blame.
 pub(super) struct Unusable {
     pub part: Range<usize>,
@@ -25,8 +33,8 @@ pub fn anchored(pattern: &str) -> String {
     format!(r"\A(?:{pattern})")
 }
 
-/// Returns the pattern in the `regex` crate's syntax.
-pub(super) fn check(pattern: &str) -> Result<String, Unusable> {
+/// Translates a pattern and compiles it once, to know that it can be.
+pub(super) fn check(pattern: &str) -> Result<Usable, Unusable> {
     let translated = from_python(pattern)?;
     let parsed = regex_syntax::ParserBuilder::new()
         .case_insensitive(true)
@@ -49,7 +57,11 @@ pub(super) fn check(pattern: &str) -> Result<String, Unusable> {
         return Err(unusable(part, message, help));
     }
     match compile(&translated) {
-        Ok(_) => Ok(translated),
+        Ok(regex) => Ok(Usable {
+            pattern: translated,
+            // Two bytes that a pattern would hardly name both.
+            spares_everything: regex.is_match(b"\x01") && regex.is_match(b"~"),
+        }),
         Err(regex::Error::CompiledTooBig(limit)) => Err(Unusable {
             part: 0..pattern.len(),
             trouble: Trouble::PatternTooBig { limit },
@@ -63,12 +75,6 @@ fn compile(pattern: &str) -> Result<regex::bytes::Regex, regex::Error> {
         .case_insensitive(true)
         .size_limit(MAX_COMPILED_BYTES)
         .build()
-}
-
-/// Whether a checked pattern matches the empty start of any command line.
-pub(super) fn spares_everything(pattern: &str) -> bool {
-    // Two bytes that a pattern would hardly name both.
-    compile(pattern).is_ok_and(|regex| regex.is_match(b"\x01") && regex.is_match(b"~"))
 }
 
 const GENERAL_HELP: &str = "patterns have the syntax of the Rust `regex` crate, which is nearly \

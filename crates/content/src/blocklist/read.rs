@@ -291,8 +291,11 @@ fn allowed(fields: &mut Fields<'_>, id: NodeId) -> Option<(Allowed, Range<usize>
     let text = fields.string(written, "a pattern", MAX_PATTERN_BYTES)?;
     let span = fields.span(written);
     match pattern::check(&text) {
-        Ok(pattern) => {
-            if scope.is_everywhere() && pattern::spares_everything(&pattern) {
+        Ok(pattern::Usable {
+            pattern,
+            spares_everything,
+        }) => {
+            if spares_everything && scope.is_everywhere() {
                 fields.fault(written, Trouble::SparesEverything);
             }
             let origin = origin(fields, &span);

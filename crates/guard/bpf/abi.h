@@ -170,9 +170,13 @@ struct hold {
 	u64 since_ns;
 	u64 cgroup;
 	u32 reason;
-	u32 verdict_spares;
+	u32 verdict_spares; /* at the deadline */
+	u32 decided; /* by the agent: 0 not yet, DECIDED_*; the entry goes once that is carried out */
+	u32 reserved;
 	struct bpf_timer timer;
 };
+#define DECIDED_SPARE 1u
+#define DECIDED_KILL 2u
 #define HOLDS_MAX 4096
 
 /* How many events a cgroup may still have, as the time at which its debt would be paid. */

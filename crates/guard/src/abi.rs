@@ -93,7 +93,19 @@ pub struct Hold {
     pub reason: u32,
     /// What the kernel's timer will do.
     pub verdict_spares: u32,
+    /// What the agent decided and is carrying out: 0 nothing yet, `DECIDED_*`.
+    pub decided: u32,
+    /// Zero.
+    pub reserved: u32,
 }
+
+/// The agent lets a held process go.
+pub const DECIDED_SPARE: u32 = 1;
+/// The agent kills a held process.
+pub const DECIDED_KILL: u32 = 2;
+
+/// Room in the map's value for the kernel's `struct bpf_timer`, which user space may not set.
+pub const HOLD_TIMER_BYTES: usize = 16;
 
 /// `struct event_budget`.
 #[repr(C)]

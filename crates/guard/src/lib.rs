@@ -7,6 +7,8 @@
 //!
 //! Not here: how text is judged (`detect`), and what a blocklist may say (`content`).
 
+pub mod agent;
+
 pub mod abi;
 
 pub mod container;
@@ -15,4 +17,10 @@ pub mod event;
 
 pub mod kernel;
 
+pub mod log;
+
 pub mod machine;
+
+pub mod process;
+
+pub mod protect;

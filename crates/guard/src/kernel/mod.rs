@@ -15,11 +15,11 @@ use std::{
 };
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType, libbpf_sys};
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::abi::{
-    AgentBeat, COUNTERS, Counter, EventBudget, ExeKey, Hold, LATENCY_BUCKETS, PAGE_SLOTS, Settings,
-    SweptTask,
+    AgentBeat, COUNTERS, Counter, EventBudget, ExeKey, HOLD_TIMER_BYTES, Hold, LATENCY_BUCKETS,
+    PAGE_SLOTS, Settings, SweptTask,
 };
 use davylamp_detect::automaton::Table;
 
@@ -262,12 +262,12 @@ impl Kernel {
         Ok(())
     }
 
-    /// Replaces the executables and cgroups that are never touched.
+    /// Replaces the executables that are never killed.
     ///
     /// # Errors
     /// [`KernelError`].
-    pub fn protect(&self, executables: &[ExeKey], cgroups: &[u64]) -> Result<(), KernelError> {
-        self.maps.protect(executables, cgroups)
+    pub fn protect_executables(&self, executables: &[ExeKey]) -> Result<(), KernelError> {
+        set_keys(&self.maps.protected_executables, executables)
     }
 
     /// Protects one more cgroup.
@@ -319,11 +319,27 @@ impl Kernel {
         holds_in(&self.maps.holds)
     }
 
-    /// Ends a hold in the kernel's books. The process is still stopped.
+    /// Claims a hold for a decision of the agent's: from here on the kernel's deadline does
+    /// nothing, and if `decided` is [`DECIDED_SPARE`](crate::abi::DECIDED_SPARE) the process may
+    /// run. False if the hold is over already, by the deadline or otherwise.
     ///
     /// # Errors
     /// [`KernelError`].
-    pub fn release(&self, pid: u32) -> Result<(), KernelError> {
+    pub fn claim_hold(&self, pid: u32, hold: &Hold, decided: u32) -> Result<bool, KernelError> {
+        let mut value = Hold { decided, ..*hold }.as_bytes().to_vec();
+        value.resize(value.len() + HOLD_TIMER_BYTES, 0);
+        match self.maps.holds.update(pid.as_bytes(), &value, MapFlags::EXIST) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == libbpf_rs::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(bpf("claim a hold")(error)),
+        }
+    }
+
+    /// Strikes a hold off the books, once it is carried out.
+    ///
+    /// # Errors
+    /// [`KernelError`].
+    pub fn end_hold(&self, pid: u32) -> Result<(), KernelError> {
         ignore_absent(self.maps.holds.delete(pid.as_bytes()), "end a hold")
     }
 
@@ -440,26 +456,10 @@ impl Maps {
         self.tables.set_one("put the table in force", fd.as_bytes())
     }
 
-    fn protect(&self, executables: &[ExeKey], cgroups: &[u64]) -> Result<(), KernelError> {
-        let executables: Vec<&[u8]> = executables.iter().map(IntoBytes::as_bytes).collect();
-        let cgroups: Vec<&[u8]> = cgroups.iter().map(IntoBytes::as_bytes).collect();
-        for (map, wanted) in
-            [(&self.protected_executables, executables), (&self.protected_cgroups, cgroups)]
-        {
-            for key in &wanted {
-                map.update(key, 1u32.as_bytes(), MapFlags::ANY).map_err(bpf("protect"))?;
-            }
-            let gone = |key: &Vec<u8>| !wanted.contains(&key.as_slice());
-            for key in map.keys().filter(gone).collect::<Vec<_>>() {
-                ignore_absent(map.delete(&key), "end a protection")?;
-            }
-        }
-        Ok(())
-    }
-
     /// Puts all of `start` in force. The table comes last: without one, nothing is judged.
     fn prepare(&self, start: &Start<'_>) -> Result<(), KernelError> {
-        self.protect(start.executables, start.cgroups)?;
+        set_keys(&self.protected_executables, start.executables)?;
+        set_keys(&self.protected_cgroups, start.cgroups)?;
         self.settings.set_one("change the settings", start.settings.as_bytes())?;
         self.set_table(start.table)
     }
@@ -487,6 +487,19 @@ fn load_table(table: &Table) -> Result<LoadedTable, KernelError> {
     )
     .map_err(bpf("fill a table"))?;
     Ok(LoadedTable(map))
+}
+
+/// Makes a map hold these keys and no others, never less than what stays.
+fn set_keys<Key: IntoBytes + Immutable>(map: &MapHandle, wanted: &[Key]) -> Result<(), KernelError> {
+    let wanted: Vec<&[u8]> = wanted.iter().map(IntoBytes::as_bytes).collect();
+    for key in &wanted {
+        map.update(key, 1u32.as_bytes(), MapFlags::ANY).map_err(bpf("protect"))?;
+    }
+    let is_unwanted = |key: &Vec<u8>| !wanted.contains(&key.as_slice());
+    for key in map.keys().filter(is_unwanted).collect::<Vec<_>>() {
+        ignore_absent(map.delete(&key), "end a protection")?;
+    }
+    Ok(())
 }
 
 fn holds_in(map: &MapHandle) -> Vec<(u32, Hold)> {

@@ -1,2 +1,6 @@
 //! wip
 pub mod machine;
+
+pub mod config;
+
+pub mod lists;

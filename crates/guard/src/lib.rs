@@ -11,11 +11,15 @@ pub mod agent;
 
 pub mod abi;
 
+pub mod config;
+
 pub mod container;
 
 pub mod event;
 
 pub mod kernel;
+
+pub mod lists;
 
 pub mod log;
 

@@ -1,2 +1,3 @@
 //! wip
+pub mod cmdline;
 pub mod machine;

@@ -11,6 +11,8 @@ pub mod agent;
 
 pub mod abi;
 
+pub mod cmdline;
+
 pub mod config;
 
 pub mod container;

@@ -14,7 +14,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     io,
-    os::fd::{AsRawFd, RawFd},
+    os::fd::{BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     rc::Rc,
     time::Duration,
@@ -310,7 +310,7 @@ pub fn run_with(
     if let Some(missing) = survey.missing_required() {
         return Err(missing.into());
     }
-    let lost: Vec<String> = survey.lost().map(|lost| lost.to_string()).collect();
+    let lost: Vec<String> = survey.lost().map(|lost| format!("{}: {}", lost.id, lost.lost)).collect();
     let in_force = InForce::read(&config)?;
     let mounts = CgroupMounts::read().map_err(system("read the machine's mounts"))?;
     let executables = protected_executables(&config)?;
@@ -350,7 +350,7 @@ async fn guard(
     log: Log,
     lost: Vec<String>,
 ) -> Result<(), GuardError> {
-    let socket = |kind| move |path: &std::path::PathBuf| Socket { kind, path: path.clone() };
+    let socket = |kind| move |path: &PathBuf| Socket { kind, path: path.clone() };
     let sockets = config
         .containers
         .cri_sockets
@@ -494,18 +494,9 @@ impl Agent {
 /// The stream of kernel events.
 struct Events {
     buffer: RingBuffer<'static>,
-    /// The buffer's own epoll descriptor, which the event loop waits on.
-    ready: AsyncFd<BorrowedRaw>,
+    /// A duplicate of the buffer's epoll descriptor, for the event loop to wait on.
+    ready: AsyncFd<OwnedFd>,
     queue: Rc<RefCell<Vec<Vec<u8>>>>,
-}
-
-/// A descriptor that something else owns and closes later.
-struct BorrowedRaw(RawFd);
-
-impl AsRawFd for BorrowedRaw {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0
-    }
 }
 
 impl Events {
@@ -520,7 +511,12 @@ impl Events {
         let failed = |source| KernelError::Bpf { doing: "open the event buffer", source };
         builder.add(map, take).map_err(failed)?;
         let buffer = builder.build().map_err(failed)?;
-        let ready = AsyncFd::new(BorrowedRaw(buffer.epoll_fd()))
+        // SAFETY: the buffer lives on and owns the descriptor, which is only duplicated here.
+        let epoll = unsafe { BorrowedFd::borrow_raw(buffer.epoll_fd()) };
+        let ready = epoll
+            .try_clone_to_owned()
+            // SAFETY: the descriptor is owned by what is registered, and closed after it.
+            .and_then(|fd| Ok(unsafe { AsyncFd::register(fd) }?))
             .map_err(system("wait for kernel events"))?;
         Ok(Self { buffer, ready, queue })
     }

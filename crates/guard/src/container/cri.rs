@@ -154,7 +154,7 @@ impl CriClient {
     }
 
     /// Subscribes to what happens to containers. Fails with [`AskError::Unserved`] where the
-    /// runtime has no event service: then its lists must be polled.
+    /// runtime has no event service: then its lists must be polled. May wait for the first event.
     pub async fn events(&self) -> Result<CriEvents, AskError> {
         let request = GetEventsRequest {};
         match self
@@ -162,7 +162,8 @@ impl CriClient {
             .await
         {
             Ok(stream) => return Ok(CriEvents::Cri(CriEventStream(stream))),
-            Err(AskError::Unserved { .. }) => {}
+            // A runtime may also refuse in words of its own, as where events are switched off.
+            Err(AskError::Unserved { .. } | AskError::BadAnswer { .. }) => {}
             Err(error) => return Err(error),
         }
         let filters =
@@ -245,6 +246,8 @@ impl CriClient {
             .unwrap_or(Err(AskError::Deadline { call }))
     }
 
+    /// Opens a stream. A server may send no headers before its first message, so there is no bound
+    /// here; a runtime that hangs is noticed by its lists.
     async fn subscribe<Q, A>(
         &self,
         call: &'static str,
@@ -255,24 +258,19 @@ impl CriClient {
         Q: Message + 'static,
         A: Message + Default + 'static,
     {
-        let work = async {
-            let mut grpc = self.grpc();
-            grpc.ready()
-                .await
-                .map_err(|error| self.unreachable(&error))?;
-            let answer = grpc
-                .server_streaming(
-                    Request::new(request),
-                    PathAndQuery::from_static(path),
-                    ProstCodec::<Q, A>::default(),
-                )
-                .await
-                .map_err(|status| self.failed(call, &status))?;
-            Ok(answer.into_inner())
-        };
-        tokio::time::timeout(CALL_TIMEOUT, work)
+        let mut grpc = self.grpc();
+        grpc.ready()
             .await
-            .unwrap_or(Err(AskError::Deadline { call }))
+            .map_err(|error| self.unreachable(&error))?;
+        let answer = grpc
+            .server_streaming(
+                Request::new(request),
+                PathAndQuery::from_static(path),
+                ProstCodec::<Q, A>::default(),
+            )
+            .await
+            .map_err(|status| self.failed(call, &status))?;
+        Ok(answer.into_inner())
     }
 
     fn grpc(&self) -> tonic::client::Grpc<Channel> {

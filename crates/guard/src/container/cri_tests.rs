@@ -120,11 +120,9 @@ async fn a_hung_server_meets_the_deadline() {
             call: "ListContainers"
         }
     );
-    let error = client.events().await.unwrap_err();
-    assert_eq!(
-        error,
-        AskError::Deadline {
-            call: "GetContainerEvents"
-        }
-    );
+    // A stream without its first event looks the same and is waited for.
+    tokio::select! {
+        ended = client.events() => panic!("{ended:?}"),
+        () = tokio::time::sleep(Duration::from_secs(3_600)) => {}
+    }
 }

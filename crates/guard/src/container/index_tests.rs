@@ -378,3 +378,23 @@ async fn an_engine_that_answers_garbage_is_counted() {
     );
     assert!(index.watch_failures()[&Why::BadAnswer] >= 1);
 }
+
+#[tokio::test]
+async fn an_event_stream_that_says_nothing_is_no_failure() {
+    let lists = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&lists);
+    let double = Double::start(move |target| {
+        if target.starts_with("/events") {
+            return None;
+        }
+        count.fetch_add(1, Ordering::Relaxed);
+        plain("200 OK", "[]")
+    });
+    let mut quiet = config(vec![Socket::new(SocketKind::Docker, double.path())]);
+    // One list at the start and one when silence was taken for a subscription.
+    quiet.poll_every = Duration::from_secs(3_600);
+    quiet.resync_every = Duration::from_secs(3_600);
+    let index = ContainerIndex::start(quiet);
+    until("the second list", || lists.load(Ordering::Relaxed) == 2).await;
+    assert!(index.watch_failures().is_empty());
+}

@@ -131,6 +131,7 @@ impl ContainerIndex {
     /// configured deadline. Failures are counted.
     pub async fn lookup(&self, cgroup_path: impl AsRef<[u8]>) -> Lookup {
         let place = cgroup_path::parse(cgroup_path.as_ref());
+        let begun = Instant::now();
         let work = async {
             // Each round either ends or asks about an id that was not asked about before, and a
             // path names at most two.
@@ -141,6 +142,11 @@ impl ContainerIndex {
                 let Ok(_permit) = self.shared.asks.acquire().await else {
                     break;
                 };
+                // Whoever waited its whole time away must not begin a question when the others,
+                // giving up, let go of their places.
+                if begun.elapsed() >= self.shared.config.deadline {
+                    break;
+                }
                 // While waiting, another lookup may have asked the same.
                 let Verdict::Ask(side, wanted) = self.shared.judge(&place) else {
                     break;
@@ -150,7 +156,8 @@ impl ContainerIndex {
         };
         let in_time = tokio::time::timeout(self.shared.config.deadline, work)
             .await
-            .is_ok();
+            .is_ok()
+            && begun.elapsed() < self.shared.config.deadline;
         let answer = match self.shared.judge(&place) {
             Verdict::Done(answer) => answer,
             Verdict::Ask(side, wanted) => {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use davylamp_guard::container::cgroup_path::best_line;
+use davylamp_guard::container::cri::CriClient;
 use davylamp_guard::container::{ContainerIndex, IndexConfig, Lookup, Socket, SocketKind, Why};
 use davylamp_model::container::{
     Container, ContainerType, LABEL_CONTAINER, LABEL_NAMESPACE, LABEL_POD, LABEL_POD_UID,
@@ -262,6 +263,19 @@ async fn a_process_that_forges_its_neighbours_cgroup_is_still_itself() {
     let found = known(index.lookup(&path).await);
     assert_eq!(found.id.as_str(), forger.id);
     assert_eq!(found.scope().namespace, Some("hub"));
+}
+
+#[tokio::test]
+async fn a_subscription_bears_a_machine_where_nothing_happens() {
+    let containerd = Containerd::start().unwrap();
+    let client = CriClient::new(&containerd.socket());
+    assert!(client.list(&|_| None).await.unwrap().is_empty());
+    tokio::time::pause();
+    // An hour without an event, in the clock of this runtime.
+    tokio::select! {
+        outcome = client.events() => assert!(outcome.is_ok(), "{outcome:?}"),
+        () = tokio::time::sleep(Duration::from_secs(3_600)) => {}
+    }
 }
 
 /// Where the hierarchy is mounted in which the process has this path.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use davylamp_model::container::{Container, ContainerType};
 use davylamp_model::ids::ContainerId;
 
-use super::index::Why;
+use super::lookup::Why;
 
 /// The most unknown ids that are remembered. They are cheap and live for seconds; the bound is for
 /// somebody who makes cgroups under ever new names.

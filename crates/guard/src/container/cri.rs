@@ -154,7 +154,7 @@ impl CriClient {
     }
 
     /// Subscribes to what happens to containers. Fails with [`AskError::Unserved`] where the
-    /// runtime has no event service: then its lists must be polled.
+    /// runtime has no event service: then its lists must be polled. May wait for the first event.
     pub async fn events(&self) -> Result<CriEvents, AskError> {
         let request = GetEventsRequest {};
         match self
@@ -162,7 +162,8 @@ impl CriClient {
             .await
         {
             Ok(stream) => return Ok(CriEvents::Cri(CriEventStream(stream))),
-            Err(AskError::Unserved { .. }) => {}
+            // A runtime may also refuse in words of its own, as where events are switched off.
+            Err(AskError::Unserved { .. } | AskError::BadAnswer { .. }) => {}
             Err(error) => return Err(error),
         }
         let filters =
@@ -245,6 +246,8 @@ impl CriClient {
             .unwrap_or(Err(AskError::Deadline { call }))
     }
 
+    /// Opens a stream. A server may send no headers before its first message, so there is no bound
+    /// here; a runtime that hangs is noticed by its lists.
     async fn subscribe<Q, A>(
         &self,
         call: &'static str,
@@ -255,24 +258,19 @@ impl CriClient {
         Q: Message + 'static,
         A: Message + Default + 'static,
     {
-        let work = async {
-            let mut grpc = self.grpc();
-            grpc.ready()
-                .await
-                .map_err(|error| self.unreachable(&error))?;
-            let answer = grpc
-                .server_streaming(
-                    Request::new(request),
-                    PathAndQuery::from_static(path),
-                    ProstCodec::<Q, A>::default(),
-                )
-                .await
-                .map_err(|status| self.failed(call, &status))?;
-            Ok(answer.into_inner())
-        };
-        tokio::time::timeout(CALL_TIMEOUT, work)
+        let mut grpc = self.grpc();
+        grpc.ready()
             .await
-            .unwrap_or(Err(AskError::Deadline { call }))
+            .map_err(|error| self.unreachable(&error))?;
+        let answer = grpc
+            .server_streaming(
+                Request::new(request),
+                PathAndQuery::from_static(path),
+                ProstCodec::<Q, A>::default(),
+            )
+            .await
+            .map_err(|status| self.failed(call, &status))?;
+        Ok(answer.into_inner())
     }
 
     fn grpc(&self) -> tonic::client::Grpc<Channel> {
@@ -454,68 +452,5 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn events_become_changes() {
-        let id = || ContainerId::from("a");
-        let cri = |container_event_type| {
-            cri_change(ContainerEventResponse {
-                container_id: "a".into(),
-                container_event_type,
-            })
-        };
-        assert_eq!(cri(0), Some(Change::Appeared(id())));
-        assert_eq!(cri(1), Some(Change::Appeared(id())));
-        assert_eq!(cri(2), None);
-        assert_eq!(cri(3), Some(Change::Removed(id())));
-
-        let containerd = |namespace: &str, topic: &str, value: Vec<u8>| {
-            containerd_change(Envelope {
-                namespace: namespace.into(),
-                topic: topic.into(),
-                event: Some(AnyEvent { value }),
-            })
-        };
-        use super::super::cri_wire::AnyEvent;
-        let value = || IdEvent { id: "a".into() }.encode_to_vec();
-        assert_eq!(
-            containerd("k8s.io", "/tasks/start", value()),
-            Some(Change::Appeared(id()))
-        );
-        assert_eq!(
-            containerd("k8s.io", "/containers/delete", value()),
-            Some(Change::Removed(id()))
-        );
-        assert_eq!(containerd("moby", "/tasks/start", value()), None);
-        assert_eq!(containerd("k8s.io", "/tasks/start", vec![0xff]), None);
-    }
-
-    #[test]
-    fn a_digest_is_not_a_name() {
-        let digest = "5787afe93ccd79c25084f24d092a7dcf49c4156bb356258c890e63769e5ed661";
-        assert!(is_bare_digest(digest));
-        assert!(is_bare_digest(&format!("sha256:{digest}")));
-        assert!(!is_bare_digest(&format!("quay.io/x@sha256:{digest}")));
-        assert!(!is_bare_digest("quay.io/jupyter/base-notebook:2024"));
-    }
-
-    #[test]
-    fn a_sandboxes_metadata_outweighs_its_labels() {
-        let sandbox = CriSandbox {
-            id: "s".into(),
-            metadata: Some(SandboxMetadata {
-                name: "jupyter-alice".into(),
-                uid: "u".into(),
-                namespace: "hub".into(),
-            }),
-            labels: HashMap::from([(LABEL_NAMESPACE.to_owned(), "kube-system".to_owned())]),
-            annotations: HashMap::new(),
-        };
-        use super::super::cri_wire::SandboxMetadata;
-        let described = describe_sandbox(sandbox).container;
-        assert_eq!(described.namespace().unwrap().as_str(), "hub");
-        assert_eq!(described.hub_user, Some(HubUser::from("alice")));
-    }
-}
+#[path = "cri_tests.rs"]
+mod tests;

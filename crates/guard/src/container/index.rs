@@ -12,143 +12,9 @@ use tokio::task::JoinHandle;
 
 use super::cache::{Cache, Side};
 use super::cgroup_path::{self, ContainerRef, Place, Runtime};
+use super::lookup::{Counters, IndexConfig, Lookup, Why};
 use super::source::{AskError, Described, Socket, SocketKind, Source};
 use super::watch;
-
-/// How the index is kept.
-#[derive(Debug, Clone)]
-pub struct IndexConfig {
-    /// The sockets to ask. Those that do not exist cost nothing.
-    pub sockets: Vec<Socket>,
-    /// How long a lookup that must ask a runtime may take in all.
-    pub deadline: Duration,
-    /// How long a container that its runtime forgot can still be named.
-    pub retain: Duration,
-    /// How long an id that nobody knew is not asked for again.
-    pub forget_unknown: Duration,
-    /// How often lists are read where the runtime tells no events.
-    pub poll_every: Duration,
-    /// How often lists are read beside the events, for what an event stream may have missed.
-    pub resync_every: Duration,
-    /// How long to wait before a socket that is absent or failed is tried again.
-    pub retry_every: Duration,
-    /// The memory that descriptions of containers may take, in bytes. A container under Kubernetes
-    /// takes about 1 KiB.
-    pub max_bytes: usize,
-}
-
-impl Default for IndexConfig {
-    fn default() -> Self {
-        Self {
-            sockets: Socket::well_known(),
-            deadline: Duration::from_secs(1),
-            retain: Duration::from_secs(15 * 60),
-            forget_unknown: Duration::from_secs(5),
-            poll_every: Duration::from_secs(5),
-            resync_every: Duration::from_secs(60),
-            retry_every: Duration::from_secs(5),
-            max_bytes: 2 * 1024 * 1024,
-        }
-    }
-}
-
-/// The answer to a lookup.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lookup {
-    /// The process runs on the machine itself.
-    Host,
-    /// It runs in this container.
-    Known(Arc<Container>),
-    /// It runs in a container, or may, and nothing is known of it.
-    Unknown {
-        /// The container's id, where the path names one.
-        id: Option<ContainerId>,
-        /// Why nothing is known.
-        why: Why,
-    },
-}
-
-/// Why a container is not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
-pub enum Why {
-    /// Every runtime was asked and none knows the id.
-    #[error("no container runtime knows the id; it may have been removed before it was first seen")]
-    NotFound,
-    /// No socket that could know it is there.
-    #[error("no socket of its runtime is present; mount it and name it in the configuration")]
-    NoRuntime,
-    /// The socket is there and nobody answers.
-    #[error("its runtime does not answer at its socket")]
-    Unreachable,
-    /// The answer came too late.
-    #[error("its runtime did not answer in time")]
-    Deadline,
-    /// The runtime refused or answered nonsense.
-    #[error("its runtime gave a bad answer")]
-    BadAnswer,
-    /// The id belongs to a container of another pod than the path says.
-    #[error("the id belongs to another pod than the cgroup path says; the path may be forged")]
-    PodMismatch,
-    /// The path lies where a user or another system makes the cgroups.
-    #[error("the cgroup lies in a subtree that is not the machine's own to name")]
-    Delegated,
-    /// Its runtime has no interface that describes it.
-    #[error("its runtime offers nothing that describes it")]
-    Undescribed,
-    /// The path ends at a pod, in no container of a known shape.
-    #[error("the cgroup is a pod's, of no container known by its shape")]
-    PodOnly,
-    /// The bytes are not a cgroup path as the kernel writes them.
-    #[error("the cgroup path is not one the kernel writes")]
-    Garbled,
-}
-
-impl Why {
-    /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 10] = [
-        Self::NotFound,
-        Self::NoRuntime,
-        Self::Unreachable,
-        Self::Deadline,
-        Self::BadAnswer,
-        Self::PodMismatch,
-        Self::Delegated,
-        Self::Undescribed,
-        Self::PodOnly,
-        Self::Garbled,
-    ];
-
-    /// The name in metrics and logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NotFound => "not-found",
-            Self::NoRuntime => "no-runtime",
-            Self::Unreachable => "unreachable",
-            Self::Deadline => "deadline",
-            Self::BadAnswer => "bad-answer",
-            Self::PodMismatch => "pod-mismatch",
-            Self::Delegated => "delegated",
-            Self::Undescribed => "undescribed",
-            Self::PodOnly => "pod-only",
-            Self::Garbled => "garbled",
-        }
-    }
-
-    fn of(error: &AskError) -> Self {
-        match error {
-            AskError::Unreachable { .. } => Self::Unreachable,
-            AskError::Deadline { .. } => Self::Deadline,
-            AskError::Unserved { .. } | AskError::BadAnswer { .. } | AskError::TooLarge { .. } => {
-                Self::BadAnswer
-            }
-        }
-    }
-
-    /// Whether asking again soon may well help.
-    fn is_passing(self) -> bool {
-        matches!(self, Self::Unreachable | Self::Deadline | Self::BadAnswer)
-    }
-}
 
 /// How long a passing failure is not retried. Long enough that a flood of lookups asks a broken
 /// runtime only once a moment.
@@ -157,24 +23,6 @@ const FORGET_PASSING: Duration = Duration::from_secs(1);
 /// How many questions may be under way at once. A burst of unknown ids must not become a burst of
 /// work for the runtime.
 const MAX_ASKS: usize = 4;
-
-/// One count for each reason.
-#[derive(Debug, Default)]
-struct Counters([AtomicU64; Why::ALL.len()]);
-
-impl Counters {
-    fn add(&self, why: Why) {
-        self.0[why as usize].fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn read(&self) -> BTreeMap<Why, u64> {
-        Why::ALL
-            .into_iter()
-            .map(|why| (why, self.0[why as usize].load(Ordering::Relaxed)))
-            .filter(|(_, count)| *count > 0)
-            .collect()
-    }
-}
 
 /// A socket with its client.
 pub(super) struct Watched {
@@ -283,6 +131,7 @@ impl ContainerIndex {
     /// configured deadline. Failures are counted.
     pub async fn lookup(&self, cgroup_path: impl AsRef<[u8]>) -> Lookup {
         let place = cgroup_path::parse(cgroup_path.as_ref());
+        let begun = Instant::now();
         let work = async {
             // Each round either ends or asks about an id that was not asked about before, and a
             // path names at most two.
@@ -293,6 +142,11 @@ impl ContainerIndex {
                 let Ok(_permit) = self.shared.asks.acquire().await else {
                     break;
                 };
+                // Whoever waited its whole time away must not begin a question when the others,
+                // giving up, let go of their places.
+                if begun.elapsed() >= self.shared.config.deadline {
+                    break;
+                }
                 // While waiting, another lookup may have asked the same.
                 let Verdict::Ask(side, wanted) = self.shared.judge(&place) else {
                     break;
@@ -302,7 +156,8 @@ impl ContainerIndex {
         };
         let in_time = tokio::time::timeout(self.shared.config.deadline, work)
             .await
-            .is_ok();
+            .is_ok()
+            && begun.elapsed() < self.shared.config.deadline;
         let answer = match self.shared.judge(&place) {
             Verdict::Done(answer) => answer,
             Verdict::Ask(side, wanted) => {

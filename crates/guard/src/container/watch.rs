@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use davylamp_model::ids::ContainerId;
 use tokio::sync::Notify;
@@ -17,6 +17,9 @@ use super::cri::CriEvents;
 use super::docker::DockerEvents;
 use super::index::{Shared, Watched};
 use super::source::{AskError, Change, Source};
+
+/// How long a refusal to serve events may take to arrive.
+const SILENCE_IS_CONSENT: Duration = Duration::from_secs(2);
 
 /// What was last said about a socket in the log: a state is said when it begins, not repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,12 +173,27 @@ async fn listen(
     subscribed: &Notify,
 ) -> Result<(), AskError> {
     let source = &shared.watched[at].source;
-    let mut events = match source {
-        Source::Cri(client) => Events::Cri(client.events().await?),
-        Source::Docker(client) => Events::Docker(client.events().await?),
+    let subscribed_now = || {
+        listening.store(true, Ordering::Relaxed);
+        subscribed.notify_one();
     };
-    listening.store(true, Ordering::Relaxed);
-    subscribed.notify_one();
+    let subscribing = async {
+        Ok(match source {
+            Source::Cri(client) => Events::Cri(client.events().await?),
+            Source::Docker(client) => Events::Docker(client.events().await?),
+        })
+    };
+    tokio::pin!(subscribing);
+    // A runtime that does not serve events says so at once; one that does may say nothing before
+    // the first event. Silence is therefore a subscription.
+    let mut events: Events = tokio::select! {
+        outcome = &mut subscribing => outcome?,
+        () = sleep(SILENCE_IS_CONSENT) => {
+            subscribed_now();
+            subscribing.await?
+        }
+    };
+    subscribed_now();
     loop {
         let change = match &mut events {
             Events::Cri(events) => events.next().await?,

@@ -1,5 +1,6 @@
 //! Leaving nothing behind: processes by their pids, cgroups by the pod's uid.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -39,27 +40,52 @@ pub(super) fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// Kills what serves the containerd of `dir`: the shims outlive it by design.
-pub(super) fn kill_shims(dir: &Path) {
+/// Kills what serves the containerd of `dir`: the shims outlive it by design, and their children
+/// are the containers' processes. Returns the uids of the pods that these were in.
+pub(super) fn kill_shims(dir: &Path) -> BTreeSet<String> {
     let socket = dir.join("containerd.sock");
     let config = dir.join("config.toml");
-    let ours = |arguments: &[u8]| {
+    let is_ours = |arguments: &[u8]| {
         arguments.split(|byte| *byte == 0).any(|argument| {
             argument == socket.as_os_str().as_encoded_bytes()
                 || argument == config.as_os_str().as_encoded_bytes()
         })
     };
+    let mut uids = BTreeSet::new();
     within(GRACE, || {
-        let mut left = false;
-        for pid in pids() {
-            let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            if ours(&arguments) {
-                left = true;
-                kill(pid);
-            }
+        let all = pids();
+        let (ours, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|pid| {
+            is_ours(&std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default())
+        });
+        let children = others
+            .into_iter()
+            .filter(|pid| ours.contains(&parent_of(*pid)));
+        for child in children {
+            uids.extend(pod_of(child));
+            kill(child);
         }
-        !left
+        for pid in &ours {
+            kill(*pid);
+        }
+        ours.is_empty()
     });
+    uids
+}
+
+/// The parent's pid, or 0 where the process is gone.
+fn parent_of(pid: i32) -> i32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before it is in parentheses and may contain anything.
+    stat.rsplit_once(')')
+        .and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok())
+        .unwrap_or(0)
+}
+
+/// The uid of the pod whose cgroup the process is in.
+fn pod_of(pid: i32) -> Option<String> {
+    let cgroups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let (_, rest) = cgroups.split_once("/kubepods/burstable/pod")?;
+    rest.split(['/', '\n']).next().map(str::to_owned)
 }
 
 /// Kills what is left in the cgroups of the pod `uid`, in every hierarchy, and removes them.
@@ -101,7 +127,9 @@ pub(super) fn sweep_leftovers() {
             .and_then(|rest| rest.split('-').next())
             .and_then(|pid| pid.parse::<u32>().ok());
         if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
-            kill_shims(&entry.path());
+            for uid in kill_shims(&entry.path()) {
+                remove_cgroups(&uid);
+            }
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }

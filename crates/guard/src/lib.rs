@@ -1,3 +1,4 @@
 //! wip
 pub mod cmdline;
+pub mod sandbox;
 pub mod machine;

@@ -30,3 +30,5 @@ pub mod machine;
 pub mod process;
 
 pub mod protect;
+
+pub mod sandbox;

@@ -389,7 +389,7 @@ async fn guard(
     let mut look = every(LOOK_AT_LISTS);
     let mut rounds = every(ROUNDS);
     let mut sweep = every(agent.config.sweep.interval().unwrap_or(Duration::MAX / 4));
-    let mut watched = reload::Fingerprint::take(agent.in_force().lists.watch_paths());
+    let mut watched = reload::Fingerprint::take(&agent.config.blocklists);
     sweep.tick().await;
     loop {
         tokio::select! {
@@ -403,7 +403,7 @@ async fn guard(
             _ = interrupt.recv() => break,
             _ = hang_up.recv() => agent.reload("SIGHUP"),
             _ = look.tick() => {
-                let now = reload::Fingerprint::take(agent.in_force().lists.watch_paths());
+                let now = reload::Fingerprint::take(&agent.config.blocklists);
                 if now != watched {
                     watched = now;
                     agent.reload("a file changed");

@@ -11,22 +11,16 @@ use davylamp_model::guard_event::micros;
 use serde_json::json;
 
 use super::{Agent, GuardError, InForce, can_hold, chain, settings};
+use crate::lists;
 
 /// What files look like from outside. Two that differ were changed in between.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fingerprint(Vec<(PathBuf, u64, u64, i64, i64)>);
 
 impl Fingerprint {
-    /// Looks at the given files and folders, and at the files in the folders.
+    /// Looks at the list files that the paths stand for.
     pub(super) fn take(paths: &[PathBuf]) -> Self {
-        let mut seen = Vec::new();
-        for path in paths {
-            seen.extend(look(path));
-            let entries = fs::read_dir(path).into_iter().flatten().flatten();
-            seen.extend(entries.filter_map(|entry| look(&entry.path())));
-        }
-        seen.sort();
-        Self(seen)
+        Self(lists::files_at(paths).iter().filter_map(|path| look(path)).collect())
     }
 }
 

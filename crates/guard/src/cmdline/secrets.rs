@@ -53,9 +53,9 @@ fn by_words(bytes: &[u8], words: &[Range<usize>], depth: usize, found: &mut Vec<
             if !starts_script && is_secret(&text[..equals]) {
                 found.push(inner.start + equals + 1..word.end);
             }
-        } else if text.starts_with(b"-") && !script && is_secret(text) {
-            found.extend(next.cloned());
-        } else if text.eq_ignore_ascii_case(b"bearer") {
+        } else if text.eq_ignore_ascii_case(b"bearer")
+            || (text.starts_with(b"-") && !script && is_secret(text))
+        {
             found.extend(next.cloned());
         }
         by_flags(bytes, &inner, next, flags, found);

@@ -37,14 +37,15 @@ use crate::{
     config::{Config, HoldVerdict, KillScope},
     container::{ContainerIndex, IndexConfig, Lookup, Socket, SocketKind},
     event::KernelEvent,
-    kernel::{Kernel, KernelError, Pinning, Start, TestFaults},
+    kernel::{Kernel, KernelError, Pinning, Start},
     lists::{self, Lists, ListsError},
     log::Log,
     machine,
     protect::{CgroupMounts, ProtectError, exe_key},
+    sandbox::{self, SandboxError},
 };
 
-pub use crate::kernel::{Detached, detach};
+pub use crate::kernel::{Detached, TestFaults, detach};
 
 /// How often the agent says that it is there to decide holds.
 const BEAT: Duration = Duration::from_millis(500);
@@ -73,6 +74,9 @@ pub enum GuardError {
     /// Something to protect cannot be found.
     #[error(transparent)]
     Protect(#[from] ProtectError),
+    /// Privileges cannot be given up.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// The operating system refused something.
     #[error("cannot {doing}")]
     System {
@@ -280,6 +284,16 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
+/// Gives back what loading took: reading the kernel's types and building tables needs some twenty
+/// megabytes for a moment.
+fn trim_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the call only gives free memory back to the system.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Nanoseconds of `CLOCK_MONOTONIC`, which the kernel programs count by.
 fn monotonic_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
@@ -287,24 +301,12 @@ fn monotonic_ns() -> u64 {
 }
 
 /// Guards this machine until it is told to stop (SIGTERM, SIGINT). Pinned programs stay in force
-/// afterwards.
+/// afterwards. Takes over the whole process: it gives up privileges and writes its log to standard
+/// output. `faults` is for tests.
 ///
 /// # Errors
 /// [`GuardError`] where it cannot start. Then whatever was in force before stays so.
-pub fn run(config: Config, node: NodeName) -> Result<(), GuardError> {
-    run_with(config, node, TestFaults::default(), io::stdout())
-}
-
-/// As [`run`], with faults injected and the log going to `out`. For tests.
-///
-/// # Errors
-/// [`GuardError`].
-pub fn run_with(
-    config: Config,
-    node: NodeName,
-    faults: TestFaults,
-    out: impl io::Write + Send + 'static,
-) -> Result<(), GuardError> {
+pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), GuardError> {
     let wants = machine::Wants { pin_dir: config.pin.then(|| config.pin_dir.clone()) };
     let survey = machine::survey_for(&wants);
     if let Some(missing) = survey.missing_required() {
@@ -329,12 +331,16 @@ pub fn run_with(
         },
     )?;
     kernel.beat(monotonic_ns() + BEAT_LASTS.as_nanos() as u64)?;
+    trim_memory();
 
+    // Nothing from here on needs more, and no thread runs yet that would keep it.
+    sandbox::drop_capabilities(sandbox::AGENT_CAPABILITIES)?;
+    sandbox::install_seccomp()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(system("start the event loop"))?;
-    let log = Log::start(out).map_err(system("start the log"))?;
+    let log = Log::start(io::stdout()).map_err(system("start the log"))?;
     let local = tokio::task::LocalSet::new();
     runtime.block_on(local.run_until(guard(
         config, node, kernel, in_force, mounts, log, lost,

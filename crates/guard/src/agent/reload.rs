@@ -84,6 +84,7 @@ impl Agent {
         }
         drop(kernel);
         *self.in_force.borrow_mut() = Rc::new(fresh);
+        super::trim_memory();
         Ok(())
     }
 }

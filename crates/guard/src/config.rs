@@ -20,10 +20,13 @@ use crate::machine::DEFAULT_PIN_DIR;
 mod check;
 mod error;
 mod load;
+mod overrides;
+mod suggest;
 
 pub use check::{BOUNDS, Bounds};
 pub use error::{ConfigError, ConfigErrors, Trouble};
-pub use load::{Override, defaults, load};
+pub use load::{defaults, load};
+pub use overrides::Override;
 
 /// Where the binary looks for a file when it is given none.
 pub const DEFAULT_CONFIG_PATH: &str = "/etc/davylamp/davy.toml";

@@ -1,7 +1,6 @@
 //! Reading: a file, then the overrides, each value tried on its own so that no fault hides another.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,79 +10,12 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use toml::{Spanned, Table, Value};
 
 use super::error::{ConfigError, ConfigErrors, Trouble};
+use super::overrides::Override;
+use super::suggest::{listed, lookup, single_underscores, unknown};
 use super::{BOUNDS, Config, check};
 
 /// The only table there is so far.
 const GUARD: &str = "guard";
-
-/// Variables that start so override the file, where two underscores separate the levels.
-const VARIABLE_PREFIX: &str = "DAVY_";
-
-/// A name this far from a known one, as `strsim::jaro_winkler` measures, is no slip of the hand.
-const LEAST_LIKENESS: f64 = 0.8;
-
-/// One value given outside the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Override {
-    /// Where it was given: `--set`, another option's name, or `environment`.
-    origin: &'static str,
-    /// The assignment as it was written, for errors.
-    written: String,
-    /// Where the value starts in `written`, if it is an assignment.
-    value_at: Option<usize>,
-    /// The key from the top of the file, with dots.
-    key: String,
-    is_utf8: bool,
-}
-
-impl Override {
-    /// `--set key=value`, with the key from the top of the file: `guard.hold.deadline_ms=500`.
-    pub fn set(assignment: &str) -> Self {
-        let key = assignment.split('=').next().unwrap_or_default();
-        Self {
-            origin: "--set",
-            written: assignment.to_owned(),
-            value_at: assignment.find('=').map(|at| at + 1),
-            key: key.trim().to_owned(),
-            is_utf8: true,
-        }
-    }
-
-    /// The variables that override keys, sorted by name: `DAVY_GUARD__HOLD__DEADLINE_MS=500`.
-    ///
-    /// A variable without two underscores is somebody else's (Kubernetes makes
-    /// `DAVY_SERVICE_HOST` of a service named davy), unless it is a key but for that.
-    pub fn from_environment(
-        variables: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Vec<Self> {
-        let known = leaves();
-        let mut found: Vec<Self> = variables
-            .into_iter()
-            .filter_map(|(name, value)| {
-                let name = name.into_string().ok()?;
-                let rest = name.strip_prefix(VARIABLE_PREFIX)?;
-                let is_slip = || {
-                    known
-                        .iter()
-                        .any(|key| key.replace('.', "_") == rest.to_ascii_lowercase())
-                };
-                if !rest.contains("__") && !is_slip() {
-                    return None;
-                }
-                let is_utf8 = value.to_str().is_some();
-                Some(Self {
-                    origin: "environment",
-                    written: format!("{name}={}", value.to_string_lossy()),
-                    value_at: Some(name.len() + 1),
-                    key: rest.to_ascii_lowercase().replace("__", "."),
-                    is_utf8,
-                })
-            })
-            .collect();
-        found.sort_by(|a, b| a.written.cmp(&b.written));
-        found
-    }
-}
 
 /// The default configuration as a tree from the top of the file: the grammar that [`load`] reads.
 pub fn defaults() -> Table {
@@ -360,12 +292,6 @@ fn one_element_list(value: Spanned<DeValue<'_>>) -> Spanned<DeValue<'_>> {
     Spanned::new(span, DeValue::Array(list))
 }
 
-fn lookup<'a>(tree: &'a Table, key: &str) -> Option<&'a Value> {
-    let mut parts = key.split('.');
-    let top = tree.get(parts.next()?)?;
-    parts.try_fold(top, |value, part| value.as_table()?.get(part))
-}
-
 fn put(tree: &mut Table, key: &str, value: Value) {
     match key.split_once('.') {
         None => {
@@ -409,88 +335,4 @@ fn found_kind(value: &DeValue<'_>) -> &'static str {
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     }
-}
-
-/// Every key with a value, from the top of the file.
-fn leaves() -> Vec<String> {
-    fn collect(prefix: &str, table: &Table, found: &mut Vec<String>) {
-        for (name, value) in table {
-            let full = if prefix.is_empty() {
-                name.clone()
-            } else {
-                format!("{prefix}.{name}")
-            };
-            match value {
-                Value::Table(inner) => collect(&full, inner, found),
-                _ => found.push(full),
-            }
-        }
-    }
-    let mut found = Vec::new();
-    collect("", &defaults(), &mut found);
-    found
-}
-
-fn listed(keys: &Table) -> String {
-    keys.keys()
-        .map(|key| format!("`{key}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-/// Says what may have been meant by a key that does not exist.
-fn unknown(tree: &Table, full: &str) -> Trouble {
-    let (path, name) = full.rsplit_once('.').unwrap_or(("", full));
-    let siblings = if path.is_empty() {
-        Some(tree)
-    } else {
-        lookup(tree, path).and_then(Value::as_table)
-    };
-    let near = siblings.and_then(|keys| nearest(name, keys.keys().map(String::as_str)));
-    // A key of the right name in the wrong table is the other usual slip.
-    let elsewhere = || {
-        let leaves = leaves();
-        let place = leaves
-            .iter()
-            .find(|leaf| leaf.rsplit('.').next() == Some(name))?;
-        Some(place.clone())
-    };
-    let suggestion = near.map(str::to_owned).or_else(elsewhere);
-    if path.is_empty() {
-        return Trouble::UnknownTop {
-            key: name.to_owned(),
-            suggestion,
-        };
-    }
-    match siblings {
-        Some(keys) => Trouble::UnknownKey {
-            key: name.to_owned(),
-            table: path.to_owned(),
-            suggestion,
-            known: listed(keys),
-        },
-        // The table itself is unknown: that is what to say.
-        None => unknown(tree, path),
-    }
-}
-
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
-        .filter(|(likeness, _)| *likeness >= LEAST_LIKENESS)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
-}
-
-/// `DAVY_GUARD_MODE` for `DAVY_GUARD__MODE`.
-fn single_underscores(given: &Override) -> Option<Trouble> {
-    let flat = given.key.replace('.', "_");
-    let meant = leaves()
-        .into_iter()
-        .find(|leaf| leaf.replace('.', "_") == flat)?;
-    let meant = format!(
-        "{VARIABLE_PREFIX}{}",
-        meant.replace('.', "__").to_ascii_uppercase()
-    );
-    (given.origin == "environment").then_some(Trouble::SingleUnderscores { meant })
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use davylamp_detect::judge::Judge;
+use davylamp_guard::agent::{self, GuardError, TestFaults};
 use davylamp_guard::config::{Config, Override};
 use davylamp_guard::lists;
 use davylamp_model::guard_event::Mode;
@@ -111,12 +112,21 @@ pub fn run(args: &GuardArgs, colour: ColourChoice) -> Result<ExitCode, Failure> 
     if args.check {
         check(&config, colour)?;
     } else if args.detach {
-        emit(agent::detach(&config.pin_dir)?)?;
+        emit(detach(&config.pin_dir)?)?;
     } else {
         let node = node_name(&config);
-        agent::run(config, node)?;
+        agent::run(config, node, TestFaults::default()).map_err(failure)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Removes the pins and says what that means.
+fn detach(pin_dir: &Path) -> Result<String, Failure> {
+    let detached = agent::detach(pin_dir).map_err(|error| failure(error.into()))?;
+    Ok(match detached.generations {
+        0 => format!("nothing was pinned in {}; nothing is guarded\n", pin_dir.display()),
+        _ => format!("the pins in {} are gone; nothing is guarded any more\n", pin_dir.display()),
+    })
 }
 
 /// Everything that `run` does before it needs the kernel.
@@ -183,27 +193,14 @@ fn node_name(config: &Config) -> NodeName {
     }
 }
 
-/// The two places where this verb meets the guard. To connect: call
-/// `davylamp_guard::agent::{run, detach}` here; their errors need only be `Diagnostic`.
-mod agent {
-    use super::{Config, Failure, NodeName, Path};
-
-    fn not_connected() -> Failure {
-        Failure::new(
-            anyhow::anyhow!("this build of davy has no agent"),
-            "use davy guard --check and davy explain, or another build",
-        )
-    }
-
-    /// Runs until it is told to end.
-    pub(super) fn run(_config: Config, _node: NodeName) -> Result<(), Failure> {
-        // CONNECT: davylamp_guard::agent::run(config, node)?
-        Err(not_connected())
-    }
-
-    /// Removes the pins and says what was removed.
-    pub(super) fn detach(_pin_dir: &Path) -> Result<String, Failure> {
-        // CONNECT: let detached = davylamp_guard::agent::detach(pin_dir)?; print it as text
-        Err(not_connected())
+/// An error of the guard's with the places and the next step it brings along.
+fn failure(error: GuardError) -> Failure {
+    match error {
+        GuardError::Lists(error) => error.into(),
+        GuardError::Machine(error) => error.into(),
+        other => {
+            let hint = other.hint();
+            Failure::new(other.into(), hint)
+        }
     }
 }

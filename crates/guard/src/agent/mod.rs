@@ -87,6 +87,23 @@ pub enum GuardError {
     },
 }
 
+impl GuardError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Machine(_) => "`davy doctor` says what this machine lacks".to_owned(),
+            Self::Kernel(error) => error.hint().to_owned(),
+            Self::Lists(_) => "`davy guard --check` shows each fault".to_owned(),
+            Self::Judge(_) => "ban fewer or shorter strings".to_owned(),
+            Self::Protect(_) => {
+                "take it out of [guard.protect], or name what exists on this machine".to_owned()
+            }
+            Self::Sandbox(error) => error.hint().to_owned(),
+            Self::System { .. } => "`davy doctor` says what this machine lacks".to_owned(),
+        }
+    }
+}
+
 fn system(doing: &'static str) -> impl FnOnce(io::Error) -> GuardError {
     move |source| GuardError::System { doing, source }
 }

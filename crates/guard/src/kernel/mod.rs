@@ -51,23 +51,33 @@ pub enum KernelError {
         source: io::Error,
     },
     /// Another guard works on the same pins.
-    #[error(
-        "another guard is working with the pins in {pin_dir}; stop it first, or give this one \
-         another --pin-dir"
-    )]
+    #[error("another guard is working with the pins in {pin_dir}")]
     Busy {
         /// The directory.
         pin_dir: PathBuf,
     },
     /// The directory for pins is not on a BPF file system.
-    #[error(
-        "{pin_dir} is not on a BPF file system; mount one with `mount -t bpf bpf /sys/fs/bpf`, or \
-         run with --no-pin"
-    )]
+    #[error("{pin_dir} is not on a BPF file system")]
     NotBpfFs {
         /// The directory.
         pin_dir: PathBuf,
     },
+}
+
+impl KernelError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Bpf { .. } => "run as root, and see what `davy doctor` says this machine lacks",
+            Self::File { .. } => {
+                "run as root, and look whether the BPF file system is mounted for writing"
+            }
+            Self::Busy { .. } => "stop that one first, or give this one another --pin-dir",
+            Self::NotBpfFs { .. } => {
+                "mount one with `mount -t bpf bpf /sys/fs/bpf`, or run with --no-pin"
+            }
+        }
+    }
 }
 
 fn bpf(doing: &'static str) -> impl FnOnce(libbpf_rs::Error) -> KernelError {

@@ -143,6 +143,15 @@ fn adopt(generation: &Path, start: &Start<'_>) -> Result<Kernel, KernelError> {
 fn load_and_pin(generation: &Path, start: &Start<'_>) -> Result<Kernel, KernelError> {
     let kernel = load::load(start)?;
     fs::create_dir(generation).map_err(file("make", generation))?;
+    if let Err(error) = pin_all(&kernel, generation) {
+        // What was in force before stays so; this attempt leaves nothing behind.
+        let _ = remove_generation(generation);
+        return Err(error);
+    }
+    Ok(kernel)
+}
+
+fn pin_all(kernel: &Kernel, generation: &Path) -> Result<(), KernelError> {
     for (name, map) in kernel.maps.each() {
         pin(map.as_fd(), &generation.join(name))?;
     }
@@ -158,12 +167,12 @@ fn load_and_pin(generation: &Path, start: &Start<'_>) -> Result<Kernel, KernelEr
     if let Some(link) = &kernel.fault_link {
         pin(link.as_fd(), &generation.join(FAULT_HOOK))?;
     }
-    pin(kernel.exec_link.as_fd(), &generation.join(EXEC_HOOK))?;
-    Ok(kernel)
+    pin(kernel.exec_link.as_fd(), &generation.join(EXEC_HOOK))
 }
 
+/// The file system keeps names with dots for itself.
 fn program_pin(name: &str) -> String {
-    format!("{name}.program")
+    format!("{name}_program")
 }
 
 /// The directories of all versions, oldest number first.

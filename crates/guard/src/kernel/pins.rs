@@ -58,7 +58,11 @@ pub fn detach(pin_dir: &Path) -> Result<Detached, KernelError> {
     let _lock = lock(pin_dir)?;
     let generations = generations(pin_dir);
     for generation in &generations {
+        let mut left = Orphans::default();
+        left.gather(generation);
+        left.take_no_more(generation);
         remove_generation(generation)?;
+        left.carry_out_verdicts();
     }
     fs::remove_dir(pin_dir).map_err(file("remove", pin_dir))?;
     Ok(Detached { generations: generations.len() })

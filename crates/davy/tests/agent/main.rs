@@ -4,4 +4,8 @@
 //! beside each other and beside whatever else guards this machine. Needs root.
 
 mod holds;
+mod never_off;
+mod protection;
+mod reload;
 mod support;
+mod sweep;

@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Condvar, Mutex, OnceLock},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -80,6 +81,7 @@ impl Scene {
     pub fn without_pins() -> Self {
         let mut scene = Self::new();
         scene.pins = false;
+        scene.configure("");
         scene
     }
 
@@ -260,6 +262,7 @@ pub struct Guard {
     child: Child,
     stderr: PathBuf,
     said: Arc<(Mutex<Vec<Value>>, Condvar)>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Guard {
@@ -271,7 +274,7 @@ impl Guard {
         let lines = BufReader::new(child.stdout.take().expect("a pipe"));
         let said = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
         let shared = Arc::clone(&said);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in lines.lines() {
                 let Ok(line) = line else { break };
                 let value = serde_json::from_str(&line)
@@ -280,7 +283,7 @@ impl Guard {
                 shared.1.notify_all();
             }
         });
-        Self { child, stderr: stderr.to_owned(), said }
+        Self { child, stderr: stderr.to_owned(), said, reader: Some(reader) }
     }
 
     pub fn pid(&self) -> u32 {
@@ -362,6 +365,7 @@ impl Guard {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("wait") {
+                self.reader.take().expect("it stops once").join().expect("no panic");
                 return (status, self.said());
             }
             assert!(Instant::now() < deadline, "the guard does not stop");

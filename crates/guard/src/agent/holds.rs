@@ -322,18 +322,42 @@ impl Agent {
                 }
             }
         }
-        for (pid, hold) in self.kernel.borrow().orphans.holds() {
-            let Ok(Some(process)) = Process::open(pid, Some(hold.start_boottime_ns)) else {
+        let holds = self.kernel.borrow().orphans.holds();
+        for (pid, hold) in holds {
+            if !self.rules_depend_on_place() {
+                self.settle_orphan(pid, &hold, &Lookup::Host);
                 continue;
-            };
-            let ruling = self.ruling_of(&process, &hold, &Place::default());
-            let spares = match ruling {
-                Ok(outcome) => outcome.action == Action::Spared,
-                Err(_) => self.config.hold.verdict == HoldVerdict::Spare,
-            };
-            // First: a released process must not be taken for one that broke loose.
-            self.kernel.borrow().orphans.end_hold(pid);
-            self.carry_out(pid, &hold, spares);
+            }
+            let Some(path) = cgroup_path_of(pid) else { continue };
+            let agent = Rc::clone(self);
+            tokio::task::spawn_local(async move {
+                let found = agent.index.lookup(&path).await;
+                agent.settle_orphan(pid, &hold, &found);
+            });
+        }
+    }
+
+    fn settle_orphan(self: &Rc<Self>, pid: u32, hold: &Hold, found: &Lookup) {
+        let Ok(Some(process)) = Process::open(pid, Some(hold.start_boottime_ns)) else { return };
+        let outcome = if self.is_protected(found) {
+            Outcome::new(Action::Spared, Source::Hold).because("its namespace is protected")
+        } else {
+            self.ruling_of(&process, hold, &place_of(found)).unwrap_or_else(|_| {
+                let action = match self.config.hold.verdict {
+                    HoldVerdict::Spare => Action::Spared,
+                    HoldVerdict::Kill => Action::Killed,
+                };
+                Outcome::new(action, Source::Hold).because("it could not be read")
+            })
+        };
+        // First: a released process must not be taken for one that broke loose.
+        if !self.kernel.borrow().orphans.end_hold(pid) {
+            return;
+        }
+        self.carry_out(pid, hold, outcome.action == Action::Spared);
+        if let Some(event) = self.deciding.borrow_mut().remove(&pid).flatten() {
+            let hold_ns = Some(monotonic_ns().saturating_sub(hold.since_ns));
+            self.say(event, Outcome { hold_ns, ..outcome });
         }
     }
 }

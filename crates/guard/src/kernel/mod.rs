@@ -179,12 +179,10 @@ impl Orphans {
         }
     }
 
-    /// Strikes a hold off the books.
-    pub fn end_hold(&self, pid: u32) {
-        for map in &self.held {
-            // Where it is not, there is nothing to strike off.
-            let _ = map.delete(pid.as_bytes());
-        }
+    /// Strikes a hold off the books. False if it is over already.
+    pub fn end_hold(&self, pid: u32) -> bool {
+        // An error means that it is in none of the maps.
+        self.held.iter().fold(false, |was, map| map.delete(pid.as_bytes()).is_ok() || was)
     }
 }
 

@@ -376,3 +376,26 @@ fn how_long_a_hold_lasts() {
         times[999] / 1000,
     );
 }
+
+#[test]
+fn a_pattern_for_the_machine_itself_is_asked_where_the_process_is() {
+    let scene = Scene::new();
+    scene.ban(&[
+        json!({ "pattern": "here ", "host": true }),
+        json!({ "pattern": "there ", "namespace": "*" }),
+        json!({ "pattern": "image ", "image": "*" }),
+    ]);
+    scene.configure(LONG);
+    let mut guard = scene.guard();
+    let run = Run::witness(&["here", &scene.banned]);
+    let pid = run.pid();
+    assert!(run.end().ran());
+    let line = guard.wait_action(pid, "spared");
+    assert_eq!(line["allowedby"], "allowed-pattern:here ");
+    for word in ["there", "image", "other"] {
+        let run = Run::witness(&[word, &scene.banned]);
+        let pid = run.pid();
+        assert!(run.end().died_unrun(), "{word}");
+        guard.wait_action(pid, "killed");
+    }
+}

@@ -330,6 +330,8 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         return Err(missing.into());
     }
     let lost: Vec<String> = survey.lost().map(|lost| format!("{}: {}", lost.id, lost.lost)).collect();
+    // Before the lists: what changes while they are read is read again.
+    let watched = reload::Fingerprint::take(&config.blocklists);
     let in_force = InForce::read(&config)?;
     let mounts = CgroupMounts::read().map_err(system("read the machine's mounts"))?;
     let executables = protected_executables(&config)?;
@@ -360,7 +362,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
     let log = Log::start(io::stdout()).map_err(system("start the log"))?;
     let local = tokio::task::LocalSet::new();
     runtime.block_on(local.run_until(guard(
-        config, node, kernel, in_force, mounts, log, lost,
+        config, node, kernel, in_force, watched, mounts, log, lost,
     )))
 }
 
@@ -369,6 +371,7 @@ async fn guard(
     node: NodeName,
     kernel: Kernel,
     in_force: InForce,
+    mut watched: reload::Fingerprint,
     cgroup_mounts: CgroupMounts,
     log: Log,
     lost: Vec<String>,
@@ -413,7 +416,6 @@ async fn guard(
     let mut look = every(LOOK_AT_LISTS);
     let mut rounds = every(ROUNDS);
     let mut sweep = every(agent.config.sweep.interval().unwrap_or(Duration::MAX / 4));
-    let mut watched = reload::Fingerprint::take(&agent.config.blocklists);
     sweep.tick().await;
     loop {
         tokio::select! {

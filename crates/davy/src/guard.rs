@@ -107,11 +107,18 @@ impl GuardArgs {
 
 /// Runs, checks or detaches the guard.
 pub fn run(args: &GuardArgs, colour: ColourChoice) -> Result<ExitCode, Failure> {
+    if args.detach {
+        // With the directory named, a broken configuration cannot keep the pins in place.
+        let pin_dir = match &args.pin_dir {
+            Some(pin_dir) => pin_dir.clone(),
+            None => args.config()?.pin_dir,
+        };
+        emit(agent::detach(&pin_dir)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let config = args.config()?;
     if args.check {
         check(&config, colour)?;
-    } else if args.detach {
-        emit(agent::detach(&config.pin_dir)?)?;
     } else {
         let node = node_name(&config);
         agent::run(config, node)?;

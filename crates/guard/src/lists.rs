@@ -276,6 +276,11 @@ fn parent(path: &Path) -> PathBuf {
     }
 }
 
+/// The files that the paths stand for at this moment, as far as they can be listed.
+pub(crate) fn files_at(paths: &[PathBuf]) -> Vec<PathBuf> {
+    files(paths, &mut ListsError::default())
+}
+
 /// The files that the paths stand for, each once.
 fn files(paths: &[PathBuf], error: &mut ListsError) -> Vec<PathBuf> {
     let mut seen = BTreeSet::new();

@@ -1,7 +1,7 @@
 //! `/metrics`, `/healthz` and `/readyz`.
 //!
 //! Whoever reaches the port can read counts and nothing else; nothing can be changed through it.
-//! It listens on loopback unless told otherwise. A slow, silent or numerous client costs a bounded
+//! Which address it is, is the caller's to say and to restrict. A slow, silent or numerous client costs a bounded
 //! number of descriptors for a bounded time, so the agent's own work goes on.
 
 use std::convert::Infallible;
@@ -23,8 +23,8 @@ use tokio::sync::Semaphore;
 
 use crate::metrics::{self, Cryptnono, Source};
 
-/// Where it listens unless told otherwise.
-pub const DEFAULT_ADDRESS: SocketAddr =
+/// The address for a guard that is to be asked on this machine alone.
+pub const LOOPBACK_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9474);
 
 /// The agent's loop comes round twice a second; ten rounds missed is no longer a busy machine.

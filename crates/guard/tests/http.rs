@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use davylamp_guard::http::{BEAT_LIMIT, DEFAULT_ADDRESS, HttpError, bind, serve};
+use davylamp_guard::http::{BEAT_LIMIT, HttpError, LOOPBACK_ADDRESS, bind, serve};
 use davylamp_guard::metrics::{AgentCounts, Health, KernelCounts, Source};
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -280,6 +280,6 @@ fn a_low_port_is_refused_without_the_right_to_it() {
 #[test]
 fn the_page_says_what_the_code_does() {
     let page = include_str!("../../../docs/metrics.md");
-    assert!(page.contains(&format!("`{DEFAULT_ADDRESS}`")) && DEFAULT_ADDRESS.ip().is_loopback());
+    assert!(page.contains(&format!("`{LOOPBACK_ADDRESS}`")) && LOOPBACK_ADDRESS.ip().is_loopback());
     assert!(page.contains(&format!("the last {} seconds", BEAT_LIMIT.as_secs())));
 }

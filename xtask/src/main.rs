@@ -1,3 +1,30 @@
 //! `cargo xtask`: chores of the project itself.
 
-fn main() {}
+mod kernels;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "xtask",
+    about = "Chores of the project itself",
+    disable_version_flag = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Boot other kernels under emulation and run the kill test in them
+    TestKernels(kernels::Options),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().chore {
+        Chore::TestKernels(options) => kernels::main(&options),
+    }
+}

@@ -119,10 +119,15 @@ impl Blocklist {
 /// # Errors
 /// Every fault of every file, when there is one.
 pub fn parse(sources: &[Source<'_>]) -> Result<(Blocklist, Vec<Warning>), Faults> {
-    let texts: Vec<_> =
-        sources.iter().map(|source| Arc::new(Text::new(source.name, source.text))).collect();
+    let texts: Vec<_> = sources
+        .iter()
+        .map(|source| Arc::new(Text::new(source.name, source.text)))
+        .collect();
     let mut files = Vec::new();
-    let mut room = read::Room { strings: MAX_STRINGS, patterns: MAX_PATTERNS };
+    let mut room = read::Room {
+        strings: MAX_STRINGS,
+        patterns: MAX_PATTERNS,
+    };
     for text in &texts {
         let mut fields = Fields::new(text);
         let groups = read::groups(&mut fields, &mut room);

@@ -52,8 +52,13 @@ pub fn parse(source: Source<'_>) -> Result<Vec<Case>, Faults> {
     let documents = fields.tree.documents.clone();
     let mut cases = Vec::new();
     for document in &documents {
-        let Some(keys) = fields.record(*document, "a case file", &["cases"]) else { continue };
-        let items = keys.get("cases").and_then(|list| fields.list(*list)).unwrap_or_default();
+        let Some(keys) = fields.record(*document, "a case file", &["cases"]) else {
+            continue;
+        };
+        let items = keys
+            .get("cases")
+            .and_then(|list| fields.list(*list))
+            .unwrap_or_default();
         for item in items {
             cases.extend(case(&mut fields, item));
         }
@@ -73,27 +78,65 @@ fn case(fields: &mut Fields<'_>, id: crate::tree::NodeId) -> Option<Case> {
     let mut text = |key: &'static str, limit: usize| match keys.get(key) {
         Some(value) => fields.string(*value, place, limit),
         None => {
-            fields.fault(id, Trouble::MissingKey { key, place: place.to_owned() });
+            fields.fault(
+                id,
+                Trouble::MissingKey {
+                    key,
+                    place: place.to_owned(),
+                },
+            );
             None
         }
     };
     let command = text("command", MAX_COMMAND_BYTES);
     let why = text("why", MAX_TEXT_BYTES);
     let expect = match (keys.get("kill"), keys.get("clean")) {
-        (Some(by), None) => Some(Expect::Kill { by: fields.string(*by, place, MAX_TEXT_BYTES)? }),
-        (None, Some(clean)) if fields.boolean(*clean) == Some(true) => Some(Expect::Clean),
-        (None, Some(_)) => None,
+        (Some(by), None) => Some(Expect::Kill {
+            by: fields.string(*by, place, MAX_TEXT_BYTES)?,
+        }),
+        (None, Some(clean)) => match fields.boolean(*clean) {
+            Some(true) => Some(Expect::Clean),
+            Some(false) => {
+                let expected = "true, or `kill: <string>`".to_owned();
+                fields.fault(
+                    *clean,
+                    Trouble::Expected {
+                        expected,
+                        found: "false",
+                    },
+                );
+                None
+            }
+            None => None,
+        },
         (Some(_), Some(clean)) => {
             let expected = "either `kill` or `clean`".to_owned();
-            fields.fault(*clean, Trouble::Expected { expected, found: "both" });
+            fields.fault(
+                *clean,
+                Trouble::Expected {
+                    expected,
+                    found: "both",
+                },
+            );
             None
         }
         (None, None) => {
             let expected = "`kill: <string>` or `clean: true`".to_owned();
-            fields.fault(id, Trouble::Expected { expected, found: "neither" });
+            fields.fault(
+                id,
+                Trouble::Expected {
+                    expected,
+                    found: "neither",
+                },
+            );
             None
         }
     };
     let line = fields.text.line_and_column(fields.span(id).start).0;
-    Some(Case { command: command?, expect: expect?, why: why?, line })
+    Some(Case {
+        command: command?,
+        expect: expect?,
+        why: why?,
+        line,
+    })
 }

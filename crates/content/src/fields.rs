@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::problem::{Problems, Trouble};
 use crate::source::Text;
-use crate::tree::{Node, NodeId, Tree, Value};
+use crate::tree::{Node, NodeId, Style, Tree, Value};
 
 /// A key this close to a known one (as `strsim` measures it) is taken for a slip of the hand.
 const SIMILAR: f64 = 0.8;
@@ -26,7 +26,11 @@ impl<'t> Fields<'t> {
             problems.push(unreadable.span, unreadable.trouble);
             Tree::default()
         });
-        Self { text, tree, problems }
+        Self {
+            text,
+            tree,
+            problems,
+        }
     }
 
     pub fn node(&self, id: NodeId) -> &Node<'t> {
@@ -56,7 +60,9 @@ impl<'t> Fields<'t> {
         let entries = self.map(id)?;
         let mut fields = HashMap::new();
         for (key_id, value) in entries {
-            let Some(key) = self.key(key_id) else { continue };
+            let Some(key) = self.key(key_id) else {
+                continue;
+            };
             let Some(known_key) = known.iter().find(|known| **known == key) else {
                 let trouble = if key == "<<" {
                     Trouble::MergeKey
@@ -81,15 +87,24 @@ impl<'t> Fields<'t> {
     /// The value under one key of a mapping whose other keys are somebody else's. Nothing when the
     /// value is no mapping or has no such key.
     pub fn lookup(&mut self, id: NodeId, key: &str) -> Option<NodeId> {
-        let Value::Map(entries) = &self.node(id).value else { return None };
+        let Value::Map(entries) = &self.node(id).value else {
+            return None;
+        };
         let mut found = None;
         let mut faults = Vec::new();
         for (key_id, value) in entries {
-            let Value::Scalar(scalar) = &self.node(*key_id).value else { continue };
+            let Value::Scalar(scalar) = &self.node(*key_id).value else {
+                continue;
+            };
             if scalar.text == "<<" {
                 faults.push((*key_id, Trouble::MergeKey));
             } else if scalar.text == key && found.replace(*value).is_some() {
-                faults.push((*key_id, Trouble::DuplicateKey { key: key.to_owned() }));
+                faults.push((
+                    *key_id,
+                    Trouble::DuplicateKey {
+                        key: key.to_owned(),
+                    },
+                ));
             }
         }
         for (key_id, trouble) in faults {
@@ -149,6 +164,10 @@ impl<'t> Fields<'t> {
     /// line.
     pub fn string(&mut self, id: NodeId, what: &'static str, limit: usize) -> Option<String> {
         let text = match &self.node(id).value {
+            Value::Scalar(scalar) if scalar.style == Style::Foreign => {
+                self.fault(id, Trouble::ForeignTag);
+                return None;
+            }
             Value::Scalar(scalar) => match scalar.not_a_string() {
                 None => scalar.text.clone().into_owned(),
                 Some(found) => {
@@ -163,7 +182,9 @@ impl<'t> Fields<'t> {
             }
         };
         let bytes = text.len();
-        let control = text.char_indices().find(|(_, c)| c.is_control() && *c != '\t');
+        let control = text
+            .char_indices()
+            .find(|(_, c)| c.is_control() && *c != '\t');
         if text.trim().is_empty() && control.is_none_or(|(_, c)| c != '\0') {
             self.fault(id, Trouble::EmptyText { what });
         } else if bytes > limit {
@@ -171,7 +192,10 @@ impl<'t> Fields<'t> {
         } else if let Some((at, character)) = control {
             let part = at..at + character.len_utf8();
             let span = self.node(id).span_of_part(&self.text.text, part);
-            let trouble = Trouble::ControlCharacter { what, character: character.into() };
+            let trouble = Trouble::ControlCharacter {
+                what,
+                character: character.into(),
+            };
             self.problems.push(span, trouble);
         } else {
             return Some(text);
@@ -181,7 +205,13 @@ impl<'t> Fields<'t> {
 
     fn expected(&mut self, id: NodeId, expected: &str) {
         let found = self.node(id).found();
-        self.fault(id, Trouble::Expected { expected: expected.to_owned(), found });
+        self.fault(
+            id,
+            Trouble::Expected {
+                expected: expected.to_owned(),
+                found,
+            },
+        );
     }
 }
 
@@ -190,7 +220,12 @@ pub(crate) fn closest(key: &str, known: &[&'static str]) -> Option<&'static str>
     let key = key.to_lowercase();
     known
         .iter()
-        .map(|candidate| (strsim::jaro_winkler(&key, &candidate.to_lowercase()), *candidate))
+        .map(|candidate| {
+            (
+                strsim::jaro_winkler(&key, &candidate.to_lowercase()),
+                *candidate,
+            )
+        })
         .filter(|(similarity, _)| *similarity >= SIMILAR)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)

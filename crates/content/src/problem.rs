@@ -28,7 +28,11 @@ pub struct Problem {
 
 impl Problem {
     pub(crate) fn new(text: &Arc<Text>, span: Range<usize>, trouble: Trouble) -> Self {
-        Self { trouble, text: Arc::clone(text), span: text.clip(span) }
+        Self {
+            trouble,
+            text: Arc::clone(text),
+            span: text.clip(span),
+        }
     }
 
     /// What is wrong.
@@ -164,7 +168,9 @@ impl std::error::Error for Faults {}
 
 impl Diagnostic for Faults {
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        Some(Box::new(self.faults.iter().map(|fault| fault as &dyn Diagnostic)))
+        Some(Box::new(
+            self.faults.iter().map(|fault| fault as &dyn Diagnostic),
+        ))
     }
 }
 
@@ -214,12 +220,18 @@ impl Problems {
         self.warnings.sort_by_key(|problem| problem.span.start);
         let end = self.text.text.len();
         if self.unlisted_faults > 0 {
-            let trouble = Trouble::MoreFaults { count: self.unlisted_faults };
-            self.faults.push(Problem::new(&self.text, end..end, trouble));
+            let trouble = Trouble::MoreFaults {
+                count: self.unlisted_faults,
+            };
+            self.faults
+                .push(Problem::new(&self.text, end..end, trouble));
         }
         if self.unlisted_warnings > 0 {
-            let trouble = Trouble::MoreWarnings { count: self.unlisted_warnings };
-            self.warnings.push(Problem::new(&self.text, end..end, trouble));
+            let trouble = Trouble::MoreWarnings {
+                count: self.unlisted_warnings,
+            };
+            self.warnings
+                .push(Problem::new(&self.text, end..end, trouble));
         }
         (self.faults, self.warnings)
     }

@@ -33,7 +33,10 @@ impl<'a> Source<'a> {
                 let start = at - text.skipped.min(at);
                 let end = start + char::REPLACEMENT_CHARACTER.len_utf8();
                 let trouble = Trouble::NotUtf8 { byte: bytes[at] };
-                Err(Faults::new(vec![Problem::new(&text, start..end, trouble)], Vec::new()))
+                Err(Faults::new(
+                    vec![Problem::new(&text, start..end, trouble)],
+                    Vec::new(),
+                ))
             }
         }
     }
@@ -71,7 +74,9 @@ impl Text {
         Self {
             name: name.to_owned(),
             skipped: text.len() - without_mark.len(),
-            line_starts: std::iter::once(0).chain(line_ends.map(|(at, _)| at + 1)).collect(),
+            line_starts: std::iter::once(0)
+                .chain(line_ends.map(|(at, _)| at + 1))
+                .collect(),
             chars_before,
             text: without_mark.to_owned(),
         }
@@ -87,7 +92,10 @@ impl Text {
 
     /// The byte offset of the character with the given index, or the text's end.
     pub fn byte_of_char(&self, char_index: usize) -> usize {
-        let checkpoint = self.chars_before.partition_point(|chars| *chars <= char_index) - 1;
+        let checkpoint = self
+            .chars_before
+            .partition_point(|chars| *chars <= char_index)
+            - 1;
         let mut left = char_index - self.chars_before[checkpoint];
         let start = checkpoint * CHECKPOINT_BYTES;
         for (offset, byte) in self.text.as_bytes().iter().enumerate().skip(start) {
@@ -113,8 +121,13 @@ impl Text {
     pub fn clip(&self, span: Range<usize>) -> Range<usize> {
         let start = self.text.floor_char_boundary(span.start);
         let end = self.text.ceil_char_boundary(span.end.max(start));
-        let end = self.text.floor_char_boundary(end.min(start + CONTEXT_BYTES));
-        let line = self.text[start..end].split(['\n', '\r']).next().unwrap_or_default();
+        let end = self
+            .text
+            .floor_char_boundary(end.min(start + CONTEXT_BYTES));
+        let line = self.text[start..end]
+            .split(['\n', '\r'])
+            .next()
+            .unwrap_or_default();
         start..start + line.len()
     }
 
@@ -127,7 +140,10 @@ impl Text {
     /// The bytes of a line (0-based) without its end.
     fn line(&self, index: usize) -> Range<usize> {
         let start = self.line_starts[index];
-        let end = self.line_starts.get(index + 1).map_or(self.text.len(), |next| next - 1);
+        let end = self
+            .line_starts
+            .get(index + 1)
+            .map_or(self.text.len(), |next| next - 1);
         start..end
     }
 }
@@ -148,7 +164,9 @@ impl SourceCode for Text {
         let mut shown = if context_lines_before == 0 && context_lines_after == 0 {
             start..end
         } else {
-            let above = self.line(first_line.saturating_sub(context_lines_before)).start;
+            let above = self
+                .line(first_line.saturating_sub(context_lines_before))
+                .start;
             let below_line = (last_line + context_lines_after).min(self.line_starts.len() - 1);
             above..self.line(below_line).end
         };
@@ -156,7 +174,9 @@ impl SourceCode for Text {
             let lines = self.line(first_line).start..self.line(last_line).end;
             let window_start = start.saturating_sub(CONTEXT_BYTES);
             shown.start = self.text.ceil_char_boundary(lines.start.max(window_start));
-            shown.end = self.text.floor_char_boundary(lines.end.min(end + CONTEXT_BYTES));
+            shown.end = self
+                .text
+                .floor_char_boundary(lines.end.min(end + CONTEXT_BYTES));
         }
         let (line, column) = self.line_and_column(shown.start);
         Ok(Box::new(MietteSpanContents::new_named(
@@ -192,7 +212,11 @@ mod tests {
             let before = &text.text[..offset];
             let line = before.matches('\n').count() + 1;
             let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-            assert_eq!(text.line_and_column(offset), (line, column), "at byte {offset}");
+            assert_eq!(
+                text.line_and_column(offset),
+                (line, column),
+                "at byte {offset}"
+            );
         }
         assert_eq!(text.byte_of_char(usize::MAX / 2), text.text.len());
         assert_eq!(text.line_and_column(usize::MAX), (4, 5));

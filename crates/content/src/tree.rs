@@ -89,8 +89,14 @@ impl<'t> Tree<'t> {
     pub fn read(text: &'t Text) -> Result<Self, Unreadable> {
         let bytes = text.text.len();
         if bytes > MAX_FILE_BYTES {
-            let trouble = Trouble::FileTooLarge { bytes, limit: MAX_FILE_BYTES };
-            return Err(Unreadable { span: 0..0, trouble });
+            let trouble = Trouble::FileTooLarge {
+                bytes,
+                limit: MAX_FILE_BYTES,
+            };
+            return Err(Unreadable {
+                span: 0..0,
+                trouble,
+            });
         }
         let is_named_json = text.name.to_ascii_lowercase().ends_with(".json");
         if is_named_json {
@@ -99,7 +105,10 @@ impl<'t> Tree<'t> {
         if text.text.trim_start().starts_with(['{', '[']) {
             match json::read(text) {
                 // What JSON may not be, YAML still may: comments, bare keys, trailing commas.
-                Err(Unreadable { trouble: Trouble::Syntax { .. }, .. }) => {}
+                Err(Unreadable {
+                    trouble: Trouble::Syntax { .. },
+                    ..
+                }) => {}
                 read => return read,
             }
         }
@@ -112,7 +121,10 @@ impl<'t> Tree<'t> {
 
     fn push(&mut self, span: Range<usize>, value: Value<'t>) -> Result<NodeId, Unreadable> {
         if self.nodes.len() >= MAX_VALUES {
-            return Err(Unreadable { span, trouble: Trouble::TooManyValues { limit: MAX_VALUES } });
+            return Err(Unreadable {
+                span,
+                trouble: Trouble::TooManyValues { limit: MAX_VALUES },
+            });
         }
         self.nodes.push(Node { span, value });
         Ok(NodeId(self.nodes.len() - 1))
@@ -142,7 +154,7 @@ impl Scalar<'_> {
     pub fn not_a_string(&self) -> Option<&'static str> {
         match self.style {
             Style::Plain => plain_type(&self.text),
-            Style::Foreign => Some("a value of another type"),
+            Style::Foreign => Some("a value with a foreign tag"),
             Style::Single | Style::Double | Style::Verbatim => None,
         }
     }

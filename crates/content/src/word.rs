@@ -23,9 +23,13 @@ pub fn matches_as_word(needle: &[u8], haystack: &[u8]) -> bool {
     if needle.is_empty() {
         return false;
     }
-    haystack.windows(needle.len()).enumerate().any(|(start, window)| {
-        window.eq_ignore_ascii_case(needle) && stands_alone(haystack, start, start + needle.len())
-    })
+    haystack
+        .windows(needle.len())
+        .enumerate()
+        .any(|(start, window)| {
+            window.eq_ignore_ascii_case(needle)
+                && stands_alone(haystack, start, start + needle.len())
+        })
 }
 
 #[cfg(test)]

@@ -10,12 +10,65 @@ use proptest::prelude::*;
 /// Pieces of which blocklists, right and wrong, are made.
 fn fragments() -> impl Strategy<Value = String> {
     let pieces = [
-        "bannedCommandStrings", "allowedCommandPatterns", "detectors", "execwhacker", "configs",
-        "cryptnono", "string", "pattern", "reason", "scanEnvironment", "host", ": ", ":\n", "\n",
-        "  ", "    ", "- ", "[", "]", "{", "}", ",", "\"", "'", "\\", "\\u", "d83d", "|", ">-", "#",
-        "&a ", "*a", "<<", "---\n", "...\n", "%YAML 1.2\n", "!!str ", "!t ", "?", "@", "\t", "\r\n",
-        "\u{feff}", "é", "😀", "\0", "1.10", "on", "null", "true", "(?=", "(a", "[a", ".*", "\\Z",
-        "x", "foo bar", "🦀\u{85}", "\u{2028}",
+        "bannedCommandStrings",
+        "allowedCommandPatterns",
+        "detectors",
+        "execwhacker",
+        "configs",
+        "cryptnono",
+        "string",
+        "pattern",
+        "reason",
+        "scanEnvironment",
+        "host",
+        ": ",
+        ":\n",
+        "\n",
+        "  ",
+        "    ",
+        "- ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "\"",
+        "'",
+        "\\",
+        "\\u",
+        "d83d",
+        "|",
+        ">-",
+        "#",
+        "&a ",
+        "*a",
+        "<<",
+        "---\n",
+        "...\n",
+        "%YAML 1.2\n",
+        "!!str ",
+        "!t ",
+        "?",
+        "@",
+        "\t",
+        "\r\n",
+        "\u{feff}",
+        "é",
+        "😀",
+        "\0",
+        "1.10",
+        "on",
+        "null",
+        "true",
+        "(?=",
+        "(a",
+        "[a",
+        ".*",
+        "\\Z",
+        "x",
+        "foo bar",
+        "🦀\u{85}",
+        "\u{2028}",
     ];
     prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..60)
         .prop_map(|pieces| pieces.concat())
@@ -28,7 +81,12 @@ fn read_as_everything(text: &str) {
             Ok((_, warnings)) => warnings,
             Err(faults) => {
                 assert!(!faults.faults().is_empty());
-                faults.faults().iter().chain(faults.warnings()).cloned().collect()
+                faults
+                    .faults()
+                    .iter()
+                    .chain(faults.warnings())
+                    .cloned()
+                    .collect()
             }
         };
         for problem in &problems {
@@ -87,13 +145,23 @@ proptest! {
 }
 
 fn origin() -> Origin {
-    Origin { file: String::new(), line: 0, column: 0 }
+    Origin {
+        file: String::new(),
+        line: 0,
+        column: 0,
+    }
 }
 
 fn without_origins(mut list: Blocklist) -> Blocklist {
     for group in &mut list.groups {
-        group.banned.iter_mut().for_each(|banned| banned.origin = origin());
-        group.allowed.iter_mut().for_each(|allowed| allowed.origin = origin());
+        group
+            .banned
+            .iter_mut()
+            .for_each(|banned| banned.origin = origin());
+        group
+            .allowed
+            .iter_mut()
+            .for_each(|allowed| allowed.origin = origin());
     }
     list
 }
@@ -132,15 +200,30 @@ fn blocklists() -> impl Strategy<Value = Blocklist> {
                 .into_iter()
                 .map(|(pattern, reason, (namespace, image, container, host))| {
                     let scope = if host {
-                        Scope { host, ..Scope::default() }
+                        Scope {
+                            host,
+                            ..Scope::default()
+                        }
                     } else {
-                        Scope { namespace, image, container, host }
+                        Scope {
+                            namespace,
+                            image,
+                            container,
+                            host,
+                        }
                     };
                     let pattern = format!("{pattern}{}", next());
-                    Allowed { pattern, reason, scope, origin: origin() }
+                    Allowed {
+                        pattern,
+                        reason,
+                        scope,
+                        origin: origin(),
+                    }
                 })
                 .collect(),
         });
-        Blocklist { groups: groups.collect() }
+        Blocklist {
+            groups: groups.collect(),
+        }
     })
 }

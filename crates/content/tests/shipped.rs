@@ -16,8 +16,21 @@ fn the_default_list_is_read_without_a_warning() {
     let (list, warnings) = support::parse(&[(DEFAULT_BLOCKLIST_NAME, DEFAULT_BLOCKLIST)])
         .unwrap_or_else(|faults| panic!("{}", support::render_all(faults.faults())));
     assert!(warnings.is_empty(), "{}", support::render_all(&warnings));
-    let names: Vec<_> = list.groups.iter().map(|group| group.name.as_str()).collect();
-    assert_eq!(names, ["test", "miner-programs", "miner-options", "algorithms", "url-schemes"]);
+    let names: Vec<_> = list
+        .groups
+        .iter()
+        .map(|group| group.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "test",
+            "miner-programs",
+            "miner-options",
+            "algorithms",
+            "url-schemes"
+        ]
+    );
     for group in &list.groups {
         assert!(!group.banned.is_empty(), "group {} is empty", group.name);
         let scans = matches!(group.name.as_str(), "test" | "url-schemes");
@@ -31,7 +44,10 @@ fn the_default_list_is_read_without_a_warning() {
 #[test]
 fn the_default_list_agrees_with_its_cases() {
     let (list, _) = support::parse(&[(DEFAULT_BLOCKLIST_NAME, DEFAULT_BLOCKLIST)]).unwrap();
-    let source = Source { name: DEFAULT_CASES_NAME, text: DEFAULT_CASES };
+    let source = Source {
+        name: DEFAULT_CASES_NAME,
+        text: DEFAULT_CASES,
+    };
     let cases = cases::parse(source)
         .unwrap_or_else(|faults| panic!("{}", support::render_all(faults.faults())));
     let mut killing_groups = HashSet::new();
@@ -39,12 +55,21 @@ fn the_default_list_agrees_with_its_cases() {
         let matching: Vec<_> = list
             .groups
             .iter()
-            .flat_map(|group| group.banned.iter().map(move |banned| (&group.name, &banned.text)))
+            .flat_map(|group| {
+                group
+                    .banned
+                    .iter()
+                    .map(move |banned| (&group.name, &banned.text))
+            })
             .filter(|(_, text)| matches_as_word(text.as_bytes(), case.command.as_bytes()))
             .collect();
         match &case.expect {
             Expect::Clean => {
-                assert!(matching.is_empty(), "line {}: killed by {matching:?}", case.line);
+                assert!(
+                    matching.is_empty(),
+                    "line {}: killed by {matching:?}",
+                    case.line
+                );
             }
             Expect::Kill { by } => {
                 let found = matching.iter().find(|(_, text)| *text == by);
@@ -55,7 +80,11 @@ fn the_default_list_agrees_with_its_cases() {
             }
         }
     }
-    let groups: HashSet<_> = list.groups.iter().map(|group| group.name.as_str()).collect();
+    let groups: HashSet<_> = list
+        .groups
+        .iter()
+        .map(|group| group.name.as_str())
+        .collect();
     assert_eq!(killing_groups, groups, "each group has a case that fires");
 }
 
@@ -64,7 +93,11 @@ fn the_default_list_leaves_ordinary_commands_alone() {
     let (list, _) = support::parse(&[(DEFAULT_BLOCKLIST_NAME, DEFAULT_BLOCKLIST)]).unwrap();
     let is_command = |line: &&str| !line.trim().is_empty() && !line.starts_with('#');
     let commands: Vec<_> = ORDINARY_COMMANDS.lines().filter(is_command).collect();
-    assert!(commands.len() >= 400, "only {} ordinary commands", commands.len());
+    assert!(
+        commands.len() >= 400,
+        "only {} ordinary commands",
+        commands.len()
+    );
     let distinct: HashSet<_> = commands.iter().collect();
     assert_eq!(distinct.len(), commands.len(), "a command is listed twice");
     for command in &commands {
@@ -79,6 +112,9 @@ fn the_default_list_leaves_ordinary_commands_alone() {
     }
     for word in ["miner", "mining", "pool", "stratum", "wallet", "crypto"] {
         let has = |command: &&&str| matches_as_word(word.as_bytes(), command.as_bytes());
-        assert!(commands.iter().any(|command| has(&command)), "no innocent {word}");
+        assert!(
+            commands.iter().any(|command| has(&command)),
+            "no innocent {word}"
+        );
     }
 }

@@ -3,7 +3,6 @@
 //!
 //! Only printing happens here; the questions are asked in `davylamp_guard::machine`.
 
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,8 +14,19 @@ use davylamp_guard::machine::{
     DEFAULT_PIN_DIR, Need, Readiness, Row, Survey, Verdict, Wants, survey_for,
 };
 
+use crate::failure::Failure;
+use crate::output::{ColourChoice, columns, emit};
+
 /// The arguments of `davy doctor`.
 #[derive(Debug, Clone, Args)]
+#[command(about = "Say what this machine offers the guard, what is missing, and how to mend it", long_about = None)]
+#[command(
+    after_long_help = "Exit codes: 0 the guard can run here, 1 something required is missing, 2 it cannot be told.
+
+Examples:
+  davy doctor
+  davy doctor --output json | jq '.rows[] | select(.verdict != \"pass\")'"
+)]
 pub struct DoctorArgs {
     /// How to print the answers
     #[arg(long, value_enum, default_value_t = Output::Table)]
@@ -45,26 +55,16 @@ pub const MISSING: u8 = 1;
 /// The exit code when something required could not be asked for.
 pub const UNKNOWN: u8 = 2;
 
-/// Where the width of the terminal cannot be told: a pipe or a file.
-const DEFAULT_COLUMNS: u16 = 100;
-
 /// Surveys this machine and prints the answers.
-pub fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+pub fn run(args: &DoctorArgs, colour: ColourChoice) -> Result<ExitCode, Failure> {
     let pin_dir = (!args.no_pin).then(|| args.pin_dir.clone());
     let survey = survey_for(&Wants { pin_dir });
     let text = match args.output {
-        Output::Table => render(&survey, Style::of_stdout()),
-        Output::Json => json(&survey)?,
+        Output::Table => render(&survey, Style::of_stdout(colour)),
+        Output::Json => json(&survey)
+            .map_err(|error| Failure::new(error, "this is a bug in davy: please report it"))?,
     };
-    let mut stdout = std::io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
-        // Whoever reads, such as `head`, has seen enough; the exit code still counts.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-        written => written.context("cannot print the survey")?,
-    }
+    emit(text)?;
     Ok(ExitCode::from(exit_code(&survey)))
 }
 
@@ -116,14 +116,10 @@ struct Style {
 }
 
 impl Style {
-    fn of_stdout() -> Self {
-        let terminal = std::io::stdout().is_terminal();
-        // https://no-color.org: set and not empty, whatever its value.
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let columns = Table::new().width().unwrap_or(DEFAULT_COLUMNS);
+    fn of_stdout(colour: ColourChoice) -> Self {
         Self {
-            columns,
-            colour: terminal && !refused,
+            columns: columns(),
+            colour: colour.on_stdout(),
         }
     }
 }

@@ -1,27 +1,122 @@
 //! The `davy` command: arguments, wiring and printing.
 
+mod completions;
 mod doctor;
+mod explain;
+mod failure;
+mod guard;
+mod output;
+mod settings;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use failure::Failure;
+use output::ColourChoice;
+
+/// Where options that every verb has stand in its help.
+const GLOBAL_LAST: usize = 100;
 
 /// Keeps miners off machines that people compute on.
+///
+/// The guard kills a process whose command line holds a banned string before the new program runs
+/// its first instruction. `davy doctor` says whether it can run here, `davy guard` runs it, and
+/// `davy explain` says what it would do about a command.
 #[derive(Debug, Parser)]
-#[command(name = "davy", version)]
+#[command(name = "davy", version, propagate_version = true)]
+#[command(
+    after_long_help = "Exit codes: 0 clean, 1 something was found, 2 could not complete.
+
+Examples:
+  davy doctor                       can the guard run here, and what is missing
+  davy guard --check                are the configuration and the lists good
+  davy guard --mode observe         say what would be killed, kill nothing
+  davy explain -- python train.py   would this be killed, and why"
+)]
 struct Cli {
+    /// Colours: auto, always or never; auto is on a terminal, unless NO_COLOR is set
+    #[arg(
+        long,
+        global = true,
+        display_order = GLOBAL_LAST,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t = ColourChoice::Auto,
+        hide_possible_values = true
+    )]
+    color: ColourChoice,
+    /// Say more on stderr; twice for debugging. RUST_LOG, where set, decides instead
+    #[arg(short, long, global = true, action = ArgAction::Count, display_order = GLOBAL_LAST)]
+    verbose: u8,
     #[command(subcommand)]
     verb: Verb,
 }
 
+/// Each verb's own help stands with its arguments.
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Say what this machine offers the guard, what is missing, and how to mend it
+    Guard(guard::GuardArgs),
+    Explain(explain::ExplainArgs),
     Doctor(doctor::DoctorArgs),
+    Completions(completions::CompletionsArgs),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().verb {
-        Verb::Doctor(args) => doctor::run(&args),
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(cli.verbose, cli.color);
+    match run(&cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            failure.print(cli.color);
+            ExitCode::from(failure::COULD_NOT_COMPLETE)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<ExitCode, Failure> {
+    match &cli.verb {
+        Verb::Guard(args) => guard::run(args, cli.color),
+        Verb::Explain(args) => explain::run(args, cli.color),
+        Verb::Doctor(args) => doctor::run(args, cli.color),
+        Verb::Completions(args) => completions::run(args, &mut Cli::command()),
+    }
+}
+
+/// Stdout belongs to data: events, explanations, tables.
+fn log_to_stderr(verbose: u8, colour: ColourChoice) {
+    let default = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colour.on_stderr())
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_argument_has_a_help_text() {
+        fn check(command: &clap::Command) {
+            for argument in command.get_arguments() {
+                let (name, id) = (command.get_name(), argument.get_id());
+                assert!(argument.get_help().is_some(), "{name}: {id} has no help");
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
     }
 }

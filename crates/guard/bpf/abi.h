@@ -105,12 +105,10 @@ enum event_reason {
 	REASON_MAYBE_ALLOWED = 5, /* an expression may apply */
 	REASON_UNKNOWN_CGROUP = 6, /* a scoped rule may apply */
 	REASON_UNREADABLE = 7, /* arguments could not be read */
-	REASON_TOO_LONG = 8, /* arguments longer than the kernel itself allows */
-	REASON_NO_TABLE = 9,
-	REASON_SUPPRESSED = 10, /* its cgroup is under respawn suppression */
-	REASON_SIGNAL_FAILED = 11,
-	REASON_AGENT_AWAY = 12, /* it would be held, but no agent is there to decide */
-	REASON_HOLDS_FULL = 13,
+	REASON_SUPPRESSED = 8, /* its cgroup is under respawn suppression */
+	REASON_SIGNAL_FAILED = 9,
+	REASON_AGENT_AWAY = 10, /* it would be held, but no agent is there to decide */
+	REASON_HOLDS_FULL = 11,
 };
 
 enum match_region {
@@ -172,9 +170,13 @@ struct hold {
 	u64 since_ns;
 	u64 cgroup;
 	u32 reason;
-	u32 verdict_spares;
+	u32 verdict_spares; /* at the deadline */
+	u32 decided; /* by the agent: 0 not yet, DECIDED_*; the entry goes once that is carried out */
+	u32 reserved;
 	struct bpf_timer timer;
 };
+#define DECIDED_SPARE 1u
+#define DECIDED_KILL 2u
 #define HOLDS_MAX 4096
 
 /* How many events a cgroup may still have, as the time at which its debt would be paid. */

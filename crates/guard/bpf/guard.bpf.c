@@ -770,7 +770,7 @@ int BPF_PROG(on_user_fault)
 	if (!entry)
 		return 0;
 	task = bpf_get_current_task_btf();
-	if (task->start_boottime != entry->start_boottime_ns)
+	if (task->start_boottime != entry->start_boottime_ns || entry->decided == DECIDED_SPARE)
 		return 0;
 	bpf_send_signal(SIGKILL);
 	report_hold(task, entry, EVENT_HOLD_BROKEN, bpf_ktime_get_ns());

@@ -40,6 +40,21 @@ pub struct Container {
     pub image: Option<String>,
     /// The JupyterHub user whose server this is, where that can be told.
     pub hub_user: Option<HubUser>,
+    /// The container around this one, for a build of Docker in a pod. No process inside can choose
+    /// it, whereas whoever drives the inner engine chooses this one's image and labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outer: Option<Box<Container>>,
+}
+
+/// The facts about a container that the owner of a process inside it cannot choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContainerScope<'a> {
+    /// The Kubernetes namespace.
+    pub namespace: Option<&'a str>,
+    /// The image as the pod asked for it.
+    pub image: Option<&'a str>,
+    /// The container's name within its pod.
+    pub container: Option<&'a str>,
 }
 
 /// The label under which the kubelet stores a pod's namespace.
@@ -62,5 +77,15 @@ impl Container {
     /// The container's name inside its pod, where there is one.
     pub fn name(&self) -> Option<&str> {
         self.labels.get(LABEL_CONTAINER).map(String::as_str)
+    }
+
+    /// What a rule may be scoped by: the facts of the outermost container.
+    pub fn scope(&self) -> ContainerScope<'_> {
+        let trusted = self.outer.as_deref().unwrap_or(self);
+        ContainerScope {
+            namespace: trusted.labels.get(LABEL_NAMESPACE).map(String::as_str),
+            image: trusted.image.as_deref(),
+            container: trusted.name(),
+        }
     }
 }

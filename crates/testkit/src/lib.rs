@@ -1,1 +1,5 @@
-//! Laid in the next commits.
+//! What the tests of several crates share.
+
+pub mod containerd;
+
+pub mod kernel_test;

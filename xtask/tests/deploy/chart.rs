@@ -9,11 +9,11 @@ fn davy_toml_says_what_the_values_say() {
     let whole = "
 guard:
   mode: observe
-  hold: {deadline_ms: 1500000, verdict: spare}
+  hold: {deadline_ms: 15000, verdict: spare}
   response: {kill: tree, suppress_secs: 0}
   sweep: {on_start: true, on_reload: false, interval_secs: 600}
   protect: {executables: [\"/opt/a \\\"b\\\" <c> \\u00e9\"], cgroups: [], namespaces: [kube-system]}
-  log: {cmdline_bytes: 1024, env: [JUPYTERHUB_USER]}
+  log: {cmdline_bytes: 1024, env: [JUPYTERHUB_USER], cryptnono_sources: true}
   metrics: {cryptnono_names: false}
 metrics: {address: '[::]', port: 12121}
 blocklists: {existingSecrets: [hidden]}
@@ -26,7 +26,7 @@ containers: {criSockets: null, dockerSockets: [/run/docker.sock]}
             [guard]
             mode = "enforce"
             blocklists = ["/usr/share/davylamp/blocklists"]
-            metrics.listen = "0.0.0.0:9474"
+            metrics = { listen = "0.0.0.0:9474", allow_remote = true }
             containers = { cri_sockets = ["/run/containerd/containerd.sock"], docker_sockets = [] }
             "#,
         ),
@@ -36,12 +36,12 @@ containers: {criSockets: null, dockerSockets: [/run/docker.sock]}
             [guard]
             mode = "observe"
             blocklists = ["/usr/share/davylamp/blocklists", "/etc/davylamp/blocklists/secret-hidden"]
-            hold = { deadline_ms = 1500000, verdict = "spare" }
+            hold = { deadline_ms = 15000, verdict = "spare" }
             response = { kill = "tree", suppress_secs = 0 }
             sweep = { on_start = true, on_reload = false, interval_secs = 600 }
             protect = { executables = ['/opt/a "b" <c> é'], cgroups = [], namespaces = ["kube-system"] }
-            log = { cmdline_bytes = 1024, env = ["JUPYTERHUB_USER"] }
-            metrics = { cryptnono_names = false, listen = "[::]:12121" }
+            log = { cmdline_bytes = 1024, env = ["JUPYTERHUB_USER"], cryptnono_sources = true }
+            metrics = { cryptnono_names = false, listen = "[::]:12121", allow_remote = true }
             containers = { cri_sockets = [], docker_sockets = ["/run/docker.sock"] }
             "#,
         ),

@@ -18,6 +18,9 @@ fn wrong_values_are_refused_by_name() {
         ("guard: {hold: {verdict: release}}", "guard.hold.verdict"),
         ("guard: {pin_dir: /elsewhere}", "pin_dir"),
         ("guard: {metrics: {listen: '0.0.0.0:1'}}", "listen"),
+        ("guard: {metrics: {allow_remote: false}}", "allow_remote"),
+        ("guard: {hold: {deadline_ms: 9}}", "guard.hold.deadline_ms"),
+        ("guard: {log: {cmdline_bytes: 8193}}", "guard.log.cmdline_bytes"),
         ("guard: {response: {kill: node}}", "guard.response.kill"),
         ("detectors: {execwacker: {}}", "execwacker"),
         (

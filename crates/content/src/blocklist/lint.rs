@@ -44,7 +44,10 @@ fn about_string(text: &str) -> Vec<Trouble> {
     let mut troubles = Vec::new();
     if text.chars().count() < MIN_STRING_CHARS {
         let string = text.to_owned();
-        troubles.push(Trouble::ShortString { string, limit: MIN_STRING_CHARS });
+        troubles.push(Trouble::ShortString {
+            string,
+            limit: MIN_STRING_CHARS,
+        });
     }
     if let Some(edge) = hopeless_edge(text) {
         let suggestion = text.trim_matches(|c: char| c.is_ascii() && !is_word_byte(c as u8));
@@ -55,7 +58,9 @@ fn about_string(text: &str) -> Vec<Trouble> {
         });
     }
     if !text.is_ascii() {
-        troubles.push(Trouble::NotAscii { string: text.to_owned() });
+        troubles.push(Trouble::NotAscii {
+            string: text.to_owned(),
+        });
     }
     troubles
 }
@@ -94,14 +99,21 @@ fn about_each_other(merged: &Merged, files: &mut [File]) {
     let Ok(automaton) = automaton else { return };
 
     let mut warned = vec![false; strings.len()];
-    for command in crate::ORDINARY_COMMANDS.lines().filter(|line| is_command(line)) {
+    for command in crate::ORDINARY_COMMANDS
+        .lines()
+        .filter(|line| is_command(line))
+    {
         for found in automaton.find_overlapping_iter(command) {
             let index = found.pattern().as_usize();
             if stands_alone(command.as_bytes(), found.start(), found.end()) && !warned[index] {
                 warned[index] = true;
                 let string = strings[index].1.entry.text.clone();
                 let command = command.to_owned();
-                push(files, strings[index].1, Trouble::OrdinaryCommand { string, command });
+                push(
+                    files,
+                    strings[index].1,
+                    Trouble::OrdinaryCommand { string, command },
+                );
             }
         }
     }
@@ -113,14 +125,19 @@ fn about_each_other(merged: &Merged, files: &mut [File]) {
         for found in automaton.find_overlapping_iter(text) {
             matches += 1;
             if matches > MAX_LINT_MATCHES {
-                push(files, placed, Trouble::LintStopped { limit: MAX_LINT_MATCHES });
+                push(
+                    files,
+                    placed,
+                    Trouble::LintStopped {
+                        limit: MAX_LINT_MATCHES,
+                    },
+                );
                 return;
             }
             let (other_group, other) = strings[found.pattern().as_usize()];
             let is_other = !std::ptr::eq(other, *placed) && other_group == *group;
             // One that also searches the environment does more than one that does not.
-            let does_as_much =
-                other.entry.scan_environment || !placed.entry.scan_environment;
+            let does_as_much = other.entry.scan_environment || !placed.entry.scan_environment;
             if is_other && does_as_much && stands_alone(text.as_bytes(), found.start(), found.end())
             {
                 by = Some(other.entry.text.clone());
@@ -128,7 +145,14 @@ fn about_each_other(merged: &Merged, files: &mut [File]) {
             }
         }
         if let Some(by) = by {
-            push(files, placed, Trouble::Redundant { string: text.clone(), by });
+            push(
+                files,
+                placed,
+                Trouble::Redundant {
+                    string: text.clone(),
+                    by,
+                },
+            );
         }
     }
 }

@@ -31,10 +31,20 @@ impl Merged {
     pub fn into_blocklist(self) -> Blocklist {
         let group = |group: MergedGroup| Group {
             name: group.name,
-            banned: group.banned.into_iter().map(|placed| placed.entry).collect(),
-            allowed: group.allowed.into_iter().map(|placed| placed.entry).collect(),
+            banned: group
+                .banned
+                .into_iter()
+                .map(|placed| placed.entry)
+                .collect(),
+            allowed: group
+                .allowed
+                .into_iter()
+                .map(|placed| placed.entry)
+                .collect(),
         };
-        Blocklist { groups: self.groups.into_iter().map(group).collect() }
+        Blocklist {
+            groups: self.groups.into_iter().map(group).collect(),
+        }
     }
 }
 
@@ -48,7 +58,11 @@ pub(super) fn merge(files: &mut [(Vec<FileGroup>, Problems)]) -> Merged {
         for group in file_groups.drain(..) {
             let at = *group_by_name.entry(group.name.clone()).or_insert_with(|| {
                 let name = group.name.clone();
-                groups.push(MergedGroup { name, banned: Vec::new(), allowed: Vec::new() });
+                groups.push(MergedGroup {
+                    name,
+                    banned: Vec::new(),
+                    allowed: Vec::new(),
+                });
                 groups.len() - 1
             });
             for (entry, span) in group.banned {
@@ -66,7 +80,11 @@ pub(super) fn merge(files: &mut [(Vec<FileGroup>, Problems)]) -> Merged {
                         first.reason = first.reason.take().or(entry.reason);
                         let place = place(&first.origin);
                         let string = entry.text;
-                        let trouble = Trouble::DuplicateString { string, group: name, place };
+                        let trouble = Trouble::DuplicateString {
+                            string,
+                            group: name,
+                            place,
+                        };
                         problems.push(span, trouble);
                     }
                 }

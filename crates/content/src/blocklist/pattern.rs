@@ -13,6 +13,14 @@ use crate::problem::Trouble;
 /// A compiled pattern may have this many bytes. Give it to the `regex` crate as `size_limit`.
 pub const MAX_COMPILED_BYTES: usize = 1 << 20;
 
+/// A pattern that [`check`] found usable.
+pub(super) struct Usable {
+    /// In the `regex` crate's syntax.
+    pub pattern: String,
+    /// Whether it matches the empty start of any command line.
+    pub spares_everything: bool,
+}
+
 /// What [`check`] finds unusable, and which bytes of the pattern are to blame.
 pub(super) struct Unusable {
     pub part: Range<usize>,
@@ -25,8 +33,8 @@ pub fn anchored(pattern: &str) -> String {
     format!(r"\A(?:{pattern})")
 }
 
-/// Returns the pattern in the `regex` crate's syntax.
-pub(super) fn check(pattern: &str) -> Result<String, Unusable> {
+/// Translates a pattern and compiles it once, to know that it can be.
+pub(super) fn check(pattern: &str) -> Result<Usable, Unusable> {
     let translated = from_python(pattern)?;
     let parsed = regex_syntax::ParserBuilder::new()
         .case_insensitive(true)
@@ -35,9 +43,11 @@ pub(super) fn check(pattern: &str) -> Result<String, Unusable> {
         .parse(&translated);
     if let Err(error) = parsed {
         let (message, span, help) = match &error {
-            regex_syntax::Error::Parse(error) => {
-                (error.kind().to_string(), Some(error.span()), syntax_help(error.kind()))
-            }
+            regex_syntax::Error::Parse(error) => (
+                error.kind().to_string(),
+                Some(error.span()),
+                syntax_help(error.kind()),
+            ),
             regex_syntax::Error::Translate(error) => {
                 (error.kind().to_string(), Some(error.span()), GENERAL_HELP)
             }
@@ -47,7 +57,11 @@ pub(super) fn check(pattern: &str) -> Result<String, Unusable> {
         return Err(unusable(part, message, help));
     }
     match compile(&translated) {
-        Ok(_) => Ok(translated),
+        Ok(regex) => Ok(Usable {
+            pattern: translated,
+            // Two bytes that a pattern would hardly name both.
+            spares_everything: regex.is_match(b"\x01") && regex.is_match(b"~"),
+        }),
         Err(regex::Error::CompiledTooBig(limit)) => Err(Unusable {
             part: 0..pattern.len(),
             trouble: Trouble::PatternTooBig { limit },
@@ -61,12 +75,6 @@ fn compile(pattern: &str) -> Result<regex::bytes::Regex, regex::Error> {
         .case_insensitive(true)
         .size_limit(MAX_COMPILED_BYTES)
         .build()
-}
-
-/// Whether a checked pattern matches the empty start of any command line.
-pub(super) fn spares_everything(pattern: &str) -> bool {
-    // Two bytes that a pattern would hardly name both.
-    compile(pattern).is_ok_and(|regex| regex.is_match(b"\x01") && regex.is_match(b"~"))
 }
 
 const GENERAL_HELP: &str = "patterns have the syntax of the Rust `regex` crate, which is nearly \
@@ -105,7 +113,10 @@ fn syntax_help(kind: &ErrorKind) -> &'static str {
 }
 
 fn unusable(part: Range<usize>, message: impl Into<String>, help: &str) -> Unusable {
-    let trouble = Trouble::Pattern { message: message.into(), help: help.to_owned() };
+    let trouble = Trouble::Pattern {
+        message: message.into(),
+        help: help.to_owned(),
+    };
     Unusable { part, trouble }
 }
 
@@ -142,7 +153,7 @@ fn from_python(pattern: &str) -> Result<String, Unusable> {
                 let help = "write it `\\[`: Rust would read it as a set within the set";
                 return Err(unusable(at..at + 1, "a bare `[` in a set", help));
             }
-            b'&' | b'-' | b'~' if in_set && rest[1..].as_bytes().first() == Some(&bytes[at]) => {
+            b'&' | b'-' | b'~' if in_set && bytes.get(at + 1) == Some(&bytes[at]) => {
                 let help = "escape it with a backslash: Rust would read it as set arithmetic";
                 return Err(unusable(at..at + 2, "a doubled sign in a set", help));
             }
@@ -177,8 +188,16 @@ fn python_group(rest: &str) -> Option<(usize, &'static str, &'static str)> {
         ("(?<=", "lookbehind is not supported", LINEAR_HELP),
         ("(?<!", "lookbehind is not supported", LINEAR_HELP),
         ("(?(", "conditional groups are not supported", LINEAR_HELP),
-        ("(?>", "atomic groups are not supported", "use a plain group, `(?:`"),
-        ("(?#", "comments are not supported", "write it as the entry's `reason`"),
+        (
+            "(?>",
+            "atomic groups are not supported",
+            "use a plain group, `(?:`",
+        ),
+        (
+            "(?#",
+            "comments are not supported",
+            "write it as the entry's `reason`",
+        ),
     ];
     if let Some((start, message, help)) = starts.iter().find(|(start, ..)| rest.starts_with(start))
     {
@@ -216,25 +235,42 @@ const LAUNCHERS: [&str; 16] = [
 
 /// Programs that run what stands behind the given option.
 const INTERPRETERS: [(&str, &str); 10] = [
-    ("sh", "-c"), ("bash", "-c"), ("dash", "-c"), ("zsh", "-c"), ("ksh", "-c"), ("ash", "-c"),
-    ("python", "-c"), ("perl", "-e"), ("ruby", "-e"), ("node", "-e"),
+    ("sh", "-c"),
+    ("bash", "-c"),
+    ("dash", "-c"),
+    ("zsh", "-c"),
+    ("ksh", "-c"),
+    ("ash", "-c"),
+    ("python", "-c"),
+    ("perl", "-e"),
+    ("ruby", "-e"),
+    ("node", "-e"),
 ];
 
 /// Why a checked pattern spares more than it seems to, if it does.
 pub(super) fn looseness(pattern: &str) -> Option<String> {
-    let hir = regex_syntax::ParserBuilder::new().utf8(false).build().parse(pattern).ok()?;
+    let hir = regex_syntax::ParserBuilder::new()
+        .utf8(false)
+        .build()
+        .parse(pattern)
+        .ok()?;
     let heads = heads(&hir);
     if let Some(launcher) = heads.iter().find_map(|head| launcher(&head.text)) {
         return Some(format!("`{launcher}` runs whatever its arguments say"));
     }
-    if heads.iter().any(|head| head.text.trim().chars().count() < MIN_HEAD_CHARS) {
+    if heads
+        .iter()
+        .any(|head| head.text.trim().chars().count() < MIN_HEAD_CHARS)
+    {
         return Some("it does not start with the name of a command".to_owned());
     }
     if has_wide_repetition(&hir) {
         return Some("anything at all may stand where it has `.*` or the like".to_owned());
     }
     if !hir.properties().look_set_suffix().contains(Look::End) {
-        return Some("anything may follow what it matches, since it does not end in `$`".to_owned());
+        return Some(
+            "anything may follow what it matches, since it does not end in `$`".to_owned(),
+        );
     }
     None
 }
@@ -248,15 +284,33 @@ struct Head {
 }
 
 fn heads(hir: &Hir) -> Vec<Head> {
-    let whole = |text: String| vec![Head { text, is_whole: true }];
-    let cut = || vec![Head { text: String::new(), is_whole: false }];
+    let whole = |text: String| {
+        vec![Head {
+            text,
+            is_whole: true,
+        }]
+    };
+    let cut = || {
+        vec![Head {
+            text: String::new(),
+            is_whole: false,
+        }]
+    };
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => whole(String::new()),
         HirKind::Literal(literal) => whole(String::from_utf8_lossy(&literal.0).into_owned()),
         HirKind::Class(class) if is_space(class) => whole(" ".to_owned()),
         HirKind::Class(_) => cut(),
         HirKind::Capture(capture) => heads(&capture.sub),
-        HirKind::Repetition(repetition) if repetition.min == 0 => cut(),
+        HirKind::Repetition(repetition) if repetition.min == 0 => {
+            let without = whole(String::new());
+            let with = if repetition.max == Some(1) {
+                heads(&repetition.sub)
+            } else {
+                cut()
+            };
+            without.into_iter().chain(with).take(MAX_HEADS).collect()
+        }
         HirKind::Repetition(repetition) => {
             let is_spaces =
                 matches!(repetition.sub.kind(), HirKind::Class(class) if is_space(class));
@@ -264,9 +318,7 @@ fn heads(hir: &Hir) -> Vec<Head> {
             heads.iter_mut().for_each(|head| head.is_whole &= is_spaces);
             heads
         }
-        HirKind::Alternation(parts) => {
-            parts.iter().flat_map(heads).take(MAX_HEADS).collect()
-        }
+        HirKind::Alternation(parts) => parts.iter().flat_map(heads).take(MAX_HEADS).collect(),
         HirKind::Concat(parts) => {
             let mut so_far = whole(String::new());
             for part in parts {
@@ -274,12 +326,18 @@ fn heads(hir: &Hir) -> Vec<Head> {
                 so_far = so_far
                     .into_iter()
                     .flat_map(|head| {
-                        let tails = if head.is_whole { next.clone() } else { Vec::new() };
+                        let tails = if head.is_whole {
+                            next.clone()
+                        } else {
+                            Vec::new()
+                        };
                         let stays = (!head.is_whole).then_some(head.clone());
-                        stays.into_iter().chain(tails.into_iter().map(move |tail| Head {
-                            text: format!("{}{}", head.text, tail.text),
-                            is_whole: tail.is_whole,
-                        }))
+                        stays
+                            .into_iter()
+                            .chain(tails.into_iter().map(move |tail| Head {
+                                text: format!("{}{}", head.text, tail.text),
+                                is_whole: tail.is_whole,
+                            }))
                     })
                     .take(MAX_HEADS)
                     .collect();
@@ -301,15 +359,17 @@ fn launcher(head: &str) -> Option<String> {
     }
     let name = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
     let (interpreter, wanted) = INTERPRETERS.iter().find(|(known, _)| *known == name)?;
-    option.filter(|option| *option == *wanted).map(|option| format!("{interpreter} {option}"))
+    option
+        .filter(|option| *option == *wanted)
+        .map(|option| format!("{interpreter} {option}"))
 }
 
 fn contains(class: &Class, c: char) -> bool {
     match class {
         Class::Unicode(class) => class.iter().any(|r| (r.start()..=r.end()).contains(&c)),
-        Class::Bytes(class) => {
-            class.iter().any(|r| (r.start()..=r.end()).contains(&(c as u8)))
-        }
+        Class::Bytes(class) => class
+            .iter()
+            .any(|r| (r.start()..=r.end()).contains(&(c as u8))),
     }
 }
 

@@ -14,7 +14,14 @@ const ALLOWED: &str = "allowedCommandPatterns";
 const SCAN_ENVIRONMENT: &str = "scanEnvironment";
 const CONFIG_KEYS: [&str; 3] = [BANNED, ALLOWED, SCAN_ENVIRONMENT];
 const BANNED_KEYS: [&str; 3] = ["string", "reason", SCAN_ENVIRONMENT];
-const ALLOWED_KEYS: [&str; 6] = ["pattern", "reason", "namespace", "image", "container", "host"];
+const ALLOWED_KEYS: [&str; 6] = [
+    "pattern",
+    "reason",
+    "namespace",
+    "image",
+    "container",
+    "host",
+];
 
 /// A group's name may have this many characters: it is a log key and a metric label.
 const MAX_GROUP_NAME_CHARS: usize = 128;
@@ -50,7 +57,9 @@ pub(super) fn groups(fields: &mut Fields<'_>, room: &mut Room) -> Vec<FileGroup>
     if documents.is_empty() {
         fields.problems.push_unless_faulty(0..0, Trouble::Empty);
     } else if groups.iter().all(|group| group.banned.is_empty()) {
-        fields.problems.push_unless_faulty(0..0, Trouble::BansNothing);
+        fields
+            .problems
+            .push_unless_faulty(0..0, Trouble::BansNothing);
     }
     groups
 }
@@ -62,8 +71,11 @@ enum Shape {
 
 /// Finds out how a document holds its lists; when it does not, says so.
 fn shape(fields: &mut Fields<'_>, root: NodeId) -> Option<Shape> {
-    let keys: Vec<String> =
-        fields.map(root)?.into_iter().filter_map(|(key, _)| fields.key(key)).collect();
+    let keys: Vec<String> = fields
+        .map(root)?
+        .into_iter()
+        .filter_map(|(key, _)| fields.key(key))
+        .collect();
     if keys.iter().any(|key| CONFIG_KEYS.contains(&key.as_str())) {
         return Some(Shape::Bare);
     }
@@ -97,7 +109,13 @@ fn no_list(fields: &mut Fields<'_>, id: NodeId, wanted: &[&'static str]) -> Opti
     };
     let slip = entries.into_iter().find_map(|(key_id, _)| {
         let key = fields.key(key_id)?;
-        Some((key_id, format!("did you mean `{}` instead of `{key}`?", closest(&key, wanted)?)))
+        Some((
+            key_id,
+            format!(
+                "did you mean `{}` instead of `{key}`?",
+                closest(&key, wanted)?
+            ),
+        ))
     });
     let (place, suggestion) = match slip {
         Some((key_id, suggestion)) => (key_id, Some(suggestion)),
@@ -119,28 +137,34 @@ fn stem(name: &str) -> String {
         .map(|c| if c.is_control() { '_' } else { c })
         .take(MAX_GROUP_NAME_CHARS)
         .collect();
-    if clean.trim().is_empty() { "unnamed".to_owned() } else { clean }
+    if clean.trim().is_empty() {
+        "unnamed".to_owned()
+    } else {
+        clean
+    }
 }
 
-fn nested(
-    fields: &mut Fields<'_>,
-    configs: NodeId,
-    room: &mut Room,
-    groups: &mut Vec<FileGroup>,
-) {
+fn nested(fields: &mut Fields<'_>, configs: NodeId, room: &mut Room, groups: &mut Vec<FileGroup>) {
     if fields.is_null(configs) {
         return;
     }
     let mut names = std::collections::HashSet::new();
     for (key, value) in fields.map(configs).unwrap_or_default() {
-        let Some(name) = fields.key(key) else { continue };
+        let Some(name) = fields.key(key) else {
+            continue;
+        };
         let is_name = !name.trim().is_empty()
             && name.chars().count() <= MAX_GROUP_NAME_CHARS
             && !name.chars().any(char::is_control);
         if name == "<<" {
             fields.fault(key, Trouble::MergeKey);
         } else if !is_name {
-            fields.fault(key, Trouble::GroupName { name: name.escape_debug().to_string() });
+            fields.fault(
+                key,
+                Trouble::GroupName {
+                    name: name.escape_debug().to_string(),
+                },
+            );
         } else if !names.insert(name.clone()) {
             fields.fault(key, Trouble::DuplicateKey { key: name });
         } else if !fields.is_null(value) {
@@ -149,27 +173,48 @@ fn nested(
     }
 }
 
-fn config(
-    fields: &mut Fields<'_>,
-    id: NodeId,
-    name: String,
-    room: &mut Room,
-) -> Option<FileGroup> {
+fn config(fields: &mut Fields<'_>, id: NodeId, name: String, room: &mut Room) -> Option<FileGroup> {
     let keys = fields.record(id, "a blocklist", &CONFIG_KEYS)?;
-    let scan_environment =
-        keys.get(SCAN_ENVIRONMENT).and_then(|id| fields.boolean(*id)).unwrap_or(false);
-    let mut group = FileGroup { name, banned: Vec::new(), allowed: Vec::new() };
-    for item in keys.get(BANNED).and_then(|id| fields.list(*id)).unwrap_or_default() {
+    let scan_environment = keys
+        .get(SCAN_ENVIRONMENT)
+        .and_then(|id| fields.boolean(*id))
+        .unwrap_or(false);
+    let mut group = FileGroup {
+        name,
+        banned: Vec::new(),
+        allowed: Vec::new(),
+    };
+    for item in keys
+        .get(BANNED)
+        .and_then(|id| fields.list(*id))
+        .unwrap_or_default()
+    {
         if room.strings == 0 {
-            fields.fault(item, Trouble::TooMany { what: "banned strings", limit: MAX_STRINGS });
+            fields.fault(
+                item,
+                Trouble::TooMany {
+                    what: "banned strings",
+                    limit: MAX_STRINGS,
+                },
+            );
             break;
         }
         room.strings -= 1;
         group.banned.extend(banned(fields, item, scan_environment));
     }
-    for item in keys.get(ALLOWED).and_then(|id| fields.list(*id)).unwrap_or_default() {
+    for item in keys
+        .get(ALLOWED)
+        .and_then(|id| fields.list(*id))
+        .unwrap_or_default()
+    {
         if room.patterns == 0 {
-            fields.fault(item, Trouble::TooMany { what: "patterns", limit: MAX_PATTERNS });
+            fields.fault(
+                item,
+                Trouble::TooMany {
+                    what: "patterns",
+                    limit: MAX_PATTERNS,
+                },
+            );
             break;
         }
         room.patterns -= 1;
@@ -197,7 +242,15 @@ fn banned(
     let text = fields.string(string, "a banned string", MAX_STRING_BYTES)?;
     let span = fields.span(string);
     let origin = origin(fields, &span);
-    Some((Banned { text, reason, scan_environment, origin }, span))
+    Some((
+        Banned {
+            text,
+            reason,
+            scan_environment,
+            origin,
+        },
+        span,
+    ))
 }
 
 fn allowed(fields: &mut Fields<'_>, id: NodeId) -> Option<(Allowed, Range<usize>)> {
@@ -214,7 +267,9 @@ fn allowed(fields: &mut Fields<'_>, id: NodeId) -> Option<(Allowed, Range<usize>
             _ => Some(None),
         };
         let (namespace, image, container) = (glob("namespace"), glob("image"), glob("container"));
-        let host = keys.get("host").map_or(Some(false), |host| fields.boolean(*host));
+        let host = keys
+            .get("host")
+            .map_or(Some(false), |host| fields.boolean(*host));
         // A scope that cannot be read must not widen to "everywhere".
         scope = Scope {
             namespace: namespace?,
@@ -236,12 +291,23 @@ fn allowed(fields: &mut Fields<'_>, id: NodeId) -> Option<(Allowed, Range<usize>
     let text = fields.string(written, "a pattern", MAX_PATTERN_BYTES)?;
     let span = fields.span(written);
     match pattern::check(&text) {
-        Ok(pattern) => {
-            if scope.is_everywhere() && pattern::spares_everything(&pattern) {
+        Ok(pattern::Usable {
+            pattern,
+            spares_everything,
+        }) => {
+            if spares_everything && scope.is_everywhere() {
                 fields.fault(written, Trouble::SparesEverything);
             }
             let origin = origin(fields, &span);
-            Some((Allowed { pattern, reason, scope, origin }, span))
+            Some((
+                Allowed {
+                    pattern,
+                    reason,
+                    scope,
+                    origin,
+                },
+                span,
+            ))
         }
         Err(pattern::Unusable { part, trouble }) => {
             let span = fields.node(written).span_of_part(&fields.text.text, part);
@@ -260,7 +326,13 @@ fn required(
 ) -> Option<NodeId> {
     let found = keys.get(key).copied();
     if found.is_none() {
-        fields.fault(entry, Trouble::MissingKey { key, place: place.to_owned() });
+        fields.fault(
+            entry,
+            Trouble::MissingKey {
+                key,
+                place: place.to_owned(),
+            },
+        );
     }
     found
 }
@@ -272,5 +344,9 @@ fn optional_reason(fields: &mut Fields<'_>, id: Option<&NodeId>) -> Option<Strin
 
 fn origin(fields: &Fields<'_>, span: &Range<usize>) -> Origin {
     let (line, column) = fields.text.line_and_column(span.start);
-    Origin { file: fields.text.name.clone(), line, column }
+    Origin {
+        file: fields.text.name.clone(),
+        line,
+        column,
+    }
 }

@@ -63,7 +63,9 @@ fn glob_matches(glob: &[u8], text: &[u8]) -> bool {
                 at_text += 1;
             }
             _ => {
-                let Some((star, covered)) = last_star else { return false };
+                let Some((star, covered)) = last_star else {
+                    return false;
+                };
                 last_star = Some((star, covered + 1));
                 at_glob = star + 1;
                 at_text = covered + 1;
@@ -93,7 +95,11 @@ mod tests {
             ("", "x", false),
             ("A", "a", false),
         ] {
-            assert_eq!(glob_matches(glob.as_bytes(), text.as_bytes()), expected, "{glob} {text}");
+            assert_eq!(
+                glob_matches(glob.as_bytes(), text.as_bytes()),
+                expected,
+                "{glob} {text}"
+            );
         }
     }
 
@@ -116,9 +122,15 @@ mod tests {
         assert!(!scope("jhub", "quay.io/other/*").matches(&place));
         assert!(!scope("other", "quay.io/team/*").matches(&place));
         assert!(!scope("*", "*").matches(&Place::default()));
-        let host = Scope { host: true, ..Scope::default() };
+        let host = Scope {
+            host: true,
+            ..Scope::default()
+        };
         assert!(!host.matches(&place));
         assert!(!host.matches(&Place::default()));
-        assert!(host.matches(&Place { is_host: true, ..Place::default() }));
+        assert!(host.matches(&Place {
+            is_host: true,
+            ..Place::default()
+        }));
     }
 }

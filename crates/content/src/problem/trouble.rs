@@ -18,14 +18,20 @@ pub enum Severity {
 /// One kind of problem with what it needs to say.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-#[allow(missing_docs, reason = "each variant's message says what its fields are")]
+#[allow(
+    missing_docs,
+    reason = "each variant's message says what its fields are"
+)]
 pub enum Trouble {
     #[error("not UTF-8 text: byte 0x{byte:02x} is out of place")]
     NotUtf8 { byte: u8 },
     #[error("{bytes} bytes are more than a file may have")]
     FileTooLarge { bytes: usize, limit: usize },
     #[error("not valid {format}: {message}")]
-    Syntax { format: &'static str, message: String },
+    Syntax {
+        format: &'static str,
+        message: String,
+    },
     #[error("lists and mappings are nested more than {limit} deep")]
     TooDeep { limit: usize },
     #[error("more than {limit} values in one file")]
@@ -37,15 +43,28 @@ pub enum Trouble {
     #[error("no blocklist in this file")]
     NoList { suggestion: Option<String> },
     #[error("unknown key `{key}` in {place}")]
-    UnknownKey { key: String, place: String, suggestion: Option<&'static str>, known: String },
+    UnknownKey {
+        key: String,
+        place: String,
+        suggestion: Option<&'static str>,
+        known: String,
+    },
     #[error("`{key}` is given twice")]
     DuplicateKey { key: String },
     #[error("merge keys (`<<`) are not read here")]
     MergeKey,
     #[error("expected {expected}, found {found}")]
-    Expected { expected: String, found: &'static str },
+    Expected {
+        expected: String,
+        found: &'static str,
+    },
     #[error("`{written}` is read as {found}, not as a string")]
-    NotAString { written: String, found: &'static str },
+    NotAString {
+        written: String,
+        found: &'static str,
+    },
+    #[error("a tag that is not YAML's own")]
+    ForeignTag,
     #[error("`{key}` is missing in {place}")]
     MissingKey { key: &'static str, place: String },
     #[error("`{name}` cannot be a group's name")]
@@ -55,7 +74,11 @@ pub enum Trouble {
     #[error("{what} holds the control character U+{character:04X}")]
     ControlCharacter { what: &'static str, character: u32 },
     #[error("{what} of {bytes} bytes is longer than {limit}")]
-    TooLong { what: &'static str, bytes: usize, limit: usize },
+    TooLong {
+        what: &'static str,
+        bytes: usize,
+        limit: usize,
+    },
     #[error("more than {limit} {what}")]
     TooMany { what: &'static str, limit: usize },
     #[error("the pattern is not usable: {message}")]
@@ -76,7 +99,11 @@ pub enum Trouble {
     #[error("`{string}` matches an ordinary command: {command}")]
     OrdinaryCommand { string: String, command: String },
     #[error("`{string}` hardly ever matches: it {edge}")]
-    NeverAlone { string: String, edge: &'static str, suggestion: String },
+    NeverAlone {
+        string: String,
+        edge: &'static str,
+        suggestion: String,
+    },
     #[error("this pattern is looser than it looks: {why}")]
     LoosePattern { why: String },
     #[error("{count} more warnings about this file are not listed")]
@@ -85,7 +112,11 @@ pub enum Trouble {
     #[error("`{string}` is never needed: `{by}` already matches wherever it does")]
     Redundant { string: String, by: String },
     #[error("`{string}` is already banned by group `{group}`")]
-    DuplicateString { string: String, group: String, place: String },
+    DuplicateString {
+        string: String,
+        group: String,
+        place: String,
+    },
     #[error("the same pattern is already in group `{group}`")]
     DuplicatePattern { group: String, place: String },
     #[error("`{string}` has letters outside ASCII")]
@@ -137,6 +168,7 @@ impl Trouble {
             Self::MergeKey => "merge-key",
             Self::Expected { .. } => "wrong-type",
             Self::NotAString { .. } => "not-a-string",
+            Self::ForeignTag => "foreign-tag",
             Self::MissingKey { .. } => "missing-key",
             Self::GroupName { .. } => "group-name",
             Self::EmptyText { .. } => "empty-text",
@@ -167,7 +199,7 @@ impl Trouble {
     pub fn label(&self) -> &'static str {
         match self {
             Self::NotUtf8 { .. } => "this byte",
-            Self::FileTooLarge { .. } | Self::Empty | Self::NoList { .. } => "this file",
+            Self::FileTooLarge { .. } | Self::Empty => "this file",
             Self::UnknownKey { .. } | Self::DuplicateKey { .. } | Self::MergeKey => "this key",
             Self::MissingKey { .. } => "this entry",
             Self::GroupName { .. } => "this name",
@@ -212,8 +244,13 @@ impl Trouble {
                  `detectors.execwhacker.configs.<name>`"
                     .into()
             }
-            Self::NoList { suggestion: Some(suggestion) } => suggestion.clone(),
-            Self::UnknownKey { suggestion: Some(known), .. } => format!("did you mean `{known}`?"),
+            Self::NoList {
+                suggestion: Some(suggestion),
+            } => suggestion.clone(),
+            Self::UnknownKey {
+                suggestion: Some(known),
+                ..
+            } => format!("did you mean `{known}`?"),
             Self::UnknownKey { known, .. } => format!("known here: {known}"),
             Self::DuplicateKey { .. } => "keep one of the two and move the entries there".into(),
             Self::MergeKey => "write the keys out, or give a whole list as an alias".into(),
@@ -221,6 +258,7 @@ impl Trouble {
             Self::NotAString { written, .. } => {
                 format!("quote it: '{}'", written.replace('\'', "''"))
             }
+            Self::ForeignTag => "remove the tag, the word that starts with `!`".into(),
             Self::MissingKey { key, .. } => format!("add `{key}: …`"),
             Self::GroupName { .. } => {
                 "use one to 128 characters, none of them a control character".into()
@@ -273,7 +311,7 @@ impl Trouble {
             ),
             Self::LoosePattern { .. } => SCOPE_HELP.into(),
             Self::MoreWarnings { .. } => "mend those above first, then look again".into(),
-            Self::Redundant { by, .. } => format!("remove it, or `{by}` if that was meant wider"),
+            Self::Redundant { by, .. } => format!("remove it; `{by}` is the wider one"),
             Self::DuplicateString { place, .. } => {
                 format!("it counts once, as written at {place}; case does not matter")
             }

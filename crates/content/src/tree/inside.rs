@@ -12,12 +12,22 @@ impl Node<'_> {
     }
 
     fn locate(&self, file: &str, part: Range<usize>) -> Option<Range<usize>> {
-        let Value::Scalar(scalar) = &self.value else { return None };
+        let Value::Scalar(scalar) = &self.value else {
+            return None;
+        };
         let written = file.get(self.span.clone())?;
         let (inner_start, inner, unit): (_, _, fn(&str) -> usize) = match scalar.style {
             Style::Plain => (0, written.trim_end(), plain_unit),
-            Style::Single => (1, written.strip_prefix('\'')?.strip_suffix('\'')?, single_unit),
-            Style::Double => (1, written.strip_prefix('"')?.strip_suffix('"')?, double_unit),
+            Style::Single => (
+                1,
+                written.strip_prefix('\'')?.strip_suffix('\'')?,
+                single_unit,
+            ),
+            Style::Double => (
+                1,
+                written.strip_prefix('"')?.strip_suffix('"')?,
+                double_unit,
+            ),
             Style::Verbatim | Style::Foreign => return None,
         };
         // A line break in a quoted string is folded, after which places no longer correspond.
@@ -37,7 +47,9 @@ impl Node<'_> {
         places.push((scalar.text.len(), offset));
         let place = |decoded: usize| {
             let at = places.partition_point(|(start, _)| *start < decoded);
-            places.get(at).map(|(_, offset)| self.span.start + inner_start + offset)
+            places
+                .get(at)
+                .map(|(_, offset)| self.span.start + inner_start + offset)
         };
         Some(place(part.start)?..place(part.end)?)
     }
@@ -50,11 +62,17 @@ fn plain_unit(rest: &str) -> usize {
 }
 
 fn single_unit(rest: &str) -> usize {
-    if rest.starts_with("''") { 2 } else { plain_unit(rest) }
+    if rest.starts_with("''") {
+        2
+    } else {
+        plain_unit(rest)
+    }
 }
 
 fn double_unit(rest: &str) -> usize {
-    let Some(escape) = rest.strip_prefix('\\') else { return plain_unit(rest) };
+    let Some(escape) = rest.strip_prefix('\\') else {
+        return plain_unit(rest);
+    };
     match escape.chars().next() {
         Some('x') => 4,
         Some('U') => 10,

@@ -32,17 +32,15 @@ struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    fn value(
-        &self,
-        tree: &mut Tree<'t>,
-        raw: &'t str,
-        depth: usize,
-    ) -> Result<NodeId, Unreadable> {
+    fn value(&self, tree: &mut Tree<'t>, raw: &'t str, depth: usize) -> Result<NodeId, Unreadable> {
         let span = self.span(raw);
         let is_nested = raw.starts_with(['{', '[']);
         if is_nested && depth >= MAX_DEPTH {
             let trouble = Trouble::TooDeep { limit: MAX_DEPTH };
-            return Err(Unreadable { span: span.start..span.start + 1, trouble });
+            return Err(Unreadable {
+                span: span.start..span.start + 1,
+                trouble,
+            });
         }
         let value = match raw.as_bytes().first() {
             Some(b'{') => {
@@ -62,10 +60,16 @@ impl<'t> Reader<'t> {
             }
             Some(b'"') => {
                 let text = self.part::<QuotedText<'t>>(raw)?.0;
-                Value::Scalar(Scalar { text, style: Style::Double })
+                Value::Scalar(Scalar {
+                    text,
+                    style: Style::Double,
+                })
             }
             Some(b'n') => Value::Null,
-            _ => Value::Scalar(Scalar { text: raw.into(), style: Style::Plain }),
+            _ => Value::Scalar(Scalar {
+                text: raw.into(),
+                style: Style::Plain,
+            }),
         };
         tree.push(span, value)
     }
@@ -84,10 +88,18 @@ impl<'t> Reader<'t> {
             };
             let message = error.to_string();
             // serde_json repeats the place, counted in the slice.
-            let message = message.rsplit_once(" at line ").map_or(&*message, |(what, _)| what);
-            let trouble = Trouble::Syntax { format: "JSON", message: message.to_owned() };
+            let message = message
+                .rsplit_once(" at line ")
+                .map_or(&*message, |(what, _)| what);
+            let trouble = Trouble::Syntax {
+                format: "JSON",
+                message: message.to_owned(),
+            };
             let offset = self.text.text.floor_char_boundary(offset);
-            Unreadable { span: offset..offset + 1, trouble }
+            Unreadable {
+                span: offset..offset + 1,
+                trouble,
+            }
         })
     }
 

@@ -50,11 +50,13 @@ fn is_number(text: &str) -> bool {
     };
     let is_mantissa = mantissa.contains(|c: char| c.is_ascii_digit())
         && mantissa.matches('.').count() <= 1
-        && mantissa.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'_'));
+        && mantissa
+            .bytes()
+            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'_'));
     let is_base_60 = unsigned.contains(':')
-        && unsigned.split(':').all(|part| {
-            (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
-        });
+        && unsigned
+            .split(':')
+            .all(|part| (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()));
     (is_mantissa && exponent.is_none_or(is_exponent)) || is_base_60
 }
 
@@ -69,7 +71,9 @@ fn is_date(text: &str) -> bool {
     let is_time = |rest: &[u8]| {
         matches!(rest[0], b'T' | b't' | b' ')
             && rest.contains(&b':')
-            && rest[1..].iter().all(|b| b.is_ascii_digit() || b":.+-Zz ".contains(b))
+            && rest[1..]
+                .iter()
+                .all(|b| b.is_ascii_digit() || b":.+-Zz ".contains(b))
     };
     is_day && (bytes.len() == 10 || is_time(&bytes[10..]))
 }

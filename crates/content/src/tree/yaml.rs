@@ -63,20 +63,32 @@ impl<'t> Builder<'t> {
                 Some(Some(node)) => self.place(*node),
                 Some(None) => {
                     let span = self.bytes(span);
-                    return Err(Unreadable { span, trouble: Trouble::CyclicAlias });
+                    return Err(Unreadable {
+                        span,
+                        trouble: Trouble::CyclicAlias,
+                    });
                 }
                 // The parser remembers anchors of earlier documents; YAML does not.
                 None => {
                     let message = "an alias to an anchor of another document".to_owned();
-                    let trouble = Trouble::Syntax { format: "YAML", message };
-                    return Err(Unreadable { span: self.bytes(span), trouble });
+                    let trouble = Trouble::Syntax {
+                        format: "YAML",
+                        message,
+                    };
+                    return Err(Unreadable {
+                        span: self.bytes(span),
+                        trouble,
+                    });
                 }
             },
             Event::Scalar(text, style, anchor, tag) => {
                 let style = style_of(style, tag.as_deref());
                 let is_null = style == Style::Plain && super::plain_type(&text) == Some("nothing");
-                let value =
-                    if is_null { Value::Null } else { Value::Scalar(Scalar { text, style }) };
+                let value = if is_null {
+                    Value::Null
+                } else {
+                    Value::Scalar(Scalar { text, style })
+                };
                 let span = self.bytes(span);
                 let node = self.tree.push(span, value)?;
                 if anchor > 0 {
@@ -91,17 +103,27 @@ impl<'t> Builder<'t> {
     fn open(&mut self, span: Span, anchor: usize, is_map: bool) -> Result<(), Unreadable> {
         let span = self.bytes(span);
         if self.open.len() >= MAX_DEPTH {
-            return Err(Unreadable { span, trouble: Trouble::TooDeep { limit: MAX_DEPTH } });
+            return Err(Unreadable {
+                span,
+                trouble: Trouble::TooDeep { limit: MAX_DEPTH },
+            });
         }
         if anchor > 0 {
             self.anchors.insert(anchor, None);
         }
-        self.open.push(Open { start: span.start, anchor, is_map, items: Vec::new() });
+        self.open.push(Open {
+            start: span.start,
+            anchor,
+            is_map,
+            items: Vec::new(),
+        });
         Ok(())
     }
 
     fn close(&mut self, span: Span) -> Result<(), Unreadable> {
-        let Some(open) = self.open.pop() else { return Ok(()) };
+        let Some(open) = self.open.pop() else {
+            return Ok(());
+        };
         let end = self.bytes(span).end.max(open.start);
         let value = if open.is_map {
             let (pairs, _) = open.items.as_chunks::<2>();
@@ -127,33 +149,42 @@ impl<'t> Builder<'t> {
     /// The parser counts characters.
     fn bytes(&self, span: Span) -> Range<usize> {
         let start = self.text.byte_of_char(span.start.index());
-        let end = self.text.byte_of_char(span.end.index().max(span.start.index()));
+        let end = self
+            .text
+            .byte_of_char(span.end.index().max(span.start.index()));
         start..end
     }
 
     fn syntax(&self, error: &ScanError) -> Unreadable {
         let start = self.text.byte_of_char(error.marker().index());
-        let trouble = Trouble::Syntax { format: "YAML", message: error.info().to_owned() };
-        Unreadable { span: start..start + 1, trouble }
+        // The parser's own bound, which it may meet first because it reads ahead.
+        let trouble = if error.info() == "recursion limit exceeded" {
+            Trouble::TooDeep { limit: MAX_DEPTH }
+        } else {
+            Trouble::Syntax {
+                format: "YAML",
+                message: error.info().to_owned(),
+            }
+        };
+        Unreadable {
+            span: start..start + 1,
+            trouble,
+        }
     }
 }
 
 fn style_of(style: ScalarStyle, tag: Option<&Tag>) -> Style {
-    match tag {
-        Some(tag) if !tag.is_yaml_core_schema() && !(tag.handle.is_empty() && tag.suffix == "!") => {
-            return Style::Foreign;
-        }
-        Some(tag) if tag.suffix == "str" => match style {
-            ScalarStyle::Plain => return Style::Verbatim,
-            _ => {}
-        },
-        Some(tag) if tag.is_yaml_core_schema() => return Style::Foreign,
-        _ => {}
-    }
-    match style {
-        ScalarStyle::Plain => Style::Plain,
-        ScalarStyle::SingleQuoted => Style::Single,
-        ScalarStyle::DoubleQuoted => Style::Double,
-        ScalarStyle::Literal | ScalarStyle::Folded => Style::Verbatim,
+    // A lone `!` says "a string, whatever it looks like", as `!!str` does.
+    let is_string_tag = |tag: &Tag| {
+        (tag.is_yaml_core_schema() && tag.suffix == "str")
+            || (tag.handle.is_empty() && tag.suffix == "!")
+    };
+    match (style, tag) {
+        (_, Some(tag)) if !is_string_tag(tag) => Style::Foreign,
+        (ScalarStyle::Plain, Some(_)) => Style::Verbatim,
+        (ScalarStyle::Plain, None) => Style::Plain,
+        (ScalarStyle::SingleQuoted, _) => Style::Single,
+        (ScalarStyle::DoubleQuoted, _) => Style::Double,
+        (ScalarStyle::Literal | ScalarStyle::Folded, _) => Style::Verbatim,
     }
 }

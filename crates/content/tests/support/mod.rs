@@ -5,8 +5,10 @@ use davylamp_content::{Faults, Problem, Source};
 use miette::{GraphicalReportHandler, GraphicalTheme};
 
 pub fn parse(files: &[(&str, &str)]) -> Result<(Blocklist, Vec<Warning>), Faults> {
-    let sources: Vec<_> =
-        files.iter().map(|(name, text)| Source { name, text }).collect();
+    let sources: Vec<_> = files
+        .iter()
+        .map(|(name, text)| Source { name, text })
+        .collect();
     blocklist::parse(&sources)
 }
 
@@ -18,7 +20,10 @@ pub fn render(problem: &Problem) -> String {
         .with_links(false)
         .render_report(&mut rendered, problem)
         .unwrap();
-    rendered.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    rendered
+        .lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
 }
 
 pub fn render_all(problems: &[Problem]) -> String {
@@ -26,7 +31,10 @@ pub fn render_all(problems: &[Problem]) -> String {
 }
 
 /// The codes of problems with their places, for tests that do not care about words.
-#[allow(dead_code, reason = "not every test that includes this module needs it")]
+#[allow(
+    dead_code,
+    reason = "not every test that includes this module needs it"
+)]
 pub fn codes(problems: &[Problem]) -> Vec<String> {
     problems
         .iter()

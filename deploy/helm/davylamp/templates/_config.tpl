@@ -17,9 +17,11 @@ Helm's own toToml turns each integer into a float, and the guard would refuse it
 {{- end }}
 {{- end }}
 
-{{- /* davy.toml: the values' `guard` plus what the chart itself decides. */}}
+{{- /* davy.toml: the values' `guard` plus what the chart itself decides. The probes
+come from the node, so the guard must listen beyond loopback; who else may
+connect is for the network policy. */}}
 {{- define "davylamp.config" -}}
-{{- $metrics := dict "listen" (printf "%s:%v" .Values.metrics.address .Values.metrics.port) }}
+{{- $metrics := dict "listen" (printf "%s:%v" .Values.metrics.address .Values.metrics.port) "allow_remote" true }}
 {{- $containers := dict "cri_sockets" (.Values.containers.criSockets | default list) "docker_sockets" (.Values.containers.dockerSockets | default list) }}
 {{- $lists := include "davylamp.listPaths" . | fromJsonArray }}
 {{- $wired := dict "blocklists" $lists "metrics" $metrics "containers" $containers }}

@@ -1,0 +1,9 @@
+//! `davy` run for real, by its exit codes and what it prints. The lists of these tests ban words of
+//! their own, so that a guard on the machine that runs the tests leaves them alone; the shipped list
+//! is only ever asked through standard input.
+
+mod bench;
+mod docs;
+mod explain;
+mod guard;
+mod refusals;

@@ -1,0 +1,319 @@
+//! What the kernel programs and the agent agree on, mirrored from `bpf/abi.h`. A test compares the
+//! sizes with the object's own type information.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Words in a page of a table map.
+pub const PAGE_SLOTS: usize = davylamp_detect::automaton::PAGE_SLOTS;
+/// Marks the id of a cgroup of a version 1 hierarchy.
+pub const CGROUP_KEY_V1: u64 = 1 << 63;
+/// The cgroup's place is known.
+pub const CGROUP_KNOWN: u32 = 1;
+/// The cgroup holds a container.
+pub const CGROUP_CONTAINER: u32 = 4;
+/// Most bytes of arguments an event carries.
+pub const EVENT_ARGUMENTS: usize = 8192;
+/// Ancestors an event carries.
+pub const EVENT_ANCESTORS: usize = 8;
+/// How many processes can be held at once.
+pub const HOLDS_MAX: usize = 4096;
+/// Buckets of the latency histogram.
+pub const LATENCY_BUCKETS: usize = 40;
+
+/// `struct guard_settings`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Settings {
+    /// `MODE_*`.
+    pub mode: u32,
+    /// Whether a hold that nobody decides ends in sparing.
+    pub hold_verdict_spares: u32,
+    /// How long a process may be held.
+    pub hold_deadline_ns: u64,
+    /// One more event for each cgroup after this time.
+    pub event_interval_ns: u64,
+    /// How many events a cgroup may save up.
+    pub event_burst: u64,
+    /// How long the execs of a cgroup die after a kill; 0 for never.
+    pub suppress_ns: u64,
+    /// `RESPONSE_*`.
+    pub response: u32,
+    /// Whether a match in a cgroup that is not known is held.
+    pub hold_unknown_cgroups: u32,
+    /// Whether events carry the environment.
+    pub capture_environment: u32,
+    /// Bytes of arguments that events carry.
+    pub capture_arguments: u32,
+    /// Whether suppressions are looked up at each exec.
+    pub suppress_enabled: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// `MODE_ENFORCE`.
+pub const MODE_ENFORCE: u32 = 0;
+/// `MODE_OBSERVE`.
+pub const MODE_OBSERVE: u32 = 1;
+
+/// `struct guard_agent`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct AgentBeat {
+    /// Until when holds may be taken, by `CLOCK_MONOTONIC`.
+    pub alive_until_ns: u64,
+    /// The agent.
+    pub pid: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// `struct exe_key`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct ExeKey {
+    /// The inode number.
+    pub inode: u64,
+    /// The kernel's own `dev_t`.
+    pub device: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// `struct hold`, without the timer that follows it.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Hold {
+    /// When the process started, to tell it from a later one with its pid.
+    pub start_boottime_ns: u64,
+    /// When it was stopped, by `CLOCK_MONOTONIC`.
+    pub since_ns: u64,
+    /// Its cgroup's key.
+    pub cgroup: u64,
+    /// `REASON_*`.
+    pub reason: u32,
+    /// What the kernel's timer will do.
+    pub verdict_spares: u32,
+    /// What the agent decided and is carrying out: 0 nothing yet, `DECIDED_*`.
+    pub decided: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// The agent lets a held process go.
+pub const DECIDED_SPARE: u32 = 1;
+/// The agent kills a held process.
+pub const DECIDED_KILL: u32 = 2;
+
+/// Room in the map's value for the kernel's `struct bpf_timer`, which user space may not set.
+pub const HOLD_TIMER_BYTES: usize = 16;
+
+/// `struct event_budget`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct EventBudget {
+    /// When the cgroup's debt of events would be paid.
+    pub paid_at_ns: u64,
+    /// Events left out so far.
+    pub rate_limited: u64,
+}
+
+/// `struct event_ancestor`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct EventAncestor {
+    /// Its pid, 0 for none.
+    pub pid: u32,
+    /// Its command name, NUL-padded.
+    pub comm: [u8; 16],
+}
+
+/// `struct guard_event`, which five texts follow.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[allow(missing_docs, reason = "each member is described in bpf/abi.h, which this mirrors")]
+pub struct EventHeader {
+    pub time_ns: u64,
+    pub latency_ns: u64,
+    pub start_boottime_ns: u64,
+    pub generation: u64,
+    pub cgroup: u64,
+    pub arguments_len: u64,
+    pub rate_limited: u64,
+    pub held_ns: u64,
+    pub kind: u32,
+    pub reason: u32,
+    pub region: u32,
+    pub info: u32,
+    pub pid: u32,
+    pub parent: u32,
+    pub uid: u32,
+    pub signal_error: i32,
+    pub text_arguments: u32,
+    pub text_path: u32,
+    pub text_exe: u32,
+    pub text_cgroup: u32,
+    pub text_environment: u32,
+    pub truncated: u32,
+    pub comm: [u8; 16],
+    pub ancestors: [EventAncestor; EVENT_ANCESTORS],
+}
+
+/// `struct swept_task`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct SweptTask {
+    /// When it started.
+    pub start_boottime_ns: u64,
+    /// Its cgroup's key.
+    pub cgroup: u64,
+    /// Its pid.
+    pub pid: u32,
+    /// Its parent.
+    pub parent: u32,
+    /// Its real user.
+    pub uid: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Its command name, NUL-padded.
+    pub comm: [u8; 16],
+}
+
+/// `enum guard_counter`, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Counter {
+    /// Programs started.
+    Execs,
+    /// Of them, with a banned string or under suppression.
+    Matched,
+    /// Killed.
+    Killed,
+    /// Left alone for a reason.
+    Spared,
+    /// Stopped for a decision.
+    Held,
+    /// Would have been killed.
+    WouldKill,
+    /// Should have been killed and was not.
+    Missed,
+    /// Holds that the kernel's deadline ended.
+    HoldsExpired,
+    /// Held processes that somebody else continued.
+    HoldsBroken,
+    /// Events lost because the buffer was full.
+    EventsLostFull,
+    /// Events left out because their cgroup had too many.
+    EventsRateLimited,
+    /// Arguments that could not be read at exec.
+    Unreadable,
+    /// Kills by respawn suppression.
+    Suppressed,
+    /// Events with a text cut.
+    TextTruncated,
+    /// Nanoseconds spent in the exec hook.
+    HookNs,
+}
+
+/// How many counters there are.
+pub const COUNTERS: usize = 15;
+
+/// `enum event_kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKind {
+    /// The process was killed.
+    Killed,
+    /// It matched and was left alone.
+    Spared,
+    /// It was stopped.
+    Held,
+    /// It would have been killed.
+    WouldKill,
+    /// The signal could not be sent.
+    Missed,
+    /// The kernel's deadline ended a hold.
+    HoldExpired,
+    /// Somebody else continued a held process; it was killed.
+    HoldBroken,
+}
+
+impl EventKind {
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
+        Some(match number {
+            1 => Self::Killed,
+            2 => Self::Spared,
+            3 => Self::Held,
+            4 => Self::WouldKill,
+            5 => Self::Missed,
+            6 => Self::HoldExpired,
+            7 => Self::HoldBroken,
+            _ => return None,
+        })
+    }
+}
+
+/// `enum event_reason`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// A banned string.
+    Match,
+    /// The machine's first process is never killed.
+    PidOne,
+    /// Its executable is protected.
+    ProtectedExecutable,
+    /// Its cgroup is protected.
+    ProtectedCgroup,
+    /// A literal allow pattern.
+    Allowed,
+    /// An allow expression may apply.
+    MaybeAllowed,
+    /// A scoped rule may apply, and the cgroup is not known yet.
+    UnknownCgroup,
+    /// Its arguments could not be read.
+    Unreadable,
+    /// Its cgroup is under respawn suppression.
+    Suppressed,
+    /// The signal failed.
+    SignalFailed,
+    /// It would be held, but no agent is there to decide.
+    AgentAway,
+    /// It would be held, but too many are.
+    HoldsFull,
+}
+
+impl Reason {
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
+        Some(match number {
+            0 => Self::Match,
+            1 => Self::PidOne,
+            2 => Self::ProtectedExecutable,
+            3 => Self::ProtectedCgroup,
+            4 => Self::Allowed,
+            5 => Self::MaybeAllowed,
+            6 => Self::UnknownCgroup,
+            7 => Self::Unreadable,
+            8 => Self::Suppressed,
+            9 => Self::SignalFailed,
+            10 => Self::AgentAway,
+            11 => Self::HoldsFull,
+            _ => return None,
+        })
+    }
+
+    /// The reason in words, for the log. `None` for a plain match.
+    pub fn as_str(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Match => return None,
+            Self::PidOne => "pid 1 is never killed",
+            Self::ProtectedExecutable => "its executable is protected",
+            Self::ProtectedCgroup => "its cgroup is protected",
+            Self::Allowed => "an allow pattern matches",
+            Self::MaybeAllowed => "an allow pattern may match",
+            Self::UnknownCgroup => "a scoped rule may apply and its cgroup was not known yet",
+            Self::Unreadable => "its arguments could not be read at exec",
+            Self::Suppressed => "its cgroup is under respawn suppression",
+            Self::SignalFailed => "the signal could not be sent",
+            Self::AgentAway => "no agent was there to decide",
+            Self::HoldsFull => "too many processes are held",
+        })
+    }
+}

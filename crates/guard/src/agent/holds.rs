@@ -1,0 +1,283 @@
+//! Deciding over processes that the kernel programs hold.
+//!
+//! The order of steps makes it safe to die between any two: a hold is first claimed in the kernel's
+//! map with what was decided, then carried out, then struck off. Whoever finds a claimed hold
+//! carries it out again, which changes nothing if it was done.
+
+use std::rc::Rc;
+
+use davylamp_content::blocklist::Place;
+use davylamp_detect::judge::{Ruling, Subject, command_line};
+use davylamp_model::guard_event::Action;
+use rustix::process::Signal;
+
+use super::{Agent, chain, monotonic_ns, place_of, report::{Outcome, Source}};
+use crate::{
+    abi::{self, Hold, Reason},
+    config::HoldVerdict,
+    container::Lookup,
+    event::KernelEvent,
+    process::Process,
+};
+
+/// A hold whose event did not come within this time is decided without it: the event was lost.
+const EVENT_IS_LATE_NS: u64 = 100_000_000;
+
+impl Agent {
+    /// Decides over a process that the kernel just stopped.
+    pub(super) fn decide_held(self: &Rc<Self>, event: KernelEvent) {
+        let hold = Hold {
+            start_boottime_ns: event.start_boottime_ns,
+            since_ns: event.time_ns,
+            cgroup: event.cgroup,
+            reason: event.reason as u32,
+            verdict_spares: 0,
+            decided: 0,
+            reserved: 0,
+        };
+        let pid = event.pid;
+        let held = Outcome {
+            reason: event.reason.as_str().map(str::to_owned),
+            ..Outcome::new(Action::Held, Source::Exec)
+        };
+        let line = event.clone();
+        self.deciding.borrow_mut().insert(pid, Some(event));
+        self.decide_when_placed(pid, hold);
+        self.say(line, held);
+    }
+
+    /// Decides at once, or once it is known which container the process is in where a rule
+    /// depends on it.
+    fn decide_when_placed(self: &Rc<Self>, pid: u32, hold: Hold) {
+        let path = self
+            .deciding
+            .borrow()
+            .get(&pid)
+            .and_then(|event| event.as_ref().map(|event| event.cgroup_path.clone()));
+        if !self.rules_depend_on_place() {
+            self.decide(pid, hold, &Lookup::Host, &Place::default());
+            return;
+        }
+        let Some(path) = path.or_else(|| cgroup_path_of(pid)) else {
+            self.decide(pid, hold, &Lookup::Host, &Place::default());
+            return;
+        };
+        if let Some(found) = self.index.get_cached(&path) {
+            self.decide(pid, hold, &found, &place_of(&found));
+            return;
+        }
+        let agent = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let found = agent.index.lookup(&path).await;
+            agent.decide(pid, hold, &found, &place_of(&found));
+        });
+    }
+
+    fn decide(self: &Rc<Self>, pid: u32, hold: Hold, found: &Lookup, place: &Place<'_>) {
+        let outcome = self.outcome_of(pid, &hold, found, place);
+        let event = self.deciding.borrow_mut().remove(&pid).flatten();
+        let Some(outcome) = outcome else { return };
+        self.note(hold.cgroup, found);
+        if let Some(event) = event {
+            self.say(event, outcome);
+        }
+    }
+
+    /// Rules, claims, carries out, strikes off. `None` where the kernel was faster.
+    fn outcome_of(
+        &self,
+        pid: u32,
+        hold: &Hold,
+        found: &Lookup,
+        place: &Place<'_>,
+    ) -> Option<Outcome> {
+        let process = match Process::open(pid, Some(hold.start_boottime_ns)) {
+            Ok(Some(process)) => process,
+            Ok(None) => {
+                self.strike_off(pid);
+                return Some(
+                    Outcome::new(Action::Missed, Source::Hold)
+                        .because("it was ended by somebody else while it was held"),
+                );
+            }
+            Err(error) => {
+                // The kernel's deadline, or ours, decides.
+                tracing::error!(pid, %error, "a held process cannot be looked at");
+                return None;
+            }
+        };
+        let outcome = if self.is_protected(found) {
+            Outcome::new(Action::Spared, Source::Hold).because("its namespace is protected")
+        } else {
+            match self.ruling_of(&process, hold, place) {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    tracing::error!(pid, %error, "a held process cannot be read");
+                    return None;
+                }
+            }
+        };
+        let spares = outcome.action == Action::Spared;
+        let decided = if spares { abi::DECIDED_SPARE } else { abi::DECIDED_KILL };
+        match self.kernel.borrow().claim_hold(pid, hold, decided) {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(error) => {
+                tracing::error!(pid, error = chain(&error), "a hold cannot be claimed");
+                return None;
+            }
+        }
+        let hold_ns = Some(monotonic_ns().saturating_sub(hold.since_ns));
+        let signal = if spares { Signal::CONT } else { Signal::KILL };
+        let sent = process.signal(signal);
+        self.strike_off(pid);
+        self.count(|counts| match spares {
+            true => counts.hold_spared += 1,
+            false => counts.hold_killed += 1,
+        });
+        Some(match sent {
+            Ok(_) => Outcome { hold_ns, ..outcome },
+            Err(error) => Outcome { hold_ns, ..Outcome::new(Action::Missed, Source::Hold) }
+                .because(format!("the signal could not be sent: {error}")),
+        })
+    }
+
+    /// What is to be done about a held process. The kernel's match stands, so only the allow rules
+    /// are asked, except where the kernel could not read.
+    fn ruling_of(
+        &self,
+        process: &Process,
+        hold: &Hold,
+        place: &Place<'_>,
+    ) -> std::io::Result<Outcome> {
+        let in_force = self.in_force();
+        let arguments = process.arguments()?;
+        if hold.reason != Reason::Unreadable as u32 {
+            let allowed = in_force.judge.allow().allowing(&command_line(&arguments), place);
+            return Ok(match allowed {
+                Some((_, rule)) => Outcome::allowed(Source::Hold, &rule.pattern),
+                None => Outcome::new(Action::Killed, Source::Hold),
+            });
+        }
+        Ok(match self.full_ruling(process, &arguments, place)? {
+            Some(outcome) => outcome,
+            None => Outcome::new(Action::Spared, Source::Hold)
+                .because("read again, and nothing in it is banned"),
+        })
+    }
+
+    /// Judges all of a process. `None` where nothing in it is banned.
+    pub(super) fn full_ruling(
+        &self,
+        process: &Process,
+        arguments: &[u8],
+        place: &Place<'_>,
+    ) -> std::io::Result<Option<Outcome>> {
+        let in_force = self.in_force();
+        let environment = if in_force.judge.table().scans_environment() {
+            process.environment()?
+        } else {
+            Vec::new()
+        };
+        let executable = process.executable()?;
+        let subject = Subject {
+            arguments,
+            path: &process.path().unwrap_or_default(),
+            executable: executable.file_name().unwrap_or_default().as_encoded_bytes(),
+            environment: &environment,
+        };
+        Ok(match in_force.judge.rule(&subject, place) {
+            Ruling::Clean => None,
+            Ruling::Allowed { by, .. } => Some(Outcome::allowed(Source::Hold, &by.pattern)),
+            Ruling::Banned { .. } => Some(Outcome::new(Action::Killed, Source::Hold)),
+        })
+    }
+
+    /// Looks after holds that no event led to a decision over: those another agent left, those
+    /// whose event was lost, and those past their deadline where the kernel has no timer for it.
+    pub(super) fn settle_left_holds(self: &Rc<Self>) {
+        let holds = self.kernel.borrow().holds();
+        for (pid, hold) in holds {
+            let held_ns = monotonic_ns().saturating_sub(hold.since_ns);
+            if hold.decided != 0 {
+                self.carry_out(pid, &hold, hold.decided == abi::DECIDED_SPARE);
+            } else if held_ns > self.config.hold.deadline().as_nanos() as u64 {
+                self.end_at_deadline(pid, &hold, held_ns);
+            } else if held_ns > EVENT_IS_LATE_NS && !self.deciding.borrow().contains_key(&pid) {
+                self.deciding.borrow_mut().insert(pid, None);
+                self.decide_when_placed(pid, hold);
+            }
+        }
+    }
+
+    fn end_at_deadline(self: &Rc<Self>, pid: u32, hold: &Hold, held_ns: u64) {
+        let spares = self.config.hold.verdict == HoldVerdict::Spare;
+        let decided = if spares { abi::DECIDED_SPARE } else { abi::DECIDED_KILL };
+        if !matches!(self.kernel.borrow().claim_hold(pid, hold, decided), Ok(true)) {
+            return;
+        }
+        self.carry_out(pid, hold, spares);
+        if let Some(event) = self.deciding.borrow_mut().remove(&pid).flatten() {
+            let action = if spares { Action::Spared } else { Action::Killed };
+            let outcome = Outcome { hold_ns: Some(held_ns), ..Outcome::new(action, Source::Hold) };
+            self.say(event, outcome.because("nobody decided before the deadline"));
+        }
+    }
+
+    fn carry_out(&self, pid: u32, hold: &Hold, spares: bool) {
+        let signal = if spares { Signal::CONT } else { Signal::KILL };
+        match Process::open(pid, Some(hold.start_boottime_ns)) {
+            Ok(Some(process)) => {
+                if let Err(error) = process.signal(signal) {
+                    tracing::error!(pid, %error, "a held process cannot be signalled");
+                    return;
+                }
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(pid, %error, "a held process cannot be reached");
+                return;
+            }
+        }
+        self.strike_off(pid);
+    }
+
+    fn strike_off(&self, pid: u32) {
+        if let Err(error) = self.kernel.borrow().end_hold(pid) {
+            tracing::error!(pid, error = chain(&error), "a hold cannot be struck off");
+        }
+    }
+
+    /// Settles what a replaced version of the programs held: nothing else knows of it any more.
+    pub(super) fn settle_orphans(self: &Rc<Self>) {
+        let orphans = std::mem::take(&mut self.kernel.borrow_mut().orphans);
+        for map in &orphans.events {
+            match super::Events::open(map) {
+                Ok(events) => events.take(self),
+                Err(error) => {
+                    tracing::warn!(error = chain(&error), "the replaced programs' events are lost");
+                }
+            }
+        }
+        for (pid, hold) in orphans.holds {
+            let Ok(Some(process)) = Process::open(pid, Some(hold.start_boottime_ns)) else {
+                continue;
+            };
+            let ruling = self.ruling_of(&process, &hold, &Place::default());
+            let spares = match ruling {
+                Ok(outcome) => outcome.action == Action::Spared,
+                Err(_) => self.config.hold.verdict == HoldVerdict::Spare,
+            };
+            self.carry_out(pid, &hold, spares);
+        }
+        self.settle_left_holds();
+    }
+}
+
+/// The path of a process's cgroup, from `/proc`.
+fn cgroup_path_of(pid: u32) -> Option<String> {
+    let process = Process::open(pid, None).ok()??;
+    let lines = process.cgroups().ok()?;
+    let path = crate::container::cgroup_path::best_line(&lines)?;
+    Some(String::from_utf8_lossy(path).into_owned())
+}

@@ -1,0 +1,572 @@
+//! The agent: brings the kernel programs their tables, decides what they hold, sweeps what runs
+//! already, and says what happened.
+//!
+//! One thread does everything but write the log. What must stay true: a hold is decided before any
+//! line of log is composed, and no wait for a container runtime delays another hold.
+
+mod holds;
+mod report;
+mod response;
+mod reload;
+mod sweep;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    io,
+    os::fd::{BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+
+use davylamp_content::blocklist::Place;
+use davylamp_detect::judge::{Judge, JudgeError};
+use davylamp_model::{guard_event::Mode, ids::NodeName};
+use libbpf_rs::{MapHandle, RingBuffer, RingBufferBuilder};
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::json;
+use tokio::{
+    io::unix::AsyncFd,
+    signal::unix::{SignalKind, signal},
+    time::MissedTickBehavior,
+};
+
+use crate::{
+    abi::{self, Settings},
+    config::{Config, HoldVerdict, KillScope},
+    container::{ContainerIndex, IndexConfig, Lookup, Socket, SocketKind},
+    event::KernelEvent,
+    kernel::{Kernel, KernelError, Pinning, Start},
+    lists::{self, Lists, ListsError},
+    log::Log,
+    machine,
+    protect::{CgroupMounts, ProtectError, exe_key},
+    sandbox::{self, SandboxError},
+};
+
+pub use crate::kernel::{Detached, TestFaults, detach};
+
+/// How often the agent says that it is there to decide holds.
+const BEAT: Duration = Duration::from_millis(500);
+/// For how long each time: two beats may be late.
+const BEAT_LASTS: Duration = Duration::from_millis(1500);
+/// How often list files are looked at for changes.
+const LOOK_AT_LISTS: Duration = Duration::from_secs(1);
+/// How often log lines left out in the kernel are summed up, and protected files looked at anew.
+const ROUNDS: Duration = Duration::from_secs(10);
+
+/// Why the guard cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum GuardError {
+    /// The machine lacks something.
+    #[error(transparent)]
+    Machine(#[from] machine::NotReady),
+    /// The kernel half failed.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The lists cannot be used.
+    #[error("the blocklists cannot be used")]
+    Lists(#[from] ListsError),
+    /// The lists are too large.
+    #[error("the blocklists cannot be put in force")]
+    Judge(#[from] JudgeError),
+    /// Something to protect cannot be found.
+    #[error(transparent)]
+    Protect(#[from] ProtectError),
+    /// Privileges cannot be given up.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The operating system refused something.
+    #[error("cannot {doing}")]
+    System {
+        /// What was tried.
+        doing: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl GuardError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Machine(_) => "`davy doctor` says what this machine lacks".to_owned(),
+            Self::Kernel(error) => error.hint().to_owned(),
+            Self::Lists(_) => "`davy guard --check` shows each fault".to_owned(),
+            Self::Judge(_) => "ban fewer or shorter strings".to_owned(),
+            Self::Protect(_) => {
+                "take it out of [guard.protect], or name what exists on this machine".to_owned()
+            }
+            Self::Sandbox(error) => error.hint().to_owned(),
+            Self::System { .. } => "`davy doctor` says what this machine lacks".to_owned(),
+        }
+    }
+}
+
+fn system(doing: &'static str) -> impl FnOnce(io::Error) -> GuardError {
+    move |source| GuardError::System { doing, source }
+}
+
+/// The lists in force and what is built from them.
+struct InForce {
+    lists: Lists,
+    judge: Judge,
+}
+
+impl InForce {
+    fn read(config: &Config) -> Result<Self, GuardError> {
+        let lists = lists::read(&config.blocklists)?;
+        for warning in &lists.warnings {
+            tracing::warn!("{}:{}: {warning}", warning.file(), warning.line());
+        }
+        let judge = Judge::new(&lists.blocklist)?;
+        Ok(Self { lists, judge })
+    }
+}
+
+/// Counts that only the agent can keep, by what saw the process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    /// Lists put in force after the first.
+    pub reloads: u64,
+    /// Lists refused.
+    pub reloads_failed: u64,
+    /// Sweeps made.
+    pub sweeps: u64,
+    /// Processes they judged.
+    pub swept: u64,
+    /// Processes they could not judge.
+    pub sweep_unreadable: u64,
+    /// Killed, spared and missed by a sweep.
+    pub sweep_killed: u64,
+    /// As above.
+    pub sweep_spared: u64,
+    /// As above.
+    pub sweep_missed: u64,
+    /// Killed and spared after a hold, by the agent.
+    pub hold_killed: u64,
+    /// As above.
+    pub hold_spared: u64,
+    /// Killed beside the process that matched, by policy.
+    pub response_killed: u64,
+    /// Events that could not be read.
+    pub events_garbled: u64,
+}
+
+/// The agent's state. Tasks share it; none holds a borrow across a wait.
+struct Agent {
+    config: Config,
+    node: NodeName,
+    kernel: RefCell<Kernel>,
+    in_force: RefCell<Rc<InForce>>,
+    index: ContainerIndex,
+    cgroup_mounts: CgroupMounts,
+    log: Log,
+    counts: Cell<Counts>,
+    /// Holds that are being decided, with what the kernel said when it took them.
+    deciding: RefCell<HashMap<u32, Option<KernelEvent>>>,
+    report: report::Reporter,
+}
+
+impl Agent {
+    fn count(&self, change: impl FnOnce(&mut Counts)) {
+        let mut counts = self.counts.get();
+        change(&mut counts);
+        self.counts.set(counts);
+    }
+
+    fn in_force(&self) -> Rc<InForce> {
+        Rc::clone(&self.in_force.borrow())
+    }
+
+    /// Whether any rule depends on the container a process is in.
+    fn rules_depend_on_place(&self) -> bool {
+        depends_on_place(&self.config, &self.in_force().judge)
+    }
+
+    fn observes(&self) -> bool {
+        self.config.mode == Mode::Observe
+    }
+
+    /// Whether a container's namespace is protected.
+    fn is_protected(&self, found: &Lookup) -> bool {
+        let Lookup::Known(container) = found else { return false };
+        let namespace = container.namespace();
+        let is = |wanted: &String| namespace.as_ref().is_some_and(|ns| ns.as_str() == wanted);
+        self.config.protect.namespaces.iter().any(is)
+    }
+
+    /// Tells the kernel what is known of a cgroup, so that it need not hold there again.
+    fn note(&self, cgroup: u64, found: &Lookup) {
+        let kernel = self.kernel.borrow();
+        let flags = match found {
+            Lookup::Host => abi::CGROUP_KNOWN,
+            Lookup::Known(_) => abi::CGROUP_KNOWN | abi::CGROUP_CONTAINER,
+            Lookup::Unknown { .. } => return,
+        };
+        let mut noted = Ok(());
+        if self.is_protected(found) {
+            noted = kernel.protect_cgroup(cgroup);
+        } else if !self.in_force().judge.allow().any_scoped() || self.config.response.kill != KillScope::Process {
+            // Under scoped allow rules each match must be looked at, so the cgroup stays unknown.
+            noted = kernel.note_cgroup(cgroup, flags);
+        }
+        if let Err(error) = noted {
+            tracing::warn!(%error, "what is known of a cgroup could not be noted");
+        }
+    }
+}
+
+/// A container as scoped rules see it.
+fn place_of(found: &Lookup) -> Place<'_> {
+    match found {
+        Lookup::Host => Place { is_host: true, ..Place::default() },
+        Lookup::Known(container) => Place {
+            namespace: container
+                .labels
+                .get(davylamp_model::container::LABEL_NAMESPACE)
+                .map(String::as_str),
+            image: container.image.as_deref(),
+            container: container.name(),
+            is_host: false,
+        },
+        Lookup::Unknown { .. } => Place::default(),
+    }
+}
+
+fn depends_on_place(config: &Config, judge: &Judge) -> bool {
+    judge.allow().any_scoped() || !config.protect.namespaces.is_empty()
+}
+
+/// The settings that configuration and lists call for.
+fn settings(config: &Config, judge: &Judge) -> Settings {
+    Settings {
+        mode: match config.mode {
+            Mode::Enforce => abi::MODE_ENFORCE,
+            Mode::Observe => abi::MODE_OBSERVE,
+        },
+        hold_verdict_spares: u32::from(config.hold.verdict == HoldVerdict::Spare),
+        hold_deadline_ns: config.hold.deadline().as_nanos() as u64,
+        event_interval_ns: 1_000_000_000 / u64::from(config.log.events_per_second),
+        event_burst: u64::from(config.log.burst),
+        suppress_ns: config.response.suppress().as_nanos() as u64,
+        response: match config.response.kill {
+            KillScope::Process => 0,
+            KillScope::Tree => 1,
+            KillScope::Cgroup => 2,
+        },
+        hold_unknown_cgroups: u32::from(depends_on_place(config, judge)),
+        capture_environment: u32::from(!config.log.env.is_empty()),
+        // Masking and judging again need more than the log shows.
+        capture_arguments: abi::EVENT_ARGUMENTS as u32,
+        suppress_enabled: u32::from(
+            config.response.kill != KillScope::Process && config.response.suppress_secs > 0,
+        ),
+        reserved: 0,
+    }
+}
+
+/// Whether the kernel may hold a process, so that held ones must be watched.
+fn can_hold(config: &Config, judge: &Judge) -> bool {
+    let (prefixes, holds_all) = judge.allow().for_kernel();
+    let may = |prefix: &davylamp_detect::automaton::AllowPrefix| {
+        prefix.meaning == davylamp_detect::automaton::AllowMeaning::MayAllow
+    };
+    config.mode == Mode::Enforce
+        && (holds_all || prefixes.iter().any(may) || depends_on_place(config, judge))
+}
+
+/// The executables that are never killed. The guard's own comes first, so that
+/// `davy explain -- STRING` can run where it guards.
+fn protected_executables(config: &Config) -> Result<Vec<abi::ExeKey>, ProtectError> {
+    std::iter::once(Path::new("/proc/self/exe"))
+        .chain(config.protect.executables.iter().map(PathBuf::as_path))
+        .map(|path| {
+            exe_key(path)
+                .map_err(|source| ProtectError::Executable { path: path.to_owned(), source })
+        })
+        .collect()
+}
+
+fn protected_cgroups(config: &Config, mounts: &CgroupMounts) -> Result<Vec<u64>, ProtectError> {
+    let keys: Result<Vec<Vec<u64>>, _> =
+        config.protect.cgroups.iter().map(|path| mounts.keys(path)).collect();
+    Ok(keys?.concat())
+}
+
+/// An error and what caused it, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Gives back what loading took: reading the kernel's types and building tables needs some twenty
+/// megabytes for a moment.
+fn trim_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the call only gives free memory back to the system.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`, which the kernel programs count by.
+fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// Guards this machine until it is told to stop (SIGTERM, SIGINT). Pinned programs stay in force
+/// afterwards. Takes over the whole process: it gives up privileges and writes its log to standard
+/// output. `faults` is for tests.
+///
+/// # Errors
+/// [`GuardError`] where it cannot start. Then whatever was in force before stays so.
+pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), GuardError> {
+    let wants = machine::Wants { pin_dir: config.pin.then(|| config.pin_dir.clone()) };
+    let survey = machine::survey_for(&wants);
+    if let Some(missing) = survey.missing_required() {
+        return Err(missing.into());
+    }
+    let lost: Vec<String> = survey.lost().map(|lost| format!("{}: {}", lost.id, lost.lost)).collect();
+    let in_force = InForce::read(&config)?;
+    let mounts = CgroupMounts::read().map_err(system("read the machine's mounts"))?;
+    let executables = protected_executables(&config)?;
+    let cgroups = protected_cgroups(&config, &mounts)?;
+    let pinning =
+        if config.pin { Pinning::In(config.pin_dir.clone()) } else { Pinning::None };
+    let kernel = Kernel::start(
+        &pinning,
+        &Start {
+            table: in_force.judge.table(),
+            settings: settings(&config, &in_force.judge),
+            executables: &executables,
+            cgroups: &cgroups,
+            can_hold: can_hold(&config, &in_force.judge),
+            faults,
+        },
+    )?;
+    kernel.beat(monotonic_ns() + BEAT_LASTS.as_nanos() as u64)?;
+    trim_memory();
+
+    // Nothing from here on needs more, and no thread runs yet that would keep it.
+    sandbox::drop_capabilities(sandbox::AGENT_CAPABILITIES)?;
+    sandbox::install_seccomp()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("start the event loop"))?;
+    let log = Log::start(io::stdout()).map_err(system("start the log"))?;
+    let local = tokio::task::LocalSet::new();
+    runtime.block_on(local.run_until(guard(
+        config, node, kernel, in_force, mounts, log, lost,
+    )))
+}
+
+async fn guard(
+    config: Config,
+    node: NodeName,
+    kernel: Kernel,
+    in_force: InForce,
+    cgroup_mounts: CgroupMounts,
+    log: Log,
+    lost: Vec<String>,
+) -> Result<(), GuardError> {
+    let socket = |kind| move |path: &PathBuf| Socket { kind, path: path.clone() };
+    let sockets = config
+        .containers
+        .cri_sockets
+        .iter()
+        .map(socket(SocketKind::Cri))
+        .chain(config.containers.docker_sockets.iter().map(socket(SocketKind::Docker)))
+        .collect();
+    let index = ContainerIndex::start(IndexConfig { sockets, ..IndexConfig::default() });
+    let arrival = kernel.arrival;
+    let agent = Rc::new(Agent {
+        report: report::Reporter::new(&config),
+        config,
+        node,
+        kernel: RefCell::new(kernel),
+        in_force: RefCell::new(Rc::new(in_force)),
+        index,
+        cgroup_mounts,
+        log,
+        counts: Cell::default(),
+        deciding: RefCell::default(),
+    });
+    let can_hold = can_hold(&agent.config, &agent.in_force().judge);
+    agent.kernel.borrow_mut().watch_holds(can_hold)?;
+
+    let mut terminate = signal(SignalKind::terminate()).map_err(system("listen for signals"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(system("listen for signals"))?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(system("listen for signals"))?;
+    let events = Events::open(agent.kernel.borrow().events())?;
+    agent.say_ready(arrival, &lost);
+    agent.settle_orphans();
+    if agent.config.sweep.on_start {
+        agent.sweep();
+    }
+
+    let mut beat = every(BEAT);
+    let mut look = every(LOOK_AT_LISTS);
+    let mut rounds = every(ROUNDS);
+    let mut sweep = every(agent.config.sweep.interval().unwrap_or(Duration::MAX / 4));
+    let mut watched = reload::Fingerprint::take(&agent.config.blocklists);
+    sweep.tick().await;
+    loop {
+        tokio::select! {
+            // Events come last: however many there are, the agent goes on saying that it is there.
+            biased;
+            _ = beat.tick() => {
+                agent.kernel.borrow().beat(monotonic_ns() + BEAT_LASTS.as_nanos() as u64)?;
+                agent.settle_left_holds();
+            }
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => agent.reload("SIGHUP"),
+            _ = look.tick() => {
+                let now = reload::Fingerprint::take(&agent.config.blocklists);
+                if now != watched {
+                    watched = now;
+                    agent.reload("a file changed");
+                }
+            }
+            _ = rounds.tick() => agent.rounds(),
+            _ = sweep.tick(), if agent.config.sweep.interval().is_some() => agent.sweep(),
+            ready = events.readable() => ready.map_err(system("wait for kernel events"))?,
+        }
+        events.take(&agent);
+    }
+    agent.say_stopped();
+    Ok(())
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+impl Agent {
+    fn say_ready(&self, arrival: crate::kernel::Arrival, lost: &[String]) {
+        let in_force = self.in_force();
+        let size = in_force.judge.table().size();
+        self.log.say(&json!({
+            "event": "ready",
+            "level": "info",
+            "timestamp": davylamp_model::guard_event::micros::format(jiff::Timestamp::now()),
+            "mode": self.config.mode,
+            "patterns": size.strings,
+            "allow_patterns": in_force.judge.allow().rules().len(),
+            "states": size.states,
+            "table_bytes": size.bytes,
+            "lists": in_force.lists.sources,
+            "pins": self.config.pin.then_some(&self.config.pin_dir),
+            "programs": match arrival {
+                crate::kernel::Arrival::Loaded => "loaded",
+                crate::kernel::Arrival::Adopted => "adopted",
+                crate::kernel::Arrival::Replaced => "replaced",
+            },
+            "node": self.node,
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "lost": lost,
+        }));
+    }
+
+    fn say_stopped(&self) {
+        self.log.say(&json!({
+            "event": "stopped",
+            "level": "info",
+            "timestamp": davylamp_model::guard_event::micros::format(jiff::Timestamp::now()),
+            "node": self.node,
+            "still_guarding": self.config.pin,
+            "log_lines_lost": self.log.lost(),
+        }));
+    }
+
+    /// What is done every so often and can wait.
+    fn rounds(&self) {
+        self.report.say_rate_limited(self);
+        // An upgrade of a protected program gives it another inode.
+        let renewed = protected_executables(&self.config)
+            .map_err(GuardError::from)
+            .and_then(|keys| Ok(self.kernel.borrow().protect_executables(&keys)?));
+        if let Err(error) = renewed {
+            tracing::warn!(error = chain(&error), "protections stay as they were");
+        }
+    }
+
+    /// Takes what the kernel reported. Holds are decided first; the rest is only told.
+    fn handle(self: &Rc<Self>, event: KernelEvent) {
+        use crate::abi::EventKind;
+        match event.kind {
+            EventKind::Held => self.decide_held(event),
+            EventKind::Missed => self.finish_missed(event),
+            EventKind::WouldKill => self.judge_observed(event),
+            EventKind::Killed => {
+                self.respond_to(&event);
+                self.tell(event);
+            }
+            EventKind::Spared | EventKind::HoldExpired | EventKind::HoldBroken => self.tell(event),
+        }
+    }
+}
+
+/// The stream of kernel events.
+struct Events {
+    buffer: RingBuffer<'static>,
+    /// A duplicate of the buffer's epoll descriptor, for the event loop to wait on.
+    ready: AsyncFd<OwnedFd>,
+    queue: Rc<RefCell<Vec<Vec<u8>>>>,
+}
+
+impl Events {
+    fn open(map: &MapHandle) -> Result<Self, GuardError> {
+        let queue: Rc<RefCell<Vec<Vec<u8>>>> = Rc::default();
+        let mut builder = RingBufferBuilder::new();
+        let sink = Rc::clone(&queue);
+        let take = move |bytes: &[u8]| {
+            sink.borrow_mut().push(bytes.to_vec());
+            0
+        };
+        let failed = |source| KernelError::Bpf { doing: "open the event buffer", source };
+        builder.add(map, take).map_err(failed)?;
+        let buffer = builder.build().map_err(failed)?;
+        // SAFETY: the buffer lives on and owns the descriptor, which is only duplicated here.
+        let epoll = unsafe { BorrowedFd::borrow_raw(buffer.epoll_fd()) };
+        let ready = epoll
+            .try_clone_to_owned()
+            // SAFETY: the descriptor is owned by what is registered, and closed after it.
+            .and_then(|fd| Ok(unsafe { AsyncFd::register(fd) }?))
+            .map_err(system("wait for kernel events"))?;
+        Ok(Self { buffer, ready, queue })
+    }
+
+    async fn readable(&self) -> io::Result<()> {
+        self.ready.readable().await?.clear_ready();
+        Ok(())
+    }
+
+    /// Handles all that is there, holds first.
+    fn take(&self, agent: &Rc<Agent>) {
+        if let Err(error) = self.buffer.consume() {
+            tracing::warn!(%error, "kernel events could not be read");
+        }
+        let decode = |bytes: Vec<u8>| match KernelEvent::decode(&bytes) {
+            Ok(event) => Some(event),
+            Err(error) => {
+                agent.count(|counts| counts.events_garbled += 1);
+                tracing::warn!(%error, "a kernel event could not be read");
+                None
+            }
+        };
+        let events = self.queue.take().into_iter().filter_map(decode);
+        let (held, others): (Vec<_>, Vec<_>) =
+            events.partition(|event| event.kind == abi::EventKind::Held);
+        for event in held.into_iter().chain(others) {
+            agent.handle(event);
+        }
+    }
+}

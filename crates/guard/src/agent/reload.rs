@@ -1,0 +1,90 @@
+//! Putting changed lists in force.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+use davylamp_model::guard_event::micros;
+use serde_json::json;
+
+use super::{Agent, GuardError, InForce, can_hold, chain, settings};
+use crate::lists;
+
+/// What files look like from outside. Two that differ were changed in between.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fingerprint(Vec<(PathBuf, u64, u64, i64, i64)>);
+
+impl Fingerprint {
+    /// Looks at the list files that the paths stand for.
+    pub(super) fn take(paths: &[PathBuf]) -> Self {
+        Self(lists::files_at(paths).iter().filter_map(|path| look(path)).collect())
+    }
+}
+
+/// Follows links: a ConfigMap changes where its links point.
+fn look(path: &Path) -> Option<(PathBuf, u64, u64, i64, i64)> {
+    let found = fs::metadata(path).ok()?;
+    Some((path.to_owned(), found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
+}
+
+impl Agent {
+    /// Reads the lists anew and puts them in force, or says why not and leaves the last good ones.
+    pub(super) fn reload(self: &Rc<Self>, why: &str) {
+        let began = std::time::Instant::now();
+        match self.try_reload() {
+            Ok(()) => {
+                self.count(|counts| counts.reloads += 1);
+                let in_force = self.in_force();
+                let size = in_force.judge.table().size();
+                self.log.say(&json!({
+                    "event": "reloaded",
+                    "level": "info",
+                    "timestamp": micros::format(jiff::Timestamp::now()),
+                    "why": why,
+                    "patterns": size.strings,
+                    "states": size.states,
+                    "table_bytes": size.bytes,
+                    "took_us": began.elapsed().as_micros() as u64,
+                    "node": self.node,
+                }));
+                if self.config.sweep.on_reload {
+                    self.sweep();
+                }
+            }
+            Err(error) => {
+                self.count(|counts| counts.reloads_failed += 1);
+                self.log.say(&json!({
+                    "event": "reload failed; the last good lists stay in force",
+                    "level": "error",
+                    "timestamp": micros::format(jiff::Timestamp::now()),
+                    "why": why,
+                    "error": chain(&error),
+                    "node": self.node,
+                }));
+            }
+        }
+    }
+
+    fn try_reload(&self) -> Result<(), GuardError> {
+        let fresh = InForce::read(&self.config)?;
+        let can_hold = can_hold(&self.config, &fresh.judge);
+        let mut kernel = self.kernel.borrow_mut();
+        if can_hold {
+            kernel.watch_holds(true)?;
+        }
+        kernel.set_settings(&settings(&self.config, &fresh.judge))?;
+        kernel.set_table(fresh.judge.table())?;
+        kernel.forget_cgroups()?;
+        // Held processes stay watched until the last is decided; a later reload or start detaches.
+        if !can_hold && kernel.holds().is_empty() {
+            kernel.watch_holds(false)?;
+        }
+        drop(kernel);
+        *self.in_force.borrow_mut() = Rc::new(fresh);
+        super::trim_memory();
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! What else ends with a process that was killed: its tree, or its whole cgroup, by policy.
+
+use std::{collections::HashSet, fs, rc::Rc};
+
+use davylamp_model::guard_event::{Action, micros};
+use rustix::process::Signal;
+use serde_json::json;
+
+use super::{Agent, chain, monotonic_ns, place_of, report::{Outcome, Source}};
+use crate::{
+    abi::{EventKind, Reason},
+    config::KillScope,
+    container::Lookup,
+    event::KernelEvent,
+    process::Process,
+};
+
+/// How often a cgroup is gone through: processes may fork while they are killed. Starts after the
+/// first round die at exec, by suppression.
+const ROUNDS: usize = 16;
+
+impl Agent {
+    /// Ends what belongs to a killed process, where policy says so.
+    pub(super) fn respond_to(self: &Rc<Self>, event: &KernelEvent) {
+        let scope = self.config.response.kill;
+        if scope == KillScope::Process || self.observes() || event.reason == Reason::Suppressed {
+            return;
+        }
+        let agent = Rc::clone(self);
+        let event = event.clone();
+        tokio::task::spawn_local(async move {
+            let found = agent.index.lookup(&event.cgroup_path).await;
+            if agent.is_protected(&found) {
+                return;
+            }
+            // The cgroup of a container is one user's; any other is shared with the machine.
+            let is_container = matches!(found, Lookup::Known(_));
+            if is_container {
+                agent.suppress(&event);
+            }
+            let killed = match scope {
+                KillScope::Cgroup if is_container => agent.kill_cgroup(&event),
+                _ => agent.kill_session(&event),
+            };
+            agent.count(|counts| counts.response_killed += killed as u64);
+            agent.log.say(&json!({
+                "event": "Killed what belonged to a killed process",
+                "level": "info",
+                "timestamp": micros::format(jiff::Timestamp::now()),
+                "pid": event.pid,
+                "cgroup": event.cgroup_path,
+                "scope": if scope == KillScope::Cgroup && is_container { "cgroup" } else { "tree" },
+                "also_killed": killed,
+                "starts_suppressed_secs": is_container.then_some(agent.config.response.suppress_secs),
+                "node": agent.node,
+            }));
+        });
+    }
+
+    fn suppress(&self, event: &KernelEvent) {
+        let until = monotonic_ns() + self.config.response.suppress().as_nanos() as u64;
+        if let Err(error) = self.kernel.borrow().suppress(event.cgroup, until) {
+            tracing::warn!(error = chain(&error), "starts in a cgroup cannot be suppressed");
+        }
+    }
+
+    /// Kills all that runs in the cgroup, until a round finds nothing. Returns how many.
+    fn kill_cgroup(&self, event: &KernelEvent) -> usize {
+        let Some(directory) = self.cgroup_mounts.directory(event.cgroup, &event.cgroup_path) else {
+            return 0;
+        };
+        let mut killed = HashSet::new();
+        for _ in 0..ROUNDS {
+            let listed = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+            let pids: Vec<u32> = listed.lines().filter_map(|line| line.parse().ok()).collect();
+            let fresh: Vec<u32> = pids.into_iter().filter(|pid| self.kill(*pid)).collect();
+            if fresh.iter().all(|pid| killed.contains(pid)) {
+                break;
+            }
+            killed.extend(fresh);
+        }
+        killed.len()
+    }
+
+    /// Kills the session of the killed process: the terminal or script it was started from, and
+    /// all that descends from it, within the same cgroup. Returns how many.
+    fn kill_session(&self, event: &KernelEvent) -> usize {
+        let Ok(Some(parent)) = Process::open(event.parent, None) else { return 0 };
+        let Ok(session) = parent.relations().map(|relations| relations.session) else { return 0 };
+        let Ok(tasks) = self.kernel.borrow().tasks() else { return 0 };
+        let mut doomed: HashSet<u32> = HashSet::new();
+        // Parents are listed before children, but for reused pids: a second pass finds those.
+        for _ in 0..2 {
+            for task in tasks.iter().filter(|task| task.cgroup == event.cgroup) {
+                let in_session = || {
+                    let process = Process::open(task.pid, Some(task.start_boottime_ns)).ok()??;
+                    Some(process.relations().ok()?.session == session)
+                };
+                if doomed.contains(&task.parent) || in_session().unwrap_or(false) {
+                    doomed.insert(task.pid);
+                }
+            }
+        }
+        doomed.into_iter().filter(|pid| self.kill(*pid)).count()
+    }
+
+    /// Kills a process, unless it is one that is never killed.
+    fn kill(&self, pid: u32) -> bool {
+        if pid <= 1 || pid == std::process::id() {
+            return false;
+        }
+        let Ok(Some(process)) = Process::open(pid, None) else { return false };
+        let executables = super::protected_executables(&self.config).unwrap_or_default();
+        let runs = crate::protect::exe_key(&process.executable_file());
+        if runs.is_ok_and(|key| executables.contains(&key)) {
+            return false;
+        }
+        process.signal(Signal::KILL).unwrap_or(false)
+    }
+
+    /// The kernel could not send the signal; here it is sent by descriptor.
+    pub(super) fn finish_missed(self: &Rc<Self>, event: KernelEvent) {
+        let killed = Process::open(event.pid, Some(event.start_boottime_ns))
+            .ok()
+            .flatten()
+            .is_some_and(|process| process.signal(Signal::KILL).unwrap_or(false));
+        let why = format!("the kernel's signal failed with errno {}", -event.signal_error);
+        let action = if killed { Action::Killed } else { Action::Missed };
+        let reason = match killed {
+            true => format!("{why}; it was killed from user space, later"),
+            false => why,
+        };
+        self.say(event, Outcome::new(action, Source::Exec).because(reason));
+    }
+
+    /// Observe mode: the kernel stopped nothing, so what it would have held is judged here.
+    pub(super) fn judge_observed(self: &Rc<Self>, event: KernelEvent) {
+        debug_assert_eq!(event.kind, EventKind::WouldKill);
+        if matches!(event.reason, Reason::Match | Reason::Suppressed) {
+            self.say(event, Outcome::new(Action::WouldKill, Source::Exec));
+            return;
+        }
+        let agent = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let found = agent.index.lookup(&event.cgroup_path).await;
+            let outcome = agent.observed_outcome(&event, &found);
+            if let Some(outcome) = outcome {
+                agent.say(event, outcome);
+            }
+        });
+    }
+
+    fn observed_outcome(&self, event: &KernelEvent, found: &Lookup) -> Option<Outcome> {
+        let place = place_of(found);
+        if self.is_protected(found) {
+            let spared = Outcome::new(Action::Spared, Source::Exec);
+            return Some(spared.because("its namespace is protected"));
+        }
+        if event.reason == Reason::Unreadable {
+            let process = Process::open(event.pid, Some(event.start_boottime_ns)).ok()??;
+            let arguments = process.arguments().ok()?;
+            let ruling = self.full_ruling(&process, &arguments, &place).ok()??;
+            let action = match ruling.action {
+                Action::Spared => Action::Spared,
+                _ => Action::WouldKill,
+            };
+            return Some(Outcome { action, source: Source::Exec, ..ruling });
+        }
+        let in_force = self.in_force();
+        let line = davylamp_detect::judge::command_line(&event.arguments);
+        Some(match in_force.judge.allow().allowing(&line, &place) {
+            Some((_, rule)) => Outcome::allowed(Source::Exec, &rule.pattern),
+            None => Outcome::new(Action::WouldKill, Source::Exec),
+        })
+    }
+}

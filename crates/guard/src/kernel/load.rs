@@ -1,0 +1,143 @@
+//! Loading the embedded object and attaching its programs.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+};
+
+use libbpf_rs::{MapCore, MapHandle, Object, ObjectBuilder, libbpf_sys};
+use zerocopy::IntoBytes;
+
+use super::{Arrival, Kernel, KernelError, Maps, Start, bpf};
+
+#[repr(align(8))]
+struct Aligned<Bytes: ?Sized>(Bytes);
+
+/// The compiled kernel programs. An ELF file is read in place, so it is aligned.
+static OBJECT: &Aligned<[u8]> =
+    &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/guard.bpf.o")));
+
+/// The program that judges each exec; also the name of its pins.
+pub(super) const EXEC_HOOK: &str = "on_exec";
+/// The program that watches over held processes.
+pub(super) const FAULT_HOOK: &str = "on_user_fault";
+/// The program that lists the running processes.
+pub(super) const ITERATOR: &str = "list_tasks";
+
+/// Faults that tests inject. None by default, and then no code for them is loaded.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TestFaults {
+    /// Reading the arguments of this process's children fails at exec.
+    pub unreadable_children_of: Option<u32>,
+}
+
+/// Tells this version's programs from any other's.
+pub(super) fn version() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    OBJECT.0.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The compiled object, for the test that compares its types with [`crate::abi`].
+pub fn object_bytes() -> &'static [u8] {
+    &OBJECT.0
+}
+
+/// The programs' descriptors.
+pub(super) struct Programs {
+    pub(super) exec: OwnedFd,
+    pub(super) fault: OwnedFd,
+    pub(super) iterator: OwnedFd,
+}
+
+/// Loads the programs, puts `start` in force and attaches, in this order.
+pub(super) fn load(start: &Start<'_>) -> Result<Kernel, KernelError> {
+    let object = open(start)?;
+    let maps = Maps::gather(|name| {
+        let map = object.maps().find(|map| map.name() == name).expect("the object has its maps");
+        MapHandle::try_from(&map).map_err(bpf("take hold of a map"))
+    })?;
+    let program = |name: &str| {
+        let program = object
+            .progs()
+            .find(|program| program.name() == name)
+            .expect("the object has its programs");
+        program.as_fd().try_clone_to_owned().map_err(|error| KernelError::Bpf {
+            doing: "take hold of a program",
+            source: error.into(),
+        })
+    };
+    let programs = Programs {
+        exec: program(EXEC_HOOK)?,
+        fault: program(FAULT_HOOK)?,
+        iterator: program(ITERATOR)?,
+    };
+    maps.prepare(start)?;
+    let iterator = attach_iterator(programs.iterator.as_fd())?;
+    let fault_link = start
+        .can_hold
+        .then(|| attach(programs.fault.as_fd(), "watch held processes"))
+        .transpose()?;
+    let exec_link = attach(programs.exec.as_fd(), "watch programs start")?;
+    Ok(Kernel {
+        maps,
+        iterator,
+        programs,
+        exec_link,
+        fault_link,
+        pins: None,
+        arrival: Arrival::Loaded,
+        orphans: super::Orphans::default(),
+    })
+}
+
+fn open(start: &Start<'_>) -> Result<Object, KernelError> {
+    let mut open = ObjectBuilder::default()
+        .open_memory(&OBJECT.0)
+        .map_err(bpf("read the kernel programs"))?;
+    if let Some(pid) = start.faults.unreadable_children_of {
+        let mut constants = open
+            .maps_mut()
+            .find(|map| map.name().to_string_lossy().ends_with(".rodata"))
+            .expect("the object has constants");
+        // The only constant is `fault_children_of`, at the start of its section.
+        let mut value = constants.initial_value().unwrap_or_default().to_vec();
+        value[..4].copy_from_slice(pid.as_bytes());
+        constants.set_initial_value(&value).map_err(bpf("inject a fault"))?;
+    }
+    open.load().map_err(bpf("load the kernel programs; `davy doctor` says what this kernel lacks"))
+}
+
+/// Attaches a BTF-typed tracepoint program. The link lives as long as its descriptor or its pin.
+pub(super) fn attach(
+    program: BorrowedFd<'_>,
+    doing: &'static str,
+) -> Result<OwnedFd, KernelError> {
+    // SAFETY: the program names its tracepoint itself, so no name is passed.
+    let fd = unsafe {
+        libbpf_sys::bpf_raw_tracepoint_open(std::ptr::null(), program.as_raw_fd())
+    };
+    owned(fd, doing)
+}
+
+fn attach_iterator(program: BorrowedFd<'_>) -> Result<OwnedFd, KernelError> {
+    // SAFETY: an iterator has no target, and no options are passed.
+    let fd = unsafe {
+        libbpf_sys::bpf_link_create(
+            program.as_raw_fd(),
+            0,
+            libbpf_sys::BPF_TRACE_ITER,
+            std::ptr::null(),
+        )
+    };
+    owned(fd, "attach the task iterator")
+}
+
+/// Takes over the descriptor that a libbpf call returned, or its negative errno.
+pub(super) fn owned(fd: i32, doing: &'static str) -> Result<OwnedFd, KernelError> {
+    if fd < 0 {
+        return Err(bpf(doing)(libbpf_rs::Error::from_raw_os_error(-fd)));
+    }
+    // SAFETY: libbpf returned a new descriptor, which nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

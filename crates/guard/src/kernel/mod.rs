@@ -1,0 +1,538 @@
+//! The kernel half's handles: loading, pinning, adopting and replacing the programs, and reading
+//! and writing their maps.
+//!
+//! What must stay true: from the first attach on there is no moment without programs attached and
+//! a table in force. A new generation is complete and attached before the old one is removed, and
+//! tables are swapped in one step. Deciding anything is not done here.
+
+mod load;
+mod pins;
+
+use std::{
+    io::{self, Read},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType, libbpf_sys};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::abi::{
+    AgentBeat, COUNTERS, Counter, EventBudget, ExeKey, HOLD_TIMER_BYTES, Hold, LATENCY_BUCKETS,
+    PAGE_SLOTS, Settings, SweptTask,
+};
+use davylamp_detect::automaton::Table;
+
+use load::Programs;
+use pins::Pins;
+
+pub use load::{TestFaults, object_bytes};
+pub use pins::{Detached, detach};
+
+/// Why the kernel half cannot be worked with.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// A call into the kernel or libbpf failed.
+    #[error("cannot {doing}")]
+    Bpf {
+        /// What was tried.
+        doing: &'static str,
+        /// What the kernel said.
+        source: libbpf_rs::Error,
+    },
+    /// A file of the BPF file system or of the kernel's could not be used.
+    #[error("cannot {doing} {path}")]
+    File {
+        /// What was tried.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Another guard works on the same pins.
+    #[error("another guard is working with the pins in {pin_dir}")]
+    Busy {
+        /// The directory.
+        pin_dir: PathBuf,
+    },
+    /// The directory for pins is not on a BPF file system.
+    #[error("{pin_dir} is not on a BPF file system")]
+    NotBpfFs {
+        /// The directory.
+        pin_dir: PathBuf,
+    },
+}
+
+impl KernelError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Bpf { .. } => "run as root, and see what `davy doctor` says this machine lacks",
+            Self::File { .. } => {
+                "run as root, and look whether the BPF file system is mounted for writing"
+            }
+            Self::Busy { .. } => "stop that one first, or give this one another --pin-dir",
+            Self::NotBpfFs { .. } => {
+                "mount one with `mount -t bpf bpf /sys/fs/bpf`, or run with --no-pin"
+            }
+        }
+    }
+}
+
+fn bpf(doing: &'static str) -> impl FnOnce(libbpf_rs::Error) -> KernelError {
+    move |source| KernelError::Bpf { doing, source }
+}
+
+/// Where the programs and maps live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pinning {
+    /// In a directory of the BPF file system; they outlive the agent.
+    In(PathBuf),
+    /// Nowhere; they end with the agent.
+    None,
+}
+
+/// How the programs that are in force came to be so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// They were loaded where none were.
+    Loaded,
+    /// Pinned ones of this version were found and taken over.
+    Adopted,
+    /// Pinned ones of another version were replaced.
+    Replaced,
+}
+
+/// The kernel half, attached.
+pub struct Kernel {
+    maps: Maps,
+    /// The sweep's iterator.
+    iterator: OwnedFd,
+    programs: Programs,
+    /// Keeps the hook attached where it is not pinned.
+    exec_link: OwnedFd,
+    fault_link: Option<OwnedFd>,
+    pins: Option<Pins>,
+    /// How it came to be.
+    pub arrival: Arrival,
+    /// What a replaced version left behind.
+    pub orphans: Orphans,
+}
+
+/// What a replaced version left behind.
+#[derive(Default)]
+pub struct Orphans {
+    /// Processes it held.
+    pub holds: Vec<(u32, Hold)>,
+    /// Its events that nobody read.
+    pub events: Vec<MapHandle>,
+}
+
+impl Orphans {
+    /// Reads what can be read of a generation before it is removed. Its layouts may be another
+    /// version's: entries that cannot be understood are left out, and checked against the process
+    /// table before anything is done about them.
+    fn gather(&mut self, generation: &Path) {
+        if let Ok(holds) = MapHandle::from_pinned_path(generation.join("holds")) {
+            self.holds.extend(holds_in(&holds));
+        }
+        self.events.extend(MapHandle::from_pinned_path(generation.join("events")));
+    }
+}
+
+struct Maps {
+    tables: MapHandle,
+    settings: MapHandle,
+    agent: MapHandle,
+    holds: MapHandle,
+    protected_executables: MapHandle,
+    protected_cgroups: MapHandle,
+    cgroups: MapHandle,
+    suppressed: MapHandle,
+    event_budgets: MapHandle,
+    counters: MapHandle,
+    latencies: MapHandle,
+    events: MapHandle,
+}
+
+impl Maps {
+    fn gather(
+        mut get: impl FnMut(&'static str) -> Result<MapHandle, KernelError>,
+    ) -> Result<Self, KernelError> {
+        Ok(Self {
+            tables: get("tables")?,
+            settings: get("settings")?,
+            agent: get("agent")?,
+            holds: get("holds")?,
+            protected_executables: get("protected_executables")?,
+            protected_cgroups: get("protected_cgroups")?,
+            cgroups: get("cgroups")?,
+            suppressed: get("suppressed")?,
+            event_budgets: get("event_budgets")?,
+            counters: get("counters")?,
+            latencies: get("latencies")?,
+            events: get("events")?,
+        })
+    }
+
+    fn each(&self) -> [(&'static str, &MapHandle); 12] {
+        [
+            ("tables", &self.tables),
+            ("settings", &self.settings),
+            ("agent", &self.agent),
+            ("holds", &self.holds),
+            ("protected_executables", &self.protected_executables),
+            ("protected_cgroups", &self.protected_cgroups),
+            ("cgroups", &self.cgroups),
+            ("suppressed", &self.suppressed),
+            ("event_budgets", &self.event_budgets),
+            ("counters", &self.counters),
+            ("latencies", &self.latencies),
+            ("events", &self.events),
+        ]
+    }
+}
+
+/// What is to be in force from the first moment.
+pub struct Start<'a> {
+    /// The automaton.
+    pub table: &'a Table,
+    /// The settings.
+    pub settings: Settings,
+    /// Executables that are never killed.
+    pub executables: &'a [ExeKey],
+    /// Cgroups in which nothing is killed.
+    pub cgroups: &'a [u64],
+    /// Whether a hold can happen, so that held processes must be watched.
+    pub can_hold: bool,
+    /// Faults to inject, by tests.
+    pub faults: TestFaults,
+}
+
+/// A table in the kernel, not yet in force.
+struct LoadedTable(MapHandle);
+
+impl Kernel {
+    /// Takes over what is pinned, or loads the programs, and puts `start` in force.
+    ///
+    /// # Errors
+    /// [`KernelError`]. What was in force before stays so.
+    pub fn start(pinning: &Pinning, start: &Start<'_>) -> Result<Self, KernelError> {
+        match pinning {
+            Pinning::None => load::load(start),
+            Pinning::In(dir) => pins::start(dir, start),
+        }
+    }
+
+    /// Puts another table in force, in one step.
+    ///
+    /// # Errors
+    /// [`KernelError`]; the old table is then still in force.
+    pub fn set_table(&self, table: &Table) -> Result<(), KernelError> {
+        self.maps.set_table(table)
+    }
+
+    /// Puts other settings in force.
+    ///
+    /// # Errors
+    /// [`KernelError`].
+    pub fn set_settings(&self, settings: &Settings) -> Result<(), KernelError> {
+        self.maps.settings.set_one("change the settings", settings.as_bytes())
+    }
+
+    /// Says that the agent decides holds until `until_ns`, by `CLOCK_MONOTONIC`.
+    ///
+    /// # Errors
+    /// [`KernelError`].
+    pub fn beat(&self, until_ns: u64) -> Result<(), KernelError> {
+        let beat =
+            AgentBeat { alive_until_ns: until_ns, pid: std::process::id(), reserved: 0 };
+        self.maps.agent.set_one("say that the agent is alive", beat.as_bytes())
+    }
+
+    /// Attaches or detaches the watch over held processes.
+    ///
+    /// # Errors
+    /// [`KernelError`].
+    pub fn watch_holds(&mut self, wanted: bool) -> Result<(), KernelError> {
+        let pin = self.pins.as_ref().map(Pins::fault_link);
+        if wanted && self.fault_link.is_none() {
+            let link = load::attach(self.programs.fault.as_fd(), "watch held processes")?;
+            if let Some(pin) = &pin {
+                pins::pin(link.as_fd(), pin)?;
+            }
+            self.fault_link = Some(link);
+        } else if !wanted && let Some(link) = self.fault_link.take() {
+            if let Some(pin) = &pin {
+                pins::remove(pin)?;
+            }
+            drop(link);
+        }
+        Ok(())
+    }
+
+    /// Replaces the executables that are never killed.
+    ///
+    /// # Errors
+    /// [`KernelError`].
+    pub fn protect_executables(&self, executables: &[ExeKey]) -> Result<(), KernelError> {
+        set_keys(&self.maps.protected_executables, executables)
+    }
+
+    /// Protects one more cgroup.
+    ///
+    /// # Errors
+    /// [`KernelError`], also when the map is full.
+    pub fn protect_cgroup(&self, key: u64) -> Result<(), KernelError> {
+        self.maps
+            .protected_cgroups
+            .update(key.as_bytes(), 1u32.as_bytes(), MapFlags::ANY)
+            .map_err(bpf("protect a cgroup"))
+    }
+
+    /// Notes what is known of a cgroup, by `CGROUP_*` flags.
+    ///
+    /// # Errors
+    /// [`KernelError`].
+    pub fn note_cgroup(&self, key: u64, flags: u32) -> Result<(), KernelError> {
+        self.maps
+            .cgroups
+            .update(key.as_bytes(), flags.as_bytes(), MapFlags::ANY)
+            .map_err(bpf("note a cgroup"))
+    }
+
+    /// Forgets what is known of all cgroups: the rules changed.
+    ///
+    /// # Errors
+    /// [`KernelError`].
+    pub fn forget_cgroups(&self) -> Result<(), KernelError> {
+        for key in self.maps.cgroups.keys() {
+            ignore_absent(self.maps.cgroups.delete(&key), "forget a cgroup")?;
+        }
+        Ok(())
+    }
+
+    /// Lets every exec in a cgroup die until `until_ns`, by `CLOCK_MONOTONIC`.
+    ///
+    /// # Errors
+    /// [`KernelError`].
+    pub fn suppress(&self, key: u64, until_ns: u64) -> Result<(), KernelError> {
+        self.maps
+            .suppressed
+            .update(key.as_bytes(), until_ns.as_bytes(), MapFlags::ANY)
+            .map_err(bpf("suppress a cgroup"))
+    }
+
+    /// The processes that are held.
+    pub fn holds(&self) -> Vec<(u32, Hold)> {
+        holds_in(&self.maps.holds)
+    }
+
+    /// Claims a hold for a decision of the agent's: from here on the kernel's deadline does
+    /// nothing, and if `decided` is [`DECIDED_SPARE`](crate::abi::DECIDED_SPARE) the process may
+    /// run. False if the hold is over already, by the deadline or otherwise.
+    ///
+    /// # Errors
+    /// [`KernelError`].
+    pub fn claim_hold(&self, pid: u32, hold: &Hold, decided: u32) -> Result<bool, KernelError> {
+        let mut value = Hold { decided, ..*hold }.as_bytes().to_vec();
+        value.resize(value.len() + HOLD_TIMER_BYTES, 0);
+        match self.maps.holds.update(pid.as_bytes(), &value, MapFlags::EXIST) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == libbpf_rs::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(bpf("claim a hold")(error)),
+        }
+    }
+
+    /// Strikes a hold off the books, once it is carried out.
+    ///
+    /// # Errors
+    /// [`KernelError`].
+    pub fn end_hold(&self, pid: u32) -> Result<(), KernelError> {
+        ignore_absent(self.maps.holds.delete(pid.as_bytes()), "end a hold")
+    }
+
+    /// Events left out, by cgroup, ever growing.
+    pub fn rate_limited(&self) -> Vec<(u64, u64)> {
+        let budget = |key: Vec<u8>| {
+            let value = self.maps.event_budgets.lookup(&key, MapFlags::ANY).ok()??;
+            let budget = EventBudget::read_from_bytes(&value).ok()?;
+            let key = u64::read_from_bytes(&key).ok()?;
+            (budget.rate_limited > 0).then_some((key, budget.rate_limited))
+        };
+        self.maps.event_budgets.keys().filter_map(budget).collect()
+    }
+
+    /// The counters, summed over processors.
+    ///
+    /// # Errors
+    /// [`KernelError`].
+    pub fn counters(&self) -> Result<Counters, KernelError> {
+        let sum = |map: &MapHandle, index: u32| {
+            let values = map
+                .lookup_percpu(index.as_bytes(), MapFlags::ANY)
+                .map_err(bpf("read a counter"))?
+                .unwrap_or_default();
+            let of_cpu = |value: &Vec<u8>| u64::read_from_prefix(value).map_or(0, |(n, _)| n);
+            Ok(values.iter().map(of_cpu).sum())
+        };
+        let mut counters = Counters::default();
+        for (index, value) in (0..).zip(&mut counters.values) {
+            *value = sum(&self.maps.counters, index)?;
+        }
+        for (index, value) in (0..).zip(&mut counters.latency) {
+            *value = sum(&self.maps.latencies, index)?;
+        }
+        counters.skipped = skipped(self.programs.exec.as_fd());
+        Ok(counters)
+    }
+
+    /// The map that events come through.
+    pub fn events(&self) -> &MapHandle {
+        &self.maps.events
+    }
+
+    /// Every process with an address space, as the kernel lists them.
+    ///
+    /// # Errors
+    /// [`KernelError`].
+    pub fn tasks(&self) -> Result<Vec<SweptTask>, KernelError> {
+        let failed = |source| KernelError::File {
+            doing: "list the running processes from",
+            path: "the task iterator".into(),
+            source,
+        };
+        // SAFETY: the descriptor is an open iterator link; on success the call returns a new
+        // descriptor that nobody else owns.
+        let fd = unsafe { libbpf_sys::bpf_iter_create(self.iterator.as_raw_fd()) };
+        if fd < 0 {
+            return Err(failed(io::Error::last_os_error()));
+        }
+        // SAFETY: as above.
+        let mut file = unsafe { std::fs::File::from_raw_fd(fd) };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(failed)?;
+        let task = |line: &[u8]| SweptTask::read_from_bytes(line).ok();
+        Ok(bytes.chunks_exact(size_of::<SweptTask>()).filter_map(task).collect())
+    }
+}
+
+/// The kernel's counters at one moment.
+#[derive(Debug, Clone)]
+pub struct Counters {
+    values: [u64; COUNTERS],
+    /// How many exec-to-signal times fell between each power of two of nanoseconds and the next.
+    pub latency: [u64; LATENCY_BUCKETS],
+    /// How often the kernel itself left out the exec program.
+    pub skipped: u64,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self { values: [0; COUNTERS], latency: [0; LATENCY_BUCKETS], skipped: 0 }
+    }
+}
+
+impl Counters {
+    /// One counter.
+    pub fn get(&self, counter: Counter) -> u64 {
+        self.values[counter as usize]
+    }
+}
+
+trait SetOne {
+    fn set_one(&self, doing: &'static str, value: &[u8]) -> Result<(), KernelError>;
+}
+
+impl SetOne for MapHandle {
+    /// Sets the only element of a map.
+    fn set_one(&self, doing: &'static str, value: &[u8]) -> Result<(), KernelError> {
+        self.update(0u32.as_bytes(), value, MapFlags::ANY).map_err(bpf(doing))
+    }
+}
+
+fn ignore_absent(done: libbpf_rs::Result<()>, doing: &'static str) -> Result<(), KernelError> {
+    match done {
+        Err(error) if error.kind() == libbpf_rs::ErrorKind::NotFound => Ok(()),
+        done => done.map_err(bpf(doing)),
+    }
+}
+
+impl Maps {
+    fn set_table(&self, table: &Table) -> Result<(), KernelError> {
+        let LoadedTable(inner) = load_table(table)?;
+        let fd = inner.as_fd().as_raw_fd();
+        self.tables.set_one("put the table in force", fd.as_bytes())
+    }
+
+    /// Puts all of `start` in force. The table comes last: without one, nothing is judged.
+    fn prepare(&self, start: &Start<'_>) -> Result<(), KernelError> {
+        set_keys(&self.protected_executables, start.executables)?;
+        set_keys(&self.protected_cgroups, start.cgroups)?;
+        self.settings.set_one("change the settings", start.settings.as_bytes())?;
+        self.set_table(start.table)
+    }
+}
+
+/// Loads a table into a map of its own.
+fn load_table(table: &Table) -> Result<LoadedTable, KernelError> {
+    let pages = (table.words().len() / PAGE_SLOTS) as u32;
+    let options = libbpf_sys::bpf_map_create_opts {
+        sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
+        map_flags: libbpf_sys::BPF_F_INNER_MAP,
+        ..Default::default()
+    };
+    let page_bytes = (PAGE_SLOTS * size_of::<u64>()) as u32;
+    let map =
+        MapHandle::create(MapType::Array, Some("table"), 4, page_bytes, pages, &options)
+            .map_err(bpf("make a table"))?;
+    let keys: Vec<u32> = (0..pages).collect();
+    map.update_batch(
+        keys.as_bytes(),
+        table.words().as_bytes(),
+        pages,
+        MapFlags::ANY,
+        MapFlags::ANY,
+    )
+    .map_err(bpf("fill a table"))?;
+    Ok(LoadedTable(map))
+}
+
+/// Makes a map hold these keys and no others, never less than what stays.
+fn set_keys<Key: IntoBytes + Immutable>(map: &MapHandle, wanted: &[Key]) -> Result<(), KernelError> {
+    let wanted: Vec<&[u8]> = wanted.iter().map(IntoBytes::as_bytes).collect();
+    for key in &wanted {
+        map.update(key, 1u32.as_bytes(), MapFlags::ANY).map_err(bpf("protect"))?;
+    }
+    let is_unwanted = |key: &Vec<u8>| !wanted.contains(&key.as_slice());
+    for key in map.keys().filter(is_unwanted).collect::<Vec<_>>() {
+        ignore_absent(map.delete(&key), "end a protection")?;
+    }
+    Ok(())
+}
+
+fn holds_in(map: &MapHandle) -> Vec<(u32, Hold)> {
+    let hold = |key: Vec<u8>| {
+        let value = map.lookup(&key, MapFlags::ANY).ok()??;
+        let (hold, _) = Hold::read_from_prefix(&value).ok()?;
+        Some((u32::read_from_bytes(&key).ok()?, hold))
+    };
+    map.keys().filter_map(hold).collect()
+}
+
+/// How often the kernel left the program out because it was already running on that processor.
+fn skipped(program: BorrowedFd<'_>) -> u64 {
+    let mut info = libbpf_sys::bpf_prog_info::default();
+    let mut length = size_of::<libbpf_sys::bpf_prog_info>() as u32;
+    // SAFETY: the descriptor is a program's, and `info` has the length given.
+    let failed = unsafe {
+        libbpf_sys::bpf_prog_get_info_by_fd(program.as_raw_fd(), &raw mut info, &raw mut length)
+    };
+    if failed == 0 { info.recursion_misses } else { 0 }
+}
+
+/// Where the pins of a directory's generations lie, for tests and `davy doctor`.
+pub fn generations(pin_dir: &Path) -> Vec<PathBuf> {
+    pins::generations(pin_dir)
+}

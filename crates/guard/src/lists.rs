@@ -1,0 +1,383 @@
+//! Reading blocklists from disk: files and directories in, one [`Blocklist`] out.
+//!
+//! What must stay true: a path that was named and gives nothing is an error, never an empty list,
+//! because a guard that enforces nothing looks just like one that does. Every path and every fault
+//! is reported. Nothing here keeps state: on an error the caller goes on with what it had.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use davylamp_content::blocklist::{self, Blocklist, Warning};
+use davylamp_content::{DEFAULT_BLOCKLIST, DEFAULT_BLOCKLIST_NAME, Faults, Source};
+use miette::Diagnostic;
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+/// A file may have this many bytes, as `content` limits it; more is not even read.
+pub const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// All files together may have this many bytes, so that a wrong directory cannot fill the memory.
+pub const MAX_TOTAL_BYTES: u64 = 64 << 20;
+
+/// A directory may have this many list files.
+pub const MAX_FILES: usize = 4096;
+
+/// The ends of file names that are read in a directory.
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+
+/// Case files lie beside their lists and are no lists.
+const CASES_SUFFIX: &str = ".cases";
+
+/// Blocklists as they were read and merged.
+#[derive(Debug, Clone)]
+pub struct Lists {
+    /// The entries of all files.
+    pub blocklist: Blocklist,
+    /// What looks wrong in them and is used all the same.
+    pub warnings: Vec<Warning>,
+    /// The files that were read, in order. Empty for the list that ships with Davylamp.
+    pub sources: Vec<PathBuf>,
+    /// SHA-256 over the files' names and contents, in hexadecimal: tells one state from another.
+    pub digest: String,
+    watch_paths: Vec<PathBuf>,
+}
+
+impl Lists {
+    /// The directories to watch for changes: see [`watch_paths`].
+    pub fn watch_paths(&self) -> &[PathBuf] {
+        &self.watch_paths
+    }
+}
+
+/// What is wrong with a path that was to be read.
+#[derive(Debug, Error)]
+pub enum PathTrouble {
+    /// It cannot be opened or read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The path.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It is a pipe, socket or device.
+    #[error("{} is neither a file nor a directory", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A directory without list files.
+    #[error("the directory {} holds no blocklist", path.display())]
+    EmptyDirectory {
+        /// The path.
+        path: PathBuf,
+    },
+    /// More than can be a blocklist.
+    #[error("{} is larger than {limit} bytes", path.display())]
+    TooLarge {
+        /// The path.
+        path: PathBuf,
+        /// The most there may be.
+        limit: u64,
+    },
+    /// More files than can be meant.
+    #[error("the directory {} holds more than {MAX_FILES} blocklists", path.display())]
+    TooMany {
+        /// The path.
+        path: PathBuf,
+    },
+}
+
+impl PathTrouble {
+    /// The path in question.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Unreadable { path, .. }
+            | Self::NotAFile { path }
+            | Self::EmptyDirectory { path }
+            | Self::TooLarge { path, .. }
+            | Self::TooMany { path } => path,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Unreadable { path, source } => match source.kind() {
+                io::ErrorKind::NotFound => format!(
+                    "create it, or take it out of `guard.blocklists` or `--blocklist`; `ls -l {}` \
+                     shows what is there",
+                    path.parent()
+                        .filter(|p| !p.as_os_str().is_empty())
+                        .unwrap_or(Path::new("."))
+                        .display()
+                ),
+                io::ErrorKind::PermissionDenied => format!(
+                    "run as root, or let this user read it: chmod o+r {}",
+                    path.display()
+                ),
+                _ => format!("see what it is: ls -l {}", path.display()),
+            },
+            Self::NotAFile { .. } => {
+                "lists are read again on each reload: write the list to a file and name that".into()
+            }
+            Self::EmptyDirectory { path } => format!(
+                "put a file that ends in .yaml, .yml or .json into {}, or leave the directory out; \
+                 with no list named, the one that ships with Davylamp is enforced",
+                path.display()
+            ),
+            Self::TooLarge { .. } => {
+                "split it into several files, or see whether it is a list".into()
+            }
+            Self::TooMany { .. } => "see whether this is the directory that was meant".into(),
+        }
+    }
+}
+
+impl Diagnostic for PathTrouble {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.hint()))
+    }
+}
+
+/// Why lists were refused: everything that is wrong with the paths and with the texts.
+#[derive(Debug, Default)]
+pub struct ListsError {
+    /// What is wrong with paths.
+    pub paths: Vec<PathTrouble>,
+    /// What is wrong with texts.
+    pub faults: Vec<Faults>,
+}
+
+impl fmt::Display for ListsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults: usize = self.faults.iter().map(|faults| faults.faults().len()).sum();
+        match self.paths.len() + faults {
+            1 => f.write_str("the blocklists cannot be used: one fault"),
+            count => write!(f, "the blocklists cannot be used: {count} faults"),
+        }
+    }
+}
+
+impl std::error::Error for ListsError {}
+
+impl Diagnostic for ListsError {
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        let paths = self.paths.iter().map(|trouble| trouble as &dyn Diagnostic);
+        let faults = self.faults.iter().flat_map(Faults::faults);
+        Some(Box::new(
+            paths.chain(faults.map(|fault| fault as &dyn Diagnostic)),
+        ))
+    }
+}
+
+/// Reads and merges the lists at `paths`, or the one that ships with Davylamp if there are none.
+///
+/// A directory stands for the files in it that end in `.yaml`, `.yml` or `.json`, by name; what is
+/// hidden (a ConfigMap's `..data` and its versions), what lies deeper and case files are passed
+/// over. A file that is reached twice is read once.
+///
+/// # Errors
+/// All that is wrong with any path or text.
+pub fn read(paths: &[PathBuf]) -> Result<Lists, ListsError> {
+    let mut error = ListsError::default();
+    let mut texts = Vec::new();
+    if paths.is_empty() {
+        let name = PathBuf::from(DEFAULT_BLOCKLIST_NAME);
+        texts.push((name, DEFAULT_BLOCKLIST.as_bytes().to_vec()));
+    } else {
+        let mut room = MAX_TOTAL_BYTES;
+        for file in files(paths, &mut error) {
+            match read_file(&file, &mut room) {
+                Ok(bytes) => texts.push((file, bytes)),
+                Err(trouble) => error.paths.push(trouble),
+            }
+        }
+    }
+    let names: Vec<String> = texts
+        .iter()
+        .map(|(path, _)| path.display().to_string())
+        .collect();
+    let mut sources = Vec::new();
+    for (name, (_, bytes)) in names.iter().zip(&texts) {
+        match Source::from_bytes(name, bytes) {
+            Ok(source) => sources.push(source),
+            Err(faults) => error.faults.push(faults),
+        }
+    }
+    let parsed = match blocklist::parse(&sources) {
+        Ok(parsed) => Some(parsed),
+        Err(faults) => {
+            error.faults.push(faults);
+            None
+        }
+    };
+    match parsed {
+        Some((blocklist, warnings)) if error.paths.is_empty() && error.faults.is_empty() => {
+            let digest = digest(&texts);
+            let files = texts.into_iter().map(|(path, _)| path);
+            let sources = if paths.is_empty() {
+                Vec::new()
+            } else {
+                files.collect()
+            };
+            Ok(Lists {
+                blocklist,
+                warnings,
+                sources,
+                digest,
+                watch_paths: watch_paths(paths),
+            })
+        }
+        _ => Err(error),
+    }
+}
+
+/// The directories in which a change may change what [`read`] gives for these paths, existing or
+/// not, sorted. Directories, because editors and the kubelet replace files and links by renaming,
+/// which a watch on a file does not see.
+pub fn watch_paths(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut watched = BTreeSet::new();
+    for path in paths {
+        let listed = if path.is_dir() {
+            list_files(path).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        if path.is_dir() {
+            watched.insert(path.clone());
+        }
+        if !path.is_dir() || path.is_symlink() {
+            watched.insert(parent(path));
+        }
+        for file in listed.iter().chain([path]).filter(|file| file.is_symlink()) {
+            let link_parent = fs::canonicalize(parent(file));
+            let target = fs::canonicalize(file);
+            if let (Ok(link_parent), Ok(target)) = (link_parent, target) {
+                // A ConfigMap's files lie in a hidden directory beside the links, and are replaced
+                // by renaming a link there, not by a change inside.
+                if !target.starts_with(&link_parent) {
+                    watched.insert(parent(&target));
+                }
+            }
+        }
+    }
+    watched.into_iter().collect()
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) => PathBuf::from("."),
+        None => path.to_owned(),
+    }
+}
+
+/// The files that the paths stand for at this moment, as far as they can be listed.
+pub(crate) fn files_at(paths: &[PathBuf]) -> Vec<PathBuf> {
+    files(paths, &mut ListsError::default())
+}
+
+/// The files that the paths stand for, each once.
+fn files(paths: &[PathBuf], error: &mut ListsError) -> Vec<PathBuf> {
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for path in paths {
+        let listed = match fs::metadata(path) {
+            Ok(facts) if facts.is_dir() => match list_files(path) {
+                Ok(listed) if listed.is_empty() => {
+                    error
+                        .paths
+                        .push(PathTrouble::EmptyDirectory { path: path.clone() });
+                    continue;
+                }
+                Ok(listed) if listed.len() > MAX_FILES => {
+                    error
+                        .paths
+                        .push(PathTrouble::TooMany { path: path.clone() });
+                    continue;
+                }
+                Ok(listed) => listed,
+                Err(source) => {
+                    error.paths.push(PathTrouble::Unreadable {
+                        path: path.clone(),
+                        source,
+                    });
+                    continue;
+                }
+            },
+            // Errors of a file are found where it is read.
+            _ => vec![path.clone()],
+        };
+        for file in listed {
+            let identity = fs::canonicalize(&file).unwrap_or_else(|_| file.clone());
+            if seen.insert(identity) {
+                found.push(file);
+            }
+        }
+    }
+    found
+}
+
+fn list_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let is_list = extension.is_some_and(|found| EXTENSIONS.contains(&found));
+        let stem = path.file_stem().unwrap_or_default().as_encoded_bytes();
+        let is_cases = stem.ends_with(CASES_SUFFIX.as_bytes());
+        if is_list && !is_cases && !name.starts_with(b".") && !path.is_dir() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn read_file(path: &Path, room: &mut u64) -> Result<Vec<u8>, PathTrouble> {
+    let unreadable = |source| PathTrouble::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    // Asked before opening: opening a pipe would wait for its other end.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(PathTrouble::NotAFile {
+            path: path.to_owned(),
+        });
+    }
+    let limit = MAX_FILE_BYTES.min(*room);
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    let length = bytes.len() as u64;
+    if length > limit {
+        return Err(PathTrouble::TooLarge {
+            path: path.to_owned(),
+            limit,
+        });
+    }
+    *room -= length;
+    Ok(bytes)
+}
+
+fn digest(texts: &[(PathBuf, Vec<u8>)]) -> String {
+    let mut hasher = Sha256::new();
+    for (path, bytes) in texts {
+        // Lengths keep the end of one field from being read as the start of the next.
+        for field in [path.as_os_str().as_encoded_bytes(), bytes] {
+            hasher.update((field.len() as u64).to_le_bytes());
+            hasher.update(field);
+        }
+    }
+    hex::encode(hasher.finalize())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+/// A directory with these files.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        fs::write(path, text).expect("a file");
+    }
+    folder
+}
+
+fn list(string: &str) -> String {
+    format!("bannedCommandStrings: [{string}]\n")
+}
+
+fn strings(lists: &Lists) -> Vec<&str> {
+    let groups = lists.blocklist.groups.iter();
+    groups
+        .flat_map(|group| &group.banned)
+        .map(|banned| banned.text.as_str())
+        .collect()
+}
+
+#[test]
+fn no_path_means_the_shipped_list() {
+    let lists = read(&[]).expect("it is tested");
+    assert!(lists.blocklist.banned_count() > 50);
+    assert!(lists.sources.is_empty() && lists.watch_paths().is_empty());
+    assert_eq!(lists.digest.len(), 64);
+}
+
+#[test]
+fn a_directory_stands_for_its_lists_by_name() {
+    let folder = folder(&[
+        ("b.yml", &list("second-string")),
+        ("a.yaml", &list("first-string")),
+        ("c.json", r#"{"bannedCommandStrings": ["third-string"]}"#),
+        ("a.cases.yaml", "cases: []"),
+        (".hidden.yaml", &list("hidden-string")),
+        ("notes.txt", "not a list"),
+        ("deeper/d.yaml", &list("deeper-string")),
+        ("folder.yaml/x", "a directory with the name of a list"),
+    ]);
+    // The second path is in the first, and is read once.
+    let paths = [folder.path().to_owned(), folder.path().join("a.yaml")];
+    let lists = read(&paths).expect("three lists");
+    assert_eq!(
+        strings(&lists),
+        ["first-string", "second-string", "third-string"]
+    );
+    assert_eq!(lists.sources.len(), 3);
+    assert_eq!(lists.watch_paths(), [folder.path()]);
+}
+
+#[test]
+fn the_digest_tells_states_apart() {
+    let folder = folder(&[("a.yaml", &list("one-string"))]);
+    let paths = [folder.path().to_owned()];
+    let first = read(&paths).expect("a list").digest;
+    assert_eq!(read(&paths).expect("a list").digest, first);
+    fs::write(folder.path().join("a.yaml"), list("two-string")).expect("a file");
+    assert_ne!(read(&paths).expect("a list").digest, first);
+}
+
+#[test]
+fn a_config_map_is_read_once_and_watched_where_it_is_swapped() {
+    let folder = folder(&[("..2026_01/a.yaml", &list("mapped-string"))]);
+    symlink("..2026_01", folder.path().join("..data")).expect("a link");
+    symlink("..data/a.yaml", folder.path().join("a.yaml")).expect("a link");
+    for path in [folder.path().to_owned(), folder.path().join("a.yaml")] {
+        let lists = read(&[path]).expect("a list");
+        assert_eq!(strings(&lists), ["mapped-string"]);
+        assert_eq!(lists.watch_paths(), [folder.path()]);
+    }
+}
+
+#[test]
+fn a_link_is_watched_at_both_ends() {
+    let target = folder(&[("list.yaml", &list("linked-string"))]);
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let link = folder.path().join("list.yaml");
+    symlink(target.path().join("list.yaml"), &link).expect("a link");
+    let mut expected = [
+        folder.path().to_owned(),
+        target.path().canonicalize().expect("it is"),
+    ];
+    expected.sort();
+    assert_eq!(read(&[link]).expect("a list").watch_paths(), expected);
+    // What is not there yet is watched where it will be.
+    assert_eq!(
+        watch_paths(&[folder.path().join("none.yaml")]),
+        [folder.path()]
+    );
+    assert_eq!(watch_paths(&["none.yaml".into()]), [Path::new(".")]);
+}
+
+#[test]
+fn everything_wrong_is_said_at_once() {
+    let folder = folder(&[
+        ("good.yaml", &list("good-string")),
+        ("bad.yaml", "bannedCommandString: [x]\n"),
+        ("empty/readme.txt", "nothing here"),
+    ]);
+    fs::write(
+        folder.path().join("bytes.yaml"),
+        b"bannedCommandStrings: [\xff]",
+    )
+    .expect("a file");
+    let at = |name: &str| folder.path().join(name);
+    let paths = [
+        "good.yaml",
+        "bad.yaml",
+        "bytes.yaml",
+        "empty",
+        "missing.yaml",
+    ]
+    .map(at);
+    let error = read(&[paths.as_slice(), &["/dev/zero".into()]].concat()).expect_err("faults");
+    let said: Vec<String> = error.paths.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            format!("the directory {} holds no blocklist", at("empty").display()),
+            format!("cannot read {}", at("missing.yaml").display()),
+            "/dev/zero is neither a file nor a directory".to_owned(),
+        ]
+    );
+    assert!(error.paths.iter().all(|trouble| !trouble.hint().is_empty()));
+    let codes: Vec<_> = error
+        .faults
+        .iter()
+        .flat_map(Faults::records)
+        .map(|r| r.code)
+        .collect();
+    assert!(codes.contains(&"not-utf8"), "{codes:?}");
+    assert!(
+        codes.iter().any(|code| *code != "not-utf8"),
+        "the misspelt key as well: {codes:?}"
+    );
+}
+
+#[test]
+fn a_file_too_large_is_not_read() {
+    let folder = folder(&[]);
+    let path = folder.path().join("large.yaml");
+    File::create(&path)
+        .and_then(|file| file.set_len(MAX_FILE_BYTES + 1))
+        .expect("a sparse file");
+    let error = read(&[path]).expect_err("too large");
+    assert!(
+        matches!(error.paths[..], [PathTrouble::TooLarge { .. }]),
+        "{error:?}"
+    );
+}

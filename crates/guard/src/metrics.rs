@@ -273,9 +273,24 @@ fn work_of_the_agent(text: &mut Text, agent: &AgentCounts) {
             "Running processes judged in sweeps.",
         ),
         (
-            "log_lines_suppressed_total",
-            agent.log_lines_suppressed,
-            "Log lines the agent left out because their cgroup had too many.",
+            "swept_unreadable_total",
+            agent.swept_unreadable,
+            "Running processes that a sweep could not judge.",
+        ),
+        (
+            "response_killed_total",
+            agent.response_killed,
+            "Processes killed beside the one that matched, by policy.",
+        ),
+        (
+            "events_garbled_total",
+            agent.events_garbled,
+            "Kernel events that the agent could not read.",
+        ),
+        (
+            "log_lines_lost_total",
+            agent.log_lines_lost,
+            "Log lines lost because nobody read them.",
         ),
     ] {
         text.family(name, Kind::Counter, help).sample(&[], value);

@@ -5,18 +5,20 @@
 //! line of log is composed, and no wait for a container runtime delays another hold.
 
 mod holds;
+mod monitor;
 mod report;
 mod response;
 mod reload;
 mod sweep;
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     collections::HashMap,
     io,
     os::fd::{BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
@@ -37,10 +39,12 @@ use crate::{
     config::{Config, HoldVerdict, KillScope},
     container::{ContainerIndex, IndexConfig, Lookup, Socket, SocketKind},
     event::KernelEvent,
+    http::{self, HttpError},
     kernel::{Kernel, KernelError, Pinning, Start},
     lists::{self, Lists, ListsError},
     log::Log,
     machine,
+    metrics::AgentCounts,
     protect::{CgroupMounts, ProtectError, exe_key},
     sandbox::{self, SandboxError},
 };
@@ -77,6 +81,9 @@ pub enum GuardError {
     /// Privileges cannot be given up.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// The metrics cannot be served.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// The operating system refused something.
     #[error("cannot {doing}")]
     System {
@@ -99,6 +106,7 @@ impl GuardError {
                 "take it out of [guard.protect], or name what exists on this machine".to_owned()
             }
             Self::Sandbox(error) => error.hint().to_owned(),
+            Self::Http(error) => error.hint(),
             Self::System { .. } => "`davy doctor` says what this machine lacks".to_owned(),
         }
     }
@@ -125,35 +133,6 @@ impl InForce {
     }
 }
 
-/// Counts that only the agent can keep, by what saw the process.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Counts {
-    /// Lists put in force after the first.
-    pub reloads: u64,
-    /// Lists refused.
-    pub reloads_failed: u64,
-    /// Sweeps made.
-    pub sweeps: u64,
-    /// Processes they judged.
-    pub swept: u64,
-    /// Processes they could not judge.
-    pub sweep_unreadable: u64,
-    /// Killed, spared and missed by a sweep.
-    pub sweep_killed: u64,
-    /// As above.
-    pub sweep_spared: u64,
-    /// As above.
-    pub sweep_missed: u64,
-    /// Killed and spared after a hold, by the agent.
-    pub hold_killed: u64,
-    /// As above.
-    pub hold_spared: u64,
-    /// Killed beside the process that matched, by policy.
-    pub response_killed: u64,
-    /// Events that could not be read.
-    pub events_garbled: u64,
-}
-
 /// The agent's state. Tasks share it; none holds a borrow across a wait.
 struct Agent {
     config: Config,
@@ -163,17 +142,16 @@ struct Agent {
     index: ContainerIndex,
     cgroup_mounts: CgroupMounts,
     log: Log,
-    counts: Cell<Counts>,
+    counts: RefCell<AgentCounts>,
+    published: Arc<monitor::Published>,
     /// Holds that are being decided, with what the kernel said when it took them.
     deciding: RefCell<HashMap<u32, Option<KernelEvent>>>,
     report: report::Reporter,
 }
 
 impl Agent {
-    fn count(&self, change: impl FnOnce(&mut Counts)) {
-        let mut counts = self.counts.get();
-        change(&mut counts);
-        self.counts.set(counts);
+    fn count(&self, change: impl FnOnce(&mut AgentCounts)) {
+        change(&mut self.counts.borrow_mut());
     }
 
     fn in_force(&self) -> Rc<InForce> {
@@ -383,6 +361,14 @@ async fn guard(
         .collect();
     let index = ContainerIndex::start(IndexConfig { sockets, ..IndexConfig::default() });
     let arrival = kernel.arrival;
+    let published = Arc::new(monitor::Published::new(kernel.counter_reader()?));
+    // Dropped with the event loop.
+    let mut served = tokio::task::JoinSet::new();
+    if let Some(address) = config.metrics.listen {
+        let listener = http::bind(address).await?;
+        let source: Arc<dyn crate::metrics::Source> = Arc::clone(&published) as _;
+        served.spawn(http::serve(listener, source, config.metrics.cryptnono_names));
+    }
     let agent = Rc::new(Agent {
         report: report::Reporter::new(&config),
         config,
@@ -392,7 +378,8 @@ async fn guard(
         index,
         cgroup_mounts,
         log,
-        counts: Cell::default(),
+        counts: RefCell::default(),
+        published,
         deciding: RefCell::default(),
     });
     let can_hold = can_hold(&agent.config, &agent.in_force().judge);
@@ -403,6 +390,7 @@ async fn guard(
     let mut hang_up = signal(SignalKind::hangup()).map_err(system("listen for signals"))?;
     let events = Events::open(agent.kernel.borrow().events())?;
     agent.say_ready(arrival, &lost);
+    agent.publish();
     agent.settle_orphans();
     if agent.config.sweep.on_start {
         agent.sweep();
@@ -421,6 +409,7 @@ async fn guard(
             _ = beat.tick() => {
                 agent.kernel.borrow().beat(monotonic_ns() + BEAT_LASTS.as_nanos() as u64)?;
                 agent.settle_left_holds();
+                agent.publish();
             }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,

@@ -36,7 +36,7 @@ impl Agent {
         let began = std::time::Instant::now();
         match self.try_reload() {
             Ok(()) => {
-                self.count(|counts| counts.reloads += 1);
+                self.count(|counts| counts.reloads_ok += 1);
                 let in_force = self.in_force();
                 let size = in_force.judge.table().size();
                 self.log.say(&json!({

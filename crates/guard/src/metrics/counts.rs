@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use davylamp_model::guard_event::Mode;
+use davylamp_model::guard_event::{Action, Mode};
 
 /// How many buckets the kernel programs count latencies in.
 pub const LATENCY_BUCKETS: usize = 40;
@@ -83,6 +83,19 @@ pub struct Outcomes {
     pub missed: u64,
 }
 
+impl Outcomes {
+    /// Counts one more, if it is one of these.
+    pub fn add(&mut self, action: Action) {
+        match action {
+            Action::Killed => self.killed += 1,
+            Action::Spared => self.spared += 1,
+            Action::Missed => self.missed += 1,
+            Action::Held | Action::WouldKill => {}
+        }
+    }
+}
+
+
 /// The list in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListFacts {
@@ -116,8 +129,14 @@ pub struct AgentCounts {
     pub sweep: Outcomes,
     /// What became of processes that were held at exec.
     pub hold: Outcomes,
-    /// Log lines the agent left out of its own accord, all cgroups together.
-    pub log_lines_suppressed: u64,
+    /// Running processes that a sweep could not judge.
+    pub swept_unreadable: u64,
+    /// Processes killed beside the one that matched, by policy.
+    pub response_killed: u64,
+    /// Kernel events that could not be read.
+    pub events_garbled: u64,
+    /// Log lines lost because nobody read them.
+    pub log_lines_lost: u64,
     /// The list in force, if there is one.
     pub list: Option<ListFacts>,
 }

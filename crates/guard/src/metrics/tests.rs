@@ -27,7 +27,10 @@ impl Source for Fixed {
                 spared: 10,
                 missed: 11,
             },
-            log_lines_suppressed: 12,
+            swept_unreadable: 61,
+            response_killed: 62,
+            events_garbled: 63,
+            log_lines_lost: 12,
             list: Some(ListFacts {
                 strings: 13,
                 states: 14,
@@ -204,7 +207,10 @@ fn every_count_is_exposed_under_its_name() {
             4.0,
         ),
         ("davylamp_guard_swept_processes_total", 700.0),
-        ("davylamp_guard_log_lines_suppressed_total", 12.0),
+        ("davylamp_guard_log_lines_lost_total", 12.0),
+        ("davylamp_guard_swept_unreadable_total", 61.0),
+        ("davylamp_guard_response_killed_total", 62.0),
+        ("davylamp_guard_events_garbled_total", 63.0),
         (
             r#"davylamp_guard_list_info{generation="0000000000000abc",mode="observe"}"#,
             1.0,

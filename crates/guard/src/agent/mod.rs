@@ -331,10 +331,10 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
             executables: &executables,
             cgroups: &cgroups,
             can_hold: can_hold(&config, &in_force.judge),
+            alive_until_ns: monotonic_ns() + BEAT_LASTS.as_nanos() as u64,
             faults,
         },
     )?;
-    kernel.beat(monotonic_ns() + BEAT_LASTS.as_nanos() as u64)?;
     trim_memory();
 
     // Nothing from here on needs more, and no thread runs yet that would keep it.
@@ -397,6 +397,7 @@ async fn guard(
     agent.say_ready(arrival, &lost);
     agent.publish();
     agent.settle_orphans();
+    agent.settle_left_holds();
     if agent.config.sweep.on_start {
         agent.sweep();
     }
@@ -413,6 +414,7 @@ async fn guard(
             biased;
             _ = beat.tick() => {
                 agent.kernel.borrow().beat(monotonic_ns() + BEAT_LASTS.as_nanos() as u64)?;
+                agent.settle_orphans();
                 agent.settle_left_holds();
                 agent.publish();
             }
@@ -432,6 +434,8 @@ async fn guard(
         }
         events.take(&agent);
     }
+    events.take(&agent);
+    agent.settle_for_good();
     agent.say_stopped();
     Ok(())
 }

@@ -2,4 +2,8 @@
 
 pub mod containerd;
 
+pub mod guard;
+
 pub mod kernel_test;
+
+pub mod programs;

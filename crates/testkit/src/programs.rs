@@ -20,9 +20,11 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags};
 
+mod flood;
 mod launch;
 mod words;
 
+pub use flood::FailingExecs;
 pub use launch::{Call, Circumstance, Launch};
 pub use words::{Word, Words};
 

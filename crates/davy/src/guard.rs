@@ -108,11 +108,18 @@ impl GuardArgs {
 
 /// Runs, checks or detaches the guard.
 pub fn run(args: &GuardArgs, colour: ColourChoice) -> Result<ExitCode, Failure> {
+    if args.detach {
+        // With the directory named, a broken configuration cannot keep the pins in place.
+        let pin_dir = match &args.pin_dir {
+            Some(pin_dir) => pin_dir.clone(),
+            None => args.config()?.pin_dir,
+        };
+        emit(detach(&pin_dir)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let config = args.config()?;
     if args.check {
         check(&config, colour)?;
-    } else if args.detach {
-        emit(detach(&config.pin_dir)?)?;
     } else {
         let node = node_name(&config);
         agent::run(config, node, TestFaults::default()).map_err(failure)?;
@@ -121,7 +128,7 @@ pub fn run(args: &GuardArgs, colour: ColourChoice) -> Result<ExitCode, Failure> 
 }
 
 /// Removes the pins and says what that means.
-fn detach(pin_dir: &Path) -> Result<String, Failure> {
+pub fn detach(pin_dir: &Path) -> Result<String, Failure> {
     let detached = agent::detach(pin_dir).map_err(|error| failure(error.into()))?;
     Ok(match detached.generations {
         0 => format!("nothing was pinned in {}; nothing is guarded\n", pin_dir.display()),

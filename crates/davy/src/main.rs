@@ -7,6 +7,7 @@ mod failure;
 mod guard;
 mod output;
 mod settings;
+mod up;
 
 use std::process::ExitCode;
 
@@ -57,6 +58,8 @@ struct Cli {
 /// Each verb's own help stands with its arguments.
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Up(up::UpArgs),
+    Down(up::DownArgs),
     Guard(guard::GuardArgs),
     Explain(explain::ExplainArgs),
     Doctor(doctor::DoctorArgs),
@@ -77,6 +80,8 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<ExitCode, Failure> {
     match &cli.verb {
+        Verb::Up(args) => up::up(args),
+        Verb::Down(args) => up::down(args),
         Verb::Guard(args) => guard::run(args, cli.color),
         Verb::Explain(args) => explain::run(args, cli.color),
         Verb::Doctor(args) => doctor::run(args, cli.color),

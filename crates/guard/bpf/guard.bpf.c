@@ -904,8 +904,10 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 
 	scan.wanted = INFO_ARGUMENTS;
 	scan_user(&scan, mm->arg_start, mm->arg_end);
-	if (fault_children_of && task->real_parent->tgid == fault_children_of)
+	if (fault_children_of && task->real_parent->tgid == fault_children_of) {
+		scan.hit = 0;
 		scan.fault = 1;
+	}
 	if (!scan.hit) {
 		scan_path(&scan, bprm);
 		what.region = REGION_PATH;

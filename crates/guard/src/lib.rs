@@ -19,6 +19,8 @@ pub mod container;
 
 pub mod event;
 
+pub mod http;
+
 pub mod kernel;
 
 pub mod lists;
@@ -26,6 +28,8 @@ pub mod lists;
 pub mod log;
 
 pub mod machine;
+
+pub mod metrics;
 
 pub mod process;
 

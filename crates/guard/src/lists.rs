@@ -42,14 +42,6 @@ pub struct Lists {
     pub sources: Vec<PathBuf>,
     /// SHA-256 over the files' names and contents, in hexadecimal: tells one state from another.
     pub digest: String,
-    watch_paths: Vec<PathBuf>,
-}
-
-impl Lists {
-    /// The directories to watch for changes: see [`watch_paths`].
-    pub fn watch_paths(&self) -> &[PathBuf] {
-        &self.watch_paths
-    }
 }
 
 /// What is wrong with a path that was to be read.
@@ -229,50 +221,9 @@ pub fn read(paths: &[PathBuf]) -> Result<Lists, ListsError> {
                 warnings,
                 sources,
                 digest,
-                watch_paths: watch_paths(paths),
             })
         }
         _ => Err(error),
-    }
-}
-
-/// The directories in which a change may change what [`read`] gives for these paths, existing or
-/// not, sorted. Directories, because editors and the kubelet replace files and links by renaming,
-/// which a watch on a file does not see.
-pub fn watch_paths(paths: &[PathBuf]) -> Vec<PathBuf> {
-    let mut watched = BTreeSet::new();
-    for path in paths {
-        let listed = if path.is_dir() {
-            list_files(path).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        if path.is_dir() {
-            watched.insert(path.clone());
-        }
-        if !path.is_dir() || path.is_symlink() {
-            watched.insert(parent(path));
-        }
-        for file in listed.iter().chain([path]).filter(|file| file.is_symlink()) {
-            let link_parent = fs::canonicalize(parent(file));
-            let target = fs::canonicalize(file);
-            if let (Ok(link_parent), Ok(target)) = (link_parent, target) {
-                // A ConfigMap's files lie in a hidden directory beside the links, and are replaced
-                // by renaming a link there, not by a change inside.
-                if !target.starts_with(&link_parent) {
-                    watched.insert(parent(&target));
-                }
-            }
-        }
-    }
-    watched.into_iter().collect()
-}
-
-fn parent(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        Some(_) => PathBuf::from("."),
-        None => path.to_owned(),
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Relations {
     pub session: u32,
     /// When it started, in clock ticks since boot.
     pub start_ticks: u64,
+    /// False once it has ended and only waits for its parent to take note.
+    pub is_running: bool,
 }
 
 impl Process {
@@ -175,6 +177,7 @@ fn parse_stat(stat: &[u8]) -> Option<Relations> {
         parent: field(4)? as u32,
         session: field(6)? as u32,
         start_ticks: field(22)?,
+        is_running: !matches!(*fields.first()?, "Z" | "X"),
     })
 }
 
@@ -186,7 +189,7 @@ mod tests {
     fn a_command_name_may_look_like_more_fields() {
         let stat = b"17 (a) R 1 (b) c) S 3 4 5 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 777 0 0";
         let found = parse_stat(stat).expect("it is well formed");
-        assert_eq!(found, Relations { parent: 3, session: 5, start_ticks: 777 });
+        assert_eq!(found, Relations { parent: 3, session: 5, start_ticks: 777, is_running: true });
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! The agent reads what attackers write: argument lists, files under `/proc`, requests for metrics.
 //! Whoever takes it over shall find neither a way to another program nor a right that guarding does
-//! not need. What must stay true: no system call outside the list in [`filter`] is made with
+//! not need. What must stay true: no system call outside the list in `filter.rs` is made with
 //! effect, and no capability outside `keep` can come back, by whatever is executed.
 //!
 //! The order is: load, attach, pin, drop capabilities, install the filter, start the loop.

@@ -8,8 +8,10 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
+use std::sync::Arc;
 use std::time::Duration;
 
+use davylamp_guard::metrics::{AgentCounts, Health, KernelCounts, Source};
 use davylamp_guard::sandbox::{
     AGENT_CAPABILITIES, Capability, SandboxError, attempt_forbidden, drop_capabilities,
     install_seccomp, verify,
@@ -328,6 +330,26 @@ fn files_watches_threads_and_timers_work() {
     assert_eq!(said, (4 << 20).to_string());
 }
 
+struct Nothing;
+
+impl Source for Nothing {
+    fn kernel_counts(&self) -> Option<KernelCounts> {
+        None
+    }
+
+    fn agent_counts(&self) -> AgentCounts {
+        AgentCounts::default()
+    }
+
+    fn health(&self) -> Health {
+        Health {
+            since_beat: Duration::ZERO,
+            attached: true,
+            list_in_force: true,
+        }
+    }
+}
+
 /// The server the agent runs, under the filter, spoken to from outside it.
 #[test]
 fn a_web_server_runs_under_the_filter() {
@@ -343,24 +365,16 @@ fn a_web_server_runs_under_the_filter() {
             .unwrap();
         runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            let page = || async { tokio::fs::read_to_string("/proc/self/comm").await.unwrap() };
-            let app = axum::Router::new().route("/", axum::routing::get(page));
-            let server = async {
-                loop {
-                    let (stream, _) = listener.accept().await.unwrap();
-                    let service = hyper_util::service::TowerToHyperService::new(app.clone());
-                    let stream = hyper_util::rt::TokioIo::new(stream);
-                    let connection = hyper::server::conn::http1::Builder::new();
-                    connection.serve_connection(stream, service).await.unwrap();
-                }
-            };
+            let server = davylamp_guard::http::serve(listener, Arc::new(Nothing), true);
+            let comm = tokio::fs::read_to_string("/proc/self/comm").await.unwrap();
+            assert!(!comm.is_empty());
             let client = tokio::task::spawn_blocking(move || {
                 let mut stream = TcpStream::connect(address).unwrap();
                 stream
                     .set_read_timeout(Some(Duration::from_secs(10)))
                     .unwrap();
                 stream
-                    .write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                    .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                     .unwrap();
                 let mut answer = String::new();
                 stream.read_to_string(&mut answer).unwrap();
@@ -373,10 +387,18 @@ fn a_web_server_runs_under_the_filter() {
             usr1.recv().await.unwrap();
             tokio::select! {
                 answer = client => answer.unwrap(),
-                () = server => unreachable!(),
+                never = server => match never {},
                 () = tokio::time::sleep(Duration::from_secs(20)) => "no answer".to_owned(),
             }
         })
     });
     assert!(said.starts_with("HTTP/1.1 200 OK\r\n"), "{said}");
+    assert!(
+        said.contains("\ndavylamp_guard_agent_resident_memory_bytes "),
+        "{said}"
+    );
+    assert!(
+        said.contains("\ndavylamp_guard_agent_cpu_seconds_total "),
+        "{said}"
+    );
 }

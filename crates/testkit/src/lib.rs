@@ -1,5 +1,11 @@
 //! What the tests of several crates share.
 
+pub mod cgroup;
+
 pub mod containerd;
 
+pub mod guard;
+
 pub mod kernel_test;
+
+pub mod programs;

@@ -253,6 +253,20 @@ mod tests {
     }
 
     #[test]
+    fn any_span_of_any_bytes_can_be_shown() {
+        let mut text = Vec::from("é😀\u{202e}a b\n".repeat(8));
+        text.extend([0xff, 0x80, 0xc3, 0x00, 0xf0, 0x9f]);
+        text.extend_from_within(..);
+        for start in 0..text.len() {
+            for end in start..=text.len() {
+                let (line, before, width) = excerpt(&text, start..end);
+                assert!(before + width <= line.chars().count(), "{start}..{end}");
+                assert!(!line.chars().any(char::is_control), "{start}..{end}");
+            }
+        }
+    }
+
+    #[test]
     fn what_disguises_text_is_spelt_out() {
         assert_eq!(
             shown("a\u{202e}b\u{200b}\t\0".as_bytes()),

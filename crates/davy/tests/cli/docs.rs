@@ -74,6 +74,12 @@ fn the_example_is_a_good_configuration() {
 }
 
 #[test]
+fn the_configuration_for_systemd_is_good() {
+    let text = include_str!("../../../../deploy/systemd/davy.toml");
+    load(Some(("deploy/systemd/davy.toml", text)), &[]).expect("it loads");
+}
+
+#[test]
 fn what_the_chart_takes_is_what_the_guard_takes() {
     fn check(path: &str, schema: &Json, table: &Table) {
         for (name, property) in schema["properties"].as_object().expect("properties") {

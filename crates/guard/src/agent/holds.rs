@@ -156,15 +156,13 @@ impl Agent {
         let signal = if spares { Signal::CONT } else { Signal::KILL };
         let sent = process.signal(signal);
         self.strike_off(pid, hold);
-        self.count(|counts| match spares {
-            true => counts.hold_spared += 1,
-            false => counts.hold_killed += 1,
-        });
-        Some(match sent {
+        let outcome = match sent {
             Ok(_) => Outcome { hold_ns, ..outcome },
             Err(error) => Outcome { hold_ns, ..Outcome::new(Action::Missed, Source::Hold) }
                 .because(format!("the signal could not be sent: {error}")),
-        })
+        };
+        self.count(|counts| counts.hold.add(outcome.action));
+        Some(outcome)
     }
 
     /// What is to be done about a held process. The kernel's match stands, so only the allow rules

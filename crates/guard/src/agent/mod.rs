@@ -5,18 +5,20 @@
 //! line of log is composed, and no wait for a container runtime delays another hold.
 
 mod holds;
+mod monitor;
 mod report;
 mod response;
 mod reload;
 mod sweep;
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     collections::HashMap,
     io,
     os::fd::{BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
@@ -28,6 +30,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use tokio::{
     io::unix::AsyncFd,
+    net::TcpListener,
     signal::unix::{SignalKind, signal},
     time::MissedTickBehavior,
 };
@@ -37,10 +40,12 @@ use crate::{
     config::{Config, HoldVerdict, KillScope},
     container::{ContainerIndex, IndexConfig, Lookup, Socket, SocketKind},
     event::KernelEvent,
+    http::{self, HttpError},
     kernel::{Kernel, KernelError, Pinning, Start},
     lists::{self, Lists, ListsError},
     log::Log,
     machine,
+    metrics::AgentCounts,
     protect::{CgroupMounts, ProtectError, exe_key},
     sandbox::{self, SandboxError},
 };
@@ -77,6 +82,9 @@ pub enum GuardError {
     /// Privileges cannot be given up.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// The metrics cannot be served.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// The operating system refused something.
     #[error("cannot {doing}")]
     System {
@@ -99,6 +107,7 @@ impl GuardError {
                 "take it out of [guard.protect], or name what exists on this machine".to_owned()
             }
             Self::Sandbox(error) => error.hint().to_owned(),
+            Self::Http(error) => error.hint(),
             Self::System { .. } => "`davy doctor` says what this machine lacks".to_owned(),
         }
     }
@@ -112,46 +121,20 @@ fn system(doing: &'static str) -> impl FnOnce(io::Error) -> GuardError {
 struct InForce {
     lists: Lists,
     judge: Judge,
+    /// The files as they looked before they were read: what changes meanwhile is read again.
+    looked: reload::Fingerprint,
 }
 
 impl InForce {
     fn read(config: &Config) -> Result<Self, GuardError> {
+        let looked = reload::Fingerprint::take(&config.blocklists);
         let lists = lists::read(&config.blocklists)?;
         for warning in &lists.warnings {
             tracing::warn!("{}:{}: {warning}", warning.file(), warning.line());
         }
         let judge = Judge::new(&lists.blocklist)?;
-        Ok(Self { lists, judge })
+        Ok(Self { lists, judge, looked })
     }
-}
-
-/// Counts that only the agent can keep, by what saw the process.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Counts {
-    /// Lists put in force after the first.
-    pub reloads: u64,
-    /// Lists refused.
-    pub reloads_failed: u64,
-    /// Sweeps made.
-    pub sweeps: u64,
-    /// Processes they judged.
-    pub swept: u64,
-    /// Processes they could not judge.
-    pub sweep_unreadable: u64,
-    /// Killed, spared and missed by a sweep.
-    pub sweep_killed: u64,
-    /// As above.
-    pub sweep_spared: u64,
-    /// As above.
-    pub sweep_missed: u64,
-    /// Killed and spared after a hold, by the agent.
-    pub hold_killed: u64,
-    /// As above.
-    pub hold_spared: u64,
-    /// Killed beside the process that matched, by policy.
-    pub response_killed: u64,
-    /// Events that could not be read.
-    pub events_garbled: u64,
 }
 
 /// The agent's state. Tasks share it; none holds a borrow across a wait.
@@ -163,17 +146,16 @@ struct Agent {
     index: ContainerIndex,
     cgroup_mounts: CgroupMounts,
     log: Log,
-    counts: Cell<Counts>,
+    counts: RefCell<AgentCounts>,
+    published: Arc<monitor::Published>,
     /// Holds that are being decided, with what the kernel said when it took them.
     deciding: RefCell<HashMap<u32, Option<KernelEvent>>>,
     report: report::Reporter,
 }
 
 impl Agent {
-    fn count(&self, change: impl FnOnce(&mut Counts)) {
-        let mut counts = self.counts.get();
-        change(&mut counts);
-        self.counts.set(counts);
+    fn count(&self, change: impl FnOnce(&mut AgentCounts)) {
+        change(&mut self.counts.borrow_mut());
     }
 
     fn in_force(&self) -> Rc<InForce> {
@@ -197,23 +179,20 @@ impl Agent {
         self.config.protect.namespaces.iter().any(is)
     }
 
-    /// Tells the kernel what is known of a cgroup, so that it need not hold there again.
+    /// Tells the kernel what is known of a cgroup, so that it need not hold there again to find
+    /// out whether it is protected.
     fn note(&self, cgroup: u64, found: &Lookup) {
         let kernel = self.kernel.borrow();
-        let flags = match found {
-            Lookup::Host => abi::CGROUP_KNOWN,
-            Lookup::Known(_) => abi::CGROUP_KNOWN | abi::CGROUP_CONTAINER,
+        let noted = match found {
             Lookup::Unknown { .. } => return,
+            _ if self.is_protected(found) => kernel.protect_cgroup(cgroup),
+            Lookup::Host => kernel.note_cgroup(cgroup, abi::CGROUP_KNOWN),
+            Lookup::Known(_) => {
+                kernel.note_cgroup(cgroup, abi::CGROUP_KNOWN | abi::CGROUP_CONTAINER)
+            }
         };
-        let mut noted = Ok(());
-        if self.is_protected(found) {
-            noted = kernel.protect_cgroup(cgroup);
-        } else if !self.in_force().judge.allow().any_scoped() || self.config.response.kill != KillScope::Process {
-            // Under scoped allow rules each match must be looked at, so the cgroup stays unknown.
-            noted = kernel.note_cgroup(cgroup, flags);
-        }
         if let Err(error) = noted {
-            tracing::warn!(%error, "what is known of a cgroup could not be noted");
+            tracing::warn!(error = chain(&error), "what is known of a cgroup could not be noted");
         }
     }
 }
@@ -240,7 +219,7 @@ fn depends_on_place(config: &Config, judge: &Judge) -> bool {
 }
 
 /// The settings that configuration and lists call for.
-fn settings(config: &Config, judge: &Judge) -> Settings {
+fn settings(config: &Config) -> Settings {
     Settings {
         mode: match config.mode {
             Mode::Enforce => abi::MODE_ENFORCE,
@@ -256,7 +235,8 @@ fn settings(config: &Config, judge: &Judge) -> Settings {
             KillScope::Tree => 1,
             KillScope::Cgroup => 2,
         },
-        hold_unknown_cgroups: u32::from(depends_on_place(config, judge)),
+        // Scoped allow rules hold by their prefixes; protected namespaces have no other sign.
+        hold_unknown_cgroups: u32::from(!config.protect.namespaces.is_empty()),
         capture_environment: u32::from(!config.log.env.is_empty()),
         // Masking and judging again need more than the log shows.
         capture_arguments: abi::EVENT_ARGUMENTS as u32,
@@ -330,19 +310,27 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         return Err(missing.into());
     }
     let lost: Vec<String> = survey.lost().map(|lost| format!("{}: {}", lost.id, lost.lost)).collect();
-    // Before the lists: what changes while they are read is read again.
-    let watched = reload::Fingerprint::take(&config.blocklists);
     let in_force = InForce::read(&config)?;
     let mounts = CgroupMounts::read().map_err(system("read the machine's mounts"))?;
     let executables = protected_executables(&config)?;
     let cgroups = protected_cgroups(&config, &mounts)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("start the event loop"))?;
+    // All that can fail for a reason of the operator's comes before anything is put in force.
+    let listener = config
+        .metrics
+        .listen
+        .map(|address| runtime.block_on(http::bind(address)))
+        .transpose()?;
     let pinning =
         if config.pin { Pinning::In(config.pin_dir.clone()) } else { Pinning::None };
     let kernel = Kernel::start(
         &pinning,
         &Start {
             table: in_force.judge.table(),
-            settings: settings(&config, &in_force.judge),
+            settings: settings(&config),
             executables: &executables,
             cgroups: &cgroups,
             can_hold: can_hold(&config, &in_force.judge),
@@ -355,14 +343,10 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
     // Nothing from here on needs more, and no thread runs yet that would keep it.
     sandbox::drop_capabilities(sandbox::AGENT_CAPABILITIES)?;
     sandbox::install_seccomp()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(system("start the event loop"))?;
     let log = Log::start(io::stdout()).map_err(system("start the log"))?;
     let local = tokio::task::LocalSet::new();
     runtime.block_on(local.run_until(guard(
-        config, node, kernel, in_force, watched, mounts, log, lost,
+        config, node, kernel, in_force, mounts, log, listener, lost,
     )))
 }
 
@@ -371,9 +355,9 @@ async fn guard(
     node: NodeName,
     kernel: Kernel,
     in_force: InForce,
-    mut watched: reload::Fingerprint,
     cgroup_mounts: CgroupMounts,
     log: Log,
+    listener: Option<TcpListener>,
     lost: Vec<String>,
 ) -> Result<(), GuardError> {
     let socket = |kind| move |path: &PathBuf| Socket { kind, path: path.clone() };
@@ -386,6 +370,13 @@ async fn guard(
         .collect();
     let index = ContainerIndex::start(IndexConfig { sockets, ..IndexConfig::default() });
     let arrival = kernel.arrival;
+    let published = Arc::new(monitor::Published::new(kernel.counter_reader()?));
+    // Dropped with the event loop.
+    let mut served = tokio::task::JoinSet::new();
+    if let Some(listener) = listener {
+        let source: Arc<dyn crate::metrics::Source> = Arc::clone(&published) as _;
+        served.spawn(http::serve(listener, source, config.metrics.cryptnono_names));
+    }
     let agent = Rc::new(Agent {
         report: report::Reporter::new(&config),
         config,
@@ -395,7 +386,8 @@ async fn guard(
         index,
         cgroup_mounts,
         log,
-        counts: Cell::default(),
+        counts: RefCell::default(),
+        published,
         deciding: RefCell::default(),
     });
     let can_hold = can_hold(&agent.config, &agent.in_force().judge);
@@ -406,6 +398,7 @@ async fn guard(
     let mut hang_up = signal(SignalKind::hangup()).map_err(system("listen for signals"))?;
     let events = Events::open(agent.kernel.borrow().events())?;
     agent.say_ready(arrival, &lost);
+    agent.publish();
     agent.settle_orphans();
     agent.settle_left_holds();
     if agent.config.sweep.on_start {
@@ -415,6 +408,7 @@ async fn guard(
     let mut beat = every(BEAT);
     let mut look = every(LOOK_AT_LISTS);
     let mut rounds = every(ROUNDS);
+    let mut watched = agent.in_force().looked.clone();
     let mut sweep = every(agent.config.sweep.interval().unwrap_or(Duration::MAX / 4));
     sweep.tick().await;
     loop {
@@ -425,6 +419,7 @@ async fn guard(
                 agent.kernel.borrow().beat(monotonic_ns() + BEAT_LASTS.as_nanos() as u64)?;
                 agent.settle_orphans();
                 agent.settle_left_holds();
+                agent.publish();
             }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,

@@ -14,7 +14,7 @@ use super::{Agent, GuardError, InForce, can_hold, chain, settings};
 use crate::lists;
 
 /// What files look like from outside. Two that differ were changed in between.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fingerprint(Vec<(PathBuf, u64, u64, i64, i64)>);
 
 impl Fingerprint {
@@ -36,7 +36,7 @@ impl Agent {
         let began = std::time::Instant::now();
         match self.try_reload() {
             Ok(()) => {
-                self.count(|counts| counts.reloads += 1);
+                self.count(|counts| counts.reloads_ok += 1);
                 let in_force = self.in_force();
                 let size = in_force.judge.table().size();
                 self.log.say(&json!({
@@ -75,7 +75,7 @@ impl Agent {
         if can_hold {
             kernel.watch_holds(true)?;
         }
-        kernel.set_settings(&settings(&self.config, &fresh.judge))?;
+        kernel.set_settings(&settings(&self.config))?;
         kernel.set_table(fresh.judge.table())?;
         kernel.forget_cgroups()?;
         // Held processes stay watched until the last is decided; a later reload or start detaches.

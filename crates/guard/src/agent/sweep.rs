@@ -39,14 +39,14 @@ impl Agent {
         let in_force = self.in_force();
         for task in tasks {
             match suspect(&in_force, &task) {
-                Ok(None) => self.count(|counts| counts.swept += 1),
+                Ok(None) => self.count(|counts| counts.swept_processes += 1),
                 Ok(Some(suspect)) => {
-                    self.count(|counts| counts.swept += 1);
+                    self.count(|counts| counts.swept_processes += 1);
                     self.settle_suspect(suspect);
                 }
                 Err(error) if is_gone(&error) => {}
                 Err(error) => {
-                    self.count(|counts| counts.sweep_unreadable += 1);
+                    self.count(|counts| counts.swept_unreadable += 1);
                     tracing::warn!(pid = task.pid, %error, "a running process cannot be judged");
                 }
             }
@@ -69,6 +69,7 @@ impl Agent {
 
     fn say_of_suspect(self: &Rc<Self>, suspect: Suspect, outcome: Option<Outcome>) {
         let Some(outcome) = outcome else { return };
+        self.count(|counts| counts.sweep.add(outcome.action));
         if outcome.action == Action::Killed {
             self.respond_to(&suspect.event);
         }
@@ -95,7 +96,6 @@ impl Agent {
         let arguments = suspect.process.arguments().ok()?;
         let ruling = self.full_ruling(&suspect.process, &arguments, place).ok()??;
         if ruling.action == Action::Spared {
-            self.count(|counts| counts.sweep_spared += 1);
             return Some(Outcome { source: Source::Sweep, ..ruling });
         }
         if self.observes() {
@@ -103,15 +103,12 @@ impl Agent {
         }
         match suspect.process.signal(Signal::KILL) {
             Ok(true) => {
-                self.count(|counts| counts.sweep_killed += 1);
                 Some(Outcome::new(Action::Killed, Source::Sweep))
             }
             Ok(false) => {
-                self.count(|counts| counts.sweep_missed += 1);
                 Some(Outcome::new(Action::Missed, Source::Sweep).because("it ended by itself"))
             }
             Err(error) => {
-                self.count(|counts| counts.sweep_missed += 1);
                 Some(
                     Outcome::new(Action::Missed, Source::Sweep)
                         .because(format!("the signal could not be sent: {error}")),

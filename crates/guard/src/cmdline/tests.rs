@@ -199,8 +199,8 @@ fn wallets_and_pools_are_evidence() {
         text.contains(&format!("-u {wallet} -p '[masked]' {checksummed}")),
         "{text}"
     );
-    let cut_short = format!("m\0-o\0stratum+tcp://pool.example:3333");
-    let text = render(cut_short.as_bytes(), NO_LIMIT, &[]).text;
+    let cut_short = b"m\0-o\0stratum+tcp://pool.example:3333";
+    let text = render(cut_short, NO_LIMIT, &[]).text;
     assert_eq!(text, "m -o stratum+tcp://pool.example:3333");
 }
 
@@ -213,7 +213,7 @@ fn what_matched_stays_visible() {
         .unwrap();
     let rendered = render(&arguments, NO_LIMIT, std::slice::from_ref(&(at..at + 6)));
     assert_eq!(rendered.text, "x '--password=[masked]BANNED[masked]'");
-    let hostile = [3..1, 0..usize::MAX];
+    let hostile = [Range { start: 3, end: 1 }, 0..usize::MAX];
     assert_eq!(
         render(&arguments, NO_LIMIT, &hostile).text,
         "x '--password=aaaBANNEDzzz'"

@@ -3,6 +3,8 @@ use std::os::unix::ffi::OsStringExt;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// Every fault as it is printed.
@@ -270,4 +272,67 @@ fn every_number_has_bounds() {
     found.sort();
     bounded.sort();
     assert_eq!(found, bounded);
+}
+
+/// Texts made of the pieces that matter here, so that most of them get past the first character.
+fn pieces() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("[guard]\n"),
+        Just("[guard.hold]\n"),
+        Just("guard"),
+        Just("."),
+        Just("hold"),
+        Just("mode"),
+        Just("deadline_ms"),
+        Just("listen"),
+        Just("blocklists"),
+        Just(" = "),
+        Just("="),
+        Just("\"observe\""),
+        Just("5"),
+        Just("-0x1"),
+        Just("["),
+        Just("]"),
+        Just("{"),
+        Just("}"),
+        Just(","),
+        Just("\n"),
+        Just("\"\"\""),
+        Just("é"),
+        Just("\0"),
+        Just("#"),
+        Just("1979-05-27"),
+        Just("nan"),
+    ];
+    proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_configuration_or_faults_that_can_be_shown(
+        text in prop_oneof![any::<String>(), pieces()],
+        assignment in prop_oneof![any::<String>(), pieces()],
+        variable in pieces(),
+    ) {
+        let variables = [("DAVY_GUARD__HOLD__DEADLINE_MS".into(), variable.into())];
+        let mut overrides = Override::from_environment(variables);
+        overrides.push(Override::set(&assignment));
+        if let Err(errors) = load(Some(("davy.toml", &text)), &overrides) {
+            prop_assert!(!errors.all().is_empty());
+            printed(&errors);
+        }
+    }
+
+    #[test]
+    fn what_loads_prints_and_reads_back_as_it_was(number in 10u64..60_000, node in "[a-z\"\\\\é=#]{0,20}") {
+        let overrides = [
+            Override::option("--node", "guard.node", node.as_ref()),
+            Override::set(&format!("guard.hold.deadline_ms={number}")),
+        ];
+        if let Ok(config) = load(None, &overrides) {
+            let guard = toml::Value::try_from(&config).expect("plain data");
+            let text = toml::to_string(&toml::Table::from_iter([("guard".to_owned(), guard)])).expect("plain data");
+            prop_assert_eq!(load(Some(("davy.toml", &text)), &[]).expect("its own print"), config);
+        }
+    }
 }

@@ -105,6 +105,20 @@ fn open(start: &Start<'_>) -> Result<Object, KernelError> {
         value[..4].copy_from_slice(pid.as_bytes());
         constants.set_initial_value(&value).map_err(bpf("inject a fault"))?;
     }
+    // Tables are made without type information, so the shape that the kernel compares them with
+    // must have none: kernels before 6.3 count that as a difference.
+    let shape = super::make_table(1)?;
+    for mut map in open.maps_mut() {
+        match map.name().to_str() {
+            Some("tables") => {
+                map.set_inner_map_fd(shape.as_fd()).map_err(bpf("give the tables their shape"))?;
+            }
+            Some("table_shape") => {
+                map.set_autocreate(false).map_err(bpf("give the tables their shape"))?;
+            }
+            _ => {}
+        }
+    }
     open.load().map_err(bpf("load the kernel programs; `davy doctor` says what this kernel lacks"))
 }
 
@@ -113,7 +127,22 @@ pub(super) fn attach(
     program: BorrowedFd<'_>,
     doing: &'static str,
 ) -> Result<OwnedFd, KernelError> {
-    // SAFETY: the program names its tracepoint itself, so no name is passed.
+    // The command that the sandboxed agent may give, when lists call for holds later on.
+    // SAFETY: the program names its tracepoint itself, so there is no target, and no options are
+    // passed.
+    let fd = unsafe {
+        libbpf_sys::bpf_link_create(
+            program.as_raw_fd(),
+            0,
+            libbpf_sys::BPF_TRACE_RAW_TP,
+            std::ptr::null(),
+        )
+    };
+    if fd != -libc::EINVAL {
+        return owned(fd, doing);
+    }
+    // Kernels before 5.19 know the older way only.
+    // SAFETY: as above, no name is passed.
     let fd = unsafe {
         libbpf_sys::bpf_raw_tracepoint_open(std::ptr::null(), program.as_raw_fd())
     };

@@ -419,28 +419,20 @@ impl Kernel {
         self.maps.event_budgets.keys().filter_map(budget).collect()
     }
 
-    /// The counters, summed over processors.
+    /// A second way to the counters, for another task.
     ///
     /// # Errors
     /// [`KernelError`].
-    pub fn counters(&self) -> Result<Counters, KernelError> {
-        let sum = |map: &MapHandle, index: u32| {
-            let values = map
-                .lookup_percpu(index.as_bytes(), MapFlags::ANY)
-                .map_err(bpf("read a counter"))?
-                .unwrap_or_default();
-            let of_cpu = |value: &Vec<u8>| u64::read_from_prefix(value).map_or(0, |(n, _)| n);
-            Ok(values.iter().map(of_cpu).sum())
-        };
-        let mut counters = Counters::default();
-        for (index, value) in (0..).zip(&mut counters.values) {
-            *value = sum(&self.maps.counters, index)?;
-        }
-        for (index, value) in (0..).zip(&mut counters.latency) {
-            *value = sum(&self.maps.latencies, index)?;
-        }
-        counters.skipped = skipped(self.programs.exec.as_fd());
-        Ok(counters)
+    pub fn counter_reader(&self) -> Result<CounterReader, KernelError> {
+        let again = |map: &MapHandle| MapHandle::try_from(map).map_err(bpf("share a counter"));
+        Ok(CounterReader {
+            counters: again(&self.maps.counters)?,
+            latencies: again(&self.maps.latencies)?,
+            exec_program: self.programs.exec.try_clone().map_err(|error| KernelError::Bpf {
+                doing: "share a program",
+                source: error.into(),
+            })?,
+        })
     }
 
     /// The map that events come through.
@@ -471,6 +463,40 @@ impl Kernel {
         let task = |line: &[u8]| SweptTask::read_from_bytes(line).ok();
         Ok(bytes.chunks_exact(size_of::<SweptTask>()).filter_map(task).collect())
     }
+}
+
+/// Reads the kernel's counters.
+pub struct CounterReader {
+    counters: MapHandle,
+    latencies: MapHandle,
+    exec_program: OwnedFd,
+}
+
+impl CounterReader {
+    /// The counters, summed over processors.
+    ///
+    /// # Errors
+    /// [`KernelError`].
+    pub fn read(&self) -> Result<Counters, KernelError> {
+        let mut counters = Counters::default();
+        for (index, value) in (0..).zip(&mut counters.values) {
+            *value = sum(&self.counters, index)?;
+        }
+        for (index, value) in (0..).zip(&mut counters.latency) {
+            *value = sum(&self.latencies, index)?;
+        }
+        counters.skipped = skipped(self.exec_program.as_fd());
+        Ok(counters)
+    }
+}
+
+fn sum(map: &MapHandle, index: u32) -> Result<u64, KernelError> {
+    let values = map
+        .lookup_percpu(index.as_bytes(), MapFlags::ANY)
+        .map_err(bpf("read a counter"))?
+        .unwrap_or_default();
+    let of_cpu = |value: &Vec<u8>| u64::read_from_prefix(value).map_or(0, |(n, _)| n);
+    Ok(values.iter().map(of_cpu).sum())
 }
 
 /// The kernel's counters at one moment.
@@ -537,18 +563,22 @@ impl Maps {
     }
 }
 
-/// Loads a table into a map of its own.
-fn load_table(table: &Table) -> Result<LoadedTable, KernelError> {
-    let pages = (table.words().len() / PAGE_SLOTS) as u32;
+/// Makes a table map of so many pages.
+fn make_table(pages: u32) -> Result<MapHandle, KernelError> {
     let options = libbpf_sys::bpf_map_create_opts {
         sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
         map_flags: libbpf_sys::BPF_F_INNER_MAP,
         ..Default::default()
     };
     let page_bytes = (PAGE_SLOTS * size_of::<u64>()) as u32;
-    let map =
-        MapHandle::create(MapType::Array, Some("table"), 4, page_bytes, pages, &options)
-            .map_err(bpf("make a table"))?;
+    MapHandle::create(MapType::Array, Some("table"), 4, page_bytes, pages, &options)
+        .map_err(bpf("make a table"))
+}
+
+/// Loads a table into a map of its own.
+fn load_table(table: &Table) -> Result<LoadedTable, KernelError> {
+    let pages = (table.words().len() / PAGE_SLOTS) as u32;
+    let map = make_table(pages)?;
     let keys: Vec<u32> = (0..pages).collect();
     map.update_batch(
         keys.as_bytes(),

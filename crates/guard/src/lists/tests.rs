@@ -29,7 +29,7 @@ fn strings(lists: &Lists) -> Vec<&str> {
 fn no_path_means_the_shipped_list() {
     let lists = read(&[]).expect("it is tested");
     assert!(lists.blocklist.banned_count() > 50);
-    assert!(lists.sources.is_empty() && lists.watch_paths().is_empty());
+    assert!(lists.sources.is_empty());
     assert_eq!(lists.digest.len(), 64);
 }
 
@@ -53,7 +53,6 @@ fn a_directory_stands_for_its_lists_by_name() {
         ["first-string", "second-string", "third-string"]
     );
     assert_eq!(lists.sources.len(), 3);
-    assert_eq!(lists.watch_paths(), [folder.path()]);
 }
 
 #[test]
@@ -67,35 +66,14 @@ fn the_digest_tells_states_apart() {
 }
 
 #[test]
-fn a_config_map_is_read_once_and_watched_where_it_is_swapped() {
+fn a_config_map_is_read_once() {
     let folder = folder(&[("..2026_01/a.yaml", &list("mapped-string"))]);
     symlink("..2026_01", folder.path().join("..data")).expect("a link");
     symlink("..data/a.yaml", folder.path().join("a.yaml")).expect("a link");
     for path in [folder.path().to_owned(), folder.path().join("a.yaml")] {
         let lists = read(&[path]).expect("a list");
         assert_eq!(strings(&lists), ["mapped-string"]);
-        assert_eq!(lists.watch_paths(), [folder.path()]);
     }
-}
-
-#[test]
-fn a_link_is_watched_at_both_ends() {
-    let target = folder(&[("list.yaml", &list("linked-string"))]);
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let link = folder.path().join("list.yaml");
-    symlink(target.path().join("list.yaml"), &link).expect("a link");
-    let mut expected = [
-        folder.path().to_owned(),
-        target.path().canonicalize().expect("it is"),
-    ];
-    expected.sort();
-    assert_eq!(read(&[link]).expect("a list").watch_paths(), expected);
-    // What is not there yet is watched where it will be.
-    assert_eq!(
-        watch_paths(&[folder.path().join("none.yaml")]),
-        [folder.path()]
-    );
-    assert_eq!(watch_paths(&["none.yaml".into()]), [Path::new(".")]);
 }
 
 #[test]

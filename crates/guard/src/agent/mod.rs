@@ -397,6 +397,8 @@ async fn guard(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("listen for signals"))?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(system("listen for signals"))?;
     let events = Events::open(agent.kernel.borrow().events())?;
+    // Starting may have taken longer than the first word lasts.
+    agent.kernel.borrow().beat(monotonic_ns() + BEAT_LASTS.as_nanos() as u64)?;
     agent.say_ready(arrival, &lost);
     agent.publish();
     agent.settle_orphans();

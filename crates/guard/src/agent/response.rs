@@ -166,9 +166,19 @@ impl Agent {
             return Some(spared.because("its namespace is protected"));
         }
         if event.reason == Reason::Unreadable {
-            let process = Process::open(event.pid, Some(event.start_boottime_ns)).ok()??;
-            let arguments = process.arguments().ok()?;
-            let ruling = self.full_ruling(&process, &arguments, &place).ok()??;
+            let again = || {
+                let process = Process::open(event.pid, Some(event.start_boottime_ns)).ok()??;
+                let arguments = process.arguments().ok()?;
+                self.full_ruling(&process, &arguments, &place).ok()
+            };
+            let Some(ruling) = again() else {
+                return Some(
+                    Outcome::new(Action::Missed, Source::Exec).because(
+                        "its arguments could not be read at exec, and it was gone at the second look",
+                    ),
+                );
+            };
+            let ruling = ruling?;
             let action = match ruling.action {
                 Action::Spared => Action::Spared,
                 _ => Action::WouldKill,

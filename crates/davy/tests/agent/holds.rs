@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use serde_json::{Value, json};
 
 use crate::support::{Guard, Run, Scene, assemble, kill, state, until, witness};
@@ -479,4 +480,42 @@ fn a_traced_process_dies_unrun() {
 fn fs_entry(program: &std::path::Path) -> u64 {
     let bytes = std::fs::read(program).expect("the program");
     u64::from_le_bytes(bytes[24..32].try_into().expect("eight bytes"))
+}
+
+#[test]
+fn when_too_many_are_held_the_verdict_comes_at_once() {
+    for (verdict, action) in [("kill", "killed"), ("spare", "spared")] {
+        let scene = scene(&format!("{LONG}verdict = \"{verdict}\"\n"));
+        let mut guard = scene.guard();
+        let holds = MapHandle::from_pinned_path(scene.generations()[0].join("holds"))
+            .expect("the pinned holds");
+        let (count, size) = (holds.max_entries(), holds.value_size());
+        // Pids beyond the kernel's largest, 2^22.
+        let keys: Vec<u8> = (0..count).flat_map(|n| (n + (1 << 23)).to_ne_bytes()).collect();
+        let values = vec![0; (count * size) as usize];
+        let mut last = String::new();
+        until("a process finds no room", || {
+            guard.pause();
+            let filled =
+                holds.update_batch(&keys, &values, count, MapFlags::ANY, MapFlags::ANY);
+            assert!(filled.is_ok(), "{filled:?}");
+            let run = forbidden(&scene);
+            let pid = run.pid();
+            let seen = run.end();
+            assert!(if verdict == "kill" { seen.died_unrun() } else { seen.ran() }, "{seen:?}");
+            guard.resume();
+            let line = guard.wait_action(pid, action);
+            last = line["reason"].as_str().unwrap_or_default().to_owned();
+            // Its word may have run out before that on a busy machine.
+            last == "too many processes are held"
+        });
+        // The agent strikes off what belongs to no process, and holding goes on.
+        until("there is room again", || {
+            let run = allowed(&scene);
+            let pid = run.pid();
+            run.end();
+            until("it is said", || !guard.actions(pid).is_empty());
+            guard.actions(pid)[0] == "held"
+        });
+    }
 }

@@ -23,7 +23,10 @@ struct Pods {
 impl Pods {
     /// A containerd, and a scene whose guard asks it; `tables` more of the configuration.
     fn new(tables: &str) -> Self {
-        let this = Self { containerd: Containerd::start().expect("containerd"), scene: Scene::new() };
+        let this = Self {
+            containerd: Containerd::start().expect("containerd"),
+            scene: Scene::new(),
+        };
         this.scene.configure(&format!(
             "[guard.containers]\ncri_sockets = [{:?}]\ndocker_sockets = []\n{tables}",
             this.containerd.socket(),
@@ -45,11 +48,15 @@ impl Pods {
     fn script(&self, container: &RunningContainer, script: &str) -> ExecOutput {
         let (left, right) = self.scene.banned.split_at(12);
         let script = format!("w={left}; w=${{w}}{right}; {script}");
-        self.containerd.exec(&container.id, &["/bin/sh", "-c", &script]).expect("an exec")
+        self.containerd
+            .exec(&container.id, &["/bin/sh", "-c", &script])
+            .expect("an exec")
     }
 
     fn direct(&self, container: &RunningContainer, program: &str) -> ExecOutput {
-        self.containerd.exec(&container.id, &[program, &self.scene.banned]).expect("an exec")
+        self.containerd
+            .exec(&container.id, &[program, &self.scene.banned])
+            .expect("an exec")
     }
 }
 
@@ -67,10 +74,17 @@ fn whose_it_was_is_told_of_what_never_ran() {
     let mut guard = pods.scene.guard();
     let container = pods.run("hub", |pod| {
         pod.name = "jupyter-ada".to_owned();
-        pod.annotations = vec![("hub.jupyter.org/username".to_owned(), "Ada@example.org".to_owned())];
+        pod.annotations = vec![(
+            "hub.jupyter.org/username".to_owned(),
+            "Ada@example.org".to_owned(),
+        )];
     });
     let seen = pods.direct(&container, "/bin/echo");
-    assert_eq!((seen.exit_code, seen.stdout.as_slice()), (KILLED, &b""[..]), "{seen:?}");
+    assert_eq!(
+        (seen.exit_code, seen.stdout.as_slice()),
+        (KILLED, &b""[..]),
+        "{seen:?}"
+    );
     let line = line_of(&mut guard, &container, "killed");
     assert_eq!(line["container_type"], "cri");
     assert_eq!(line["image"], Containerd::IMAGE);
@@ -79,10 +93,19 @@ fn whose_it_was_is_told_of_what_never_ran() {
     assert_eq!(labels["io.kubernetes.container.name"], "notebook");
     assert_eq!(labels["io.kubernetes.pod.name"], "jupyter-ada");
     assert_eq!(labels["io.kubernetes.pod.namespace"], "hub");
-    assert!(labels["io.kubernetes.pod.uid"].as_str().is_some_and(|uid| uid.len() == 36));
+    assert!(
+        labels["io.kubernetes.pod.uid"]
+            .as_str()
+            .is_some_and(|uid| uid.len() == 36)
+    );
     assert_eq!(line["matched"], pods.scene.banned);
     assert_eq!(line["event"], "Killed process");
-    assert!(line["exe"].as_str().is_some_and(|exe| exe.ends_with("/echo")), "{line}");
+    assert!(
+        line["exe"]
+            .as_str()
+            .is_some_and(|exe| exe.ends_with("/echo")),
+        "{line}"
+    );
 
     // By a shell inside, which goes on.
     let seen = pods.script(&container, "/bin/echo $w; /bin/echo after");
@@ -106,7 +129,11 @@ fn a_protected_namespace_is_spared() {
         assert_eq!(seen.exit_code, 0, "round {round}: {seen:?}");
         assert_eq!(seen.stdout.trim_ascii_end(), pods.scene.banned.as_bytes());
         let seen = pods.direct(&other, "/bin/echo");
-        assert_eq!((seen.exit_code, seen.stdout.as_slice()), (KILLED, &b""[..]), "round {round}");
+        assert_eq!(
+            (seen.exit_code, seen.stdout.as_slice()),
+            (KILLED, &b""[..]),
+            "round {round}"
+        );
     }
     let line = line_of(&mut guard, &protected, "spared");
     assert_eq!(line["reason"], "its namespace is protected");
@@ -158,11 +185,20 @@ fn with_a_cgroup_all_of_the_container_dies() {
     let mut guard = pods.scene.guard();
     let (container, other) = (pods.run("users", |_| {}), pods.run("users", |_| {}));
     assert_eq!(state(container.pid), Some('S'));
-    let _ = pods.containerd.exec(&container.id, &["/bin/echo", &pods.scene.banned]);
-    until("the container's first process is dead", || matches!(state(container.pid), None | Some('Z')));
+    let _ = pods
+        .containerd
+        .exec(&container.id, &["/bin/echo", &pods.scene.banned]);
+    until("the container's first process is dead", || {
+        matches!(state(container.pid), None | Some('Z'))
+    });
     line_of(&mut guard, &container, "killed");
     let line = guard.wait("the container was killed", |line| line["scope"] == "cgroup");
-    assert!(line["also_killed"].as_u64().is_some_and(|killed| killed >= 1), "{line}");
+    assert!(
+        line["also_killed"]
+            .as_u64()
+            .is_some_and(|killed| killed >= 1),
+        "{line}"
+    );
     assert_eq!(state(other.pid), Some('S'), "another container goes on");
 }
 
@@ -172,15 +208,30 @@ fn with_a_tree_the_session_dies_and_what_follows_in_the_container() {
     let mut guard = pods.scene.guard();
     let (container, other) = (pods.run("users", |_| {}), pods.run("users", |_| {}));
     let began = Instant::now();
-    let seen = pods.script(&container, "/bin/sleep 600 & /bin/echo $w; /bin/sleep 10; /bin/echo after");
-    assert_eq!((seen.exit_code, seen.stdout.as_slice()), (KILLED, &b""[..]), "{seen:?}");
+    let seen = pods.script(
+        &container,
+        "/bin/sleep 600 & /bin/echo $w; /bin/sleep 10; /bin/echo after",
+    );
+    assert_eq!(
+        (seen.exit_code, seen.stdout.as_slice()),
+        (KILLED, &b""[..]),
+        "{seen:?}"
+    );
     let line = guard.wait("the session was killed", |line| line["scope"] == "tree");
     assert_eq!(line["starts_suppressed_secs"], 2);
-    assert_eq!(state(container.pid), Some('S'), "another session of the container goes on");
+    assert_eq!(
+        state(container.pid),
+        Some('S'),
+        "another session of the container goes on"
+    );
     assert_eq!(state(other.pid), Some('S'));
 
     // The next starts die although they are benign; then they live again.
-    let benign = || pods.containerd.exec(&container.id, &["/bin/echo", "hello"]).expect("an exec");
+    let benign = || {
+        pods.containerd
+            .exec(&container.id, &["/bin/echo", "hello"])
+            .expect("an exec")
+    };
     let mut died = 0;
     until("programs live again", || {
         let seen = benign();
@@ -188,26 +239,46 @@ fn with_a_tree_the_session_dies_and_what_follows_in_the_container() {
         seen.stdout == b"hello\n"
     });
     let took = began.elapsed();
-    assert!(died > 0, "none of the next starts died; they lived after {took:?}");
-    assert!(took >= Duration::from_secs(2), "they lived again after {took:?}");
-    let line = guard.wait("a start was suppressed", |line| line["detection"] == "respawn-after-kill");
+    assert!(
+        died > 0,
+        "none of the next starts died; they lived after {took:?}"
+    );
+    assert!(
+        took >= Duration::from_secs(2),
+        "they lived again after {took:?}"
+    );
+    let line = guard.wait("a start was suppressed", |line| {
+        line["detection"] == "respawn-after-kill"
+    });
     assert_eq!(line["reason"], "its cgroup is under respawn suppression");
     assert_eq!(line["container_id"], container.id.as_str());
-    let seen = pods.containerd.exec(&other.id, &["/bin/echo", "hello"]).expect("an exec");
-    assert_eq!(seen.stdout, b"hello\n", "another container is not suppressed");
+    let seen = pods
+        .containerd
+        .exec(&other.id, &["/bin/echo", "hello"])
+        .expect("an exec");
+    assert_eq!(
+        seen.stdout, b"hello\n",
+        "another container is not suppressed"
+    );
 }
 
 #[test]
 fn on_the_machine_itself_only_the_session_dies() {
     for kill in ["tree", "cgroup"] {
         let scene = Scene::new();
-        scene.configure(&format!("[guard.response]\nkill = \"{kill}\"\nsuppress_secs = 60\n"));
+        scene.configure(&format!(
+            "[guard.response]\nkill = \"{kill}\"\nsuppress_secs = 60\n"
+        ));
         let mut guard = scene.guard();
         let mut bystander = Command::new("sleep").arg("600").spawn().expect("it starts");
         std::fs::write(scene.path("word"), format!("{}\n", scene.banned)).expect("write");
         let mut shell = Command::new("/bin/sh");
         shell
-            .args(["-c", "sleep 600 & read w < \"$1\"; \"$2\" \"$w\" 3>&1; sleep 600", "sh"])
+            .args([
+                "-c",
+                "sleep 600 & read w < \"$1\"; \"$2\" \"$w\" 3>&1; sleep 600",
+                "sh",
+            ])
             .arg(scene.path("word"))
             .arg(witness())
             .stdin(Stdio::null())
@@ -222,10 +293,19 @@ fn on_the_machine_itself_only_the_session_dies() {
         // The pipe closes when the last of the session is dead.
         let output = shell.output().expect("it runs");
         let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);
-        assert_eq!((signal, output.stdout.as_slice()), (Some(libc::SIGKILL), &b""[..]));
+        assert_eq!(
+            (signal, output.stdout.as_slice()),
+            (Some(libc::SIGKILL), &b""[..])
+        );
         let line = guard.wait("the session was killed", |line| line["scope"] == "tree");
-        assert!(line["starts_suppressed_secs"].is_null(), "the machine's cgroup is shared: {line}");
-        assert!(bystander.try_wait().expect("wait").is_none(), "another session goes on");
+        assert!(
+            line["starts_suppressed_secs"].is_null(),
+            "the machine's cgroup is shared: {line}"
+        );
+        assert!(
+            bystander.try_wait().expect("wait").is_none(),
+            "another session goes on"
+        );
         let _ = bystander.kill();
         let _ = bystander.wait();
     }

@@ -5,20 +5,20 @@ use std::time::{Duration, Instant};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use serde_json::{Value, json};
 
-use crate::support::{Guard, Run, Scene, assemble, kill, state, until, witness};
+use crate::support::{Guard, Run, Scene, state, until};
 
 /// Slack over a deadline on a busy machine.
 const SLACK: Duration = Duration::from_secs(5);
 
 /// The agent is given this long; much longer than anything here takes, but for the deadline tests.
-const LONG: &str = "[guard.hold]\ndeadline_ms = 60000\n";
+pub const LONG: &str = "[guard.hold]\ndeadline_ms = 60000\n";
 
 /// Spares `asks N …` for a number N, which only user space can tell.
 fn asking() -> Value {
     json!("asks [0-9]+ ")
 }
 
-fn scene(tables: &str) -> Scene {
+pub fn scene(tables: &str) -> Scene {
     let scene = Scene::new();
     scene.ban(&[asking()]);
     scene.configure(tables);
@@ -26,18 +26,18 @@ fn scene(tables: &str) -> Scene {
 }
 
 /// A witness whose command line the allow pattern spares.
-fn allowed(scene: &Scene) -> Run {
+pub fn allowed(scene: &Scene) -> Run {
     Run::witness(&["asks", "12", &scene.banned])
 }
 
 /// A witness that must be held too, and that the pattern does not spare.
-fn forbidden(scene: &Scene) -> Run {
+pub fn forbidden(scene: &Scene) -> Run {
     Run::witness(&["asks", "12x", &scene.banned])
 }
 
 /// Stops the agent and has these held; again if the agent's word ran out meanwhile, as it may on a
 /// busy machine.
-fn hold<const N: usize>(guard: &Guard, start: impl Fn() -> [Run; N]) -> [Run; N] {
+pub fn hold<const N: usize>(guard: &Guard, start: impl Fn() -> [Run; N]) -> [Run; N] {
     for _ in 0..20 {
         guard.pause();
         let runs = start();
@@ -107,7 +107,11 @@ fn literal_patterns_are_decided_in_the_kernel() {
         let pid = run.pid();
         assert!(run.end().ran(), "{words:?}");
         let line = guard.wait_action(pid, "spared");
-        assert!(line["allowedby"].as_str().is_some_and(|by| by.starts_with("allowed-pattern:")));
+        assert!(
+            line["allowedby"]
+                .as_str()
+                .is_some_and(|by| by.starts_with("allowed-pattern:"))
+        );
         assert_eq!(line["source"], "davylamp.exec");
         assert_eq!(guard.actions(pid), ["spared"], "{words:?}");
     }
@@ -132,10 +136,17 @@ fn settled_by_the_kernel(verdict: &str) -> (Value, Vec<String>, crate::support::
     let took = began.elapsed();
     assert!(took < DEADLINE + SLACK, "it took {took:?}");
     guard.resume();
-    let action = if verdict == "kill" { "killed" } else { "spared" };
+    let action = if verdict == "kill" {
+        "killed"
+    } else {
+        "spared"
+    };
     let line = guard.wait_action(pid, action);
     let held = Duration::from_nanos(line["hold_ns"].as_u64().expect("the time it was held"));
-    assert!(held >= DEADLINE && held < DEADLINE + SLACK, "held for {held:?}");
+    assert!(
+        held >= DEADLINE && held < DEADLINE + SLACK,
+        "held for {held:?}"
+    );
     // Nothing more comes about it, however late.
     scene.assert_guarded();
     (line, guard.actions(pid), seen)
@@ -176,7 +187,9 @@ fn wait_agent_away(scene: &Scene) -> u32 {
 #[test]
 fn without_an_agent_the_verdict_comes_at_once() {
     for (verdict, action) in [("kill", "killed"), ("spare", "spared")] {
-        let scene = scene(&format!("[guard.hold]\ndeadline_ms = 400\nverdict = \"{verdict}\"\n"));
+        let scene = scene(&format!(
+            "[guard.hold]\ndeadline_ms = 400\nverdict = \"{verdict}\"\n"
+        ));
         let mut guard = scene.guard();
         guard.pause();
         let pid = wait_agent_away(&scene);
@@ -257,59 +270,6 @@ fn an_agent_that_stops_leaves_nothing_held() {
         assert!(yes.end().ran());
         assert!(no.end().died_unrun());
     }
-}
-
-#[test]
-fn a_held_process_that_somebody_continues_dies_unrun() {
-    let scene = scene(LONG);
-    let mut guard = scene.guard();
-    let [run] = hold(&guard, || [forbidden(&scene)]);
-    let pid = run.pid();
-    kill(pid, libc::SIGCONT);
-    assert!(run.end().died_unrun());
-    guard.resume();
-    let line = guard.wait_action(pid, "killed");
-    assert_eq!(line["reason"], "somebody else continued it while it was held");
-    assert_ne!(line["cmdline"], "");
-    assert_eq!(guard.actions(pid), ["held", "killed"]);
-}
-
-#[test]
-fn a_storm_of_continue_signals_lets_nobody_run() {
-    const ATTEMPTS: usize = 1000;
-    let scene = scene(LONG);
-    let mut guard = scene.guard();
-    let mut last = 0;
-    for attempt in 0..ATTEMPTS {
-        let run = forbidden(&scene);
-        last = run.pid();
-        // Signals before it stops, while it stops and after that.
-        let mut run = run;
-        while run.child.try_wait().expect("wait").is_none() {
-            kill(last, libc::SIGCONT);
-        }
-        let seen = run.end();
-        assert!(seen.died_unrun(), "attempt {attempt}: {seen:?}");
-    }
-    guard.wait_action(last, "killed");
-}
-
-#[test]
-fn a_held_process_that_somebody_kills_is_forgotten() {
-    let scene = scene(LONG);
-    let mut guard = scene.guard();
-    let [run] = hold(&guard, || [allowed(&scene)]);
-    let pid = run.pid();
-    kill(pid, libc::SIGKILL);
-    assert!(run.end().died_unrun());
-    guard.resume();
-    let line = guard.wait(
-        "it was ended by somebody else",
-        |line| line["pid"] == pid && line["action"] != "held",
-    );
-    assert_eq!(line["reason"], "it was ended by somebody else while it was held");
-    // And holding goes on.
-    assert!(allowed(&scene).end().ran());
 }
 
 #[test]
@@ -401,87 +361,6 @@ fn a_pattern_for_the_machine_itself_is_asked_where_the_process_is() {
     }
 }
 
-/// A page fault is what tells that a held process was continued. Where none would come, it cannot
-/// be held.
-#[test]
-fn a_program_that_would_run_without_a_fault_is_not_held() {
-    for verdict in ["kill", "spare"] {
-        let scene = scene(&format!("{LONG}verdict = \"{verdict}\"\n"));
-        let mapped = scene.path("mapped");
-        assemble("first_write_mapped.S", &mapped, &["-Wl,-N"]);
-        assert!(Run::program(&mapped, &["benign"]).end().ran(), "it works");
-        let mut guard = scene.guard();
-        guard.pause();
-        let run = Run::program(&mapped, &["asks", "12x", &scene.banned]);
-        let pid = run.pid();
-        until("it is held or dead", || matches!(state(pid), Some('T' | 'Z')));
-        kill(pid, libc::SIGCONT);
-        assert!(run.end().died_unrun());
-        guard.resume();
-        let line = guard.wait_action(pid, "killed");
-        assert_eq!(line["reason"], "it could not be held safely");
-    }
-}
-
-#[test]
-fn ordinary_programs_can_be_held() {
-    let scene = scene(LONG);
-    let mut guard = scene.guard();
-    for program in ["/bin/true", "/bin/sh", "/usr/bin/env"] {
-        let run = Run::program(program.as_ref(), &["asks", "12", &scene.banned]);
-        let pid = run.pid();
-        run.end();
-        guard.wait_action(pid, "spared");
-        assert_eq!(guard.actions(pid), ["held", "spared"], "{program}");
-    }
-}
-
-/// Runs the witness under a debugger that withholds every signal and has its first page mapped.
-#[test]
-fn a_traced_process_dies_unrun() {
-    let scene = scene(LONG);
-    let guard = scene.guard();
-    for _ in 0..20 {
-        let mut command = std::process::Command::new(witness());
-        std::os::unix::process::CommandExt::arg0(&mut command, "asks");
-        command.args(["12x", &scene.banned]);
-        // SAFETY: ptrace(PTRACE_TRACEME) is one system call and touches no memory.
-        unsafe {
-            std::os::unix::process::CommandExt::pre_exec(&mut command, || {
-                match libc::ptrace(libc::PTRACE_TRACEME) {
-                    -1 => Err(std::io::Error::last_os_error()),
-                    _ => Ok(()),
-                }
-            });
-        }
-        let run = Run::command(command);
-        let pid = run.pid() as libc::pid_t;
-        let entry = fs_entry(witness());
-        let mut status = 0;
-        // SAFETY: the child is this thread's own; the pointers are to an int, or to nothing where
-        // the request ignores them; the traced address is only read in the child.
-        let signal = unsafe {
-            loop {
-                assert_eq!(libc::waitpid(pid, &raw mut status, libc::__WALL), pid);
-                if !libc::WIFSTOPPED(status) {
-                    break libc::WTERMSIG(status);
-                }
-                libc::ptrace(libc::PTRACE_PEEKTEXT, pid, entry, 0);
-                libc::ptrace(libc::PTRACE_CONT, pid, 0, 0);
-            }
-        };
-        assert!(libc::WIFSIGNALED(status), "{status:#x}");
-        assert_eq!((signal, run.wrote_so_far()), (libc::SIGKILL, 0));
-    }
-    drop(guard);
-}
-
-/// The address of a program's first instruction (`e_entry` of elf(5)).
-fn fs_entry(program: &std::path::Path) -> u64 {
-    let bytes = std::fs::read(program).expect("the program");
-    u64::from_le_bytes(bytes[24..32].try_into().expect("eight bytes"))
-}
-
 #[test]
 fn when_too_many_are_held_the_verdict_comes_at_once() {
     for (verdict, action) in [("kill", "killed"), ("spare", "spared")] {
@@ -491,18 +370,26 @@ fn when_too_many_are_held_the_verdict_comes_at_once() {
             .expect("the pinned holds");
         let (count, size) = (holds.max_entries(), holds.value_size());
         // Pids beyond the kernel's largest, 2^22.
-        let keys: Vec<u8> = (0..count).flat_map(|n| (n + (1 << 23)).to_ne_bytes()).collect();
+        let keys: Vec<u8> = (0..count)
+            .flat_map(|n| (n + (1 << 23)).to_ne_bytes())
+            .collect();
         let values = vec![0; (count * size) as usize];
         let mut last = String::new();
         until("a process finds no room", || {
             guard.pause();
-            let filled =
-                holds.update_batch(&keys, &values, count, MapFlags::ANY, MapFlags::ANY);
+            let filled = holds.update_batch(&keys, &values, count, MapFlags::ANY, MapFlags::ANY);
             assert!(filled.is_ok(), "{filled:?}");
             let run = forbidden(&scene);
             let pid = run.pid();
             let seen = run.end();
-            assert!(if verdict == "kill" { seen.died_unrun() } else { seen.ran() }, "{seen:?}");
+            assert!(
+                if verdict == "kill" {
+                    seen.died_unrun()
+                } else {
+                    seen.ran()
+                },
+                "{seen:?}"
+            );
             guard.resume();
             let line = guard.wait_action(pid, action);
             last = line["reason"].as_str().unwrap_or_default().to_owned();

@@ -5,6 +5,7 @@
 
 mod containers;
 mod holds;
+mod meddling;
 mod never_off;
 mod protection;
 mod reload;

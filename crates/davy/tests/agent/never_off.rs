@@ -26,13 +26,20 @@ fn under_fire<T>(scene: &Scene, work: impl FnOnce() -> T) -> T {
             }
             Ok(())
         });
-        until("the fire has begun", || shots.load(Ordering::Relaxed) > 0 || fire.is_finished());
+        until("the fire has begun", || {
+            shots.load(Ordering::Relaxed) > 0 || fire.is_finished()
+        });
         // Whatever happens in here, the thread must end.
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
         done.store(true, Ordering::Relaxed);
         let survived = fire.join().expect("no panic");
         let result = result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        assert_eq!(survived, Ok(()), "after {} execs", shots.load(Ordering::Relaxed));
+        assert_eq!(
+            survived,
+            Ok(()),
+            "after {} execs",
+            shots.load(Ordering::Relaxed)
+        );
         result
     })
 }
@@ -52,7 +59,10 @@ fn the_pins_guard_when_the_agent_is_gone_and_the_next_adopts_them() {
         let (status, said) = guard.stop();
         assert_eq!(status.code(), Some(0));
         let last = said.last().expect("a last line");
-        assert_eq!((&last["event"], &last["still_guarding"]), (&"stopped".into(), &true.into()));
+        assert_eq!(
+            (&last["event"], &last["still_guarding"]),
+            (&"stopped".into(), &true.into())
+        );
         scene.assert_guarded();
     });
     // What was killed in between is told by the next agent.
@@ -83,14 +93,25 @@ fn another_version_is_replaced_without_a_moment_unguarded() {
 
 #[test]
 fn damaged_pins_are_replaced_without_a_moment_unguarded() {
-    for damaged in ["tables", "holds", "events", "list_tasks", "on_exec_program", "settings"] {
+    for damaged in [
+        "tables",
+        "holds",
+        "events",
+        "list_tasks",
+        "on_exec_program",
+        "settings",
+    ] {
         let scene = Scene::new();
         scene.guard().kill();
         under_fire(&scene, || {
             let old = scene.generations();
             fs::remove_file(old[0].join(damaged)).expect("the pin is there");
             let mut guard = scene.guard();
-            assert_eq!(guard.wait_ready()["programs"], "replaced", "without {damaged}");
+            assert_eq!(
+                guard.wait_ready()["programs"],
+                "replaced",
+                "without {damaged}"
+            );
             assert_eq!(scene.generations().len(), 1);
             assert_ne!(scene.generations(), old);
         });
@@ -115,7 +136,9 @@ fn two_guards_do_not_share_pins() {
     let guard = scene.guard();
     let pins = scene.generations();
     under_fire(&scene, || {
-        scene.refused().assert_says("another guard is working with the pins");
+        scene
+            .refused()
+            .assert_says("another guard is working with the pins");
         let detach = scene.detach();
         assert_eq!(detach.status.code(), Some(2));
         let stderr = String::from_utf8_lossy(&detach.stderr);
@@ -127,12 +150,18 @@ fn two_guards_do_not_share_pins() {
     scene.assert_guarded();
     let gone = scene.detach();
     assert!(gone.status.success());
-    assert!(String::from_utf8_lossy(&gone.stdout).contains("are gone"), "{gone:?}");
+    assert!(
+        String::from_utf8_lossy(&gone.stdout).contains("are gone"),
+        "{gone:?}"
+    );
     assert!(!scene.pin_dir.exists());
     scene.assert_unguarded();
     let again = scene.detach();
     assert!(again.status.success());
-    assert!(String::from_utf8_lossy(&again.stdout).contains("nothing was pinned"), "{again:?}");
+    assert!(
+        String::from_utf8_lossy(&again.stdout).contains("nothing was pinned"),
+        "{again:?}"
+    );
 }
 
 #[test]
@@ -156,7 +185,10 @@ fn pins_need_a_bpf_file_system() {
     command.args(["--detach", "--pin-dir"]).arg(&elsewhere);
     let output = command.output().expect("davy runs");
     assert_eq!(output.status.code(), Some(2), "{output:?}");
-    assert_eq!(fs::read(elsewhere.join("precious/file")).expect("it is there"), b"precious");
+    assert_eq!(
+        fs::read(elsewhere.join("precious/file")).expect("it is there"),
+        b"precious"
+    );
 }
 
 #[test]
@@ -195,7 +227,9 @@ fn without_pins_the_guard_ends_with_its_agent() {
     assert_eq!(status.code(), Some(0));
     assert_eq!(said.last().expect("a last line")["still_guarding"], false);
     // The programs go some time after their last descriptor.
-    until("nothing is guarded", || Run::witness(&["plain", &scene.banned]).end().ran());
+    until("nothing is guarded", || {
+        Run::witness(&["plain", &scene.banned]).end().ran()
+    });
 }
 
 /// Runs `davy guard` as somebody who may not.
@@ -227,8 +261,16 @@ fn whoever_may_not_guard_is_told_and_changes_nothing() {
     scene.guard().kill();
     let pins = scene.generations();
     under_fire(&scene, || {
-        refused_with(&scene, &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
-            .assert_says("");
+        refused_with(
+            &scene,
+            &[
+                "setpriv",
+                "--reuid=65534",
+                "--regid=65534",
+                "--clear-groups",
+            ],
+        )
+        .assert_says("");
         for bounds in ["-bpf,-sys_admin", "-perfmon,-sys_admin"] {
             let bounding = format!("--bounding-set={bounds}");
             let inheritable = format!("--inh-caps={bounds}");
@@ -268,8 +310,16 @@ fn wrong_input_is_told_and_changes_nothing() {
             ("modee = \"enforce\"", "", "modee"),
             ("mode = \"enforced\"", "", "enforced"),
             ("", "[guard.hold]\ndeadline_ms = 1\n", "deadline_ms"),
-            ("", "[guard.protect]\nexecutables = [\"/nonexistent/program\"]\n", "/nonexistent"),
-            ("", "[guard.protect]\ncgroups = [\"/nonexistent/cgroup\"]\n", "/nonexistent/cgroup"),
+            (
+                "",
+                "[guard.protect]\nexecutables = [\"/nonexistent/program\"]\n",
+                "/nonexistent",
+            ),
+            (
+                "",
+                "[guard.protect]\ncgroups = [\"/nonexistent/cgroup\"]\n",
+                "/nonexistent/cgroup",
+            ),
         ] {
             scene.configure_guard(keys, tables);
             scene.refused().assert_says(says);
@@ -277,7 +327,9 @@ fn wrong_input_is_told_and_changes_nothing() {
         fs::write(scene.path("davy.toml"), "[guard\n").expect("write");
         scene.refused().assert_says("davy.toml");
         let mut missing = Command::new(DAVY);
-        missing.args(["guard", "--config"]).arg(scene.path(&word("missing-")));
+        missing
+            .args(["guard", "--config"])
+            .arg(scene.path(&word("missing-")));
         Refusal::of(missing).assert_says("missing-");
         assert_eq!(scene.generations(), pins);
     });

@@ -1,6 +1,10 @@
 //! What is never killed, and observing.
 
-use std::{fs, path::{Path, PathBuf}, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde_json::json;
 
@@ -23,10 +27,18 @@ fn a_protected_executable_is_told_by_its_file_not_by_its_name() {
     let line = guard.wait_action(pid, "spared");
     assert_eq!(line["reason"], "its executable is protected");
     assert_eq!(line["matched"], scene.banned);
-    assert!(Run::program(&twin, &["keeper", &scene.banned]).end().died_unrun());
+    assert!(
+        Run::program(&twin, &["keeper", &scene.banned])
+            .end()
+            .died_unrun()
+    );
     // A link is another name of the same file; a copy over it is another file.
     std::os::unix::fs::symlink(&keeper, scene.path("link")).expect("a link");
-    assert!(Run::program(&scene.path("link"), &["keeper", &scene.banned]).end().ran());
+    assert!(
+        Run::program(&scene.path("link"), &["keeper", &scene.banned])
+            .end()
+            .ran()
+    );
 }
 
 /// A cgroup of a test's own, in the hierarchy that counts on this machine.
@@ -73,7 +85,11 @@ fn a_protected_cgroup_and_what_is_below_it_is_spared() {
             let mut shell = Command::new("/bin/sh");
             let script = "echo $$ > \"$1\"/cgroup.procs && read w < \"$2\" && exec \"$3\" \"$w\"";
             fs::write(scene.path("word"), format!("{}\n", scene.banned)).expect("write");
-            shell.args(["-c", script, "sh"]).arg(&cgroup.0).arg(scene.path("word")).arg(witness());
+            shell
+                .args(["-c", script, "sh"])
+                .arg(&cgroup.0)
+                .arg(scene.path("word"))
+                .arg(witness());
             let run = Run::command(shell);
             let pid = run.pid();
             let seen = run.end();
@@ -84,7 +100,12 @@ fn a_protected_cgroup_and_what_is_below_it_is_spared() {
             } else {
                 assert!(seen.died_unrun(), "{seen:?} in {}", cgroup.0.display());
                 let line = guard.wait_action(pid, "killed");
-                assert!(line["cgroup"].as_str().is_some_and(|path| path.ends_with('x')), "{line}");
+                assert!(
+                    line["cgroup"]
+                        .as_str()
+                        .is_some_and(|path| path.ends_with('x')),
+                    "{line}"
+                );
             }
         }
     }
@@ -132,7 +153,10 @@ fn observing_kills_and_holds_nothing() {
         assert_eq!(line["matched"], scene.banned);
         assert_eq!(guard.actions(pid), [action], "{words:?}");
     }
-    assert!(!scene.generations()[0].join("on_user_fault").exists(), "nothing is watched");
+    assert!(
+        !scene.generations()[0].join("on_user_fault").exists(),
+        "nothing is watched"
+    );
 }
 
 #[test]

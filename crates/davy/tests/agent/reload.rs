@@ -7,7 +7,11 @@ use serde_json::{Value, json};
 use crate::support::{Guard, Run, Scene, until, word};
 
 fn reloads(guard: &Guard, event: &str) -> usize {
-    let starts = |line: &&Value| line["event"].as_str().is_some_and(|said| said.starts_with(event));
+    let starts = |line: &&Value| {
+        line["event"]
+            .as_str()
+            .is_some_and(|said| said.starts_with(event))
+    };
     guard.said().iter().filter(starts).count()
 }
 
@@ -15,17 +19,29 @@ fn reloads(guard: &Guard, event: &str) -> usize {
 fn wait_reload(guard: &mut Guard, times: usize) {
     until(&format!("reload {times}"), || {
         let refused = guard.said().into_iter().find(|line| {
-            times > 0 && line["event"].as_str().is_some_and(|said| said.starts_with("reload failed"))
+            times > 0
+                && line["event"]
+                    .as_str()
+                    .is_some_and(|said| said.starts_with("reload failed"))
         });
         // A test that wants lists refused waits for that first, and for a good one afterwards.
-        assert!(refused.is_none() || reloads(guard, "reload failed") > 1, "{refused:?}");
+        assert!(
+            refused.is_none() || reloads(guard, "reload failed") > 1,
+            "{refused:?}"
+        );
         reloads(guard, "reloaded") >= times
     });
 }
 
 fn wait_refusal(guard: &mut Guard, times: usize) -> Value {
-    until("the lists were refused", || reloads(guard, "reload failed") >= times);
-    let failed = |line: &Value| line["event"].as_str().is_some_and(|said| said.contains("failed"));
+    until("the lists were refused", || {
+        reloads(guard, "reload failed") >= times
+    });
+    let failed = |line: &Value| {
+        line["event"]
+            .as_str()
+            .is_some_and(|said| said.contains("failed"))
+    };
     guard.said().into_iter().rfind(failed).expect("it was said")
 }
 
@@ -73,7 +89,12 @@ fn what_cannot_be_used_leaves_the_last_good_lists() {
         refused += 1;
         let line = wait_refusal(guard, refused);
         assert_eq!(line["level"], "error", "{why}");
-        assert!(line["error"].as_str().is_some_and(|error| !error.is_empty()), "{line}");
+        assert!(
+            line["error"]
+                .as_str()
+                .is_some_and(|error| !error.is_empty()),
+            "{line}"
+        );
         scene.assert_guarded();
     };
     scene.write_list("{\"bannedCommandStrings\": [");

@@ -1,6 +1,10 @@
 //! Processes that ran before they were banned.
 
-use std::{fs, path::Path, process::{Child, Command, Stdio}};
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 
 use serde_json::json;
 
@@ -13,7 +17,10 @@ struct Bystander(Child);
 
 impl Bystander {
     fn of(command: &mut Command) -> Self {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         Self(child.spawn().expect("it starts"))
     }
 
@@ -56,10 +63,13 @@ impl Drop for Bystander {
 #[test]
 fn what_ran_before_dies_by_command_line_environment_and_executable() {
     let scene = Scene::new();
-    scene.write_list(&json!({
-        "bannedCommandStrings": [scene.banned], "scanEnvironment": true,
-        "allowedCommandPatterns": ["allowed tool"],
-    }).to_string());
+    scene.write_list(
+        &json!({
+            "bannedCommandStrings": [scene.banned], "scanEnvironment": true,
+            "allowedCommandPatterns": ["allowed tool"],
+        })
+        .to_string(),
+    );
     scene.configure(SWEEPING);
     let benign = word("benign");
     let mut doomed = [
@@ -106,8 +116,7 @@ fn what_is_protected_is_spared_and_said() {
     let tables = format!("{SWEEPING}[guard.protect]\nexecutables = [{protected:?}]\n");
     scene.configure(&tables);
     use std::os::unix::process::CommandExt;
-    let mut bystander =
-        Bystander::of(Command::new(&protected).arg0(&scene.banned).arg("600"));
+    let mut bystander = Bystander::of(Command::new(&protected).arg0(&scene.banned).arg("600"));
     let mut guard = scene.guard();
     let line = guard.wait_action(bystander.pid(), "spared");
     assert_eq!(line["reason"], "its executable or cgroup is protected");
@@ -119,7 +128,12 @@ fn what_is_protected_is_spared_and_said() {
     let mut guard = crate::support::Guard::spawn(command, &scene.path("stderr"));
     guard.wait_ready();
     guard.wait_action(bystander.pid(), "spared");
-    assert!(guard.actions(guard.pid()).iter().all(|action| action == "spared"));
+    assert!(
+        guard
+            .actions(guard.pid())
+            .iter()
+            .all(|action| action == "spared")
+    );
     let (status, _) = guard.stop();
     assert_eq!(status.code(), Some(0));
 }

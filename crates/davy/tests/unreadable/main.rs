@@ -24,7 +24,10 @@ const LIST: &str = "DAVY_UNREADABLE_LIST";
 const OBSERVE: &str = "DAVY_UNREADABLE_OBSERVE";
 
 const TESTS: [(&str, fn()); 3] = [
-    ("a_banned_program_dies_unrun_and_a_benign_one_lives", enforcing),
+    (
+        "a_banned_program_dies_unrun_and_a_benign_one_lives",
+        enforcing,
+    ),
     ("an_allow_pattern_counts_at_the_second_look", allowing),
     ("observing_holds_nothing", observing),
 ];
@@ -44,8 +47,10 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let wanted: Vec<&String> =
-        arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let wanted: Vec<&String> = arguments
+        .iter()
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
     let chosen = |name: &str| {
         wanted.is_empty()
             || wanted.iter().any(|word| match has("--exact") {
@@ -70,14 +75,24 @@ fn guard(list: PathBuf) -> ExitCode {
     let mut config = Config {
         blocklists: vec![list],
         pin: false,
-        mode: if std::env::var_os(OBSERVE).is_some() { Mode::Observe } else { Mode::Enforce },
-        sweep: Sweep { on_start: false, on_reload: false, interval_secs: 0 },
+        mode: if std::env::var_os(OBSERVE).is_some() {
+            Mode::Observe
+        } else {
+            Mode::Enforce
+        },
+        sweep: Sweep {
+            on_start: false,
+            on_reload: false,
+            interval_secs: 0,
+        },
         ..Config::default()
     };
     config.hold.deadline_ms = 60_000;
     config.containers.cri_sockets.clear();
     config.containers.docker_sockets.clear();
-    let faults = TestFaults { unreadable_children_of: Some(std::os::unix::process::parent_id()) };
+    let faults = TestFaults {
+        unreadable_children_of: Some(std::os::unix::process::parent_id()),
+    };
     match agent::run(config, NodeName("test".to_owned()), faults) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => panic!("{error:?}"),
@@ -86,7 +101,9 @@ fn guard(list: PathBuf) -> ExitCode {
 
 fn start(scene: &Scene, observe: bool) -> Guard {
     let mut command = std::process::Command::new(std::env::current_exe().expect("this program"));
-    command.env(LIST, scene.list()).stdin(std::process::Stdio::null());
+    command
+        .env(LIST, scene.list())
+        .stdin(std::process::Stdio::null());
     if observe {
         command.env(OBSERVE, "1");
     }
@@ -130,14 +147,25 @@ fn allowing() {
     let scene = Scene::new();
     scene.ban(&[json!("literal "), json!("asks [0-9]+ ")]);
     let mut guard = start(&scene, false);
-    for words in [vec!["literal", &scene.banned], vec!["asks", "12", &scene.banned]] {
+    for words in [
+        vec!["literal", &scene.banned],
+        vec!["asks", "12", &scene.banned],
+    ] {
         let run = Run::witness(&words);
         let pid = run.pid();
         assert!(run.end().ran(), "{words:?}");
         let line = guard.wait_action(pid, "spared");
-        assert!(line["allowedby"].as_str().is_some_and(|by| by.starts_with("allowed-pattern:")));
+        assert!(
+            line["allowedby"]
+                .as_str()
+                .is_some_and(|by| by.starts_with("allowed-pattern:"))
+        );
     }
-    assert!(Run::witness(&["asks", "12x", &scene.banned]).end().died_unrun());
+    assert!(
+        Run::witness(&["asks", "12x", &scene.banned])
+            .end()
+            .died_unrun()
+    );
 }
 
 fn observing() {

@@ -402,6 +402,8 @@ async fn guard(
     agent.say_ready(arrival, &lost);
     agent.publish();
     agent.settle_orphans();
+    // Events first, here and below: a hold that is decided without its event cannot be told of.
+    events.take(&agent);
     agent.settle_left_holds();
     if agent.config.sweep.on_start {
         agent.sweep();
@@ -419,6 +421,7 @@ async fn guard(
             biased;
             _ = beat.tick() => {
                 agent.kernel.borrow().beat(monotonic_ns() + BEAT_LASTS.as_nanos() as u64)?;
+                events.take(&agent);
                 agent.settle_orphans();
                 agent.settle_left_holds();
                 agent.publish();

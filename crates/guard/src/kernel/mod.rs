@@ -182,7 +182,7 @@ impl Orphans {
     /// Strikes a hold off the books. False if it is over already.
     pub fn end_hold(&self, pid: u32) -> bool {
         // An error means that it is in none of the maps.
-        self.held.iter().fold(false, |was, map| map.delete(pid.as_bytes()).is_ok() || was)
+        self.held.iter().filter(|map| map.delete(pid.as_bytes()).is_ok()).count() > 0
     }
 }
 

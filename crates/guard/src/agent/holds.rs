@@ -23,6 +23,12 @@ use crate::{
 /// A hold whose event did not come within this time is decided without it: the event was lost.
 const EVENT_IS_LATE_NS: u64 = 100_000_000;
 
+/// How much longer than the deadline the kernel's event about a hold may take to be read.
+const EVENT_NEVER_CAME_NS: u64 = 10_000_000_000;
+
+/// What is to be said of a hold that was taken.
+type HeldLine = (KernelEvent, Outcome);
+
 impl Agent {
     /// Decides over a process that the kernel just stopped.
     pub(super) fn decide_held(self: &Rc<Self>, event: KernelEvent) {
@@ -42,41 +48,57 @@ impl Agent {
         };
         let line = event.clone();
         self.deciding.borrow_mut().insert(pid, Some(event));
-        self.decide_when_placed(pid, hold);
-        self.say(line, held);
+        self.decide_when_placed(pid, hold, Some((line, held)));
     }
 
     /// Decides at once, or once it is known which container the process is in where a rule
     /// depends on it.
-    fn decide_when_placed(self: &Rc<Self>, pid: u32, hold: Hold) {
+    ///
+    /// `held` is the line that says it was held. It is said before the one with the decision, but
+    /// never composed before the decision is carried out, if that can be at once.
+    fn decide_when_placed(self: &Rc<Self>, pid: u32, hold: Hold, held: Option<HeldLine>) {
         let path = self
             .deciding
             .borrow()
             .get(&pid)
             .and_then(|event| event.as_ref().map(|event| event.cgroup_path.clone()));
         if !self.rules_depend_on_place() {
-            self.decide(pid, hold, &Lookup::Host, &Place::default());
+            self.decide(pid, hold, held, &Lookup::Host, &Place::default());
             return;
         }
         let Some(path) = path.or_else(|| cgroup_path_of(pid)) else {
-            self.decide(pid, hold, &Lookup::Host, &Place::default());
+            self.decide(pid, hold, held, &Lookup::Host, &Place::default());
             return;
         };
         if let Some(found) = self.index.get_cached(&path) {
-            self.decide(pid, hold, &found, &place_of(&found));
+            self.decide(pid, hold, held, &found, &place_of(&found));
             return;
+        }
+        if let Some((event, outcome)) = held {
+            self.say(event, outcome);
         }
         let agent = Rc::clone(self);
         tokio::task::spawn_local(async move {
             let found = agent.index.lookup(&path).await;
-            agent.decide(pid, hold, &found, &place_of(&found));
+            agent.decide(pid, hold, None, &found, &place_of(&found));
         });
     }
 
-    fn decide(self: &Rc<Self>, pid: u32, hold: Hold, found: &Lookup, place: &Place<'_>) {
+    fn decide(
+        self: &Rc<Self>,
+        pid: u32,
+        hold: Hold,
+        held: Option<HeldLine>,
+        found: &Lookup,
+        place: &Place<'_>,
+    ) {
         let outcome = self.outcome_of(pid, &hold, found, place);
-        let event = self.deciding.borrow_mut().remove(&pid).flatten();
+        if let Some((event, outcome)) = held {
+            self.say(event, outcome);
+        }
+        // Where the kernel was faster its own event follows, and needs what is remembered here.
         let Some(outcome) = outcome else { return };
+        let event = self.deciding.borrow_mut().remove(&pid).flatten();
         self.note(hold.cgroup, found);
         if let Some(event) = event {
             self.say(event, outcome);
@@ -94,7 +116,10 @@ impl Agent {
         let process = match Process::open(pid, Some(hold.start_boottime_ns)) {
             Ok(Some(process)) => process,
             Ok(None) => {
-                self.strike_off(pid);
+                // An entry that is gone was settled by the kernel, which tells of it itself.
+                if !self.strike_off(pid, hold) {
+                    return None;
+                }
                 return Some(
                     Outcome::new(Action::Missed, Source::Hold)
                         .because("it was ended by somebody else while it was held"),
@@ -130,7 +155,7 @@ impl Agent {
         let hold_ns = Some(monotonic_ns().saturating_sub(hold.since_ns));
         let signal = if spares { Signal::CONT } else { Signal::KILL };
         let sent = process.signal(signal);
-        self.strike_off(pid);
+        self.strike_off(pid, hold);
         let outcome = match sent {
             Ok(_) => Outcome { hold_ns, ..outcome },
             Err(error) => Outcome { hold_ns, ..Outcome::new(Action::Missed, Source::Hold) }
@@ -195,6 +220,7 @@ impl Agent {
     /// whose event was lost, and those past their deadline where the kernel has no timer for it.
     pub(super) fn settle_left_holds(self: &Rc<Self>) {
         let holds = self.kernel.borrow().holds();
+        self.forget_settled(&holds);
         for (pid, hold) in holds {
             let held_ns = monotonic_ns().saturating_sub(hold.since_ns);
             if hold.decided != 0 {
@@ -203,9 +229,19 @@ impl Agent {
                 self.end_at_deadline(pid, &hold, held_ns);
             } else if held_ns > EVENT_IS_LATE_NS && !self.deciding.borrow().contains_key(&pid) {
                 self.deciding.borrow_mut().insert(pid, None);
-                self.decide_when_placed(pid, hold);
+                self.decide_when_placed(pid, hold, None);
             }
         }
+    }
+
+    /// Forgets what was remembered for a word of the kernel's that never came: its event was lost.
+    fn forget_settled(&self, holds: &[(u32, Hold)]) {
+        let patience = self.config.hold.deadline().as_nanos() as u64 + EVENT_NEVER_CAME_NS;
+        let now = monotonic_ns();
+        self.deciding.borrow_mut().retain(|pid, event| {
+            holds.iter().any(|(held, _)| held == pid)
+                || event.as_ref().is_some_and(|event| now < event.time_ns + patience)
+        });
     }
 
     fn end_at_deadline(self: &Rc<Self>, pid: u32, hold: &Hold, held_ns: u64) {
@@ -237,19 +273,46 @@ impl Agent {
                 return;
             }
         }
-        self.strike_off(pid);
+        self.strike_off(pid, hold);
     }
 
-    fn strike_off(&self, pid: u32) {
-        if let Err(error) = self.kernel.borrow().end_hold(pid) {
+    /// Whether the hold was still there.
+    fn strike_off(&self, pid: u32, hold: &Hold) -> bool {
+        self.kernel.borrow().end_hold(pid, hold).unwrap_or_else(|error| {
             tracing::error!(pid, error = chain(&error), "a hold cannot be struck off");
+            true
+        })
+    }
+
+    /// Takes no more holds and leaves none behind: the agent is about to end. What the rules do
+    /// not decide at once gets the verdict of the deadline.
+    pub(super) fn settle_for_good(self: &Rc<Self>) {
+        // The kernel programs see it at the next exec; what they hold meanwhile is in the map.
+        if let Err(error) = self.kernel.borrow().beat(0) {
+            tracing::error!(error = chain(&error), "the kernel cannot be told of the agent's end");
+        }
+        let holds = self.kernel.borrow().holds();
+        for (pid, hold) in holds {
+            if hold.decided != 0 {
+                self.carry_out(pid, &hold, hold.decided == abi::DECIDED_SPARE);
+                continue;
+            }
+            let held_ns = monotonic_ns().saturating_sub(hold.since_ns);
+            if self.rules_depend_on_place() {
+                self.end_at_deadline(pid, &hold, held_ns);
+            } else {
+                self.deciding.borrow_mut().entry(pid).or_insert(None);
+                self.decide_when_placed(pid, hold, None);
+            }
         }
     }
 
     /// Settles what a replaced version of the programs held: nothing else knows of it any more.
+    /// Its programs go away some time after their pins, and may hold until then, so this is done
+    /// again on the next beats.
     pub(super) fn settle_orphans(self: &Rc<Self>) {
-        let orphans = std::mem::take(&mut self.kernel.borrow_mut().orphans);
-        for map in &orphans.events {
+        let orphans = std::mem::take(&mut self.kernel.borrow_mut().orphans.events);
+        for map in &orphans {
             match super::Events::open(map) {
                 Ok(events) => events.take(self),
                 Err(error) => {
@@ -257,18 +320,43 @@ impl Agent {
                 }
             }
         }
-        for (pid, hold) in orphans.holds {
-            let Ok(Some(process)) = Process::open(pid, Some(hold.start_boottime_ns)) else {
+        let holds = self.kernel.borrow().orphans.holds();
+        for (pid, hold) in holds {
+            if !self.rules_depend_on_place() {
+                self.settle_orphan(pid, &hold, &Lookup::Host);
                 continue;
-            };
-            let ruling = self.ruling_of(&process, &hold, &Place::default());
-            let spares = match ruling {
-                Ok(outcome) => outcome.action == Action::Spared,
-                Err(_) => self.config.hold.verdict == HoldVerdict::Spare,
-            };
-            self.carry_out(pid, &hold, spares);
+            }
+            let Some(path) = cgroup_path_of(pid) else { continue };
+            let agent = Rc::clone(self);
+            tokio::task::spawn_local(async move {
+                let found = agent.index.lookup(&path).await;
+                agent.settle_orphan(pid, &hold, &found);
+            });
         }
-        self.settle_left_holds();
+    }
+
+    fn settle_orphan(self: &Rc<Self>, pid: u32, hold: &Hold, found: &Lookup) {
+        let Ok(Some(process)) = Process::open(pid, Some(hold.start_boottime_ns)) else { return };
+        let outcome = if self.is_protected(found) {
+            Outcome::new(Action::Spared, Source::Hold).because("its namespace is protected")
+        } else {
+            self.ruling_of(&process, hold, &place_of(found)).unwrap_or_else(|_| {
+                let action = match self.config.hold.verdict {
+                    HoldVerdict::Spare => Action::Spared,
+                    HoldVerdict::Kill => Action::Killed,
+                };
+                Outcome::new(action, Source::Hold).because("it could not be read")
+            })
+        };
+        // First: a released process must not be taken for one that broke loose.
+        if !self.kernel.borrow().orphans.end_hold(pid) {
+            return;
+        }
+        self.carry_out(pid, hold, outcome.action == Action::Spared);
+        if let Some(event) = self.deciding.borrow_mut().remove(&pid).flatten() {
+            let hold_ns = Some(monotonic_ns().saturating_sub(hold.since_ns));
+            self.say(event, Outcome { hold_ns, ..outcome });
+        }
     }
 }
 

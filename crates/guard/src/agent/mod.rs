@@ -30,6 +30,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use tokio::{
     io::unix::AsyncFd,
+    net::TcpListener,
     signal::unix::{SignalKind, signal},
     time::MissedTickBehavior,
 };
@@ -175,23 +176,20 @@ impl Agent {
         self.config.protect.namespaces.iter().any(is)
     }
 
-    /// Tells the kernel what is known of a cgroup, so that it need not hold there again.
+    /// Tells the kernel what is known of a cgroup, so that it need not hold there again to find
+    /// out whether it is protected.
     fn note(&self, cgroup: u64, found: &Lookup) {
         let kernel = self.kernel.borrow();
-        let flags = match found {
-            Lookup::Host => abi::CGROUP_KNOWN,
-            Lookup::Known(_) => abi::CGROUP_KNOWN | abi::CGROUP_CONTAINER,
+        let noted = match found {
             Lookup::Unknown { .. } => return,
+            _ if self.is_protected(found) => kernel.protect_cgroup(cgroup),
+            Lookup::Host => kernel.note_cgroup(cgroup, abi::CGROUP_KNOWN),
+            Lookup::Known(_) => {
+                kernel.note_cgroup(cgroup, abi::CGROUP_KNOWN | abi::CGROUP_CONTAINER)
+            }
         };
-        let mut noted = Ok(());
-        if self.is_protected(found) {
-            noted = kernel.protect_cgroup(cgroup);
-        } else if !self.in_force().judge.allow().any_scoped() || self.config.response.kill != KillScope::Process {
-            // Under scoped allow rules each match must be looked at, so the cgroup stays unknown.
-            noted = kernel.note_cgroup(cgroup, flags);
-        }
         if let Err(error) = noted {
-            tracing::warn!(%error, "what is known of a cgroup could not be noted");
+            tracing::warn!(error = chain(&error), "what is known of a cgroup could not be noted");
         }
     }
 }
@@ -218,7 +216,7 @@ fn depends_on_place(config: &Config, judge: &Judge) -> bool {
 }
 
 /// The settings that configuration and lists call for.
-fn settings(config: &Config, judge: &Judge) -> Settings {
+fn settings(config: &Config) -> Settings {
     Settings {
         mode: match config.mode {
             Mode::Enforce => abi::MODE_ENFORCE,
@@ -234,7 +232,8 @@ fn settings(config: &Config, judge: &Judge) -> Settings {
             KillScope::Tree => 1,
             KillScope::Cgroup => 2,
         },
-        hold_unknown_cgroups: u32::from(depends_on_place(config, judge)),
+        // Scoped allow rules hold by their prefixes; protected namespaces have no other sign.
+        hold_unknown_cgroups: u32::from(!config.protect.namespaces.is_empty()),
         capture_environment: u32::from(!config.log.env.is_empty()),
         // Masking and judging again need more than the log shows.
         capture_arguments: abi::EVENT_ARGUMENTS as u32,
@@ -312,33 +311,39 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
     let mounts = CgroupMounts::read().map_err(system("read the machine's mounts"))?;
     let executables = protected_executables(&config)?;
     let cgroups = protected_cgroups(&config, &mounts)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("start the event loop"))?;
+    // All that can fail for a reason of the operator's comes before anything is put in force.
+    let listener = config
+        .metrics
+        .listen
+        .map(|address| runtime.block_on(http::bind(address)))
+        .transpose()?;
     let pinning =
         if config.pin { Pinning::In(config.pin_dir.clone()) } else { Pinning::None };
     let kernel = Kernel::start(
         &pinning,
         &Start {
             table: in_force.judge.table(),
-            settings: settings(&config, &in_force.judge),
+            settings: settings(&config),
             executables: &executables,
             cgroups: &cgroups,
             can_hold: can_hold(&config, &in_force.judge),
+            alive_until_ns: monotonic_ns() + BEAT_LASTS.as_nanos() as u64,
             faults,
         },
     )?;
-    kernel.beat(monotonic_ns() + BEAT_LASTS.as_nanos() as u64)?;
     trim_memory();
 
     // Nothing from here on needs more, and no thread runs yet that would keep it.
     sandbox::drop_capabilities(sandbox::AGENT_CAPABILITIES)?;
     sandbox::install_seccomp()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(system("start the event loop"))?;
     let log = Log::start(io::stdout()).map_err(system("start the log"))?;
     let local = tokio::task::LocalSet::new();
     runtime.block_on(local.run_until(guard(
-        config, node, kernel, in_force, mounts, log, lost,
+        config, node, kernel, in_force, mounts, log, listener, lost,
     )))
 }
 
@@ -349,6 +354,7 @@ async fn guard(
     in_force: InForce,
     cgroup_mounts: CgroupMounts,
     log: Log,
+    listener: Option<TcpListener>,
     lost: Vec<String>,
 ) -> Result<(), GuardError> {
     let socket = |kind| move |path: &PathBuf| Socket { kind, path: path.clone() };
@@ -364,8 +370,7 @@ async fn guard(
     let published = Arc::new(monitor::Published::new(kernel.counter_reader()?));
     // Dropped with the event loop.
     let mut served = tokio::task::JoinSet::new();
-    if let Some(address) = config.metrics.listen {
-        let listener = http::bind(address).await?;
+    if let Some(listener) = listener {
         let source: Arc<dyn crate::metrics::Source> = Arc::clone(&published) as _;
         served.spawn(http::serve(listener, source, config.metrics.cryptnono_names));
     }
@@ -392,6 +397,7 @@ async fn guard(
     agent.say_ready(arrival, &lost);
     agent.publish();
     agent.settle_orphans();
+    agent.settle_left_holds();
     if agent.config.sweep.on_start {
         agent.sweep();
     }
@@ -408,6 +414,7 @@ async fn guard(
             biased;
             _ = beat.tick() => {
                 agent.kernel.borrow().beat(monotonic_ns() + BEAT_LASTS.as_nanos() as u64)?;
+                agent.settle_orphans();
                 agent.settle_left_holds();
                 agent.publish();
             }
@@ -427,6 +434,8 @@ async fn guard(
         }
         events.take(&agent);
     }
+    events.take(&agent);
+    agent.settle_for_good();
     agent.say_stopped();
     Ok(())
 }

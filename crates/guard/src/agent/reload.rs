@@ -75,7 +75,7 @@ impl Agent {
         if can_hold {
             kernel.watch_holds(true)?;
         }
-        kernel.set_settings(&settings(&self.config, &fresh.judge))?;
+        kernel.set_settings(&settings(&self.config))?;
         kernel.set_table(fresh.judge.table())?;
         kernel.forget_cgroups()?;
         // Held processes stay watched until the last is decided; a later reload or start detaches.

@@ -189,7 +189,9 @@ impl Agent {
         // These come without the program's texts; what was said when it was held has them.
         let event = match event.kind {
             EventKind::HoldExpired | EventKind::HoldBroken => {
-                self.deciding.borrow_mut().remove(&event.pid).flatten().unwrap_or(event)
+                let held = self.deciding.borrow_mut().remove(&event.pid).flatten();
+                held.filter(|held| held.start_boottime_ns == event.start_boottime_ns)
+                    .unwrap_or(event)
             }
             _ => event,
         };

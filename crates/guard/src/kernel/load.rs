@@ -105,6 +105,20 @@ fn open(start: &Start<'_>) -> Result<Object, KernelError> {
         value[..4].copy_from_slice(pid.as_bytes());
         constants.set_initial_value(&value).map_err(bpf("inject a fault"))?;
     }
+    // Tables are made without type information, so the shape that the kernel compares them with
+    // must have none: kernels before 6.3 count that as a difference.
+    let shape = super::make_table(1)?;
+    for mut map in open.maps_mut() {
+        match map.name().to_str() {
+            Some("tables") => {
+                map.set_inner_map_fd(shape.as_fd()).map_err(bpf("give the tables their shape"))?;
+            }
+            Some("table_shape") => {
+                map.set_autocreate(false).map_err(bpf("give the tables their shape"))?;
+            }
+            _ => {}
+        }
+    }
     open.load().map_err(bpf("load the kernel programs; `davy doctor` says what this kernel lacks"))
 }
 

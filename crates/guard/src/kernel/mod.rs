@@ -18,10 +18,12 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType, libbpf_sys};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::abi::{
-    AgentBeat, COUNTERS, Counter, EventBudget, ExeKey, HOLD_TIMER_BYTES, Hold, LATENCY_BUCKETS,
+    self, AgentBeat, COUNTERS, Counter, EventBudget, ExeKey, HOLD_TIMER_BYTES, Hold, LATENCY_BUCKETS,
     PAGE_SLOTS, Settings, SweptTask,
 };
+use crate::process::Process;
 use davylamp_detect::automaton::Table;
+use rustix::process::Signal;
 
 use load::Programs;
 use pins::Pins;
@@ -123,8 +125,8 @@ pub struct Kernel {
 /// What a replaced version left behind.
 #[derive(Default)]
 pub struct Orphans {
-    /// Processes it held.
-    pub holds: Vec<(u32, Hold)>,
+    /// The processes it held. As long as the map is kept, its deadlines hold too.
+    held: Vec<MapHandle>,
     /// Its events that nobody read.
     pub events: Vec<MapHandle>,
 }
@@ -134,10 +136,53 @@ impl Orphans {
     /// version's: entries that cannot be understood are left out, and checked against the process
     /// table before anything is done about them.
     fn gather(&mut self, generation: &Path) {
-        if let Ok(holds) = MapHandle::from_pinned_path(generation.join("holds")) {
-            self.holds.extend(holds_in(&holds));
-        }
+        self.held.extend(MapHandle::from_pinned_path(generation.join("holds")));
         self.events.extend(MapHandle::from_pinned_path(generation.join("events")));
+    }
+
+    /// The processes that are still held.
+    pub fn holds(&self) -> Vec<(u32, Hold)> {
+        self.held.iter().flat_map(holds_in).collect()
+    }
+
+    /// Lets the generation hold nothing from here on. Its layout may be another version's; then it
+    /// goes on until its programs are gone.
+    fn take_no_more(&self, generation: &Path) {
+        if let Ok(agent) = MapHandle::from_pinned_path(generation.join("agent"))
+            && agent.value_size() as usize == size_of::<AgentBeat>()
+        {
+            let nobody = AgentBeat { alive_until_ns: 0, pid: 0, reserved: 0 };
+            let _ = agent.set_one("say that no agent is there", nobody.as_bytes());
+        }
+    }
+
+    /// Gives whatever is held the verdict that its deadline would have had.
+    fn carry_out_verdicts(&self) {
+        for (pid, hold) in self.holds() {
+            let spares = match hold.decided {
+                abi::DECIDED_SPARE => true,
+                abi::DECIDED_KILL => false,
+                _ => hold.verdict_spares != 0,
+            };
+            let signal = if spares { Signal::CONT } else { Signal::KILL };
+            // First: a released process must not be taken for one that broke loose.
+            self.end_hold(pid);
+            match Process::open(pid, Some(hold.start_boottime_ns)) {
+                Ok(Some(process)) => {
+                    if let Err(error) = process.signal(signal) {
+                        tracing::error!(pid, %error, "a held process cannot be signalled");
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => tracing::error!(pid, %error, "a held process cannot be reached"),
+            }
+        }
+    }
+
+    /// Strikes a hold off the books. False if it is over already.
+    pub fn end_hold(&self, pid: u32) -> bool {
+        // An error means that it is in none of the maps.
+        self.held.iter().fold(false, |was, map| map.delete(pid.as_bytes()).is_ok() || was)
     }
 }
 
@@ -204,6 +249,8 @@ pub struct Start<'a> {
     pub executables: &'a [ExeKey],
     /// Cgroups in which nothing is killed.
     pub cgroups: &'a [u64],
+    /// Until when the agent will decide holds without saying so again, by `CLOCK_MONOTONIC`.
+    pub alive_until_ns: u64,
     /// Whether a hold can happen, so that held processes must be watched.
     pub can_hold: bool,
     /// Faults to inject, by tests.
@@ -246,9 +293,7 @@ impl Kernel {
     /// # Errors
     /// [`KernelError`].
     pub fn beat(&self, until_ns: u64) -> Result<(), KernelError> {
-        let beat =
-            AgentBeat { alive_until_ns: until_ns, pid: std::process::id(), reserved: 0 };
-        self.maps.agent.set_one("say that the agent is alive", beat.as_bytes())
+        self.maps.beat(until_ns)
     }
 
     /// Attaches or detaches the watch over held processes.
@@ -345,12 +390,22 @@ impl Kernel {
         }
     }
 
-    /// Strikes a hold off the books, once it is carried out.
+    /// Strikes a hold off the books, once it is carried out. False if it is over already, and also
+    /// if another process with this pid is held by now, which stays on the books.
     ///
     /// # Errors
     /// [`KernelError`].
-    pub fn end_hold(&self, pid: u32) -> Result<(), KernelError> {
-        ignore_absent(self.maps.holds.delete(pid.as_bytes()), "end a hold")
+    pub fn end_hold(&self, pid: u32, hold: &Hold) -> Result<bool, KernelError> {
+        let holds = &self.maps.holds;
+        let found = holds.lookup(pid.as_bytes(), MapFlags::ANY).map_err(bpf("look at a hold"))?;
+        let start = |value: Vec<u8>| Some(Hold::read_from_prefix(&value).ok()?.0.start_boottime_ns);
+        if found.and_then(start) != Some(hold.start_boottime_ns) {
+            return Ok(false);
+        }
+        match holds.delete(pid.as_bytes()) {
+            Err(error) if error.kind() == libbpf_rs::ErrorKind::NotFound => Ok(false),
+            done => done.map(|()| true).map_err(bpf("end a hold")),
+        }
     }
 
     /// Events left out, by cgroup, ever growing.
@@ -486,6 +541,11 @@ fn ignore_absent(done: libbpf_rs::Result<()>, doing: &'static str) -> Result<(),
 }
 
 impl Maps {
+    fn beat(&self, alive_until_ns: u64) -> Result<(), KernelError> {
+        let beat = AgentBeat { alive_until_ns, pid: std::process::id(), reserved: 0 };
+        self.agent.set_one("say that the agent is alive", beat.as_bytes())
+    }
+
     fn set_table(&self, table: &Table) -> Result<(), KernelError> {
         let LoadedTable(inner) = load_table(table)?;
         let fd = inner.as_fd().as_raw_fd();
@@ -497,22 +557,28 @@ impl Maps {
         set_keys(&self.protected_executables, start.executables)?;
         set_keys(&self.protected_cgroups, start.cgroups)?;
         self.settings.set_one("change the settings", start.settings.as_bytes())?;
+        // What is held from the first moment on waits for the agent that is starting.
+        self.beat(start.alive_until_ns)?;
         self.set_table(start.table)
     }
 }
 
-/// Loads a table into a map of its own.
-fn load_table(table: &Table) -> Result<LoadedTable, KernelError> {
-    let pages = (table.words().len() / PAGE_SLOTS) as u32;
+/// Makes a table map of so many pages.
+fn make_table(pages: u32) -> Result<MapHandle, KernelError> {
     let options = libbpf_sys::bpf_map_create_opts {
         sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
         map_flags: libbpf_sys::BPF_F_INNER_MAP,
         ..Default::default()
     };
     let page_bytes = (PAGE_SLOTS * size_of::<u64>()) as u32;
-    let map =
-        MapHandle::create(MapType::Array, Some("table"), 4, page_bytes, pages, &options)
-            .map_err(bpf("make a table"))?;
+    MapHandle::create(MapType::Array, Some("table"), 4, page_bytes, pages, &options)
+        .map_err(bpf("make a table"))
+}
+
+/// Loads a table into a map of its own.
+fn load_table(table: &Table) -> Result<LoadedTable, KernelError> {
+    let pages = (table.words().len() / PAGE_SLOTS) as u32;
+    let map = make_table(pages)?;
     let keys: Vec<u32> = (0..pages).collect();
     map.update_batch(
         keys.as_bytes(),

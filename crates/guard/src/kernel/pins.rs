@@ -55,10 +55,18 @@ pub fn detach(pin_dir: &Path) -> Result<Detached, KernelError> {
     if !pin_dir.exists() {
         return Ok(Detached { generations: 0 });
     }
+    // Whatever lies elsewhere is no pin, and nobody's to remove.
+    if !is_on_bpf_fs(pin_dir)? {
+        return Err(KernelError::NotBpfFs { pin_dir: pin_dir.to_owned() });
+    }
     let _lock = lock(pin_dir)?;
     let generations = generations(pin_dir);
     for generation in &generations {
+        let mut left = Orphans::default();
+        left.gather(generation);
+        left.take_no_more(generation);
         remove_generation(generation)?;
+        left.carry_out_verdicts();
     }
     fs::remove_dir(pin_dir).map_err(file("remove", pin_dir))?;
     Ok(Detached { generations: generations.len() })
@@ -71,9 +79,7 @@ pub(super) fn start(pin_dir: &Path, start: &Start<'_>) -> Result<Kernel, KernelE
         .mode(0o700)
         .create(pin_dir)
         .map_err(file("make", pin_dir))?;
-    let statistics = rustix::fs::statfs(pin_dir)
-        .map_err(|error| file("look at", pin_dir)(error.into()))?;
-    if statistics.f_type as u32 != BPF_FS_MAGIC {
+    if !is_on_bpf_fs(pin_dir)? {
         // Leave no empty folder behind on a file system that cannot hold pins.
         let _ = fs::remove_dir(pin_dir);
         return Err(KernelError::NotBpfFs { pin_dir: pin_dir.to_owned() });
@@ -112,6 +118,12 @@ pub(super) fn start(pin_dir: &Path, start: &Start<'_>) -> Result<Kernel, KernelE
     }
     kernel.pins = Some(Pins { generation, lock });
     Ok(kernel)
+}
+
+fn is_on_bpf_fs(pin_dir: &Path) -> Result<bool, KernelError> {
+    let statistics = rustix::fs::statfs(pin_dir)
+        .map_err(|error| file("look at", pin_dir)(error.into()))?;
+    Ok(statistics.f_type as u32 == BPF_FS_MAGIC)
 }
 
 fn adopt(generation: &Path, start: &Start<'_>) -> Result<Kernel, KernelError> {

@@ -1,5 +1,5 @@
 //! The system calls of a running agent. Everything else answers `EPERM` and leaves a line in the
-//! kernel's audit log; docs/adr/0010-agent-sandbox.md says why it does not kill.
+//! kernel's audit log; docs/adr/0007-agent-sandbox.md says why it does not kill.
 
 use std::collections::BTreeMap;
 

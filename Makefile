@@ -1,0 +1,50 @@
+# The project's commands. `make` alone lists them.
+
+# Kept outside the clone, so that a second clone builds in minutes.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/davylamp/target
+
+# Kernel tests and the guard need root; a user is asked for a password once.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$(PATH)")
+PREFIX  ?= /usr/local
+DAVY    := $(PREFIX)/bin/davy
+
+.PHONY: help install up down test build fmt test-kernels bench-guard fuzz
+
+help:
+	@echo 'make up            install what is missing, build, and guard this machine'
+	@echo 'make down          end that: nothing is guarded any more'
+	@echo 'make test          install what is missing, and run every test'
+	@echo 'make build         build the release binary'
+	@echo 'make install       build, and put it in $(PREFIX)/bin'
+	@echo 'make test-kernels  boot other kernels under emulation and run the kill test there'
+	@echo 'make bench-guard   measure the guard against no guard'
+	@echo 'make fuzz          fuzz the parsers for a minute each (needs nightly and cargo-fuzz)'
+
+build:
+	@scripts/setup build
+	cargo build --release --package davylamp
+
+install: build
+	@echo 'installing $(DAVY)'
+	@$(AS_ROOT) install -D -m 755 $(CARGO_TARGET_DIR)/release/davy $(DAVY)
+
+up: install
+	@$(AS_ROOT) $(DAVY) up
+
+down:
+	@$(AS_ROOT) $(DAVY) down
+
+test:
+	@scripts/setup build test
+	scripts/test
+
+test-kernels:
+	@scripts/setup build test
+	cargo xtask test-kernels --record
+
+bench-guard: build
+	$(AS_ROOT) cargo xtask bench-guard --record
+
+fuzz:
+	cargo +nightly fuzz run blocklist -- -max_total_time=60
+	cargo +nightly fuzz run event -- -max_total_time=60

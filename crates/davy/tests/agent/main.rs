@@ -1,0 +1,11 @@
+//! The guard as one whole, on this machine's kernel: the real `davy guard` over real execs.
+//!
+//! Every test bans a string of its own, in a file, and has pins of its own, so that tests run
+//! beside each other and beside whatever else guards this machine. Needs root.
+
+mod holds;
+mod never_off;
+mod protection;
+mod reload;
+mod support;
+mod sweep;

@@ -13,9 +13,15 @@ use proptest::prelude::*;
 fn usable(patterns: &[String]) -> Vec<Allowed> {
     let one = |pattern: &String| {
         let text = as_list(pattern);
-        let source = Source { name: "list.json", text: &text };
+        let source = Source {
+            name: "list.json",
+            text: &text,
+        };
         let (list, _) = blocklist::parse(&[source]).ok()?;
-        list.groups.into_iter().flat_map(|group| group.allowed).next()
+        list.groups
+            .into_iter()
+            .flat_map(|group| group.allowed)
+            .next()
     };
     patterns.iter().filter_map(one).collect()
 }
@@ -37,12 +43,20 @@ fn contradiction(patterns: &[String], command_line: &[u8]) -> Option<String> {
     let rules = AllowRules::new(allowed.iter().map(|allowed| ("group", allowed)))
         .expect("the patterns were checked");
     let (prefixes, holds_all) = rules.for_kernel();
-    let needle = Needle { text: b"needle", in_environment: false };
+    let needle = Needle {
+        text: b"needle",
+        in_environment: false,
+    };
     let table = Table::build(&[needle], &prefixes, holds_all, 1).expect("a small table");
-    let place = Place { is_host: true, ..Place::default() };
+    let place = Place {
+        is_host: true,
+        ..Place::default()
+    };
     let matching = |number: u32| {
         // Each rule by itself.
-        let one = allowed.get(number as usize).expect("the kernel names a rule that exists");
+        let one = allowed
+            .get(number as usize)
+            .expect("the kernel names a rule that exists");
         let rule = AllowRules::new([("group", one)].into_iter()).expect("it was checked");
         rule.allowing(command_line, &place).is_some()
     };
@@ -50,11 +64,13 @@ fn contradiction(patterns: &[String], command_line: &[u8]) -> Option<String> {
     match table.allow_prefix(command_line) {
         Some(AllowMeaning::Allows(number)) if !matching(number) => {
             let pattern = &allowed[number as usize].pattern;
-            Some(format!("the kernel allows {line:?} by {pattern:?}, which does not match it"))
+            Some(format!(
+                "the kernel allows {line:?} by {pattern:?}, which does not match it"
+            ))
         }
-        None if !holds_all && rules.allowing(command_line, &place).is_some() => {
-            Some(format!("the kernel would kill {line:?}, which one of {patterns:?} allows"))
-        }
+        None if !holds_all && rules.allowing(command_line, &place).is_some() => Some(format!(
+            "the kernel would kill {line:?}, which one of {patterns:?} allows"
+        )),
         _ => None,
     }
 }
@@ -77,14 +93,29 @@ fn pattern() -> impl Strategy<Value = String> {
         4 => pieces(),
         1 => (pieces(), pieces()).prop_map(|(left, right)| format!("{left}|{right}")),
     ];
-    (flags, whole, prop::sample::select(vec!["", "", ".*", ".*$", "$"]))
+    (
+        flags,
+        whole,
+        prop::sample::select(vec!["", "", ".*", ".*$", "$"]),
+    )
         .prop_map(|(flags, whole, end)| format!("{flags}{whole}{end}"))
 }
 
 fn command_line() -> impl Strategy<Value = Vec<u8>> {
     let part = prop::sample::select(vec![
-        &b"a"[..], b"b", b"A", b"B", b" ", b"-", b".", b"0", b"_", "é".as_bytes(), "É".as_bytes(),
-        b"\xff", b"\n",
+        &b"a"[..],
+        b"b",
+        b"A",
+        b"B",
+        b" ",
+        b"-",
+        b".",
+        b"0",
+        b"_",
+        "é".as_bytes(),
+        "É".as_bytes(),
+        b"\xff",
+        b"\n",
     ]);
     prop::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
 }
@@ -105,7 +136,16 @@ proptest! {
 #[test]
 fn the_kernel_never_contradicts_these() {
     for (pattern, lines) in [
-        ("git grep .*", &["git grep x", "GIT GREP ", "git grepx", "git  grep x", "git grep"][..]),
+        (
+            "git grep .*",
+            &[
+                "git grep x",
+                "GIT GREP ",
+                "git grepx",
+                "git  grep x",
+                "git grep",
+            ][..],
+        ),
         ("git grep.*$", &["git grep x", "git grep x\ny"]),
         ("(?-i)Git", &["git", "Git", "GIT"]),
         ("(?-i:git) log", &["git log", "GIT log", "git LOG"]),
@@ -114,9 +154,16 @@ fn the_kernel_never_contradicts_these() {
         (r"a\b.*", &["a", "a b", "ab"]),
         ("(?i-s:a).*", &["a", "A", "b"]),
         (r"(a|b|c|d|e){4}x*", &["abcd", "ABCDx", "abc", "xabcd"]),
-        ("python[0-9.]* /opt/.*", &["python3.11 /opt/a", "python /opt/", "pythonx /opt/"]),
+        (
+            "python[0-9.]* /opt/.*",
+            &["python3.11 /opt/a", "python /opt/", "pythonx /opt/"],
+        ),
     ] {
-        assert_eq!(usable(&[pattern.to_owned()]).len(), 1, "a list may not have {pattern:?}");
+        assert_eq!(
+            usable(&[pattern.to_owned()]).len(),
+            1,
+            "a list may not have {pattern:?}"
+        );
         for line in lines {
             let found = contradiction(&[pattern.to_owned()], line.as_bytes());
             assert_eq!(found, None);
@@ -132,6 +179,9 @@ fn two_letters_are_folded_by_expressions_only() {
     let patterns = |pattern: &str| [pattern.to_owned()];
     for (pattern, line) in [("sudo x", "\u{17f}udo x"), ("kill x", "\u{212a}ill x")] {
         let found = contradiction(&patterns(pattern), line.as_bytes());
-        assert!(found.is_some_and(|found| found.starts_with("the kernel would kill")), "{pattern}");
+        assert!(
+            found.is_some_and(|found| found.starts_with("the kernel would kill")),
+            "{pattern}"
+        );
     }
 }

@@ -28,12 +28,17 @@ fn object() -> Aligned {
 
 /// The size of a structure in the object, and its members with their offsets in bytes.
 fn compiled(btf: &Btf<'_>, name: &str) -> (usize, Vec<(String, usize)>) {
-    let found: Struct<'_> =
-        btf.type_by_name(name).unwrap_or_else(|| panic!("struct {name} is not in the object"));
+    let found: Struct<'_> = btf
+        .type_by_name(name)
+        .unwrap_or_else(|| panic!("struct {name} is not in the object"));
     let members = found
         .iter()
         .map(|member| {
-            let name = member.name.expect("members have names").to_string_lossy().into_owned();
+            let name = member
+                .name
+                .expect("members have names")
+                .to_string_lossy()
+                .into_owned();
             let MemberAttr::Normal { offset } = member.attr else {
                 panic!("{name} is a bit field")
             };
@@ -54,12 +59,19 @@ fn laid_out(name: &str) -> (usize, usize, Vec<(String, usize)>) {
         return (abi::HOLD_TIMER_BYTES, 8, Vec::new());
     }
     let begin = format!("struct {name} {{\n");
-    let (_, rest) = HEADER.split_once(&begin).expect("the header has the structure");
+    let (_, rest) = HEADER
+        .split_once(&begin)
+        .expect("the header has the structure");
     let (body, _) = rest.split_once("};").expect("it ends");
     let (mut size, mut alignment, mut members) = (0usize, 1, Vec::new());
     for line in body.lines() {
-        let Some((declaration, _)) = line.split_once(';') else { continue };
-        let (kind, member) = declaration.trim().rsplit_once(' ').expect("a type and a name");
+        let Some((declaration, _)) = line.split_once(';') else {
+            continue;
+        };
+        let (kind, member) = declaration
+            .trim()
+            .rsplit_once(' ')
+            .expect("a type and a name");
         let (member, count) = member.split_once('[').unwrap_or((member, "1]"));
         let count = count.trim_end_matches(']');
         let count = count.parse().unwrap_or_else(|_| defined()[count] as usize);
@@ -93,7 +105,9 @@ macro_rules! mirrored {
 #[test]
 fn structures_are_laid_out_alike() {
     let object = object();
-    let btf = Btf::from_raw("guard", &object.0).expect("type information").expect("there is some");
+    let btf = Btf::from_raw("guard", &object.0)
+        .expect("type information")
+        .expect("there is some");
     let pairs = [
         (
             "guard_settings",
@@ -101,9 +115,15 @@ fn structures_are_laid_out_alike() {
                 event_burst suppress_ns response hold_unknown_cgroups capture_environment
                 capture_arguments suppress_enabled reserved),
         ),
-        ("guard_agent", mirrored!(abi::AgentBeat: alive_until_ns pid reserved)),
+        (
+            "guard_agent",
+            mirrored!(abi::AgentBeat: alive_until_ns pid reserved),
+        ),
         ("exe_key", mirrored!(abi::ExeKey: inode device reserved)),
-        ("event_budget", mirrored!(abi::EventBudget: paid_at_ns rate_limited)),
+        (
+            "event_budget",
+            mirrored!(abi::EventBudget: paid_at_ns rate_limited),
+        ),
         ("event_ancestor", mirrored!(EventAncestor: pid comm)),
         (
             "guard_event",
@@ -132,7 +152,9 @@ fn a_swept_task_is_laid_out_alike() {
 #[test]
 fn a_hold_ends_in_its_timer() {
     let object = object();
-    let btf = Btf::from_raw("guard", &object.0).expect("type information").expect("there is some");
+    let btf = Btf::from_raw("guard", &object.0)
+        .expect("type information")
+        .expect("there is some");
     let (size, mut members) = compiled(&btf, "hold");
     let (mirror_size, mut mirror) = mirrored!(abi::Hold: start_boottime_ns since_ns cgroup reason
         verdict_spares decided reserved);
@@ -149,7 +171,10 @@ fn a_tables_header_is_laid_out_alike() {
     let (size, members) = declared("table_header");
     assert_eq!(size, abi::PAGE_SLOTS * size_of::<u64>());
     let offset: BTreeMap<_, _> = members.into_iter().collect();
-    let needle = davylamp_detect::automaton::Needle { text: b"needle", in_environment: true };
+    let needle = davylamp_detect::automaton::Needle {
+        text: b"needle",
+        in_environment: true,
+    };
     let allow = davylamp_detect::automaton::AllowPrefix {
         text: b"allowed".to_vec(),
         meaning: davylamp_detect::automaton::AllowMeaning::MayAllow,
@@ -158,28 +183,43 @@ fn a_tables_header_is_laid_out_alike() {
     let table = Table::build(&[needle], &[allow], true, generation).expect("a table");
     let page = table.words().as_bytes();
     let word = |name: &str| {
-        let bytes = page[offset[name]..].first_chunk().expect("inside the table");
+        let bytes = page[offset[name]..]
+            .first_chunk()
+            .expect("inside the table");
         u32::from_ne_bytes(*bytes)
     };
-    let long = page[offset["generation"]..].first_chunk().expect("inside the table");
+    let long = page[offset["generation"]..]
+        .first_chunk()
+        .expect("inside the table");
     assert_eq!(u64::from_ne_bytes(*long), generation);
     assert_eq!(offset["bytes"], 0);
-    assert_eq!(word("pages") as usize, table.words().len() / abi::PAGE_SLOTS);
+    assert_eq!(
+        word("pages") as usize,
+        table.words().len() / abi::PAGE_SLOTS
+    );
     let flags = defined();
     assert_eq!(
         i128::from(word("flags")),
         flags["TABLE_SCANS_ENVIRONMENT"] | flags["TABLE_HOLDS_ALL_MATCHES"]
     );
     let roots = [word("scan_root"), word("allow_root")];
-    assert!(roots.iter().all(|root| *root != 0) && roots[0] != roots[1], "{roots:?}");
+    assert!(
+        roots.iter().all(|root| *root != 0) && roots[0] != roots[1],
+        "{roots:?}"
+    );
 }
 
 #[test]
 fn maps_are_as_large_as_the_agent_thinks() {
     let object = object();
-    let open = ObjectBuilder::default().open_memory(&object.0).expect("the object opens");
+    let open = ObjectBuilder::default()
+        .open_memory(&object.0)
+        .expect("the object opens");
     let entries = |name: &str| {
-        let map = open.maps().find(|map| map.name() == name).expect("the map is there");
+        let map = open
+            .maps()
+            .find(|map| map.name() == name)
+            .expect("the map is there");
         map.max_entries() as usize
     };
     assert_eq!(entries("counters"), abi::COUNTERS);
@@ -212,7 +252,9 @@ fn defined() -> BTreeMap<&'static str, i128> {
 /// The members of one of the header's enumerations, in order.
 fn enumerated(name: &str) -> Vec<(&'static str, u32)> {
     let begin = format!("enum {name} {{\n");
-    let (_, rest) = HEADER.split_once(&begin).expect("the header has the enumeration");
+    let (_, rest) = HEADER
+        .split_once(&begin)
+        .expect("the header has the enumeration");
     let (body, _) = rest.split_once("};").expect("it ends");
     let mut next = 0;
     body.lines()
@@ -261,13 +303,22 @@ fn limits_and_flags_are_the_same_numbers() {
     for (name, value) in ours {
         assert_eq!(defined.get(name), Some(&value), "{name}");
     }
-    assert_eq!(1 << defined["TABLE_PAGE_SHIFT"], defined["TABLE_PAGE_SLOTS"]);
+    assert_eq!(
+        1 << defined["TABLE_PAGE_SHIFT"],
+        defined["TABLE_PAGE_SLOTS"]
+    );
     assert_eq!(
         enumerated("guard_mode"),
-        [("MODE_ENFORCE", abi::MODE_ENFORCE), ("MODE_OBSERVE", abi::MODE_OBSERVE)]
+        [
+            ("MODE_ENFORCE", abi::MODE_ENFORCE),
+            ("MODE_OBSERVE", abi::MODE_OBSERVE)
+        ]
     );
     let most = defined["EVENT_TEXT_SPACE"] as usize + size_of::<EventHeader>();
-    assert!(most <= 32 * 1024, "a per-CPU value has at most 32 KiB, this has {most}");
+    assert!(
+        most <= 32 * 1024,
+        "a per-CPU value has at most 32 KiB, this has {most}"
+    );
 }
 
 fn decoded(change: impl FnOnce(&mut EventHeader)) -> Result<KernelEvent, EventError> {
@@ -282,17 +333,26 @@ fn kinds_reasons_and_regions_have_the_same_numbers() {
     let kinds = enumerated("event_kind");
     for (name, number) in &kinds {
         let event = decoded(|header| header.kind = *number).expect("a kind of the header's");
-        assert_eq!(format!("EVENT_{}", shouted(&format!("{:?}", event.kind))), *name);
+        assert_eq!(
+            format!("EVENT_{}", shouted(&format!("{:?}", event.kind))),
+            *name
+        );
     }
     let reasons = enumerated("event_reason");
     for (name, number) in &reasons {
         let event = decoded(|header| header.reason = *number).expect("a reason of the header's");
-        assert_eq!(format!("REASON_{}", shouted(&format!("{:?}", event.reason))), *name);
+        assert_eq!(
+            format!("REASON_{}", shouted(&format!("{:?}", event.reason))),
+            *name
+        );
     }
     let regions = enumerated("match_region");
     for (name, number) in &regions {
         let event = decoded(|header| header.region = *number).expect("a region of the header's");
-        assert_eq!(format!("REGION_{}", shouted(&format!("{:?}", event.region))), *name);
+        assert_eq!(
+            format!("REGION_{}", shouted(&format!("{:?}", event.region))),
+            *name
+        );
     }
     let next = |members: &[(&str, u32)]| members.last().expect("there are members").1 + 1;
     for (what, found) in [
@@ -328,7 +388,12 @@ fn counters_have_the_same_numbers() {
     ];
     let mut expected: Vec<(String, u32)> = ours
         .iter()
-        .map(|counter| (format!("COUNT_{}", shouted(&format!("{counter:?}"))), *counter as u32))
+        .map(|counter| {
+            (
+                format!("COUNT_{}", shouted(&format!("{counter:?}"))),
+                *counter as u32,
+            )
+        })
         .collect();
     expected.push(("COUNT_MAX".to_owned(), abi::COUNTERS as u32));
     let header: Vec<(String, u32)> = enumerated("guard_counter")

@@ -44,7 +44,12 @@ fn texts() -> impl Strategy<Value = Texts> {
 
 /// A header of any numbers, but with a kind, a reason and a region that exist.
 fn header() -> impl Strategy<Value = EventHeader> {
-    (prop::collection::vec(any::<u8>(), size_of::<EventHeader>()), 1u32..=7, 0u32..=11, 0u32..=2)
+    (
+        prop::collection::vec(any::<u8>(), size_of::<EventHeader>()),
+        1u32..=7,
+        0u32..=11,
+        0u32..=2,
+    )
         .prop_map(|(bytes, kind, reason, region)| {
             let mut header = EventHeader::read_from_bytes(&bytes).expect("any bytes are a header");
             (header.kind, header.reason, header.region) = (kind, reason, region);
@@ -53,17 +58,28 @@ fn header() -> impl Strategy<Value = EventHeader> {
 }
 
 fn parts(names: &[String]) -> Vec<u8> {
-    names.iter().flat_map(|name| [name.as_bytes(), b"\0"].concat()).collect()
+    names
+        .iter()
+        .flat_map(|name| [name.as_bytes(), b"\0"].concat())
+        .collect()
 }
 
 /// Leaf first, as a path.
 fn joined(names: &[String], is_cut: bool) -> String {
-    let mut path = if is_cut { "/\u{2026}".to_owned() } else { String::new() };
+    let mut path = if is_cut {
+        "/\u{2026}".to_owned()
+    } else {
+        String::new()
+    };
     for name in names.iter().rev() {
         path.push('/');
         path.push_str(name);
     }
-    if path.is_empty() { "/".to_owned() } else { path }
+    if path.is_empty() {
+        "/".to_owned()
+    } else {
+        path
+    }
 }
 
 fn written(header: &mut EventHeader, texts: &Texts) -> Vec<u8> {

@@ -109,6 +109,7 @@ enum event_reason {
 	REASON_SIGNAL_FAILED = 9,
 	REASON_AGENT_AWAY = 10, /* it would be held, but no agent is there to decide */
 	REASON_HOLDS_FULL = 11,
+	REASON_UNHOLDABLE = 12, /* it would be held, but could run without being noticed */
 };
 
 enum match_region {

@@ -721,6 +721,27 @@ static int hold_expired(void *map, u32 *pid, struct hold *hold)
 	return 0;
 }
 
+/*
+ * Whether a held process that somebody continues is sure to be noticed. A tracer can withhold the
+ * stop and have any page mapped. And a program whose writable, partly empty segment holds its first
+ * instruction gets that page mapped by exec itself; an ordinary program does not.
+ */
+static __always_inline bool can_be_held(struct task_struct *task)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	u64 entry = 0;
+	u8 byte;
+
+	if (task->ptrace)
+		return false;
+	if (bpf_core_field_exists(regs->ip))
+		entry = BPF_CORE_READ(regs, ip);
+	else if (bpf_core_field_exists(regs->pc))
+		entry = BPF_CORE_READ(regs, pc);
+	/* This read takes no fault: it fails where the page is not there yet. */
+	return bpf_probe_read_user(&byte, sizeof(byte), (void *)entry) != 0;
+}
+
 /* Stops the process before its first instruction. Returns why not, or 0. */
 static __always_inline u32 hold(struct task_struct *task, struct guard_settings *cfg, u32 reason,
 				u64 now, s32 *error)
@@ -735,6 +756,8 @@ static __always_inline u32 hold(struct task_struct *task, struct guard_settings 
 	};
 	struct hold *entry;
 
+	if (!can_be_held(task))
+		return REASON_UNHOLDABLE;
 	if (!alive || alive->alive_until_ns < now)
 		return REASON_AGENT_AWAY;
 	fresh.cgroup = cgroup_key(task);
@@ -843,7 +866,10 @@ static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 
 		if (refused) {
 			what->reason = refused;
-			kind = cfg->hold_verdict_spares ? EVENT_SPARED : EVENT_KILLED;
+			/* Whoever starts a process can make it unholdable: that must gain nothing. */
+			kind = cfg->hold_verdict_spares && refused != REASON_UNHOLDABLE ?
+				       EVENT_SPARED :
+				       EVENT_KILLED;
 		}
 	}
 	if (kind == EVENT_KILLED) {
@@ -904,8 +930,10 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 
 	scan.wanted = INFO_ARGUMENTS;
 	scan_user(&scan, mm->arg_start, mm->arg_end);
-	if (fault_children_of && task->real_parent->tgid == fault_children_of)
+	if (fault_children_of && task->real_parent->tgid == fault_children_of) {
+		scan.hit = 0;
 		scan.fault = 1;
+	}
 	if (!scan.hit) {
 		scan_path(&scan, bprm);
 		what.region = REGION_PATH;

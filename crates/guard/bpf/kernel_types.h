@@ -106,6 +106,7 @@ struct task_struct {
 	u32 flags;
 	s32 pid;
 	s32 tgid;
+	u32 ptrace;
 	u64 start_boottime;
 	struct mm_struct *mm;
 	struct task_struct *real_parent;
@@ -119,7 +120,10 @@ struct linux_binprm {
 	const char *filename;
 } MAY_MOVE;
 
-struct pt_regs;
+struct pt_regs {
+	unsigned long ip; /* x86 */
+	unsigned long pc; /* arm64 */
+} MAY_MOVE;
 
 struct seq_file;
 

@@ -278,6 +278,9 @@ pub enum Reason {
     AgentAway,
     /// It would be held, but too many are.
     HoldsFull,
+    /// It would be held, but it could run without being noticed: it is traced, or its first page is
+    /// there already.
+    Unholdable,
 }
 
 impl Reason {
@@ -295,6 +298,7 @@ impl Reason {
             9 => Self::SignalFailed,
             10 => Self::AgentAway,
             11 => Self::HoldsFull,
+            12 => Self::Unholdable,
             _ => return None,
         })
     }
@@ -314,6 +318,7 @@ impl Reason {
             Self::SignalFailed => "the signal could not be sent",
             Self::AgentAway => "no agent was there to decide",
             Self::HoldsFull => "too many processes are held",
+            Self::Unholdable => "it could not be held safely",
         })
     }
 }

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use serde_json::{Value, json};
 
-use crate::support::{Guard, Run, Scene, kill, state, until};
+use crate::support::{Guard, Run, Scene, assemble, kill, state, until, witness};
 
 /// Slack over a deadline on a busy machine.
 const SLACK: Duration = Duration::from_secs(5);
@@ -375,4 +376,146 @@ fn how_long_a_hold_lasts() {
         times[990] / 1000,
         times[999] / 1000,
     );
+}
+
+#[test]
+fn a_pattern_for_the_machine_itself_is_asked_where_the_process_is() {
+    let scene = Scene::new();
+    scene.ban(&[
+        json!({ "pattern": "here ", "host": true }),
+        json!({ "pattern": "there ", "namespace": "*" }),
+        json!({ "pattern": "image ", "image": "*" }),
+    ]);
+    scene.configure(LONG);
+    let mut guard = scene.guard();
+    let run = Run::witness(&["here", &scene.banned]);
+    let pid = run.pid();
+    assert!(run.end().ran());
+    let line = guard.wait_action(pid, "spared");
+    assert_eq!(line["allowedby"], "allowed-pattern:here ");
+    for word in ["there", "image", "other"] {
+        let run = Run::witness(&[word, &scene.banned]);
+        let pid = run.pid();
+        assert!(run.end().died_unrun(), "{word}");
+        guard.wait_action(pid, "killed");
+    }
+}
+
+/// A page fault is what tells that a held process was continued. Where none would come, it cannot
+/// be held.
+#[test]
+fn a_program_that_would_run_without_a_fault_is_not_held() {
+    for verdict in ["kill", "spare"] {
+        let scene = scene(&format!("{LONG}verdict = \"{verdict}\"\n"));
+        let mapped = scene.path("mapped");
+        assemble("first_write_mapped.S", &mapped, &["-Wl,-N"]);
+        assert!(Run::program(&mapped, &["benign"]).end().ran(), "it works");
+        let mut guard = scene.guard();
+        guard.pause();
+        let run = Run::program(&mapped, &["asks", "12x", &scene.banned]);
+        let pid = run.pid();
+        until("it is held or dead", || matches!(state(pid), Some('T' | 'Z')));
+        kill(pid, libc::SIGCONT);
+        assert!(run.end().died_unrun());
+        guard.resume();
+        let line = guard.wait_action(pid, "killed");
+        assert_eq!(line["reason"], "it could not be held safely");
+    }
+}
+
+#[test]
+fn ordinary_programs_can_be_held() {
+    let scene = scene(LONG);
+    let mut guard = scene.guard();
+    for program in ["/bin/true", "/bin/sh", "/usr/bin/env"] {
+        let run = Run::program(program.as_ref(), &["asks", "12", &scene.banned]);
+        let pid = run.pid();
+        run.end();
+        guard.wait_action(pid, "spared");
+        assert_eq!(guard.actions(pid), ["held", "spared"], "{program}");
+    }
+}
+
+/// Runs the witness under a debugger that withholds every signal and has its first page mapped.
+#[test]
+fn a_traced_process_dies_unrun() {
+    let scene = scene(LONG);
+    let guard = scene.guard();
+    for _ in 0..20 {
+        let mut command = std::process::Command::new(witness());
+        std::os::unix::process::CommandExt::arg0(&mut command, "asks");
+        command.args(["12x", &scene.banned]);
+        // SAFETY: ptrace(PTRACE_TRACEME) is one system call and touches no memory.
+        unsafe {
+            std::os::unix::process::CommandExt::pre_exec(&mut command, || {
+                match libc::ptrace(libc::PTRACE_TRACEME) {
+                    -1 => Err(std::io::Error::last_os_error()),
+                    _ => Ok(()),
+                }
+            });
+        }
+        let run = Run::command(command);
+        let pid = run.pid() as libc::pid_t;
+        let entry = fs_entry(witness());
+        let mut status = 0;
+        // SAFETY: the child is this thread's own; the pointers are to an int, or to nothing where
+        // the request ignores them; the traced address is only read in the child.
+        let signal = unsafe {
+            loop {
+                assert_eq!(libc::waitpid(pid, &raw mut status, libc::__WALL), pid);
+                if !libc::WIFSTOPPED(status) {
+                    break libc::WTERMSIG(status);
+                }
+                libc::ptrace(libc::PTRACE_PEEKTEXT, pid, entry, 0);
+                libc::ptrace(libc::PTRACE_CONT, pid, 0, 0);
+            }
+        };
+        assert!(libc::WIFSIGNALED(status), "{status:#x}");
+        assert_eq!((signal, run.wrote_so_far()), (libc::SIGKILL, 0));
+    }
+    drop(guard);
+}
+
+/// The address of a program's first instruction (`e_entry` of elf(5)).
+fn fs_entry(program: &std::path::Path) -> u64 {
+    let bytes = std::fs::read(program).expect("the program");
+    u64::from_le_bytes(bytes[24..32].try_into().expect("eight bytes"))
+}
+
+#[test]
+fn when_too_many_are_held_the_verdict_comes_at_once() {
+    for (verdict, action) in [("kill", "killed"), ("spare", "spared")] {
+        let scene = scene(&format!("{LONG}verdict = \"{verdict}\"\n"));
+        let mut guard = scene.guard();
+        let holds = MapHandle::from_pinned_path(scene.generations()[0].join("holds"))
+            .expect("the pinned holds");
+        let (count, size) = (holds.max_entries(), holds.value_size());
+        // Pids beyond the kernel's largest, 2^22.
+        let keys: Vec<u8> = (0..count).flat_map(|n| (n + (1 << 23)).to_ne_bytes()).collect();
+        let values = vec![0; (count * size) as usize];
+        let mut last = String::new();
+        until("a process finds no room", || {
+            guard.pause();
+            let filled =
+                holds.update_batch(&keys, &values, count, MapFlags::ANY, MapFlags::ANY);
+            assert!(filled.is_ok(), "{filled:?}");
+            let run = forbidden(&scene);
+            let pid = run.pid();
+            let seen = run.end();
+            assert!(if verdict == "kill" { seen.died_unrun() } else { seen.ran() }, "{seen:?}");
+            guard.resume();
+            let line = guard.wait_action(pid, action);
+            last = line["reason"].as_str().unwrap_or_default().to_owned();
+            // Its word may have run out before that on a busy machine.
+            last == "too many processes are held"
+        });
+        // The agent strikes off what belongs to no process, and holding goes on.
+        until("there is room again", || {
+            let run = allowed(&scene);
+            let pid = run.pid();
+            run.end();
+            until("it is said", || !guard.actions(pid).is_empty());
+            guard.actions(pid)[0] == "held"
+        });
+    }
 }

@@ -3,6 +3,7 @@
 //! Every test bans a string of its own, in a file, and has pins of its own, so that tests run
 //! beside each other and beside whatever else guards this machine. Needs root.
 
+mod containers;
 mod holds;
 mod never_off;
 mod protection;

@@ -11,8 +11,16 @@ fn reloads(guard: &Guard, event: &str) -> usize {
     guard.said().iter().filter(starts).count()
 }
 
+#[track_caller]
 fn wait_reload(guard: &mut Guard, times: usize) {
-    until("the lists were read again", || reloads(guard, "reloaded") >= times);
+    until(&format!("reload {times}"), || {
+        let refused = guard.said().into_iter().find(|line| {
+            times > 0 && line["event"].as_str().is_some_and(|said| said.starts_with("reload failed"))
+        });
+        // A test that wants lists refused waits for that first, and for a good one afterwards.
+        assert!(refused.is_none() || reloads(guard, "reload failed") > 1, "{refused:?}");
+        reloads(guard, "reloaded") >= times
+    });
 }
 
 fn wait_refusal(guard: &mut Guard, times: usize) -> Value {

@@ -147,3 +147,15 @@ fn a_reload_sweeps_what_is_banned_from_now_on() {
     bystander.dies();
     guard.wait_action(bystander.pid(), "killed");
 }
+
+#[test]
+fn a_sweep_comes_round_again() {
+    let scene = Scene::new();
+    scene.configure("[guard.sweep]\non_start = false\non_reload = false\ninterval_secs = 10\n");
+    let mut bystander = Bystander::saying(&scene.banned);
+    let mut guard = scene.guard();
+    assert!(bystander.lives(), "it was not swept at the start");
+    bystander.dies();
+    let line = guard.wait_action(bystander.pid(), "killed");
+    assert_eq!(line["source"], "davylamp.sweep");
+}

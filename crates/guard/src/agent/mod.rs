@@ -121,16 +121,19 @@ fn system(doing: &'static str) -> impl FnOnce(io::Error) -> GuardError {
 struct InForce {
     lists: Lists,
     judge: Judge,
+    /// The files as they looked before they were read: what changes meanwhile is read again.
+    looked: reload::Fingerprint,
 }
 
 impl InForce {
     fn read(config: &Config) -> Result<Self, GuardError> {
+        let looked = reload::Fingerprint::take(&config.blocklists);
         let lists = lists::read(&config.blocklists)?;
         for warning in &lists.warnings {
             tracing::warn!("{}:{}: {warning}", warning.file(), warning.line());
         }
         let judge = Judge::new(&lists.blocklist)?;
-        Ok(Self { lists, judge })
+        Ok(Self { lists, judge, looked })
     }
 }
 
@@ -394,6 +397,8 @@ async fn guard(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("listen for signals"))?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(system("listen for signals"))?;
     let events = Events::open(agent.kernel.borrow().events())?;
+    // Starting may have taken longer than the first word lasts.
+    agent.kernel.borrow().beat(monotonic_ns() + BEAT_LASTS.as_nanos() as u64)?;
     agent.say_ready(arrival, &lost);
     agent.publish();
     agent.settle_orphans();
@@ -405,8 +410,8 @@ async fn guard(
     let mut beat = every(BEAT);
     let mut look = every(LOOK_AT_LISTS);
     let mut rounds = every(ROUNDS);
+    let mut watched = agent.in_force().looked.clone();
     let mut sweep = every(agent.config.sweep.interval().unwrap_or(Duration::MAX / 4));
-    let mut watched = reload::Fingerprint::take(&agent.config.blocklists);
     sweep.tick().await;
     loop {
         tokio::select! {

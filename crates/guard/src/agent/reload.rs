@@ -14,7 +14,7 @@ use super::{Agent, GuardError, InForce, can_hold, chain, settings};
 use crate::lists;
 
 /// What files look like from outside. Two that differ were changed in between.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fingerprint(Vec<(PathBuf, u64, u64, i64, i64)>);
 
 impl Fingerprint {

@@ -87,10 +87,13 @@ impl Agent {
     fn kill_session(&self, event: &KernelEvent) -> usize {
         let Ok(Some(parent)) = Process::open(event.parent, None) else { return 0 };
         let Ok(session) = parent.relations().map(|relations| relations.session) else { return 0 };
-        let Ok(tasks) = self.kernel.borrow().tasks() else { return 0 };
         let mut doomed: HashSet<u32> = HashSet::new();
-        // Parents are listed before children, but for reused pids: a second pass finds those.
-        for _ in 0..2 {
+        let mut killed: HashSet<u32> = HashSet::new();
+        for _ in 0..ROUNDS {
+            let Ok(tasks) = self.kernel.borrow().tasks() else { break };
+            let before = killed.len();
+            // Parents are listed before children, but for reused pids, which the next round finds.
+            // They die in this order too, so that no parent goes on where its child ended.
             for task in tasks.iter().filter(|task| task.cgroup == event.cgroup) {
                 let in_session = || {
                     let process = Process::open(task.pid, Some(task.start_boottime_ns)).ok()??;
@@ -98,10 +101,16 @@ impl Agent {
                 };
                 if doomed.contains(&task.parent) || in_session().unwrap_or(false) {
                     doomed.insert(task.pid);
+                    if !killed.contains(&task.pid) && self.kill(task.pid) {
+                        killed.insert(task.pid);
+                    }
                 }
             }
+            if killed.len() == before {
+                break;
+            }
         }
-        doomed.into_iter().filter(|pid| self.kill(*pid)).count()
+        killed.len()
     }
 
     /// Kills a process, unless it is one that is never killed.
@@ -157,9 +166,19 @@ impl Agent {
             return Some(spared.because("its namespace is protected"));
         }
         if event.reason == Reason::Unreadable {
-            let process = Process::open(event.pid, Some(event.start_boottime_ns)).ok()??;
-            let arguments = process.arguments().ok()?;
-            let ruling = self.full_ruling(&process, &arguments, &place).ok()??;
+            let again = || {
+                let process = Process::open(event.pid, Some(event.start_boottime_ns)).ok()??;
+                let arguments = process.arguments().ok()?;
+                self.full_ruling(&process, &arguments, &place).ok()
+            };
+            let Some(ruling) = again() else {
+                return Some(
+                    Outcome::new(Action::Missed, Source::Exec).because(
+                        "its arguments could not be read at exec, and it was gone at the second look",
+                    ),
+                );
+            };
+            let ruling = ruling?;
             let action = match ruling.action {
                 Action::Spared => Action::Spared,
                 _ => Action::WouldKill,

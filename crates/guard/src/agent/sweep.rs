@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use davylamp_content::blocklist::Place;
-use davylamp_detect::judge::{Ruling, Subject};
+use davylamp_detect::judge::Subject;
 use davylamp_model::guard_event::Action;
 use rustix::process::Signal;
 
@@ -152,9 +152,7 @@ fn suspect(in_force: &InForce, task: &SweptTask) -> std::io::Result<Option<Suspe
         executable: executable.file_name().unwrap_or_default().as_encoded_bytes(),
         environment: &environment,
     };
-    let Ruling::Banned { found } = in_force.judge.rule(&subject, &Place::default()) else {
-        return Ok(None);
-    };
+    let Some(found) = in_force.judge.first_match(&subject) else { return Ok(None) };
     let cgroups = process.cgroups()?;
     let cgroup = cgroup_path::best_line(&cgroups).unwrap_or_default();
     let event = KernelEvent {

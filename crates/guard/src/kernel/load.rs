@@ -127,7 +127,22 @@ pub(super) fn attach(
     program: BorrowedFd<'_>,
     doing: &'static str,
 ) -> Result<OwnedFd, KernelError> {
-    // SAFETY: the program names its tracepoint itself, so no name is passed.
+    // The command that the sandboxed agent may give, when lists call for holds later on.
+    // SAFETY: the program names its tracepoint itself, so there is no target, and no options are
+    // passed.
+    let fd = unsafe {
+        libbpf_sys::bpf_link_create(
+            program.as_raw_fd(),
+            0,
+            libbpf_sys::BPF_TRACE_RAW_TP,
+            std::ptr::null(),
+        )
+    };
+    if fd != -libc::EINVAL {
+        return owned(fd, doing);
+    }
+    // Kernels before 5.19 know the older way only.
+    // SAFETY: as above, no name is passed.
     let fd = unsafe {
         libbpf_sys::bpf_raw_tracepoint_open(std::ptr::null(), program.as_raw_fd())
     };

@@ -131,19 +131,36 @@ impl Starts {
         extractor.kind(ExtractKind::Prefix).limit_total(MOST_STARTS);
         let starts = extractor.extract(&hir);
         // The extractor passes over `$`, `\b` and the like as if they were always true.
-        let whole = starts.is_exact() && hir.properties().look_set().is_empty();
+        let mut whole = starts.is_exact()
+            && hir.properties().look_set().is_empty()
+            && !may_mind_case(pattern);
         let foldable = |text: &[u8]| text.iter().all(|byte| *byte > 1 && *byte != b'\n');
+        let mut texts = Vec::new();
+        for literal in starts.literals().unwrap_or_default() {
+            // The trie folds ASCII only, the expression every letter: beyond ASCII it must be asked.
+            let bytes = literal.as_bytes();
+            let ascii = bytes.iter().take_while(|byte| byte.is_ascii()).count();
+            whole &= ascii == bytes.len();
+            texts.push(bytes[..ascii].to_vec());
+        }
         match starts.literals() {
-            Some(literals)
-                if literals.iter().all(|text| foldable(text.as_bytes()))
-                    && (whole || literals.iter().all(|text| !text.is_empty())) =>
+            Some(_)
+                if texts.iter().all(|text| foldable(text))
+                    && (whole || texts.iter().all(|text| !text.is_empty())) =>
             {
-                let texts = literals.iter().map(|text| text.as_bytes().to_vec()).collect();
                 Self { texts: Some(texts), are_the_whole_pattern: whole }
             }
             _ => Self { texts: None, are_the_whole_pattern: false },
         }
     }
+}
+
+/// Whether a part of the pattern may tell upper from lower case (`(?-i)`), which the trie does not.
+fn may_mind_case(pattern: &str) -> bool {
+    pattern.split("(?").skip(1).any(|group| {
+        let is_flag = |letter: &char| letter.is_ascii_alphabetic() || *letter == '-';
+        group.chars().take_while(is_flag).any(|letter| letter == '-')
+    })
 }
 
 /// Drops what stands at the end of a pattern and may be empty: matching need not reach the end of

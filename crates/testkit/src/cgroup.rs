@@ -42,7 +42,9 @@ impl Cgroup {
     pub fn procs(&self) -> anyhow::Result<OwnedFd> {
         let procs = self.folder.join("cgroup.procs");
         let file = File::options().write(true).open(procs);
-        Ok(file.context("cannot open a cgroup's list of processes")?.into())
+        Ok(file
+            .context("cannot open a cgroup's list of processes")?
+            .into())
     }
 }
 
@@ -63,9 +65,16 @@ fn find(mounts: &str) -> Option<&str> {
     let unified = lines().find(|(_, what)| what.starts_with("cgroup2 "));
     let is_memory = |what: &str| {
         what.starts_with("cgroup ")
-            && what.rsplit(' ').next().is_some_and(|options| options.split(',').any(|o| o == "memory"))
+            && what
+                .rsplit(' ')
+                .next()
+                .is_some_and(|options| options.split(',').any(|o| o == "memory"))
     };
-    Some(unified.or_else(|| lines().find(|(_, what)| is_memory(what)))?.0)
+    Some(
+        unified
+            .or_else(|| lines().find(|(_, what)| is_memory(what)))?
+            .0,
+    )
 }
 
 #[cfg(test)]

@@ -133,7 +133,11 @@ impl Life {
             ensure!(reader.join().is_ok(), "the reader of the log panicked");
         }
         let mut seen = self.lines.lock();
-        ensure!(seen.garbled.is_empty(), "lines that are no JSON: {:?}", seen.garbled);
+        ensure!(
+            seen.garbled.is_empty(),
+            "lines that are no JSON: {:?}",
+            seen.garbled
+        );
         Ok(std::mem::take(&mut seen.events))
     }
 }
@@ -167,7 +171,12 @@ impl Guard {
             None
         };
         fs::write(folder.path().join("davy.toml"), &setup.config).context("cannot configure")?;
-        let mut guard = Self { setup, folder, pin_dir, life: None };
+        let mut guard = Self {
+            setup,
+            folder,
+            pin_dir,
+            life: None,
+        };
         let blocklist = guard.setup.blocklist.clone();
         guard.write_list(&blocklist)?;
         guard.restart()?;
@@ -209,9 +218,16 @@ impl Guard {
         let lines = Arc::new(Lines::default());
         let sink = Arc::clone(&lines);
         let reader = std::thread::spawn(move || sink.read(out));
-        self.life = Some(Life { child, lines, reader: Some(reader) });
+        self.life = Some(Life {
+            child,
+            lines,
+            reader: Some(reader),
+        });
         let first = self.wait_for("its first line", READY_DEADLINE, |_| true)?;
-        ensure!(first["event"] == "ready", "the guard's first line does not say ready: {first}");
+        ensure!(
+            first["event"] == "ready",
+            "the guard's first line does not say ready: {first}"
+        );
         Ok(first)
     }
 
@@ -306,7 +322,11 @@ impl Guard {
             }
             let left = limit.saturating_sub(began.elapsed());
             if seen.has_ended || left.is_zero() {
-                let ended = if seen.has_ended { "the guard ended" } else { "time ran out" };
+                let ended = if seen.has_ended {
+                    "the guard ended"
+                } else {
+                    "time ran out"
+                };
                 bail!(
                     "{ended} before {what}; last of {} lines: {:?}; standard error: {}",
                     seen.events.len(),
@@ -314,7 +334,11 @@ impl Guard {
                     self.errors()
                 );
             }
-            seen = lines.changed.wait_timeout(seen, left).unwrap_or_else(PoisonError::into_inner).0;
+            seen = lines
+                .changed
+                .wait_timeout(seen, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
@@ -324,7 +348,11 @@ impl Guard {
     /// No agent runs, or a line was no JSON.
     pub fn events(&self) -> anyhow::Result<Vec<Value>> {
         let seen = self.life()?.lines.lock();
-        ensure!(seen.garbled.is_empty(), "lines that are no JSON: {:?}", seen.garbled);
+        ensure!(
+            seen.garbled.is_empty(),
+            "lines that are no JSON: {:?}",
+            seen.garbled
+        );
         Ok(seen.events.clone())
     }
 
@@ -352,10 +380,16 @@ impl Guard {
     /// It did not end well within [`LINE_DEADLINE`].
     pub fn stop(&mut self) -> anyhow::Result<Vec<Value>> {
         kill_process(self.pid()?, Signal::TERM).context("cannot signal the guard")?;
-        self.wait_for("its last line", LINE_DEADLINE, |event| event["event"] == "stopped")?;
+        self.wait_for("its last line", LINE_DEADLINE, |event| {
+            event["event"] == "stopped"
+        })?;
         let mut life = self.life.take().context("no agent runs")?;
         let status = life.child.wait().context("cannot reap the guard")?;
-        ensure!(status.success(), "the guard ended with {status}: {}", self.errors());
+        ensure!(
+            status.success(),
+            "the guard ended with {status}: {}",
+            self.errors()
+        );
         life.finish()
     }
 
@@ -389,15 +423,21 @@ impl Drop for Guard {
 }
 
 fn mount_bpf_fs() -> anyhow::Result<()> {
-    let is_there = rustix::fs::statfs(BPF_FS)
-        .is_ok_and(|statistics| statistics.f_type as u32 == BPF_FS_MAGIC);
+    let is_there =
+        rustix::fs::statfs(BPF_FS).is_ok_and(|statistics| statistics.f_type as u32 == BPF_FS_MAGIC);
     if is_there {
         return Ok(());
     }
     let path = CString::new(BPF_FS)?;
     // SAFETY: all strings end in NUL and no data is passed.
     let failed = unsafe {
-        libc::mount(c"bpf".as_ptr(), path.as_ptr(), c"bpf".as_ptr(), 0, std::ptr::null())
+        libc::mount(
+            c"bpf".as_ptr(),
+            path.as_ptr(),
+            c"bpf".as_ptr(),
+            0,
+            std::ptr::null(),
+        )
     } != 0;
     if failed {
         return Err(std::io::Error::last_os_error()).context("cannot mount the BPF file system");

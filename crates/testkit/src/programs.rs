@@ -66,7 +66,11 @@ fn build() -> anyhow::Result<PathBuf> {
         return Ok(built);
     }
     // Other tests build it at the same time: each its own, and the last one stays.
-    let own = folder.join(format!("first_write-{}.{}", &digest[..16], std::process::id()));
+    let own = folder.join(format!(
+        "first_write-{}.{}",
+        &digest[..16],
+        std::process::id()
+    ));
     let output = Command::new("cc")
         .args(["-nostdlib", "-static", "-o"])
         .arg(&own)
@@ -246,7 +250,12 @@ impl Stage {
             Some(status) => End::Exited(libc::WEXITSTATUS(status)),
         };
         let pid = pid.as_raw_pid().cast_unsigned();
-        Ok(Outcome { pid, is_relay, end, wrote: self.drain()? })
+        Ok(Outcome {
+            pid,
+            is_relay,
+            end,
+            wrote: self.drain()?,
+        })
     }
 
     /// Waits for a process's end; lets it go on where its tracer, this thread, stopped it.
@@ -257,12 +266,17 @@ impl Stage {
         let mut is_stuck = false;
         loop {
             // A stop of a traced process does not show on the descriptor.
-            let glance = if is_traced { Duration::from_millis(1) } else { END_DEADLINE };
+            let glance = if is_traced {
+                Duration::from_millis(1)
+            } else {
+                END_DEADLINE
+            };
             wait_readable(&handle, glance)?;
             let mut status = 0;
             let raw = pid.as_raw_pid();
             // SAFETY: the process is this thread's child, and the status is ours to write.
-            let found = unsafe { libc::waitpid(raw, &raw mut status, libc::WNOHANG | libc::__WALL) };
+            let found =
+                unsafe { libc::waitpid(raw, &raw mut status, libc::WNOHANG | libc::__WALL) };
             if found == raw && libc::WIFSTOPPED(status) {
                 let signal = match libc::WSTOPSIG(status) {
                     libc::SIGTRAP => 0,

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
+use davylamp_guard::abi::Counter;
 use davylamp_testkit::guard::{Guard, LINE_DEADLINE, Setup, unique_word};
 use davylamp_testkit::programs::{Call, Circumstance, Launch, Outcome, Programs, Stage, Word};
 use libbpf_rs::{MapCore as _, MapFlags, MapHandle};
-use davylamp_guard::abi::Counter;
 use serde_json::Value;
 
 /// The `davy` under test.
@@ -68,8 +68,10 @@ impl Bench {
         circumstance: Circumstance,
     ) -> anyhow::Result<Launch> {
         let name = [Word::from("first_write")];
-        let words: Vec<Word> =
-            name.into_iter().chain(words.iter().cloned().map(Into::into)).collect();
+        let words: Vec<Word> = name
+            .into_iter()
+            .chain(words.iter().cloned().map(Into::into))
+            .collect();
         Launch::new(call, &words, &[Word::from("PATH=/bin")], circumstance)
     }
 
@@ -87,7 +89,7 @@ impl Bench {
         }
         assert!(
             wrong.is_empty(),
-            "{} of {} cases:\n{}",
+            "{} faults over {} cases:\n{}",
             wrong.len(),
             cases.len(),
             wrong.join("\n")
@@ -95,14 +97,24 @@ impl Bench {
     }
 
     fn check_case(&self, case: &Case) -> anyhow::Result<()> {
-        let word = if case.matched_in == "environment" { &self.variable } else { &self.word };
+        let word = if case.matched_in == "environment" {
+            &self.variable
+        } else {
+            &self.word
+        };
         let twin = unique_word();
         let benign = self.stage.run(&(case.make)(self, &twin).context("twin")?)?;
-        ensure!(benign.is_unharmed(), "its harmless twin did not run: {benign:?}");
+        ensure!(
+            benign.is_unharmed(),
+            "its harmless twin did not run: {benign:?}"
+        );
         let launch = (case.make)(self, word)?;
         let from = self.guard.line_count()?;
         let outcome = self.stage.run(&launch)?;
-        ensure!(outcome.is_killed_unrun(), "it was not killed unrun: {outcome:?}");
+        ensure!(
+            outcome.is_killed_unrun(),
+            "it was not killed unrun: {outcome:?}"
+        );
         let event = self.event_of(from, &outcome)?;
         let expected = [
             ("action", "killed"),
@@ -112,7 +124,10 @@ impl Bench {
             ("detection", "mining-command-line"),
         ];
         for (key, value) in expected {
-            ensure!(event[key] == value, "its log line has another {key} than {value}: {event}");
+            ensure!(
+                event[key] == value,
+                "its log line has another {key} than {value}: {event}"
+            );
         }
         Ok(())
     }
@@ -120,23 +135,34 @@ impl Bench {
     /// The log line about a process.
     pub fn event_of(&self, mut from: usize, outcome: &Outcome) -> anyhow::Result<Value> {
         let key = if outcome.is_relay { "ppid" } else { "pid" };
-        self.guard.wait_for_after(&mut from, "the line about a kill", LINE_DEADLINE, |event| {
-            event[key] == outcome.pid && event["action"].is_string()
-        })
+        self.guard
+            .wait_for_after(&mut from, "the line about a kill", LINE_DEADLINE, |event| {
+                event[key] == outcome.pid && event["action"].is_string()
+            })
     }
 
     /// Every kill in the log is of a banned string: no twin, no caller.
     fn check_nobody_else(&self) -> anyhow::Result<()> {
         // One more kill: what the log says before it is complete.
         let from = self.guard.line_count()?;
-        let last = self.stage.run(&self.with_arguments(&[self.word.as_str()])?)?;
-        ensure!(last.is_killed_unrun(), "the last one was not killed unrun: {last:?}");
+        let last = self
+            .stage
+            .run(&self.with_arguments(&[self.word.as_str()])?)?;
+        ensure!(
+            last.is_killed_unrun(),
+            "the last one was not killed unrun: {last:?}"
+        );
         self.event_of(from, &last)?;
         for event in self.guard.events()? {
             let is_ours = event["matched"] == self.word.as_str()
                 || event["matched"] == self.variable.as_str();
-            let Some(action) = event["action"].as_str() else { continue };
-            ensure!(action == "killed" && is_ours, "somebody else was touched: {event}");
+            let Some(action) = event["action"].as_str() else {
+                continue;
+            };
+            ensure!(
+                action == "killed" && is_ours,
+                "somebody else was touched: {event}"
+            );
         }
         Ok(())
     }
@@ -149,7 +175,10 @@ impl Bench {
             .lookup_percpu(&key, MapFlags::ANY)?
             .context("the kernel programs have no such counter")?;
         let number = |bytes: Vec<u8>| {
-            bytes.first_chunk().map(|bytes| u64::from_ne_bytes(*bytes)).context("8 bytes")
+            bytes
+                .first_chunk()
+                .map(|bytes| u64::from_ne_bytes(*bytes))
+                .context("8 bytes")
         };
         values.into_iter().map(number).sum()
     }
@@ -170,5 +199,9 @@ pub const fn case(
     matched_in: &'static str,
     make: fn(&Bench, &str) -> anyhow::Result<Launch>,
 ) -> Case {
-    Case { name, matched_in, make }
+    Case {
+        name,
+        matched_in,
+        make,
+    }
 }

@@ -7,9 +7,7 @@ use anyhow::{Context as _, ensure};
 use davylamp_guard::abi::Counter;
 use davylamp_testkit::cgroup::Cgroup;
 use davylamp_testkit::guard::{LINE_DEADLINE, unique_word};
-use davylamp_testkit::programs::{
-    Call, Circumstance, FailingExecs, Launch, Outcome, Stage, Word,
-};
+use davylamp_testkit::programs::{Call, Circumstance, FailingExecs, Launch, Outcome, Stage, Word};
 
 use crate::bench::Bench;
 
@@ -40,7 +38,10 @@ fn failing_and_benign_execs_hide_nobody() -> anyhow::Result<()> {
     // Even the banned string in what is not there costs nobody anything.
     let missing = bench.programs.folder().join("nowhere").join(&bench.word);
     let words = [Word::from("first_write"), bench.word.as_str().into()];
-    let floods = [FailingExecs::start(&missing, &words)?, FailingExecs::start(&missing, &words)?];
+    let floods = [
+        FailingExecs::start(&missing, &words)?,
+        FailingExecs::start(&missing, &words)?,
+    ];
     let is_over = AtomicBool::new(false);
     let began = Instant::now();
     let benign = Looping(bench.with_arguments(&[unique_word()])?);
@@ -62,24 +63,43 @@ fn failing_and_benign_execs_hide_nobody() -> anyhow::Result<()> {
         }
         is_over.store(true, Ordering::Relaxed);
         let benign = benign.join().expect("the thread's panic is shown")?;
-        let harmed: Vec<_> = benign.iter().filter(|outcome| !outcome.is_unharmed()).collect();
+        let harmed: Vec<_> = benign
+            .iter()
+            .filter(|outcome| !outcome.is_unharmed())
+            .collect();
         ensure!(harmed.is_empty(), "benign programs were harmed: {harmed:?}");
         ensure!(!benign.is_empty(), "no benign program ran");
         targets
     })?;
     let failed: u64 = floods.iter().map(FailingExecs::count).sum();
-    assert!(failed > 100_000, "{failed} failing execs in {:?} are no flood", began.elapsed());
-    assert!(floods.iter().all(FailingExecs::is_alive), "whose exec fails is not killed");
-    let survivors: Vec<_> =
-        outcomes.iter().filter(|outcome| !outcome.is_killed_unrun()).collect();
-    assert!(survivors.is_empty(), "{} of {TARGETS} survived: {survivors:?}", survivors.len());
+    assert!(
+        failed > 100_000,
+        "{failed} failing execs in {:?} are no flood",
+        began.elapsed()
+    );
+    assert!(
+        floods.iter().all(FailingExecs::is_alive),
+        "whose exec fails is not killed"
+    );
+    let survivors: Vec<_> = outcomes
+        .iter()
+        .filter(|outcome| !outcome.is_killed_unrun())
+        .collect();
+    assert!(
+        survivors.is_empty(),
+        "{} of {TARGETS} survived: {survivors:?}",
+        survivors.len()
+    );
 
     // Each target is in the log, and nothing else is.
     for outcome in &outcomes {
         bench.event_of(0, outcome)?;
     }
     let events = bench.guard.events()?;
-    let told = events.iter().filter(|event| event["action"].is_string()).count();
+    let told = events
+        .iter()
+        .filter(|event| event["action"].is_string())
+        .count();
     assert_eq!(told, TARGETS as usize, "the flood added lines");
     assert_eq!(bench.counter(Counter::Killed)?, u64::from(TARGETS));
     assert_eq!(bench.counter(Counter::EventsRateLimited)?, 0);
@@ -96,7 +116,11 @@ fn a_flood_of_kills_costs_its_own_cgroup_lines() -> anyhow::Result<()> {
     let (loud, quiet) = (Cgroup::new()?, Cgroup::new()?);
     let in_cgroup = |cgroup: &Cgroup| {
         let circumstance = Circumstance::Cgroup(cgroup.procs()?);
-        bench.launch(Call::Path(bench.witness()), &[bench.word.as_str()], circumstance)
+        bench.launch(
+            Call::Path(bench.witness()),
+            &[bench.word.as_str()],
+            circumstance,
+        )
     };
     let (flood, target) = (Looping(in_cgroup(&loud)?), in_cgroup(&quiet)?);
     let is_over = AtomicBool::new(false);
@@ -122,11 +146,19 @@ fn a_flood_of_kills_costs_its_own_cgroup_lines() -> anyhow::Result<()> {
         let flooded = flood.join().expect("the thread's panic is shown")?;
         killed.map(|()| flooded)
     })?;
-    let survivors = flooded.iter().filter(|outcome| !outcome.is_killed_unrun()).count();
+    let survivors = flooded
+        .iter()
+        .filter(|outcome| !outcome.is_killed_unrun())
+        .count();
     assert_eq!(survivors, 0, "of {}", flooded.len());
 
     let left_out = bench.counter(Counter::EventsRateLimited)?;
-    assert!(left_out > 0, "{} kills in {:?} are no flood", flooded.len(), began.elapsed());
+    assert!(
+        left_out > 0,
+        "{} kills in {:?} are no flood",
+        flooded.len(),
+        began.elapsed()
+    );
     assert_eq!(bench.counter(Counter::EventsLostFull)?, 0);
     let (mut from, mut said) = (0, 0);
     while said < left_out {
@@ -141,14 +173,20 @@ fn a_flood_of_kills_costs_its_own_cgroup_lines() -> anyhow::Result<()> {
         said += event["left_out"].as_u64().context("a number")?;
     }
     assert_eq!(said, left_out);
-    bench.guard.wait_for("the last kill's line", LINE_DEADLINE, |event| {
-        event["cgroup"] == quiet.path()
-    })?;
+    bench
+        .guard
+        .wait_for("the last kill's line", LINE_DEADLINE, |event| {
+            event["cgroup"] == quiet.path()
+        })?;
     let events = bench.guard.events()?;
     let told = events
         .iter()
         .filter(|event| event["action"] == "killed" && event["cgroup"] == loud.path())
         .count() as u64;
-    assert_eq!(told + left_out, flooded.len() as u64, "every kill is told or counted");
+    assert_eq!(
+        told + left_out,
+        flooded.len() as u64,
+        "every kill is told or counted"
+    );
     Ok(())
 }

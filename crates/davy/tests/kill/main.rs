@@ -3,5 +3,6 @@
 
 mod bench;
 mod flood;
+mod limits;
 mod matrix;
 mod storm;

@@ -2,12 +2,12 @@
 //! before its first instruction, and its harmless twin lives.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use davylamp_testkit::guard::unique_word;
-use davylamp_testkit::programs::{Call, Circumstance, End, Launch, Word};
+use davylamp_testkit::programs::{Call, Circumstance, Launch, Word};
 
 use crate::bench::{Bench, case};
 
@@ -23,7 +23,9 @@ const SOMEBODY: u32 = 23456;
 #[test]
 fn in_an_argument() -> anyhow::Result<()> {
     Bench::new("")?.check(&[
-        case("control", "arguments", |bench, word| bench.with_arguments(&[word])),
+        case("control", "arguments", |bench, word| {
+            bench.with_arguments(&[word])
+        }),
         case("in another case", "arguments", |bench, word| {
             bench.with_arguments(&[word.to_ascii_uppercase()])
         }),
@@ -39,9 +41,11 @@ fn in_an_argument() -> anyhow::Result<()> {
         case("across byte 128", "arguments", |bench, word| {
             bench.with_arguments(&[format!("{}/{word}", "p".repeat(ARGUMENT_HEAD - 8))])
         }),
-        case("across the first chunk's end", "arguments", |bench, word| {
-            bench.with_arguments(&[format!("{}/{word}", "p".repeat(CHUNK - 24))])
-        }),
+        case(
+            "across the first chunk's end",
+            "arguments",
+            |bench, word| bench.with_arguments(&[format!("{}/{word}", "p".repeat(CHUNK - 24))]),
+        ),
         case("at the second chunk's start", "arguments", |bench, word| {
             // "first_write" and its NUL, then the padding and a slash.
             bench.with_arguments(&[format!("{}/{word}", "p".repeat(CHUNK - 13))])
@@ -52,41 +56,57 @@ fn in_an_argument() -> anyhow::Result<()> {
         case("argument 5,000", "arguments", |bench, word| {
             bench.with_arguments(&[vec!["w"; 4999], vec![word], vec!["w"; 10]].concat())
         }),
-        case("behind a byte that is not UTF-8", "arguments", |bench, word| {
-            bench.with_arguments(&[[b"\xff\xfe", word.as_bytes(), b"\xc3"].concat()])
-        }),
-        case("with a character cut at byte 128", "arguments", |bench, word| {
-            let padding = "p".repeat(ARGUMENT_HEAD - 2 - word.len());
-            bench.with_arguments(&[format!("{word} {padding}\u{e9}tail")])
-        }),
-        case("on a page nobody has touched", "arguments", |bench, word| {
-            bench.with_arguments(&[Word::ColdPage(word.into())])
-        }),
+        case(
+            "behind a byte that is not UTF-8",
+            "arguments",
+            |bench, word| bench.with_arguments(&[[b"\xff\xfe", word.as_bytes(), b"\xc3"].concat()]),
+        ),
+        case(
+            "with a character cut at byte 128",
+            "arguments",
+            |bench, word| {
+                let padding = "p".repeat(ARGUMENT_HEAD - 2 - word.len());
+                bench.with_arguments(&[format!("{word} {padding}\u{e9}tail")])
+            },
+        ),
+        case(
+            "on a page nobody has touched",
+            "arguments",
+            |bench, word| bench.with_arguments(&[Word::ColdPage(word.into())]),
+        ),
         case("ending where memory ends", "arguments", |bench, word| {
             bench.with_arguments(&[Word::PageEdge(word.into())])
         }),
         case("argument 0", "arguments", |bench, word| {
             Launch::of(&bench.witness(), &[word.into()], &[])
         }),
-        case("argument 0 and nothing else sensible", "arguments", |bench, word| {
-            Launch::of(&bench.witness(), &[word.into(), "".into(), "".into()], &[])
-        }),
+        case(
+            "argument 0 and nothing else sensible",
+            "arguments",
+            |bench, word| Launch::of(&bench.witness(), &[word.into(), "".into(), "".into()], &[]),
+        ),
         case("after decoys", "arguments", |bench, word| {
             bench.with_arguments(&[format!("X{word}"), format!("{word}_"), word.to_owned()])
         }),
         case("before decoys", "arguments", |bench, word| {
             bench.with_arguments(&[word.to_owned(), format!("X{word}"), format!("{word}_")])
         }),
-        case("beside a decoy in one argument", "arguments", |bench, word| {
-            bench.with_arguments(&[format!("X{word}{word}_{word}/{word}")])
-        }),
+        case(
+            "beside a decoy in one argument",
+            "arguments",
+            |bench, word| bench.with_arguments(&[format!("X{word}{word}_{word}/{word}")]),
+        ),
         case("after empty arguments", "arguments", |bench, word| {
             bench.with_arguments(&[vec![""; 300], vec![word]].concat())
         }),
         case("in a shell's script", "arguments", |_, word| {
             // The shell writes to the witness's descriptor where it lives.
             let script = format!("printf x >&3; : {word}");
-            Launch::of(Path::new("/bin/sh"), &["sh".into(), "-c".into(), script.into()], &[])
+            Launch::of(
+                Path::new("/bin/sh"),
+                &["sh".into(), "-c".into(), script.into()],
+                &[],
+            )
         }),
     ]);
     Ok(())
@@ -102,7 +122,9 @@ fn across_two_arguments() -> anyhow::Result<()> {
     bench.guard.write_list(&list)?;
     bench.guard.hang_up()?;
     let limit = davylamp_testkit::guard::LINE_DEADLINE;
-    bench.guard.wait_for("the reload", limit, |event| event["event"] == "reloaded")?;
+    bench
+        .guard
+        .wait_for("the reload", limit, |event| event["event"] == "reloaded")?;
     for (words, dies) in [
         (vec![format!("{first} {second}")], true),
         (vec![first.clone(), second.clone()], true),
@@ -136,41 +158,68 @@ fn in_a_path() -> anyhow::Result<()> {
         case("the file's name", "path", |bench, word| {
             bare(&linked(bench, Path::new("bin").join(word))?)
         }),
-        case("the file's name, without any argument", "path", |bench, word| {
-            let path = linked(bench, format!("{word}.none").into())?;
-            Launch::of(&path, &[], &[])
-        }),
+        case(
+            "the file's name, without any argument",
+            "path",
+            |bench, word| {
+                let path = linked(bench, format!("{word}.none").into())?;
+                Launch::of(&path, &[], &[])
+            },
+        ),
         case("a symbolic link's name", "path", |bench, word| {
             let link = bench.programs.folder().join(format!("{word}.link"));
             symlink(bench.witness(), &link)?;
             bare(&link)
         }),
-        case("what a symbolic link leads to", "executable", |bench, word| {
-            let target = linked(bench, format!("{word}.target").into())?;
-            let link = bench.programs.folder().join(format!("to-{}", unique_word()));
-            symlink(target, &link)?;
-            bare(&link)
-        }),
-        case("the name of a file in memory", "executable", |bench, word| {
-            let call = Call::Descriptor(bench.programs.in_memory(word)?);
-            bench.launch::<&str>(call, &[], Circumstance::Plain)
-        }),
-        case("the name of a file by its descriptor", "executable", |bench, word| {
-            let path = linked(bench, format!("{word}.file").into())?;
-            let call = Call::Descriptor(File::open(path)?.into());
-            bench.launch::<&str>(call, &[], Circumstance::Plain)
-        }),
+        case(
+            "what a symbolic link leads to",
+            "executable",
+            |bench, word| {
+                let target = linked(bench, format!("{word}.target").into())?;
+                let link = bench
+                    .programs
+                    .folder()
+                    .join(format!("to-{}", unique_word()));
+                symlink(target, &link)?;
+                bare(&link)
+            },
+        ),
+        case(
+            "the name of a file in memory",
+            "executable",
+            |bench, word| {
+                let call = Call::Descriptor(bench.programs.in_memory(word)?);
+                bench.launch::<&str>(call, &[], Circumstance::Plain)
+            },
+        ),
+        case(
+            "the name of a file by its descriptor",
+            "executable",
+            |bench, word| {
+                let path = linked(bench, format!("{word}.file").into())?;
+                let call = Call::Descriptor(File::open(path)?.into());
+                bench.launch::<&str>(call, &[], Circumstance::Plain)
+            },
+        ),
         case("a deep path", "path", |bench, word| {
             let deep = "d/".repeat(400);
             bare(&linked(bench, format!("{deep}{word}/first_write").into())?)
         }),
         case("a script's path", "arguments", |bench, word| {
             let witness = bench.witness();
-            bare(&bench.programs.script(&format!("{word}.sh"), &witness.to_string_lossy())?)
+            bare(
+                &bench
+                    .programs
+                    .script(&format!("{word}.sh"), &witness.to_string_lossy())?,
+            )
         }),
         case("a script's interpreter", "arguments", |bench, word| {
             let interpreter = linked(bench, format!("{word}.interpreter").into())?;
-            bare(&bench.programs.script(&unique_word(), &interpreter.to_string_lossy())?)
+            bare(
+                &bench
+                    .programs
+                    .script(&unique_word(), &interpreter.to_string_lossy())?,
+            )
         }),
         case("a script's first line", "arguments", |bench, word| {
             let line = format!("{} --run {word}", bench.witness().display());
@@ -178,15 +227,25 @@ fn in_a_path() -> anyhow::Result<()> {
         }),
         case("a script's argument", "arguments", |bench, word| {
             let witness = bench.witness();
-            let script = bench.programs.script(&unique_word(), &witness.to_string_lossy())?;
+            let script = bench
+                .programs
+                .script(&unique_word(), &witness.to_string_lossy())?;
             bench.launch(Call::Path(script), &[word], Circumstance::Plain)
         }),
-        case("the argument of a script of a script", "arguments", |bench, word| {
-            let witness = bench.witness();
-            let inner = bench.programs.script(&unique_word(), &witness.to_string_lossy())?;
-            let outer = bench.programs.script(&unique_word(), &inner.to_string_lossy())?;
-            bench.launch(Call::Path(outer), &[word], Circumstance::Plain)
-        }),
+        case(
+            "the argument of a script of a script",
+            "arguments",
+            |bench, word| {
+                let witness = bench.witness();
+                let inner = bench
+                    .programs
+                    .script(&unique_word(), &witness.to_string_lossy())?;
+                let outer = bench
+                    .programs
+                    .script(&unique_word(), &inner.to_string_lossy())?;
+                bench.launch(Call::Path(outer), &[word], Circumstance::Plain)
+            },
+        ),
     ]);
     Ok(())
 }
@@ -194,25 +253,39 @@ fn in_a_path() -> anyhow::Result<()> {
 #[test]
 fn by_each_call() -> anyhow::Result<()> {
     Bench::new("")?.check(&[
-        case("execveat of a file in memory", "arguments", |bench, word| {
-            let call = Call::Descriptor(bench.programs.in_memory("program")?);
-            bench.launch(call, &[word], Circumstance::Plain)
-        }),
+        case(
+            "execveat of a file in memory",
+            "arguments",
+            |bench, word| {
+                let call = Call::Descriptor(bench.programs.in_memory("program")?);
+                bench.launch(call, &[word], Circumstance::Plain)
+            },
+        ),
         case("execveat of an open file", "arguments", |bench, word| {
             let call = Call::Descriptor(File::open(bench.witness())?.into());
             bench.launch(call, &[word], Circumstance::Plain)
         }),
-        case("execve of /proc/self/fd of an open file", "arguments", |bench, word| {
-            let call = Call::ProcDescriptor(File::open(bench.witness())?.into());
-            bench.launch(call, &[word], Circumstance::Plain)
-        }),
-        case("execve of /proc/self/fd of a file in memory", "arguments", |bench, word| {
-            let call = Call::ProcDescriptor(bench.programs.in_memory("program")?);
-            bench.launch(call, &[word], Circumstance::Plain)
-        }),
-        case("a thread that is not the leader", "arguments", |bench, word| {
-            bench.launch(Call::Path(bench.witness()), &[word], Circumstance::Thread)
-        }),
+        case(
+            "execve of /proc/self/fd of an open file",
+            "arguments",
+            |bench, word| {
+                let call = Call::ProcDescriptor(File::open(bench.witness())?.into());
+                bench.launch(call, &[word], Circumstance::Plain)
+            },
+        ),
+        case(
+            "execve of /proc/self/fd of a file in memory",
+            "arguments",
+            |bench, word| {
+                let call = Call::ProcDescriptor(bench.programs.in_memory("program")?);
+                bench.launch(call, &[word], Circumstance::Plain)
+            },
+        ),
+        case(
+            "a thread that is not the leader",
+            "arguments",
+            |bench, word| bench.launch(Call::Path(bench.witness()), &[word], Circumstance::Thread),
+        ),
         case("posix_spawn", "arguments", |bench, word| {
             bench.launch(Call::Path(bench.witness()), &[word], Circumstance::Spawn)
         }),
@@ -250,18 +323,24 @@ fn in_each_circumstance() -> anyhow::Result<()> {
             let root = Circumstance::Root(bench.programs.folder().to_owned());
             bench.launch(Call::Path("/first_write".into()), &[word], root)
         }),
-        case("the personality of a 32-bit machine", "arguments", |bench, word| {
-            in_circumstance(bench, word, Circumstance::Linux32)
-        }),
+        case(
+            "the personality of a 32-bit machine",
+            "arguments",
+            |bench, word| in_circumstance(bench, word, Circumstance::Linux32),
+        ),
         case("under a tracer", "arguments", |bench, word| {
             in_circumstance(bench, word, Circumstance::Traced)
         }),
-        case("the first process of its namespaces", "arguments", |bench, word| {
-            in_circumstance(bench, word, Circumstance::FirstOfNamespace)
-        }),
-        case("a later process of its namespaces", "arguments", |bench, word| {
-            in_circumstance(bench, word, Circumstance::InNamespace)
-        }),
+        case(
+            "the first process of its namespaces",
+            "arguments",
+            |bench, word| in_circumstance(bench, word, Circumstance::FirstOfNamespace),
+        ),
+        case(
+            "a later process of its namespaces",
+            "arguments",
+            |bench, word| in_circumstance(bench, word, Circumstance::InNamespace),
+        ),
     ]);
     Ok(())
 }
@@ -294,7 +373,10 @@ fn in_the_environment() -> anyhow::Result<()> {
             with_variables(bench, &[format!("POOL={word}").into()])
         }),
         case("in another case", "environment", |bench, word| {
-            with_variables(bench, &[format!("POOL={}", word.to_ascii_uppercase()).into()])
+            with_variables(
+                bench,
+                &[format!("POOL={}", word.to_ascii_uppercase()).into()],
+            )
         }),
         case("a name", "environment", |bench, word| {
             with_variables(bench, &[format!("{word}=1").into()])
@@ -310,16 +392,27 @@ fn in_the_environment() -> anyhow::Result<()> {
             with_variables(bench, &variables)
         }),
         case("after a decoy", "environment", |bench, word| {
-            with_variables(bench, &[format!("X{word}=1").into(), format!("P={word}").into()])
+            with_variables(
+                bench,
+                &[format!("X{word}=1").into(), format!("P={word}").into()],
+            )
         }),
-        case("on a page nobody has touched", "environment", |bench, word| {
-            with_variables(bench, &[Word::ColdPage(format!("POOL={word}").into())])
-        }),
+        case(
+            "on a page nobody has touched",
+            "environment",
+            |bench, word| with_variables(bench, &[Word::ColdPage(format!("POOL={word}").into())]),
+        ),
     ]);
     // A string of a plain list does not count there, and no decoy does anywhere.
     let (word, variable) = (&bench.word, &bench.variable);
-    for text in [format!("POOL={word}"), format!("POOL=X{variable}"), format!("P={variable}_")] {
-        let outcome = bench.stage.run(&with_variables(&bench, &[text.clone().into()])?)?;
+    for text in [
+        format!("POOL={word}"),
+        format!("POOL=X{variable}"),
+        format!("P={variable}_"),
+    ] {
+        let outcome = bench
+            .stage
+            .run(&with_variables(&bench, &[text.clone().into()])?)?;
         assert!(outcome.is_unharmed(), "{text}: {outcome:?}");
     }
     Ok(())
@@ -341,109 +434,5 @@ fn decoys_alone_live() -> anyhow::Result<()> {
         assert!(outcome.is_unharmed(), "{decoy}: {outcome:?}");
     }
     bench.check(&[]);
-    Ok(())
-}
-
-/// Nothing was started, so nobody is to be killed: the caller lives and learns why.
-#[test]
-fn a_failed_exec_kills_nobody() -> anyhow::Result<()> {
-    let bench = Bench::new("")?;
-    let word = bench.word.as_str();
-    let folder = bench.programs.folder();
-    let file = |name: &str, text: &str, mode: u32| -> anyhow::Result<PathBuf> {
-        let path = folder.join(format!("{word}.{name}"));
-        fs::write(&path, text)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
-        Ok(path)
-    };
-    let missing = folder.join("nowhere").join(word);
-    let locked = file("locked", "#!/bin/true\n", 0o644)?;
-    let nonsense = file("nonsense", "neither a program nor a script\n", 0o755)?;
-    let orphan = file("orphan", &format!("#!/nowhere/{word}\n"), 0o755)?;
-    let long = format!("{word} {}", "p".repeat(128 * 1024));
-    for (name, path, argument, errno) in [
-        ("no such file", &missing, word, libc::ENOENT),
-        ("not executable", &locked, word, libc::EACCES),
-        ("not a program", &nonsense, word, libc::ENOEXEC),
-        ("no such interpreter", &orphan, word, libc::ENOENT),
-        ("an argument too long", &bench.witness(), long.as_str(), libc::E2BIG),
-    ] {
-        let launch = bench.launch(Call::Path(path.clone()), &[argument], Circumstance::Plain)?;
-        let outcome = bench.stage.run(&launch)?;
-        assert_eq!(outcome.exec_error(), Some(errno), "{name}: {outcome:?}");
-    }
-    // One kill for the check itself, and not one line about the callers.
-    bench.check(&[]);
-    let lines = bench.guard.events()?;
-    let actions = lines.iter().filter(|event| event["action"].is_string()).count();
-    assert_eq!(actions, 1, "{lines:?}");
-    Ok(())
-}
-
-/// The longest argument below the kernel's own limit for one (MAX_ARG_STRLEN).
-const LONG_ARGUMENT: usize = 128 * 1024 - 1;
-
-/// `bytes` of padding in as few arguments as possible, then the word.
-fn padded(bench: &Bench, bytes: usize, word: &str, stack: Option<u64>) -> anyhow::Result<Launch> {
-    let mut words = vec![Word::from("p".repeat(LONG_ARGUMENT)); bytes / (LONG_ARGUMENT + 1)];
-    words.push("p".repeat(bytes % (LONG_ARGUMENT + 1)).into());
-    words.push(word.into());
-    let circumstance = stack.map_or(Circumstance::Plain, Circumstance::StackLimit);
-    bench.launch(Call::Path(bench.witness()), &words, circumstance)
-}
-
-#[test]
-fn behind_much_padding() -> anyhow::Result<()> {
-    const MIB: usize = 1024 * 1024;
-    Bench::new("")?.check(&[
-        case("1.9 MB under the usual limit of the stack", "arguments", |bench, word| {
-            padded(bench, 1_900_000, word, Some(8 * MIB as u64))
-        }),
-        case("5.9 MB under a raised limit", "arguments", |bench, word| {
-            padded(bench, 5_900_000, word, Some(64 * MIB as u64))
-        }),
-        case("in front of 1.9 MB", "arguments", |bench, word| {
-            let mut words = vec![Word::from(word)];
-            words.extend(vec![Word::from("p".repeat(LONG_ARGUMENT)); 14]);
-            let limit = Circumstance::StackLimit(8 * MIB as u64);
-            bench.launch(Call::Path(bench.witness()), &words, limit)
-        }),
-        case("300,000 empty arguments", "arguments", |bench, word| {
-            let mut words = vec![Word::from(""); 300_000];
-            words.push(word.into());
-            let limit = Circumstance::StackLimit(64 * MIB as u64);
-            bench.launch(Call::Path(bench.witness()), &words, limit)
-        }),
-    ]);
-    Ok(())
-}
-
-/// The last byte that the kernel takes is judged too, whatever the stack's limit.
-#[test]
-fn at_the_kernels_own_limit() -> anyhow::Result<()> {
-    let bench = Bench::new("")?;
-    for stack in [1u64 << 20, 8 << 20, 64 << 20] {
-        let twin = unique_word();
-        let fits = |bytes: usize| -> anyhow::Result<bool> {
-            let outcome = bench.stage.run(&padded(&bench, bytes, &twin, Some(stack))?)?;
-            let is_too_big = outcome.exec_error() == Some(libc::E2BIG);
-            assert!(is_too_big || outcome.is_unharmed(), "{bytes} bytes: {outcome:?}");
-            Ok(!is_too_big)
-        };
-        let (mut most, mut too_many) = (64 * 1024, 8 << 20);
-        while too_many - most > 1 {
-            let middle = usize::midpoint(most, too_many);
-            *(if fits(middle)? { &mut most } else { &mut too_many }) = middle;
-        }
-        let outcome = bench.stage.run(&padded(&bench, most, &bench.word, Some(stack))?)?;
-        assert!(outcome.is_killed_unrun(), "{most} bytes of padding: {outcome:?}");
-        let event = bench.event_of(0, &outcome)?;
-        assert_eq!(event["matched"], bench.word.as_str(), "{event}");
-        let cut_from = event["cmdline_cut_from_bytes"].as_u64();
-        assert!(cut_from > Some(most as u64), "{event}");
-        let over = bench.stage.run(&padded(&bench, too_many, &bench.word, Some(stack))?)?;
-        assert_eq!(over.exec_error(), Some(libc::E2BIG), "one byte more: {over:?}");
-        assert!(matches!(over.end, End::Exited(_)));
-    }
     Ok(())
 }

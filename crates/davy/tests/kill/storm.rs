@@ -72,7 +72,10 @@ impl Storm {
             .moved
             .wait_timeout_while(banned, left, |banned| *banned < execs)
             .unwrap_or_else(PoisonError::into_inner);
-        ensure!(!waited.timed_out(), "only {banned} of {execs} execs in {STORM_DEADLINE:?}");
+        ensure!(
+            !waited.timed_out(),
+            "only {banned} of {execs} execs in {STORM_DEADLINE:?}"
+        );
         Ok(())
     }
 }
@@ -103,7 +106,10 @@ fn disturb(guard: &mut Guard, word: &str, storm: &Storm, began: Instant) -> anyh
         } else {
             guard.kill()?;
             let ready = guard.restart()?;
-            ensure!(ready["programs"] == "adopted", "the pins were not taken over: {ready}");
+            ensure!(
+                ready["programs"] == "adopted",
+                "the pins were not taken over: {ready}"
+            );
         }
     }
     Ok(())
@@ -122,7 +128,10 @@ fn not_an_instruction_in_ten_thousand() -> anyhow::Result<()> {
 
     let mut launches = Vec::new();
     for _ in 0..STARTERS {
-        launches.push((bench.with_arguments(&banned)?, bench.with_arguments(&benign)?));
+        launches.push((
+            bench.with_arguments(&banned)?,
+            bench.with_arguments(&benign)?,
+        ));
     }
     let word = bench.word.clone();
     let guard = &mut bench.guard;
@@ -153,7 +162,10 @@ fn not_an_instruction_in_ten_thousand() -> anyhow::Result<()> {
             .collect()
     });
     let tallies = tallies?;
-    let wrong = storm.wrong.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let wrong = storm
+        .wrong
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     let total = tallies.iter().map(|tally| tally.banned).sum::<u64>();
     let benign = tallies.iter().map(|tally| tally.benign).sum::<u64>();
     assert!(
@@ -162,7 +174,10 @@ fn not_an_instruction_in_ten_thousand() -> anyhow::Result<()> {
         wrong.len(),
         &wrong[..wrong.len().min(20)]
     );
-    assert!(total >= EXECS && benign >= EXECS, "{total} banned and {benign} benign execs");
+    assert!(
+        total >= EXECS && benign >= EXECS,
+        "{total} banned and {benign} benign execs"
+    );
     assert!(spins.into_inner() > 0, "nobody kept the processors busy");
 
     // The kernel's own count agrees, over all lives of the agent and all tables.
@@ -203,15 +218,25 @@ fn every_kill_is_told_or_counted() -> anyhow::Result<()> {
     let lost = bench.counter(Counter::EventsLostFull)?;
     let mut bench = bench;
     let events = bench.guard.stop()?;
-    let told = events.iter().filter(|event| event["action"] == "killed").count() as u64;
+    let told = events
+        .iter()
+        .filter(|event| event["action"] == "killed")
+        .count() as u64;
     let unread = events
         .iter()
         .find(|event| event["event"] == "stopped")
         .and_then(|event| event["log_lines_lost"].as_u64())
         .context("the last line says what was lost")?;
-    assert_eq!(told + left_out + lost + unread, KILLED, "{left_out} left out, {lost} lost");
+    assert_eq!(
+        told + left_out + lost + unread,
+        KILLED,
+        "{left_out} left out, {lost} lost"
+    );
     assert!(told >= 1000, "the burst is told: {told}");
-    let mut pids: Vec<_> = events.iter().filter_map(|event| event["pid"].as_u64()).collect();
+    let mut pids: Vec<_> = events
+        .iter()
+        .filter_map(|event| event["pid"].as_u64())
+        .collect();
     pids.sort_unstable();
     pids.dedup();
     // The ready line has the agent's own pid.

@@ -53,7 +53,9 @@ impl FailingExecs {
             }
             pid
         };
-        let pid = Pid::from_raw(pid).filter(|_| pid > 0).context("cannot fork")?;
+        let pid = Pid::from_raw(pid)
+            .filter(|_| pid > 0)
+            .context("cannot fork")?;
         Ok(Self { pid, count })
     }
 

@@ -73,12 +73,13 @@ impl Launch {
     ///
     /// # Errors
     /// A word or the path holds a NUL, or memory cannot be had.
-    pub fn of(
-        path: &Path,
-        arguments: &[Word],
-        environment: &[Word],
-    ) -> anyhow::Result<Self> {
-        Self::new(Call::Path(path.to_owned()), arguments, environment, Circumstance::Plain)
+    pub fn of(path: &Path, arguments: &[Word], environment: &[Word]) -> anyhow::Result<Self> {
+        Self::new(
+            Call::Path(path.to_owned()),
+            arguments,
+            environment,
+            Circumstance::Plain,
+        )
     }
 
     /// Prepares an exec.
@@ -91,9 +92,8 @@ impl Launch {
         environment: &[Word],
         circumstance: Circumstance,
     ) -> anyhow::Result<Self> {
-        let c_path = |path: &Path| {
-            CString::new(path.as_os_str().as_bytes()).context("a path holds a NUL")
-        };
+        let c_path =
+            |path: &Path| CString::new(path.as_os_str().as_bytes()).context("a path holds a NUL");
         let path = match &call {
             Call::Path(path) => c_path(path)?,
             Call::Descriptor(_) => CString::default(),
@@ -153,18 +153,17 @@ impl Launch {
                 libc::_exit(NOT_TRIED);
             }
             let is_ready = match &self.circumstance {
-                Circumstance::User(uid) => {
-                    libc::setgid(*uid) == 0 && libc::setuid(*uid) == 0
-                }
+                Circumstance::User(uid) => libc::setgid(*uid) == 0 && libc::setuid(*uid) == 0,
                 Circumstance::Root(_) => {
                     libc::chroot(self.root.as_ptr()) == 0 && libc::chdir(c"/".as_ptr()) == 0
                 }
                 Circumstance::Linux32 => libc::personality(PER_LINUX32) >= 0,
-                Circumstance::Traced => {
-                    libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) == 0
-                }
+                Circumstance::Traced => libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) == 0,
                 Circumstance::StackLimit(bytes) => {
-                    let limit = libc::rlimit { rlim_cur: *bytes, rlim_max: *bytes };
+                    let limit = libc::rlimit {
+                        rlim_cur: *bytes,
+                        rlim_max: *bytes,
+                    };
                     libc::setrlimit(libc::RLIMIT_STACK, &raw const limit) == 0
                 }
                 Circumstance::Cgroup(procs) => {
@@ -231,16 +230,15 @@ impl Launch {
             }
             ptr::null_mut()
         }
-        let mut data = ThreadExec { launch: self, errno: 0 };
+        let mut data = ThreadExec {
+            launch: self,
+            errno: 0,
+        };
         let mut handle = 0;
         // SAFETY: the data outlives the thread, which is joined below.
         unsafe {
-            let made = libc::pthread_create(
-                &raw mut handle,
-                ptr::null(),
-                thread,
-                (&raw mut data).cast(),
-            );
+            let made =
+                libc::pthread_create(&raw mut handle, ptr::null(), thread, (&raw mut data).cast());
             if made == 0 {
                 libc::pthread_join(handle, ptr::null_mut());
             }

@@ -86,7 +86,10 @@ impl Words {
             memory.push(owner);
         }
         pointers.push(ptr::null());
-        Ok(Self { pointers, _memory: memory })
+        Ok(Self {
+            pointers,
+            _memory: memory,
+        })
     }
 
     pub(super) fn as_ptr(&self) -> *const *const libc::c_char {
@@ -114,11 +117,17 @@ fn map(length: usize, protection: i32, flags: i32, file: i32) -> anyhow::Result<
 
 fn cold_page(bytes: &[u8]) -> anyhow::Result<Pages> {
     let mut file: File = tempfile::tempfile().context("cannot make a file to map")?;
-    file.write_all(&with_nul(bytes)?).context("cannot fill a file to map")?;
+    file.write_all(&with_nul(bytes)?)
+        .context("cannot fill a file to map")?;
     file.sync_all().context("cannot write a file to map back")?;
     // SAFETY: the descriptor is open; the call only advises.
     unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
-    map(page_bytes(), libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd())
+    map(
+        page_bytes(),
+        libc::PROT_READ,
+        libc::MAP_PRIVATE,
+        file.as_raw_fd(),
+    )
 }
 
 fn page_edge(bytes: &[u8]) -> anyhow::Result<(*const libc::c_char, Memory)> {

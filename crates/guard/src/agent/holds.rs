@@ -313,7 +313,7 @@ impl Agent {
     pub(super) fn settle_orphans(self: &Rc<Self>) {
         let orphans = std::mem::take(&mut self.kernel.borrow_mut().orphans.events);
         for map in &orphans {
-            match super::Events::open(map) {
+            match super::stream::Events::open(map) {
                 Ok(events) => events.take(self),
                 Err(error) => {
                     tracing::warn!(error = chain(&error), "the replaced programs' events are lost");

@@ -7,16 +7,17 @@
 mod holds;
 mod monitor;
 mod report;
-mod response;
 mod reload;
+mod response;
+mod start;
+mod stream;
 mod sweep;
 
 use std::{
     cell::RefCell,
     collections::HashMap,
     io,
-    os::fd::{BorrowedFd, OwnedFd},
-    path::{Path, PathBuf},
+    path::PathBuf,
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -25,29 +26,26 @@ use std::{
 use davylamp_content::blocklist::Place;
 use davylamp_detect::judge::{Judge, JudgeError};
 use davylamp_model::{guard_event::Mode, ids::NodeName};
-use libbpf_rs::{MapHandle, RingBuffer, RingBufferBuilder};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use tokio::{
-    io::unix::AsyncFd,
-    net::TcpListener,
     signal::unix::{SignalKind, signal},
     time::MissedTickBehavior,
 };
 
 use crate::{
-    abi::{self, Settings},
-    config::{Config, HoldVerdict, KillScope},
+    abi,
+    config::Config,
     container::{ContainerIndex, IndexConfig, Lookup, Socket, SocketKind},
     event::KernelEvent,
     http::{self, HttpError},
-    kernel::{Kernel, KernelError, Pinning, Start},
+    kernel::{Kernel, KernelError},
     lists::{self, Lists, ListsError},
     log::Log,
     machine,
     metrics::AgentCounts,
-    protect::{CgroupMounts, ProtectError, exe_key},
-    sandbox::{self, SandboxError},
+    protect::{CgroupMounts, ProtectError},
+    sandbox::SandboxError,
 };
 
 pub use crate::kernel::{Detached, TestFaults, detach};
@@ -137,6 +135,11 @@ impl InForce {
     }
 }
 
+use start::{Started, can_hold, depends_on_place, protected_executables};
+use stream::Events;
+
+pub use start::run;
+
 /// The agent's state. Tasks share it; none holds a borrow across a wait.
 struct Agent {
     config: Config,
@@ -214,81 +217,10 @@ fn place_of(found: &Lookup) -> Place<'_> {
     }
 }
 
-fn depends_on_place(config: &Config, judge: &Judge) -> bool {
-    judge.allow().any_scoped() || !config.protect.namespaces.is_empty()
-}
-
-/// The settings that configuration and lists call for.
-fn settings(config: &Config) -> Settings {
-    Settings {
-        mode: match config.mode {
-            Mode::Enforce => abi::MODE_ENFORCE,
-            Mode::Observe => abi::MODE_OBSERVE,
-        },
-        hold_verdict_spares: u32::from(config.hold.verdict == HoldVerdict::Spare),
-        hold_deadline_ns: config.hold.deadline().as_nanos() as u64,
-        event_interval_ns: 1_000_000_000 / u64::from(config.log.events_per_second),
-        event_burst: u64::from(config.log.burst),
-        suppress_ns: config.response.suppress().as_nanos() as u64,
-        response: match config.response.kill {
-            KillScope::Process => 0,
-            KillScope::Tree => 1,
-            KillScope::Cgroup => 2,
-        },
-        // Scoped allow rules hold by their prefixes; protected namespaces have no other sign.
-        hold_unknown_cgroups: u32::from(!config.protect.namespaces.is_empty()),
-        capture_environment: u32::from(!config.log.env.is_empty()),
-        // Masking and judging again need more than the log shows.
-        capture_arguments: abi::EVENT_ARGUMENTS as u32,
-        suppress_enabled: u32::from(
-            config.response.kill != KillScope::Process && config.response.suppress_secs > 0,
-        ),
-        reserved: 0,
-    }
-}
-
-/// Whether the kernel may hold a process, so that held ones must be watched.
-fn can_hold(config: &Config, judge: &Judge) -> bool {
-    let (prefixes, holds_all) = judge.allow().for_kernel();
-    let may = |prefix: &davylamp_detect::automaton::AllowPrefix| {
-        prefix.meaning == davylamp_detect::automaton::AllowMeaning::MayAllow
-    };
-    config.mode == Mode::Enforce
-        && (holds_all || prefixes.iter().any(may) || depends_on_place(config, judge))
-}
-
-/// The executables that are never killed. The guard's own comes first, so that
-/// `davy explain -- STRING` can run where it guards.
-fn protected_executables(config: &Config) -> Result<Vec<abi::ExeKey>, ProtectError> {
-    std::iter::once(Path::new("/proc/self/exe"))
-        .chain(config.protect.executables.iter().map(PathBuf::as_path))
-        .map(|path| {
-            exe_key(path)
-                .map_err(|source| ProtectError::Executable { path: path.to_owned(), source })
-        })
-        .collect()
-}
-
-fn protected_cgroups(config: &Config, mounts: &CgroupMounts) -> Result<Vec<u64>, ProtectError> {
-    let keys: Result<Vec<Vec<u64>>, _> =
-        config.protect.cgroups.iter().map(|path| mounts.keys(path)).collect();
-    Ok(keys?.concat())
-}
-
 /// An error and what caused it, on one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-/// Gives back what loading took: reading the kernel's types and building tables needs some twenty
-/// megabytes for a moment.
-fn trim_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: the call only gives free memory back to the system.
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, which the kernel programs count by.
@@ -297,69 +229,9 @@ fn monotonic_ns() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-/// Guards this machine until it is told to stop (SIGTERM, SIGINT). Pinned programs stay in force
-/// afterwards. Takes over the whole process: it gives up privileges and writes its log to standard
-/// output. `faults` is for tests.
-///
-/// # Errors
-/// [`GuardError`] where it cannot start. Then whatever was in force before stays so.
-pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), GuardError> {
-    let wants = machine::Wants { pin_dir: config.pin.then(|| config.pin_dir.clone()) };
-    let survey = machine::survey_for(&wants);
-    if let Some(missing) = survey.missing_required() {
-        return Err(missing.into());
-    }
-    let lost: Vec<String> = survey.lost().map(|lost| format!("{}: {}", lost.id, lost.lost)).collect();
-    let in_force = InForce::read(&config)?;
-    let mounts = CgroupMounts::read().map_err(system("read the machine's mounts"))?;
-    let executables = protected_executables(&config)?;
-    let cgroups = protected_cgroups(&config, &mounts)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(system("start the event loop"))?;
-    // All that can fail for a reason of the operator's comes before anything is put in force.
-    let listener = config
-        .metrics
-        .listen
-        .map(|address| runtime.block_on(http::bind(address)))
-        .transpose()?;
-    let pinning =
-        if config.pin { Pinning::In(config.pin_dir.clone()) } else { Pinning::None };
-    let kernel = Kernel::start(
-        &pinning,
-        &Start {
-            table: in_force.judge.table(),
-            settings: settings(&config),
-            executables: &executables,
-            cgroups: &cgroups,
-            can_hold: can_hold(&config, &in_force.judge),
-            alive_until_ns: monotonic_ns() + BEAT_LASTS.as_nanos() as u64,
-            faults,
-        },
-    )?;
-    trim_memory();
-
-    // Nothing from here on needs more, and no thread runs yet that would keep it.
-    sandbox::drop_capabilities(sandbox::AGENT_CAPABILITIES)?;
-    sandbox::install_seccomp()?;
-    let log = Log::start(io::stdout()).map_err(system("start the log"))?;
-    let local = tokio::task::LocalSet::new();
-    runtime.block_on(local.run_until(guard(
-        config, node, kernel, in_force, mounts, log, listener, lost,
-    )))
-}
-
-async fn guard(
-    config: Config,
-    node: NodeName,
-    kernel: Kernel,
-    in_force: InForce,
-    cgroup_mounts: CgroupMounts,
-    log: Log,
-    listener: Option<TcpListener>,
-    lost: Vec<String>,
-) -> Result<(), GuardError> {
+/// Guards until it is told to stop.
+async fn guard(started: Started) -> Result<(), GuardError> {
+    let Started { config, node, kernel, in_force, cgroup_mounts, log, listener, lost } = started;
     let socket = |kind| move |path: &PathBuf| Socket { kind, path: path.clone() };
     let sockets = config
         .containers
@@ -520,59 +392,3 @@ impl Agent {
     }
 }
 
-/// The stream of kernel events.
-struct Events {
-    buffer: RingBuffer<'static>,
-    /// A duplicate of the buffer's epoll descriptor, for the event loop to wait on.
-    ready: AsyncFd<OwnedFd>,
-    queue: Rc<RefCell<Vec<Vec<u8>>>>,
-}
-
-impl Events {
-    fn open(map: &MapHandle) -> Result<Self, GuardError> {
-        let queue: Rc<RefCell<Vec<Vec<u8>>>> = Rc::default();
-        let mut builder = RingBufferBuilder::new();
-        let sink = Rc::clone(&queue);
-        let take = move |bytes: &[u8]| {
-            sink.borrow_mut().push(bytes.to_vec());
-            0
-        };
-        let failed = |source| KernelError::Bpf { doing: "open the event buffer", source };
-        builder.add(map, take).map_err(failed)?;
-        let buffer = builder.build().map_err(failed)?;
-        // SAFETY: the buffer lives on and owns the descriptor, which is only duplicated here.
-        let epoll = unsafe { BorrowedFd::borrow_raw(buffer.epoll_fd()) };
-        let ready = epoll
-            .try_clone_to_owned()
-            // SAFETY: the descriptor is owned by what is registered, and closed after it.
-            .and_then(|fd| Ok(unsafe { AsyncFd::register(fd) }?))
-            .map_err(system("wait for kernel events"))?;
-        Ok(Self { buffer, ready, queue })
-    }
-
-    async fn readable(&self) -> io::Result<()> {
-        self.ready.readable().await?.clear_ready();
-        Ok(())
-    }
-
-    /// Handles all that is there, holds first.
-    fn take(&self, agent: &Rc<Agent>) {
-        if let Err(error) = self.buffer.consume() {
-            tracing::warn!(%error, "kernel events could not be read");
-        }
-        let decode = |bytes: Vec<u8>| match KernelEvent::decode(&bytes) {
-            Ok(event) => Some(event),
-            Err(error) => {
-                agent.count(|counts| counts.events_garbled += 1);
-                tracing::warn!(%error, "a kernel event could not be read");
-                None
-            }
-        };
-        let events = self.queue.take().into_iter().filter_map(decode);
-        let (held, others): (Vec<_>, Vec<_>) =
-            events.partition(|event| event.kind == abi::EventKind::Held);
-        for event in held.into_iter().chain(others) {
-            agent.handle(event);
-        }
-    }
-}

@@ -10,7 +10,7 @@ use std::{
 use davylamp_model::guard_event::micros;
 use serde_json::json;
 
-use super::{Agent, GuardError, InForce, can_hold, chain, settings};
+use super::{Agent, GuardError, InForce, chain, start::{can_hold, settings, trim_memory}};
 use crate::lists;
 
 /// What files look like from outside. Two that differ were changed in between.
@@ -84,7 +84,7 @@ impl Agent {
         }
         drop(kernel);
         *self.in_force.borrow_mut() = Rc::new(fresh);
-        super::trim_memory();
+        trim_memory();
         Ok(())
     }
 }

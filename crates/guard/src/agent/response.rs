@@ -119,7 +119,7 @@ impl Agent {
             return false;
         }
         let Ok(Some(process)) = Process::open(pid, None) else { return false };
-        let executables = super::protected_executables(&self.config).unwrap_or_default();
+        let executables = super::start::protected_executables(&self.config).unwrap_or_default();
         let runs = crate::protect::exe_key(&process.executable_file());
         if runs.is_ok_and(|key| executables.contains(&key)) {
             return false;

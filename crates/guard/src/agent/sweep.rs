@@ -119,7 +119,7 @@ impl Agent {
 
     /// Whether the process runs a protected executable or lives in a protected cgroup.
     fn is_exempt(&self, suspect: &Suspect) -> bool {
-        let executables = super::protected_executables(&self.config).unwrap_or_default();
+        let executables = super::start::protected_executables(&self.config).unwrap_or_default();
         let runs = crate::protect::exe_key(&suspect.process.executable_file());
         let lives_in = |cgroup: &String| {
             let wanted = cgroup.trim_matches('/');

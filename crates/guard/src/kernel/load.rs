@@ -46,7 +46,8 @@ pub fn object_bytes() -> &'static [u8] {
 /// The programs' descriptors.
 pub(super) struct Programs {
     pub(super) exec: OwnedFd,
-    pub(super) fault: OwnedFd,
+    /// Not there where the kernel has no tracepoint for it.
+    pub(super) fault: Option<OwnedFd>,
     pub(super) iterator: OwnedFd,
 }
 
@@ -69,14 +70,16 @@ pub(super) fn load(start: &Start<'_>) -> Result<Kernel, KernelError> {
     };
     let programs = Programs {
         exec: program(EXEC_HOOK)?,
-        fault: program(FAULT_HOOK)?,
+        fault: has_fault_tracepoint().then(|| program(FAULT_HOOK)).transpose()?,
         iterator: program(ITERATOR)?,
     };
     maps.prepare(start)?;
     let iterator = attach_iterator(programs.iterator.as_fd())?;
-    let fault_link = start
-        .can_hold
-        .then(|| attach(programs.fault.as_fd(), "watch held processes"))
+    let fault_link = programs
+        .fault
+        .as_ref()
+        .filter(|_| start.can_hold)
+        .map(|program| attach(program.as_fd(), "watch held processes"))
         .transpose()?;
     let exec_link = attach(programs.exec.as_fd(), "watch programs start")?;
     Ok(Kernel {
@@ -105,6 +108,12 @@ fn open(start: &Start<'_>) -> Result<Object, KernelError> {
         value[..4].copy_from_slice(pid.as_bytes());
         constants.set_initial_value(&value).map_err(bpf("inject a fault"))?;
     }
+    if !has_fault_tracepoint() {
+        let hook = open.progs_mut().find(|program| program.name() == FAULT_HOOK);
+        if let Some(mut hook) = hook {
+            hook.set_autoload(false);
+        }
+    }
     // Tables are made without type information, so the shape that the kernel compares them with
     // must have none: kernels before 6.3 count that as a difference.
     let shape = super::make_table(1)?;
@@ -120,6 +129,19 @@ fn open(start: &Start<'_>) -> Result<Object, KernelError> {
         }
     }
     open.load().map_err(bpf("load the kernel programs; `davy doctor` says what this kernel lacks"))
+}
+
+/// Whether the kernel tells of page faults in user space. Where it does not, a held process that
+/// somebody else continues is not noticed; `davy doctor` says so.
+fn has_fault_tracepoint() -> bool {
+    // SAFETY: the name ends in NUL; the call reads the kernel's own type information.
+    let id = unsafe {
+        libbpf_sys::libbpf_find_vmlinux_btf_id(
+            c"page_fault_user".as_ptr(),
+            libbpf_sys::BPF_TRACE_RAW_TP,
+        )
+    };
+    id > 0
 }
 
 /// Attaches a BTF-typed tracepoint program. The link lives as long as its descriptor or its pin.

@@ -302,8 +302,11 @@ impl Kernel {
     /// [`KernelError`].
     pub fn watch_holds(&mut self, wanted: bool) -> Result<(), KernelError> {
         let pin = self.pins.as_ref().map(Pins::fault_link);
-        if wanted && self.fault_link.is_none() {
-            let link = load::attach(self.programs.fault.as_fd(), "watch held processes")?;
+        if wanted
+            && self.fault_link.is_none()
+            && let Some(program) = &self.programs.fault
+        {
+            let link = load::attach(program.as_fd(), "watch held processes")?;
             if let Some(pin) = &pin {
                 pins::pin(link.as_fd(), pin)?;
             }

@@ -132,7 +132,10 @@ fn adopt(generation: &Path, start: &Start<'_>) -> Result<Kernel, KernelError> {
     })?;
     let programs = Programs {
         exec: get(&generation.join(program_pin(EXEC_HOOK)))?,
-        fault: get(&generation.join(program_pin(FAULT_HOOK)))?,
+        fault: Some(generation.join(program_pin(FAULT_HOOK)))
+            .filter(|pin| pin.exists())
+            .map(|pin| get(&pin))
+            .transpose()?,
         iterator: get(&generation.join(program_pin(ITERATOR)))?,
     };
     let exec_link = get(&generation.join(EXEC_HOOK))?;
@@ -168,12 +171,14 @@ fn pin_all(kernel: &Kernel, generation: &Path) -> Result<(), KernelError> {
         pin(map.as_fd(), &generation.join(name))?;
     }
     let programs = [
-        (EXEC_HOOK, &kernel.programs.exec),
-        (FAULT_HOOK, &kernel.programs.fault),
-        (ITERATOR, &kernel.programs.iterator),
+        (EXEC_HOOK, Some(&kernel.programs.exec)),
+        (FAULT_HOOK, kernel.programs.fault.as_ref()),
+        (ITERATOR, Some(&kernel.programs.iterator)),
     ];
     for (name, program) in programs {
-        pin(program.as_fd(), &generation.join(program_pin(name)))?;
+        if let Some(program) = program {
+            pin(program.as_fd(), &generation.join(program_pin(name)))?;
+        }
     }
     pin(kernel.iterator.as_fd(), &generation.join(ITERATOR))?;
     if let Some(link) = &kernel.fault_link {

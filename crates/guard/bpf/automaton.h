@@ -7,55 +7,73 @@
 #ifndef DAVYLAMP_AUTOMATON_H
 #define DAVYLAMP_AUTOMATON_H
 
-struct scan {
-	void *table;
-	struct table_header *header;
-	struct chunk *chunk;
-	u64 address; /* of the next byte to read */
-	u64 end;
-	u32 state;
-	u32 wanted; /* INFO_* that counts in this text */
-	u32 hit; /* the info word that matched, 0 if none */
-	u32 fault;
-};
-
-static __always_inline u64 slot_at(void *table, u32 index)
+static __always_inline struct table_header *header_of(u64 *first)
 {
-	u32 page = index >> TABLE_PAGE_SHIFT;
-	struct table_page *slots = bpf_map_lookup_elem(table, &page);
-
-	return slots ? slots->slots[index % TABLE_PAGE_SLOTS] : 0;
+	return (struct table_header *)first;
 }
 
-static long scan_block(u64 index, struct scan *scan)
+static __always_inline u64 slot_at(void *table, u64 *first, u32 index)
 {
-	struct table_header *header = scan->header;
-	u32 state = scan->state;
+	u64 *slots;
+	u32 page;
 
-	if (index > CHUNK / BLOCK)
+	if (index < TABLE_PAGE_SLOTS)
+		return first[index];
+	page = index >> TABLE_PAGE_SHIFT;
+	slots = bpf_map_lookup_elem(table, &page);
+	return slots ? slots[index % TABLE_PAGE_SLOTS] : 0;
+}
+
+/*
+ * Walks `length` bytes of the buffer, at most a piece, and says whether there is no more to do.
+ *
+ * A global function, because the verifier goes through these once and by themselves: as a part of
+ * each caller this took it a second at every start. So it must look up the table anew and see
+ * whether that is still the one it began with.
+ */
+__noinline int scan_piece(u32 from, u32 length)
+{
+	u32 zero = 0;
+	struct scan *scan = bpf_map_lookup_elem(&scans, &zero);
+	void *table = bpf_map_lookup_elem(&tables, &zero);
+	u64 *first;
+	u32 state;
+	u8 *bytes;
+
+	if (!scan || !table)
 		return 1;
-	u8 *bytes = scan->chunk->bytes + index * BLOCK;
-
-#pragma unroll
-	for (int i = 0; i < BLOCK; i++) {
-		u64 entry = header->bytes[bytes[i]];
-		u32 base = state & STATE_BASE;
-		u32 class = (entry >> 32) & BYTE_CLASS;
+	first = bpf_map_lookup_elem(table, &zero);
+	if (!first || from > sizeof(scan->bytes) - PIECE)
+		return 1;
+	if (header_of(first)->generation != scan->generation) {
+		scan->swapped = 1;
+		return 1;
+	}
+	state = scan->state;
+	bytes = scan->bytes + from;
+	for (u32 i = 0; i < PIECE && i < length; i++) {
+		u64 entry = header_of(first)->bytes[bytes[i]];
 		u32 next = (u32)entry;
 
-		if ((state & STATE_ACCEPTS) && (entry >> 32 & BYTE_BOUNDARY)) {
-			u32 info = (u32)slot_at(scan->table, base);
+		if (state != STATE_OUTSIDE) {
+			u32 base = state & STATE_BASE;
+			u32 class = (entry >> 32) & BYTE_CLASS;
 
-			if (info & scan->wanted) {
-				scan->hit = info;
-				return 1;
+			if (state & STATE_ACCEPTS && entry >> 32 & BYTE_BOUNDARY) {
+				u32 info = (u32)slot_at(table, first, base);
+
+				if (info & scan->wanted) {
+					scan->hit = info;
+					scan->hit_at = from + i;
+					return 1;
+				}
 			}
-		}
-		if (base != STATE_OUTSIDE && class) {
-			u64 slot = slot_at(scan->table, base + class);
+			if (class) {
+				u64 slot = slot_at(table, first, base + class);
 
-			if (slot >> 32 == base)
-				next = (u32)slot;
+				if (slot >> 32 == base)
+					next = (u32)slot;
+			}
 		}
 		state = next;
 	}
@@ -63,71 +81,156 @@ static long scan_block(u64 index, struct scan *scan)
 	return 0;
 }
 
-/* Walks the first `length` bytes of the chunk; `last` adds the boundary that ends every text. */
-static __always_inline void scan_chunk(struct scan *scan, u32 length, bool last)
+static long scan_piece_at(u64 index, u32 *length)
 {
-	if (length > CHUNK)
-		length = CHUNK;
-	if (last)
-		*(u64 *)(scan->chunk->bytes + length) = 0;
-	bpf_loop(last ? length / BLOCK + 1 : length / BLOCK, scan_block, scan, 0);
+	u32 from = index * PIECE;
+
+	return from >= *length || scan_piece(from, *length - from);
 }
 
-static long scan_user_chunk(u64 index, struct scan *scan)
+/* Walks the start of the buffer. */
+static __always_inline void scan_bytes(u32 length)
 {
-	u64 left = scan->end - scan->address;
-	u32 length = left > CHUNK ? CHUNK : left;
+	if (length <= PIECE)
+		scan_piece(0, length);
+	else
+		bpf_loop(length / PIECE + 1, scan_piece_at, &length, 0);
+}
 
-	if (bpf_probe_read_user(scan->chunk->bytes, length, (void *)scan->address)) {
+/* Walks a whole chunk of user memory, of which there is more behind it. */
+static long scan_chunk(u64 index, void *unused)
+{
+	u32 zero = 0;
+	struct scan *scan = bpf_map_lookup_elem(&scans, &zero);
+
+	if (!scan)
+		return 1;
+	if (bpf_probe_read_user(scan->bytes, CHUNK, (void *)scan->address)) {
 		scan->fault = 1;
 		return 1;
 	}
-	scan_chunk(scan, length, left <= CHUNK);
-	scan->address += length;
-	return scan->hit || scan->address >= scan->end;
+	scan_bytes(CHUNK);
+	scan->address += CHUNK;
+	return scan->hit || scan->swapped || scan->end - scan->address <= CHUNK;
 }
 
-/* Walks user memory from start to end. Leaves hit, or fault where a byte could not be judged. */
-static __always_inline void scan_user(struct scan *scan, u64 start, u64 end)
+/*
+ * Walks user memory from start to end but for a rest of at most a chunk, which is left at the start
+ * of the buffer. Returns its length; 0 and a fault where a byte could not be read.
+ */
+static __always_inline u32 scan_user(struct scan *scan, u64 start, u64 end)
 {
+	u64 left;
+
 	scan->address = start;
 	scan->end = end;
-	scan->state = scan->header->scan_root;
-	if (start < end)
-		bpf_loop(MAX_CHUNKS, scan_user_chunk, scan, 0);
-	if (!scan->hit && scan->address < end)
+	if (start >= end)
+		return 0;
+	if (end - start > CHUNK)
+		bpf_loop(MAX_CHUNKS, scan_chunk, NULL, 0);
+	if (scan->hit || scan->fault || scan->swapped)
+		return 0;
+	left = end - scan->address;
+	if (left > CHUNK || bpf_probe_read_user(scan->bytes, left, (void *)scan->address)) {
 		scan->fault = 1;
+		return 0;
+	}
+	return left;
 }
 
-/* The program's path as it was given and the name of the file that runs, as two texts. */
-static __always_inline void scan_path(struct scan *scan, struct linux_binprm *bprm)
+/*
+ * Walks the arguments, the program's path as it was given and the name of the file that runs, with
+ * separators between them so that no string stands in two at once. Returns the region of a hit.
+ */
+static __always_inline u32 scan_program(struct scan *scan, u32 root, struct mm_struct *mm,
+					struct linux_binprm *bprm)
 {
-	u8 *bytes = scan->chunk->bytes;
 	const unsigned char *name = bprm->file->f_path.dentry->d_name.name;
-	long given, leaf;
+	u32 at = scan_user(scan, mm->arg_start, mm->arg_end);
+	long path, leaf;
+	u8 *bytes;
 
-	given = bpf_probe_read_kernel_str(bytes, CHUNK - EVENT_NAME, bprm->filename);
-	if (given < 1)
-		given = 1; /* no path was given: the file's name remains */
-	if (given > CHUNK - EVENT_NAME)
-		return;
-	/* A byte that no string holds keeps a string from standing in both texts at once. */
-	bytes[given - 1] = 1;
-	leaf = bpf_probe_read_kernel_str(bytes + given, EVENT_NAME, name);
-	if (leaf < 0) {
+	if (scan->hit || scan->swapped || at > CHUNK)
+		return REGION_ARGUMENTS;
+	if (scan->fault)
+		scan->state = root;
+	bytes = scan->bytes + at;
+	bytes[0] = TEXT_SEPARATOR;
+	path = bpf_probe_read_kernel_str(bytes + 1, PATH_MOST, bprm->filename);
+	if (path < 1)
+		path = 1; /* no path was given: the file's name remains */
+	if (path > PATH_MOST)
+		return REGION_PATH;
+	bytes[path] = TEXT_SEPARATOR;
+	leaf = bpf_probe_read_kernel_str(bytes + path + 1, EVENT_NAME, name);
+	if (leaf < 1) {
 		scan->fault = 1;
-		leaf = 0;
+		scan_bytes(at + path + 1);
+	} else {
+		scan_bytes(at + path + 1 + leaf); /* with the NUL, the boundary that ends each text */
 	}
-	scan->state = scan->header->scan_root;
-	scan_chunk(scan, given + leaf, true);
+	return scan->hit_at > at ? REGION_PATH : REGION_ARGUMENTS;
+}
+
+static __always_inline void scan_environment(struct scan *scan, struct mm_struct *mm)
+{
+	u32 earlier = scan->fault;
+	u32 length;
+
+	scan->fault = 0;
+	length = scan_user(scan, mm->env_start, mm->env_end);
+	if (length) {
+		/* Every text ends at a boundary, whatever its last byte is. */
+		scan->bytes[length] = 0;
+		scan_bytes(length + 1);
+	}
+	scan->fault |= earlier;
+}
+
+/*
+ * Walks all that counts of a new program. Leaves the hit, or a fault where a byte could not be
+ * judged. False if there is no table to walk.
+ */
+static __always_inline bool scan_all(struct scan *scan, struct mm_struct *mm,
+				     struct linux_binprm *bprm, struct occurrence *what)
+{
+	for (int tries = 0; tries < MOST_TRIES; tries++) {
+		u32 zero = 0, root;
+		void *table = bpf_map_lookup_elem(&tables, &zero);
+		struct table_header *header = table ? bpf_map_lookup_elem(table, &zero) : NULL;
+
+		if (!header)
+			return false;
+		what->generation = header->generation;
+		root = header->scan_root;
+		scan->generation = header->generation;
+		scan->state = root;
+		scan->wanted = INFO_ARGUMENTS;
+		scan->hit = 0;
+		scan->hit_at = 0;
+		scan->fault = 0;
+		scan->swapped = 0;
+		what->region = scan_program(scan, root, mm, bprm);
+		if (!scan->hit && !scan->swapped && header->flags & TABLE_SCANS_ENVIRONMENT) {
+			scan->state = root;
+			scan->wanted = INFO_ENVIRONMENT;
+			what->region = REGION_ENVIRONMENT;
+			scan_environment(scan, mm);
+		}
+		if (!scan->swapped)
+			return true;
+	}
+	/* A new table at every try: as good as unreadable. */
+	scan->fault = 1;
+	return true;
 }
 
 /* ---- allow patterns decided here -------------------------------------------------------- */
 
 struct allow_walk {
 	void *table;
-	struct table_header *header;
-	struct chunk *chunk;
+	u64 *first;
+	struct scan *scan;
 	u32 length;
 	u32 state;
 	u32 found; /* INFO_ALLOWS, INFO_HOLDS */
@@ -139,7 +242,7 @@ static long allow_byte(u64 index, struct allow_walk *walk)
 	u32 base = walk->state & STATE_BASE;
 
 	if (walk->state & STATE_ACCEPTS) {
-		u32 info = (u32)slot_at(walk->table, base);
+		u32 info = (u32)slot_at(walk->table, walk->first, base);
 
 		walk->found |= info & (INFO_ALLOWS | INFO_HOLDS);
 		if (info & INFO_ALLOWS) {
@@ -149,8 +252,8 @@ static long allow_byte(u64 index, struct allow_walk *walk)
 	}
 	if (index >= walk->length || index >= CHUNK)
 		return 1;
-	u32 class = (walk->header->bytes[walk->chunk->bytes[index]] >> 32) & BYTE_CLASS;
-	u64 slot = class ? slot_at(walk->table, base + class) : 0;
+	u32 class = header_of(walk->first)->bytes[walk->scan->bytes[index]] >> 32 & BYTE_CLASS;
+	u64 slot = class ? slot_at(walk->table, walk->first, base + class) : 0;
 
 	if (slot >> 32 != base)
 		return 1;
@@ -167,18 +270,18 @@ static __noinline u32 allowed_by_literal(void *table, struct mm_struct *mm, u32 
 	u64 length = mm->arg_end - start;
 
 	walk.table = table;
-	walk.header = bpf_map_lookup_elem(table, &zero);
-	walk.chunk = bpf_map_lookup_elem(&chunks, &zero);
-	if (!walk.header || !walk.chunk || !walk.header->allow_root)
+	walk.first = bpf_map_lookup_elem(table, &zero);
+	walk.scan = bpf_map_lookup_elem(&scans, &zero);
+	if (!walk.first || !walk.scan || !header_of(walk.first)->allow_root)
 		return 0;
 	if (length)
 		length--; /* the NUL after the last argument is no part of the command line */
 	if (length > CHUNK)
 		length = CHUNK;
-	if (bpf_probe_read_user(walk.chunk->bytes, length, (void *)start))
+	if (bpf_probe_read_user(walk.scan->bytes, length, (void *)start))
 		return INFO_HOLDS;
 	walk.length = length;
-	walk.state = walk.header->allow_root;
+	walk.state = header_of(walk.first)->allow_root;
 	bpf_loop(CHUNK + 1, allow_byte, &walk, 0);
 	*info = walk.info;
 	return walk.found;

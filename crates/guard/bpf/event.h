@@ -127,18 +127,6 @@ static long put_ancestor(u64 index, struct path_walk *walk)
 	return 0;
 }
 
-struct occurrence {
-	u64 began_ns;
-	u64 signalled_ns;
-	u64 generation;
-	u32 kind;
-	u32 reason;
-	u32 region;
-	u32 info;
-	s32 signal_error;
-	u32 reserved;
-};
-
 static __always_inline void clear_event(struct guard_event *event, struct occurrence *what,
 					struct task_struct *task, u64 key)
 {

@@ -23,7 +23,10 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define CHUNK 4096
-#define BLOCK 8
+#define PATH_MOST 4096 /* PATH_MAX, the final NUL included */
+#define PIECE 512 /* bytes walked in one call */
+#define MOST_TRIES 3 /* how often a search begins anew because the table was swapped under it */
+#define TEXT_SEPARATOR 1 /* a byte that no string holds and that is a boundary */
 /* Six MiB is the kernel's own limit (fs/exec.c: three quarters of _STK_LIM) and some to spare. */
 #define MAX_CHUNKS 2048
 
@@ -35,9 +38,8 @@ extern int bpf_send_signal_task(struct task_struct *task, int sig, enum pid_type
 extern struct task_struct *bpf_task_from_pid(s32 pid) __ksym __weak;
 extern void bpf_task_release(struct task_struct *task) __ksym __weak;
 
-struct table_page {
-	u64 slots[TABLE_PAGE_SLOTS];
-};
+/* The first begins with the header. */
+typedef u64 table_page[TABLE_PAGE_SLOTS];
 
 /* The shape of a table; the agent makes its own with as many pages as it needs. */
 struct table {
@@ -45,7 +47,7 @@ struct table {
 	__uint(map_flags, BPF_F_INNER_MAP);
 	__uint(max_entries, 2);
 	__type(key, u32);
-	__type(value, struct table_page);
+	__type(value, table_page);
 } table_shape SEC(".maps");
 
 struct {
@@ -128,16 +130,27 @@ struct {
 	__uint(max_entries, 1 << 20);
 } events SEC(".maps");
 
-struct chunk {
-	u8 bytes[CHUNK + BLOCK];
+/* A search under way. One for each processor: no exec interrupts another in here. */
+struct scan {
+	u64 address; /* of the next byte to read */
+	u64 end;
+	u64 generation; /* of the table that `state` belongs to */
+	u32 state;
+	u32 wanted; /* INFO_* that counts in this text */
+	u32 hit; /* the info word that matched, 0 if none */
+	u32 hit_at; /* where in `bytes` the boundary behind it is */
+	u32 fault;
+	u32 swapped; /* another table came into force meanwhile: all is to be walked again */
+	/* A piece of the arguments, and behind the last one the path and the file's name. */
+	u8 bytes[CHUNK + PATH_MOST + EVENT_NAME + PIECE];
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct chunk);
-} chunks SEC(".maps");
+	__type(value, struct scan);
+} scans SEC(".maps");
 
 struct event_buffer {
 	struct guard_event event;
@@ -150,6 +163,19 @@ struct {
 	__type(key, u32);
 	__type(value, struct event_buffer);
 } event_buffers SEC(".maps");
+
+/* What happened at an exec. */
+struct occurrence {
+	u64 began_ns;
+	u64 signalled_ns;
+	u64 generation;
+	u32 kind;
+	u32 reason;
+	u32 region;
+	u32 info;
+	s32 signal_error;
+	u32 reserved;
+};
 
 static __always_inline void count(u32 counter, u64 by)
 {
@@ -194,42 +220,25 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 	struct occurrence what = { .began_ns = bpf_ktime_get_ns() };
 	u32 zero = 0;
 	struct guard_settings *cfg = bpf_map_lookup_elem(&settings, &zero);
-	void *table = bpf_map_lookup_elem(&tables, &zero);
 	struct mm_struct *mm = task->mm;
-	struct scan scan = {};
+	struct scan *scan = bpf_map_lookup_elem(&scans, &zero);
 
 	count(COUNT_EXECS, 1);
-	if (!cfg || !table || !mm)
+	if (!cfg || !scan || !mm)
 		return 0;
-	scan.table = table;
-	scan.header = bpf_map_lookup_elem(table, &zero);
-	scan.chunk = bpf_map_lookup_elem(&chunks, &zero);
-	if (!scan.header || !scan.chunk)
+	if (!scan_all(scan, mm, bprm, &what))
 		return 0;
-	what.generation = scan.header->generation;
-
-	scan.wanted = INFO_ARGUMENTS;
-	scan_user(&scan, mm->arg_start, mm->arg_end);
 	if (fault_children_of && task->real_parent->tgid == fault_children_of)
-		scan.fault = 1;
-	if (!scan.hit) {
-		scan_path(&scan, bprm);
-		what.region = REGION_PATH;
-	}
-	if (!scan.hit && scan.header->flags & TABLE_SCANS_ENVIRONMENT) {
-		scan.wanted = INFO_ENVIRONMENT;
-		scan_user(&scan, mm->env_start, mm->env_end);
-		what.region = REGION_ENVIRONMENT;
-	}
-	what.info = scan.hit;
+		scan->fault = 1;
+	what.info = scan->hit;
 
-	if (scan.hit) {
+	if (scan->hit) {
 		act(task, bprm, &what);
 	} else if (cfg->suppress_enabled && is_suppressed(task, what.began_ns)) {
 		count(COUNT_SUPPRESSED, 1);
 		what.reason = REASON_SUPPRESSED;
 		act(task, bprm, &what);
-	} else if (scan.fault) {
+	} else if (scan->fault) {
 		count(COUNT_UNREADABLE, 1);
 		what.reason = REASON_UNREADABLE;
 		act(task, bprm, &what);

@@ -20,14 +20,14 @@ static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 	u32 zero = 0, flags, kind = EVENT_KILLED;
 	struct guard_settings *cfg = bpf_map_lookup_elem(&settings, &zero);
 	void *table = bpf_map_lookup_elem(&tables, &zero);
-	struct table_header *header;
+	u64 *first;
 	struct mm_struct *mm = task->mm;
 	s32 error = 0;
 
 	if (!cfg || !table || !mm)
 		return 0;
-	header = bpf_map_lookup_elem(table, &zero);
-	if (!header)
+	first = bpf_map_lookup_elem(table, &zero);
+	if (!first)
 		return 0;
 	count(COUNT_MATCHED, 1);
 	flags = cgroup_flags(task);
@@ -51,7 +51,7 @@ static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 			kind = EVENT_SPARED;
 			what->reason = REASON_ALLOWED;
 			what->info = info;
-		} else if (allowed & INFO_HOLDS || header->flags & TABLE_HOLDS_ALL_MATCHES) {
+		} else if (allowed & INFO_HOLDS || header_of(first)->flags & TABLE_HOLDS_ALL_MATCHES) {
 			kind = EVENT_HELD;
 			what->reason = REASON_MAYBE_ALLOWED;
 		} else if (cfg->hold_unknown_cgroups && !(flags & CGROUP_KNOWN)) {

@@ -17,10 +17,14 @@ static __always_inline u64 slot_at(void *table, u64 *first, u32 index)
 	u64 *slots;
 	u32 page;
 
-	if (index < TABLE_PAGE_SLOTS)
-		return first[index];
+	if (index < TABLE_PAGE_SLOTS) {
+		/* Linux 6.1's verifier loses sight of the comparison, so the mask must stay. */
+		barrier_var(index);
+		return first[index % TABLE_PAGE_SLOTS];
+	}
 	page = index >> TABLE_PAGE_SHIFT;
 	slots = bpf_map_lookup_elem(table, &page);
+	barrier_var(index);
 	return slots ? slots[index % TABLE_PAGE_SLOTS] : 0;
 }
 

@@ -9,6 +9,7 @@
 // This is a command: its results go to standard output.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod figures;
 mod guard;
 mod lists;
 mod machine;
@@ -51,18 +52,31 @@ pub fn main(options: &Options) -> ExitCode {
 
 fn run(options: &Options) -> anyhow::Result<()> {
     if !rustix::process::geteuid().is_root() {
-        bail!("the guard loads kernel programs, so its benchmark runs as root: sudo cargo xtask bench-guard");
+        bail!(
+            "the guard loads kernel programs, so its benchmark runs as root: sudo cargo xtask bench-guard"
+        );
     }
     let workspace = Workspace::find()?;
     let davy = workspace.release_program("davylamp", "davy")?;
-    let folder = tempfile::tempdir().context("cannot make a folder for the benchmark's programs")?;
+    let folder =
+        tempfile::tempdir().context("cannot make a folder for the benchmark's programs")?;
     let programs = storm::Programs {
         storm: workspace.compile("crates/testkit/programs/storm.c", folder.path())?,
         nothing: workspace.assemble("crates/testkit/programs/nothing.S", folder.path())?,
     };
-    let effort = if options.quick { Effort::QUICK } else { Effort::FULL };
+    let effort = if options.quick {
+        Effort::QUICK
+    } else {
+        Effort::FULL
+    };
     let machine = machine::Machine::survey()?;
-    let results = Bench { davy, programs, folder: folder.path().to_owned(), effort }.run()?;
+    let results = Bench {
+        davy,
+        programs,
+        folder: folder.path().to_owned(),
+        effort,
+    }
+    .run()?;
     let text = page::page(&machine, &effort, &results);
     println!("\n{text}");
     if options.record {

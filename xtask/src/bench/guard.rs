@@ -52,7 +52,8 @@ impl Guard {
             .with_context(|| format!("cannot start {}", davy.display()))?;
         let mut log = BufReader::new(child.stdout.take().context("the guard has no output")?);
         let mut line = String::new();
-        log.read_line(&mut line).context("cannot read the guard's log")?;
+        log.read_line(&mut line)
+            .context("cannot read the guard's log")?;
         let load = began.elapsed();
         let pid = Pid::from_child(&child);
         let ready: Value = match serde_json::from_str(&line) {
@@ -62,13 +63,21 @@ impl Guard {
                 bail!("the guard did not start ({status}); run `davy guard --no-pin` to see why");
             }
         };
-        Ok(Self { child, pid, log, ready, load })
+        Ok(Self {
+            child,
+            pid,
+            log,
+            ready,
+            load,
+        })
     }
 
     /// The next line of its log.
     pub fn line(&mut self) -> anyhow::Result<Value> {
         let mut line = String::new();
-        self.log.read_line(&mut line).context("cannot read the guard's log")?;
+        self.log
+            .read_line(&mut line)
+            .context("cannot read the guard's log")?;
         serde_json::from_str(&line).context("the guard's log ended")
     }
 
@@ -110,7 +119,10 @@ impl Guard {
         let folder = self.proc("fdinfo");
         let entries = fs::read_dir(&folder).context("cannot list the guard's descriptors")?;
         // One that is closed meanwhile is none of those looked for.
-        Ok(entries.flatten().filter_map(|entry| fs::read_to_string(entry.path()).ok()).collect())
+        Ok(entries
+            .flatten()
+            .filter_map(|entry| fs::read_to_string(entry.path()).ok())
+            .collect())
     }
 
     fn proc(&self, name: &str) -> PathBuf {
@@ -124,7 +136,9 @@ impl Guard {
             let value = field(&status, name)?.trim_end_matches(" kB");
             value.parse().ok()
         };
-        kib("VmRSS").zip(kib("VmHWM")).context("its status lacks its memory")
+        kib("VmRSS")
+            .zip(kib("VmHWM"))
+            .context("its status lacks its memory")
     }
 
     /// Processor time its threads used so far.
@@ -156,7 +170,8 @@ pub struct Statistics {
 
 impl Statistics {
     pub fn on() -> anyhow::Result<Self> {
-        let before = fs::read_to_string(STATISTICS).with_context(|| format!("cannot read {STATISTICS}"))?;
+        let before =
+            fs::read_to_string(STATISTICS).with_context(|| format!("cannot read {STATISTICS}"))?;
         fs::write(STATISTICS, "1").with_context(|| format!("cannot write {STATISTICS}"))?;
         Ok(Self { before })
     }

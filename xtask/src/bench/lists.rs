@@ -73,7 +73,10 @@ pub fn arguments(bytes: usize) -> Vec<u8> {
 pub fn nonce() -> String {
     let mut numbers =
         Numbers::new(jiff::Timestamp::now().as_nanosecond() as u64 ^ u64::from(std::process::id()));
-    format!("benched{}", numbers.word(b"abcdefghijklmnopqrstuvwxyz0123456789", 20, 20))
+    format!(
+        "benched{}",
+        numbers.word(b"abcdefghijklmnopqrstuvwxyz0123456789", 20, 20)
+    )
 }
 
 #[cfg(test)]

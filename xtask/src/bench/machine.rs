@@ -26,7 +26,9 @@ impl Machine {
             .and_then(|value| value.trim_end_matches(" kB").parse().ok())
             .unwrap_or(0);
         Ok(Self {
-            cpu: field(&cpu, "model name").unwrap_or("unknown processor").to_owned(),
+            cpu: field(&cpu, "model name")
+                .unwrap_or("unknown processor")
+                .to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             kernel: format!(
                 "{} {}",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
+use super::figures::{Percentiles, Spread, percentiles};
 use super::guard::{Guard, Statistics, write_list};
 use super::lists;
 use super::storm::{Programs, Storm};
@@ -41,33 +42,22 @@ pub struct Effort {
 }
 
 impl Effort {
-    pub const FULL: Self =
-        Self { pairs: 15, execs: 1_000, deaths: 5_000, echoes: 2_000, benign: 20_000, holds: 500 };
-    pub const QUICK: Self =
-        Self { pairs: 3, execs: 300, deaths: 500, echoes: 2_000, benign: 2_000, holds: 50 };
-
-}
-
-/// The middle of some figures, and the middle half of them.
-#[derive(Debug, Clone, Copy)]
-pub struct Spread {
-    pub low: f64,
-    pub median: f64,
-    pub high: f64,
-}
-
-impl Spread {
-    pub fn of(mut figures: Vec<f64>) -> Self {
-        figures.sort_by(f64::total_cmp);
-        let at = |share: f64| quantile(&figures, share);
-        Self { low: at(0.25), median: at(0.5), high: at(0.75) }
-    }
-}
-
-/// The figure below which `share` of the sorted figures lie; not a number if there are none.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let last = sorted.len().saturating_sub(1) as f64;
-    sorted.get((last * share).round() as usize).copied().unwrap_or(f64::NAN)
+    pub const FULL: Self = Self {
+        pairs: 15,
+        execs: 1_000,
+        deaths: 5_000,
+        echoes: 2_000,
+        benign: 20_000,
+        holds: 500,
+    };
+    pub const QUICK: Self = Self {
+        pairs: 3,
+        execs: 300,
+        deaths: 500,
+        echoes: 2_000,
+        benign: 2_000,
+        holds: 50,
+    };
 }
 
 /// Storms with one length of arguments under one list.
@@ -93,9 +83,6 @@ pub struct ListRow {
     /// By [`BYTES`].
     pub cells: Vec<StormCell>,
 }
-
-/// p50, p90, p99 in nanoseconds.
-pub type Percentiles = [f64; 3];
 
 /// All figures.
 pub struct Results {
@@ -123,7 +110,10 @@ pub struct Bench {
 impl Bench {
     /// Measures everything.
     pub fn run(&self) -> anyhow::Result<Results> {
-        let lists = STRINGS.iter().map(|strings| self.list(*strings)).collect::<Result<_, _>>()?;
+        let lists = STRINGS
+            .iter()
+            .map(|strings| self.list(*strings))
+            .collect::<Result<_, _>>()?;
         println!("measuring an ordinary program");
         let list = self.write_list(TARGET.0, &[])?;
         let ordinary = self
@@ -158,7 +148,9 @@ impl Bench {
             load.push(millis(guard.load));
             reload.push(millis(guard.reload()?));
             let (resident, peak) = guard.memory_kib()?;
-            let table = guard.ready["table_bytes"].as_u64().context("the log lacks table_bytes")?;
+            let table = guard.ready["table_bytes"]
+                .as_u64()
+                .context("the log lacks table_bytes")?;
             facts = (table, resident.max(facts.1), peak.max(facts.2));
             Ok(())
         })?;
@@ -182,10 +174,16 @@ impl Bench {
         lengths: &[usize],
         mut look: impl FnMut(&mut Guard) -> anyhow::Result<()>,
     ) -> anyhow::Result<Vec<StormCell>> {
-        let arguments: Vec<_> = lengths.iter().map(|bytes| lists::arguments(*bytes)).collect();
+        let arguments: Vec<_> = lengths
+            .iter()
+            .map(|bytes| lists::arguments(*bytes))
+            .collect();
         let round = || {
             let storm = |arguments: &Vec<u8>| self.storm(program, arguments, self.effort.execs);
-            arguments.iter().map(storm).collect::<anyhow::Result<Vec<_>>>()
+            arguments
+                .iter()
+                .map(storm)
+                .collect::<anyhow::Result<Vec<_>>>()
         };
         let mut figures: Vec<[Vec<f64>; 4]> = vec![<[Vec<f64>; 4]>::default(); lengths.len()];
         for pair in 0..self.effort.pairs {
@@ -224,7 +222,11 @@ impl Bench {
         arguments: &[u8],
         count: usize,
     ) -> anyhow::Result<super::storm::Report> {
-        let count = if arguments.len() > LONG { count / 5 } else { count };
+        let count = if arguments.len() > LONG {
+            count / 5
+        } else {
+            count
+        };
         let report = Storm {
             programs: &self.programs,
             program,
@@ -265,8 +267,15 @@ impl Bench {
                 }
                 .run()?;
                 figures.extend(report.took_ns);
-                let wanted = if *arguments == harmless { report.exited } else { report.killed };
-                ensure!(wanted == turn as u64, "a program lived or died that should not have");
+                let wanted = if *arguments == harmless {
+                    report.exited
+                } else {
+                    report.killed
+                };
+                ensure!(
+                    wanted == turn as u64,
+                    "a program lived or died that should not have"
+                );
             }
         }
         drop(guard);
@@ -295,11 +304,16 @@ impl Bench {
                 count: self.effort.echoes / side_by_side,
                 processor: None,
             };
-            let running: Vec<_> =
-                (0..side_by_side).map(|_| storm.start(Some(&file))).collect::<Result<_, _>>()?;
+            let running: Vec<_> = (0..side_by_side)
+                .map(|_| storm.start(Some(&file)))
+                .collect::<Result<_, _>>()?;
             for storm in running {
                 let report = storm.finish()?;
-                ensure!(report.failed == 0, "{} programs could not be started", report.failed);
+                ensure!(
+                    report.failed == 0,
+                    "{} programs could not be started",
+                    report.failed
+                );
             }
             let text = std::fs::read_to_string(&path).context("cannot read what was printed")?;
             *printed = text.lines().count();
@@ -313,7 +327,11 @@ impl Bench {
         let list = self.write_list(TARGET.0, &[])?;
         let guard = Guard::start(&self.davy, &list)?;
         let before = guard.cpu_ns()?;
-        self.storm(&self.programs.nothing, &lists::arguments(TARGET.1), self.effort.benign)?;
+        self.storm(
+            &self.programs.nothing,
+            &lists::arguments(TARGET.1),
+            self.effort.benign,
+        )?;
         let spent = guard.cpu_ns()? - before;
         Ok(spent as f64 / self.effort.benign as f64)
     }
@@ -326,7 +344,11 @@ impl Bench {
         let list = write_list(&self.folder, "list.yaml", &text)?;
         let mut guard = Guard::start(&self.davy, &list)?;
         let arguments = format!("nothing\0compare\0{banned}\0-for-class\0");
-        self.storm(&self.programs.nothing, arguments.as_bytes(), self.effort.holds)?;
+        self.storm(
+            &self.programs.nothing,
+            arguments.as_bytes(),
+            self.effort.holds,
+        )?;
         let mut held = Vec::new();
         while held.len() < self.effort.holds {
             let line = guard.line()?;
@@ -342,23 +364,4 @@ impl Bench {
 
 fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
-}
-
-fn percentiles(figures: Vec<u64>) -> Percentiles {
-    let mut sorted: Vec<f64> = figures.into_iter().map(|ns| ns as f64).collect();
-    sorted.sort_by(f64::total_cmp);
-    [0.5, 0.9, 0.99].map(|share| quantile(&sorted, share))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantiles_are_figures_that_occurred() {
-        let spread = Spread::of((1..=101).rev().map(f64::from).collect());
-        assert_eq!((spread.low, spread.median, spread.high), (26.0, 51.0, 76.0));
-        assert_eq!(percentiles((0..=100).collect()), [50.0, 90.0, 99.0]);
-        assert!(Spread::of(Vec::new()).median.is_nan());
-    }
 }

@@ -4,10 +4,9 @@ use std::fmt::Write as _;
 
 use comfy_table::{Table, presets};
 
+use super::figures::{Percentiles, Spread};
 use super::machine::Machine;
-use super::measure::{
-    BYTES, DEATH_STRINGS, Effort, ListRow, Percentiles, Results, Spread, StormCell, TARGET,
-};
+use super::measure::{BYTES, DEATH_STRINGS, Effort, ListRow, Results, StormCell, TARGET};
 
 /// What the figures should come to.
 const MOST_RATIO: f64 = 1.01;
@@ -28,7 +27,12 @@ struct Goal {
 
 impl Goal {
     fn row(&self) -> [String; 4] {
-        let Self { what, most, reached, unit } = self;
+        let Self {
+            what,
+            most,
+            reached,
+            unit,
+        } = self;
         let verdict = if reached <= most {
             "reached".to_owned()
         } else if *most == 0.0 {
@@ -36,7 +40,12 @@ impl Goal {
         } else {
             format!("**missed**: {:.2} times as much", reached / most)
         };
-        [what.clone(), format!("at most {most}{unit}"), format!("{}{unit}", short(*reached)), verdict]
+        [
+            what.clone(),
+            format!("at most {most}{unit}"),
+            format!("{}{unit}", short(*reached)),
+            verdict,
+        ]
     }
 }
 
@@ -54,12 +63,26 @@ pub fn page(machine: &Machine, effort: &Effort, results: &Results) -> String {
 }
 
 fn head(machine: &Machine, effort: &Effort) -> String {
-    let Machine { cpu, cores, kernel, memory_mib, load, date } = machine;
-    let Effort { pairs, execs, deaths, benign, holds, .. } = effort;
+    let Machine {
+        cpu,
+        cores,
+        kernel,
+        memory_mib,
+        load,
+        date,
+    } = machine;
+    let Effort {
+        pairs,
+        execs,
+        deaths,
+        benign,
+        holds,
+        ..
+    } = effort;
     format!(
         "# Benchmarks of the exec guard
 
-Written by `make bench-guard RECORD=1` (`cargo xtask bench-guard --record`) on {date}: {cpu}, {cores} cores, \
+Written by `make bench-guard` (`cargo xtask bench-guard --record`) on {date}: {cpu}, {cores} cores, \
 {memory_mib} MiB, {kernel}, load {load} when it began. The release `davy`, in enforce mode, unpinned.
 
 What is compared is this machine without the guard, in the same run. Storms come in {pairs} pairs, \
@@ -77,12 +100,19 @@ fn goals(results: &Results) -> String {
     let (strings, bytes) = TARGET;
     let at = |wanted: usize| results.lists.iter().find(|row| row.strings == wanted);
     let cell = |row: &ListRow| {
-        BYTES.iter().zip(&row.cells).find(|(length, _)| **length == bytes).map(|(_, cell)| {
-            (cell.cpu_ratio.median, cell.kernel_ns.median)
-        })
+        BYTES
+            .iter()
+            .zip(&row.cells)
+            .find(|(length, _)| **length == bytes)
+            .map(|(_, cell)| (cell.cpu_ratio.median, cell.kernel_ns.median))
     };
     let (ratio, kernel) = at(strings).and_then(cell).unwrap_or((f64::NAN, f64::NAN));
-    let kernels: Vec<f64> = results.lists.iter().filter_map(cell).map(|(_, ns)| ns).collect();
+    let kernels: Vec<f64> = results
+        .lists
+        .iter()
+        .filter_map(cell)
+        .map(|(_, ns)| ns)
+        .collect();
     let fastest = kernels.iter().copied().fold(f64::INFINITY, f64::min);
     let slowest = kernels.iter().copied().fold(0.0, f64::max);
     let row = at(strings);
@@ -90,15 +120,63 @@ fn goals(results: &Results) -> String {
     let [_, _, killed] = results.killed;
     let under = format!("{} strings and {bytes} bytes", grouped(strings));
     let goals = [
-        goal("banned `echo`s that printed", 0.0, (results.printed_in_turn + results.printed_four) as f64, ""),
-        goal(&format!("exec to reaped death, p99, {} strings", grouped(DEATH_STRINGS)), MOST_DEATH_MS, killed / 1e6, " ms"),
-        goal(&format!("storm of the least program, {under}"), MOST_RATIO, ratio, ""),
-        goal(&format!("storm of `/bin/true`, {under}"), MOST_RATIO, results.ordinary.cpu_ratio.median, ""),
-        goal("agent's processor time for a benign exec", MOST_AGENT_US, results.agent_ns_per_exec / 1e3, " µs"),
-        goal(&format!("time in the kernel for an exec, {under}"), MOST_KERNEL_US, kernel / 1e3, " µs"),
-        goal(&format!("the same, longest list to shortest, {bytes} bytes"), MOST_GROWTH, slowest / fastest, ""),
-        goal(&format!("agent's resident memory, {} strings", grouped(strings)), MOST_RESIDENT_MIB, of_row(|row| row.resident_kib as f64 / 1024.0), " MiB"),
-        goal(&format!("reload, {} strings", grouped(strings)), MOST_RELOAD_MS, of_row(|row| row.reload.median), " ms"),
+        goal(
+            "banned `echo`s that printed",
+            0.0,
+            (results.printed_in_turn + results.printed_four) as f64,
+            "",
+        ),
+        goal(
+            &format!(
+                "exec to reaped death, p99, {} strings",
+                grouped(DEATH_STRINGS)
+            ),
+            MOST_DEATH_MS,
+            killed / 1e6,
+            " ms",
+        ),
+        goal(
+            &format!("storm of the least program, {under}"),
+            MOST_RATIO,
+            ratio,
+            "",
+        ),
+        goal(
+            &format!("storm of `/bin/true`, {under}"),
+            MOST_RATIO,
+            results.ordinary.cpu_ratio.median,
+            "",
+        ),
+        goal(
+            "agent's processor time for a benign exec",
+            MOST_AGENT_US,
+            results.agent_ns_per_exec / 1e3,
+            " µs",
+        ),
+        goal(
+            &format!("time in the kernel for an exec, {under}"),
+            MOST_KERNEL_US,
+            kernel / 1e3,
+            " µs",
+        ),
+        goal(
+            &format!("the same, longest list to shortest, {bytes} bytes"),
+            MOST_GROWTH,
+            slowest / fastest,
+            "",
+        ),
+        goal(
+            &format!("agent's resident memory, {} strings", grouped(strings)),
+            MOST_RESIDENT_MIB,
+            of_row(|row| row.resident_kib as f64 / 1024.0),
+            " MiB",
+        ),
+        goal(
+            &format!("reload, {} strings", grouped(strings)),
+            MOST_RELOAD_MS,
+            of_row(|row| row.reload.median),
+            " ms",
+        ),
     ];
     let mut table = table(&["", "target", "measured", ""]);
     for goal in &goals {
@@ -108,7 +186,12 @@ fn goals(results: &Results) -> String {
 }
 
 fn goal(what: &str, most: f64, reached: f64, unit: &'static str) -> Goal {
-    Goal { what: what.to_owned(), most, reached, unit }
+    Goal {
+        what: what.to_owned(),
+        most,
+        reached,
+        unit,
+    }
 }
 
 fn storms(results: &Results) -> String {
@@ -135,7 +218,11 @@ fn storms(results: &Results) -> String {
             add(grouped(row.strings), *bytes, cell);
         }
     }
-    add(format!("{}, `/bin/true`", grouped(TARGET.0)), TARGET.1, &results.ordinary);
+    add(
+        format!("{}, `/bin/true`", grouped(TARGET.0)),
+        TARGET.1,
+        &results.ordinary,
+    );
     format!(
         "## Exec storm
 
@@ -176,7 +263,10 @@ fn deaths(effort: &Effort, results: &Results) -> String {
         let [p50, p90, p99] = percentiles.map(|ns| format!("{:.0}", ns / 1e3));
         table.add_row([what.to_owned(), p50, p90, p99]);
     };
-    add("execve to reaped death, killed by the guard", &results.killed);
+    add(
+        "execve to reaped death, killed by the guard",
+        &results.killed,
+    );
     add("the same program ends by itself", &results.unharmed);
     add("held by one expression, until released", &results.hold);
     format!(
@@ -207,21 +297,29 @@ for each benign exec, about 200 MiB resident.
 
 fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::ASCII_MARKDOWN).set_header(headings.to_vec());
+    table
+        .load_preset(presets::ASCII_MARKDOWN)
+        .set_header(headings.to_vec());
     table
 }
 
 /// `median (low to high)`, divided by `unit`.
 fn spread(spread: &Spread, unit: f64, places: usize) -> String {
-    let [low, median, high] =
-        [spread.low, spread.median, spread.high].map(|figure| format!("{:.places$}", figure / unit));
+    let [low, median, high] = [spread.low, spread.median, spread.high]
+        .map(|figure| format!("{:.places$}", figure / unit));
     format!("{median} ({low} to {high})")
 }
 
 /// As few digits as say enough beside a target.
 fn short(figure: f64) -> String {
     let mut text = String::new();
-    let places = if figure.fract() == 0.0 { 0 } else if figure < 10.0 { 3 } else { 1 };
+    let places = if figure.fract() == 0.0 {
+        0
+    } else if figure < 10.0 {
+        3
+    } else {
+        1
+    };
     write!(text, "{figure:.places$}").expect("a string takes what is written");
     text
 }

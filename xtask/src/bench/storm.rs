@@ -44,7 +44,9 @@ pub struct Running(Child);
 impl Storm<'_> {
     /// Starts the storm; what its programs print goes to `prints`, or nowhere.
     pub fn start(&self, prints: Option<&File>) -> anyhow::Result<Running> {
-        let processor = self.processor.map_or("-1".into(), |processor| processor.to_string());
+        let processor = self
+            .processor
+            .map_or("-1".into(), |processor| processor.to_string());
         let stdout = match prints {
             Some(file) => Stdio::from(file.try_clone().context("cannot share a file")?),
             None => Stdio::null(),
@@ -57,8 +59,13 @@ impl Storm<'_> {
             .stderr(Stdio::piped())
             .spawn()
             .context("cannot start the storm")?;
-        let mut stdin = child.stdin.take().context("the storm has no standard input")?;
-        stdin.write_all(self.arguments).context("cannot hand the storm its arguments")?;
+        let mut stdin = child
+            .stdin
+            .take()
+            .context("the storm has no standard input")?;
+        stdin
+            .write_all(self.arguments)
+            .context("cannot hand the storm its arguments")?;
         Ok(Running(child))
     }
 
@@ -71,7 +78,10 @@ impl Storm<'_> {
 impl Running {
     /// Waits for the report.
     pub fn finish(self) -> anyhow::Result<Report> {
-        let output = self.0.wait_with_output().context("cannot wait for the storm")?;
+        let output = self
+            .0
+            .wait_with_output()
+            .context("cannot wait for the storm")?;
         let text = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {
             bail!("the storm failed: {}", text.trim());

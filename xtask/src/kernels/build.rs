@@ -72,7 +72,15 @@ impl Workspace {
         println!("building  {program} (release)");
         let status = Command::new(cargo())
             .current_dir(&self.root)
-            .args(["build", "--quiet", "--release", "--package", package, "--bin", program])
+            .args([
+                "build",
+                "--quiet",
+                "--release",
+                "--package",
+                package,
+                "--bin",
+                program,
+            ])
             .env_remove("RUSTFLAGS")
             .status()
             .context("cannot run cargo build")?;

@@ -11,7 +11,7 @@
 // This is a command: its results go to standard output.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-mod build;
+pub(crate) mod build;
 mod initramfs;
 mod machine;
 mod packages;

@@ -1,5 +1,6 @@
 //! `cargo xtask`: chores of the project itself.
 
+mod bench;
 mod kernels;
 
 use std::process::ExitCode;
@@ -21,10 +22,13 @@ struct Cli {
 enum Chore {
     /// Boot other kernels under emulation and run the kill test in them
     TestKernels(kernels::Options),
+    /// Measure what the exec guard costs and how fast it is, on this machine
+    BenchGuard(bench::Options),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().chore {
         Chore::TestKernels(options) => kernels::main(&options),
+        Chore::BenchGuard(options) => bench::main(&options),
     }
 }

@@ -6,9 +6,13 @@
 #ifndef DAVYLAMP_ABI_H
 #define DAVYLAMP_ABI_H
 
-/* One element of a table map: a page of slots. */
-#define TABLE_PAGE_SLOTS 512
-#define TABLE_PAGE_SHIFT 9
+/*
+ * One element of a table map: a page of slots. The first is looked up once for each exec and holds
+ * the header and the states that a search is in most of the time, so that nearly every step is a
+ * load and not a call. More than this would waste memory on short lists.
+ */
+#define TABLE_PAGE_SLOTS 8192
+#define TABLE_PAGE_SHIFT 13
 
 /* A slot is owner << 32 | next. A slot belongs to the state whose base equals its owner. */
 /* State words carry their base in the low bits and one flag: */
@@ -27,7 +31,8 @@
 #define INFO_HOLDS 0x10000000u /* allow trie: the literal prefix of an expression ends here */
 #define INFO_SET 0x0fffffffu /* index of the strings that end here, or of the pattern */
 
-/* The first page of a table. Its size is that of TABLE_PAGE_SLOTS slots. */
+/* The start of a table, as large as TABLE_HEADER_SLOTS slots. */
+#define TABLE_HEADER_SLOTS 512
 struct table_header {
 	u64 bytes[256]; /* per byte: class and boundary << 32 | default next state */
 	u64 generation; /* digest of the lists, so that an event's set index can be resolved */

@@ -67,18 +67,51 @@ impl Workspace {
         Ok(built)
     }
 
+    /// Builds one program as a release has it, for this machine and without flags of the caller's.
+    pub fn release_program(&self, package: &str, program: &str) -> anyhow::Result<PathBuf> {
+        println!("building  {program} (release)");
+        let status = Command::new(cargo())
+            .current_dir(&self.root)
+            .args([
+                "build",
+                "--quiet",
+                "--release",
+                "--package",
+                package,
+                "--bin",
+                program,
+            ])
+            .env_remove("RUSTFLAGS")
+            .status()
+            .context("cannot run cargo build")?;
+        if !status.success() {
+            bail!("building {program} failed; `make setup` installs what it needs");
+        }
+        Ok(self.target.join("release").join(program))
+    }
+
+    /// Compiles one of the tests' programs in C, libc included.
+    pub fn compile(&self, source: &str, folder: &Path) -> anyhow::Result<PathBuf> {
+        self.cc(&["-O2", "-static"], source, folder)
+    }
+
     /// Assembles one of the tests' programs.
     pub fn assemble(&self, source: &str, folder: &Path) -> anyhow::Result<PathBuf> {
+        self.cc(&["-nostdlib", "-static"], source, folder)
+    }
+
+    fn cc(&self, flags: &[&str], source: &str, folder: &Path) -> anyhow::Result<PathBuf> {
         let source = self.root.join(source);
         let program = folder.join(source.file_stem().context("the source has no name")?);
         let status = Command::new("cc")
-            .args(["-nostdlib", "-static", "-o"])
+            .args(flags)
+            .arg("-o")
             .arg(&program)
             .arg(&source)
             .status()
             .context("cannot run cc; install the package gcc")?;
         if !status.success() {
-            bail!("cannot assemble {}", source.display());
+            bail!("cannot build {}", source.display());
         }
         Ok(program)
     }

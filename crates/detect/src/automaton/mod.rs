@@ -15,9 +15,10 @@
 //!
 //! # Layout
 //! One array of 64-bit words, in the machine's byte order, mirrored by `crates/guard/bpf/abi.h`.
-//! The first [`PAGE_SLOTS`] words are a header: one entry for each byte, then the generation and
+//! The first [`HEADER_SLOTS`] words are a header: one entry for each byte, then the generation and
 //! the roots. The rest are slots, `owner << 32 | next`, where a state at `base` has its transition
-//! on class `c` at `base + c` and what is known of it at `base`.
+//! on class `c` at `base + c` and what is known of it at `base`. States near the root come first:
+//! the kernel reaches the first page without a call, and a search rarely gets far from the root.
 
 mod place;
 mod trie;
@@ -25,7 +26,9 @@ mod trie;
 use std::{iter, ops::Range};
 
 /// Words in one page of a table, as the kernel's map holds them.
-pub const PAGE_SLOTS: usize = 512;
+pub const PAGE_SLOTS: usize = 8192;
+/// Words before the first slot.
+const HEADER_SLOTS: usize = 512;
 /// Words 0 to 255 of the header: `class and boundary << 32 | default next state` for each byte.
 const HEADER_GENERATION: usize = 256;
 /// `scan_root | allow_root << 32`.

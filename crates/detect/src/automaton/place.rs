@@ -1,7 +1,9 @@
 //! Row displacement: laying the sparse rows of all states over each other in one array.
 
+use std::cmp::Reverse;
+
 use super::{
-    BuildError, PAGE_SLOTS, STATE_ACCEPTS, STATE_BASE,
+    BuildError, HEADER_SLOTS, PAGE_SLOTS, STATE_ACCEPTS, STATE_BASE,
     trie::{OUTSIDE, SCAN_ROOT, Trie},
 };
 
@@ -11,6 +13,9 @@ const MOST_SLOTS: usize = (STATE_BASE >> 1) as usize;
 /// How far behind the last place a row with several entries is tried again. Holes further back are
 /// filled by the rows with one entry, which fit anywhere.
 const LOOK_BACK: usize = 512;
+
+/// States this many steps from a root, or more, are rarely reached by texts that match nothing.
+const DEEP: u8 = 3;
 
 pub(super) struct Placed {
     /// Whole pages; the first is the header and still empty.
@@ -25,26 +30,28 @@ pub(super) fn place(trie: &Trie) -> Result<Placed, BuildError> {
     let mut bases = vec![0u32; trie.nodes.len()];
     let mut row = Vec::new();
 
-    // Wide rows first, while there is room; then the many with a single entry fill the holes.
+    // States near a root first, so that they come to lie in the first page. Then wide rows, while
+    // there is room; then the many with a single entry fill the holes.
     let mut narrow = Vec::new();
     let mut wide = Vec::new();
     for state in (SCAN_ROOT..).take(trie.nodes.len() - 1) {
         trie.transitions(state, &mut row);
-        let entries = row.len() + usize::from(trie.nodes[state as usize].info != 0);
-        if entries > 1 || state == SCAN_ROOT || Some(state) == trie.allow_root {
-            wide.push((entries, state));
+        let node = &trie.nodes[state as usize];
+        let entries = row.len() + usize::from(node.info != 0);
+        if entries > 1 || node.depth < DEEP {
+            wide.push((node.depth.min(DEEP), Reverse(entries), state));
         } else {
             narrow.push(state);
         }
     }
-    wide.sort_by_key(|(entries, state)| (usize::MAX - entries, *state));
-    for state in wide.into_iter().map(|(_, state)| state).chain(narrow) {
+    wide.sort_unstable();
+    for state in wide.into_iter().map(|(_, _, state)| state).chain(narrow) {
         trie.transitions(state, &mut row);
         let classes = offsets(trie, state, &row);
         bases[state as usize] = layout.claim(&classes)?;
     }
 
-    let mut slots = vec![0u64; layout.taken.len().max(PAGE_SLOTS + 1).next_multiple_of(PAGE_SLOTS)];
+    let mut slots = vec![0u64; layout.taken.len().next_multiple_of(PAGE_SLOTS)];
     let word = |state: u32| match state {
         OUTSIDE => 0,
         state if trie.nodes[state as usize].info != 0 => bases[state as usize] | STATE_ACCEPTS,
@@ -105,7 +112,7 @@ impl Layout {
             self.narrow_from
         };
         // The header comes first. A state without entries still needs a base of its own.
-        let base = (from.max(PAGE_SLOTS + lead)..MOST_SLOTS)
+        let base = (from.max(HEADER_SLOTS + lead)..MOST_SLOTS)
             .map(|slot| slot - lead)
             .find(|base| self.fits(*base, offsets))
             .unwrap_or(MOST_SLOTS);

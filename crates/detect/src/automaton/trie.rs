@@ -20,6 +20,8 @@ pub(super) struct Node {
     /// The class and the byte that lead here.
     class: u16,
     byte: u8,
+    /// Steps from its root, as far as they can be counted.
+    pub(super) depth: u8,
     /// The longest proper suffix that is also a state, beginning at a boundary.
     fail: u32,
     /// The info word of what is known here, 0 for nothing.
@@ -76,6 +78,7 @@ impl Trie {
             next_sibling: NONE,
             class,
             byte,
+            depth: 0,
             fail: OUTSIDE,
             info: 0,
         });
@@ -91,8 +94,11 @@ impl Trie {
                 None => {
                     let child = self.add(class, fold(*byte));
                     let parent = &mut self.nodes[at as usize];
+                    let depth = parent.depth.saturating_add(1);
                     let sibling = std::mem::replace(&mut parent.first_child, child);
-                    self.nodes[child as usize].next_sibling = sibling;
+                    let node = &mut self.nodes[child as usize];
+                    node.next_sibling = sibling;
+                    node.depth = depth;
                     child
                 }
             };

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Walking texts through a packed automaton, and the start of a command line through the trie of
+ * allow patterns. The layout is that of abi.h; the `detect` crate builds it.
+ * Part of guard.bpf.c, whose maps it uses.
+ */
+#ifndef DAVYLAMP_AUTOMATON_H
+#define DAVYLAMP_AUTOMATON_H
+
+static __always_inline struct table_header *header_of(u64 *first)
+{
+	return (struct table_header *)first;
+}
+
+static __always_inline u64 slot_at(void *table, u64 *first, u32 index)
+{
+	u64 *slots;
+	u32 page;
+
+	if (index < TABLE_PAGE_SLOTS) {
+		/* Linux 6.1's verifier loses sight of the comparison, so the mask must stay. */
+		barrier_var(index);
+		return first[index % TABLE_PAGE_SLOTS];
+	}
+	page = index >> TABLE_PAGE_SHIFT;
+	slots = bpf_map_lookup_elem(table, &page);
+	barrier_var(index);
+	return slots ? slots[index % TABLE_PAGE_SLOTS] : 0;
+}
+
+/*
+ * Walks `length` bytes of the buffer, at most a piece, and says whether there is no more to do.
+ *
+ * A global function, because the verifier goes through these once and by themselves: as a part of
+ * each caller this took it a second at every start. So it must look up the table anew and see
+ * whether that is still the one it began with.
+ */
+__noinline int scan_piece(u32 from, u32 length)
+{
+	u32 zero = 0;
+	struct scan *scan = bpf_map_lookup_elem(&scans, &zero);
+	void *table = bpf_map_lookup_elem(&tables, &zero);
+	u64 *first;
+	u32 state;
+	u8 *bytes;
+
+	if (!scan || !table)
+		return 1;
+	first = bpf_map_lookup_elem(table, &zero);
+	if (!first || from > sizeof(scan->bytes) - PIECE)
+		return 1;
+	if (header_of(first)->generation != scan->generation) {
+		scan->swapped = 1;
+		return 1;
+	}
+	state = scan->state;
+	bytes = scan->bytes + from;
+	for (u32 i = 0; i < PIECE && i < length; i++) {
+		u64 entry = header_of(first)->bytes[bytes[i]];
+		u32 next = (u32)entry;
+
+		if (state != STATE_OUTSIDE) {
+			u32 base = state & STATE_BASE;
+			u32 class = (entry >> 32) & BYTE_CLASS;
+
+			if (state & STATE_ACCEPTS && entry >> 32 & BYTE_BOUNDARY) {
+				u32 info = (u32)slot_at(table, first, base);
+
+				if (info & scan->wanted) {
+					scan->hit = info;
+					scan->hit_at = from + i;
+					return 1;
+				}
+			}
+			if (class) {
+				u64 slot = slot_at(table, first, base + class);
+
+				if (slot >> 32 == base)
+					next = (u32)slot;
+			}
+		}
+		state = next;
+	}
+	scan->state = state;
+	return 0;
+}
+
+static long scan_piece_at(u64 index, u32 *length)
+{
+	u32 from = index * PIECE;
+
+	return from >= *length || scan_piece(from, *length - from);
+}
+
+/* Walks the start of the buffer. */
+static __always_inline void scan_bytes(u32 length)
+{
+	if (length <= PIECE)
+		scan_piece(0, length);
+	else
+		bpf_loop(length / PIECE + 1, scan_piece_at, &length, 0);
+}
+
+/* Walks a whole chunk of user memory, of which there is more behind it. */
+static long scan_chunk(u64 index, void *unused)
+{
+	u32 zero = 0;
+	struct scan *scan = bpf_map_lookup_elem(&scans, &zero);
+
+	if (!scan)
+		return 1;
+	if (bpf_probe_read_user(scan->bytes, CHUNK, (void *)scan->address)) {
+		scan->fault = 1;
+		return 1;
+	}
+	scan_bytes(CHUNK);
+	scan->address += CHUNK;
+	return scan->hit || scan->swapped || scan->end - scan->address <= CHUNK;
+}
+
+/*
+ * Walks user memory from start to end but for a rest of at most a chunk, which is left at the start
+ * of the buffer. Returns its length; 0 and a fault where a byte could not be read.
+ */
+static __always_inline u32 scan_user(struct scan *scan, u64 start, u64 end)
+{
+	u64 left;
+
+	scan->address = start;
+	scan->end = end;
+	if (start >= end)
+		return 0;
+	if (end - start > CHUNK)
+		bpf_loop(MAX_CHUNKS, scan_chunk, NULL, 0);
+	if (scan->hit || scan->fault || scan->swapped)
+		return 0;
+	left = end - scan->address;
+	if (left > CHUNK || bpf_probe_read_user(scan->bytes, left, (void *)scan->address)) {
+		scan->fault = 1;
+		return 0;
+	}
+	return left;
+}
+
+/*
+ * Walks the arguments, the program's path as it was given and the name of the file that runs, with
+ * separators between them so that no string stands in two at once. Returns the region of a hit.
+ */
+static __always_inline u32 scan_program(struct scan *scan, u32 root, struct mm_struct *mm,
+					struct linux_binprm *bprm)
+{
+	const unsigned char *name = bprm->file->f_path.dentry->d_name.name;
+	u32 at = scan_user(scan, mm->arg_start, mm->arg_end);
+	long path, leaf;
+	u8 *bytes;
+
+	if (scan->hit || scan->swapped || at > CHUNK)
+		return REGION_ARGUMENTS;
+	if (scan->fault)
+		scan->state = root;
+	bytes = scan->bytes + at;
+	bytes[0] = TEXT_SEPARATOR;
+	path = bpf_probe_read_kernel_str(bytes + 1, PATH_MOST, bprm->filename);
+	if (path < 1)
+		path = 1; /* no path was given: the file's name remains */
+	if (path > PATH_MOST)
+		return REGION_PATH;
+	bytes[path] = TEXT_SEPARATOR;
+	leaf = bpf_probe_read_kernel_str(bytes + path + 1, EVENT_NAME, name);
+	if (leaf < 1) {
+		scan->fault = 1;
+		scan_bytes(at + path + 1);
+	} else {
+		scan_bytes(at + path + 1 + leaf); /* with the NUL, the boundary that ends each text */
+	}
+	return scan->hit_at > at ? REGION_PATH : REGION_ARGUMENTS;
+}
+
+static __always_inline void scan_environment(struct scan *scan, struct mm_struct *mm)
+{
+	u32 earlier = scan->fault;
+	u32 length;
+
+	scan->fault = 0;
+	length = scan_user(scan, mm->env_start, mm->env_end);
+	if (length) {
+		/* Every text ends at a boundary, whatever its last byte is. */
+		scan->bytes[length] = 0;
+		scan_bytes(length + 1);
+	}
+	scan->fault |= earlier;
+}
+
+/*
+ * Walks all that counts of a new program. Leaves the hit, or a fault where a byte could not be
+ * judged. False if there is no table to walk.
+ */
+static __always_inline bool scan_all(struct scan *scan, struct mm_struct *mm,
+				     struct linux_binprm *bprm, struct occurrence *what)
+{
+	for (int tries = 0; tries < MOST_TRIES; tries++) {
+		u32 zero = 0, root;
+		void *table = bpf_map_lookup_elem(&tables, &zero);
+		struct table_header *header = table ? bpf_map_lookup_elem(table, &zero) : NULL;
+
+		if (!header)
+			return false;
+		what->generation = header->generation;
+		root = header->scan_root;
+		scan->generation = header->generation;
+		scan->state = root;
+		scan->wanted = INFO_ARGUMENTS;
+		scan->hit = 0;
+		scan->hit_at = 0;
+		scan->fault = 0;
+		scan->swapped = 0;
+		what->region = scan_program(scan, root, mm, bprm);
+		if (!scan->hit && !scan->swapped && header->flags & TABLE_SCANS_ENVIRONMENT) {
+			scan->state = root;
+			scan->wanted = INFO_ENVIRONMENT;
+			what->region = REGION_ENVIRONMENT;
+			scan_environment(scan, mm);
+		}
+		if (!scan->swapped)
+			return true;
+	}
+	/* A new table at every try: as good as unreadable. */
+	scan->fault = 1;
+	return true;
+}
+
+/* ---- allow patterns decided here -------------------------------------------------------- */
+
+struct allow_walk {
+	void *table;
+	u64 *first;
+	struct scan *scan;
+	u32 length;
+	u32 state;
+	u32 found; /* INFO_ALLOWS, INFO_HOLDS */
+	u32 info; /* the word of the pattern that allows */
+};
+
+static long allow_byte(u64 index, struct allow_walk *walk)
+{
+	u32 base = walk->state & STATE_BASE;
+
+	if (walk->state & STATE_ACCEPTS) {
+		u32 info = (u32)slot_at(walk->table, walk->first, base);
+
+		walk->found |= info & (INFO_ALLOWS | INFO_HOLDS);
+		if (info & INFO_ALLOWS) {
+			walk->info = info;
+			return 1;
+		}
+	}
+	if (index >= walk->length || index >= CHUNK)
+		return 1;
+	u32 class = header_of(walk->first)->bytes[walk->scan->bytes[index]] >> 32 & BYTE_CLASS;
+	u64 slot = class ? slot_at(walk->table, walk->first, base + class) : 0;
+
+	if (slot >> 32 != base)
+		return 1;
+	walk->state = (u32)slot;
+	return 0;
+}
+
+/* Walks the start of the command line down the trie of literal patterns and prefixes. */
+static __noinline u32 allowed_by_literal(void *table, struct mm_struct *mm, u32 *info)
+{
+	u32 zero = 0;
+	struct allow_walk walk = {};
+	u64 start = mm->arg_start;
+	u64 length = mm->arg_end - start;
+
+	walk.table = table;
+	walk.first = bpf_map_lookup_elem(table, &zero);
+	walk.scan = bpf_map_lookup_elem(&scans, &zero);
+	if (!walk.first || !walk.scan || !header_of(walk.first)->allow_root)
+		return 0;
+	if (length)
+		length--; /* the NUL after the last argument is no part of the command line */
+	if (length > CHUNK)
+		length = CHUNK;
+	if (bpf_probe_read_user(walk.scan->bytes, length, (void *)start))
+		return INFO_HOLDS;
+	walk.length = length;
+	walk.state = header_of(walk.first)->allow_root;
+	bpf_loop(CHUNK + 1, allow_byte, &walk, 0);
+	*info = walk.info;
+	return walk.found;
+}
+
+#endif

@@ -6,10 +6,19 @@
 #ifndef DAVYLAMP_HOLD_H
 #define DAVYLAMP_HOLD_H
 
-/* The deadline came and no agent decided: the configured verdict, here in the kernel. */
+/* How soon a verdict is tried again that could not be carried out. */
+#define HOLD_RETRY_NS 1000000
+
+/*
+ * The deadline came and no agent decided: the configured verdict, here in the kernel. It refuses to
+ * signal from a processor that is in no process at that moment (bpf_send_signal_common asks for
+ * nmi_uaccess_okay), as an idle one is; then it is tried again until a process is interrupted.
+ */
 static int hold_expired(void *map, u32 *pid, struct hold *hold)
 {
 	struct task_struct *task;
+	int signal = hold->verdict_spares ? SIGCONT : SIGKILL;
+	bool is_over = true;
 
 	if (!bpf_ksym_exists(bpf_send_signal_task) || !bpf_ksym_exists(bpf_task_from_pid) ||
 	    !bpf_ksym_exists(bpf_task_release))
@@ -17,19 +26,20 @@ static int hold_expired(void *map, u32 *pid, struct hold *hold)
 	task = bpf_task_from_pid(*pid);
 	if (task) {
 		if (task->start_boottime == hold->start_boottime_ns) {
-			int signal = hold->verdict_spares ? SIGCONT : SIGKILL;
-
-			report_hold(task, hold, EVENT_HOLD_EXPIRED, bpf_ktime_get_ns());
-			count(COUNT_HOLDS_EXPIRED, 1);
-			/* The entry goes first: a released process must not be taken for a runaway. */
-			bpf_map_delete_elem(&holds, pid);
-			bpf_send_signal_task(task, signal, PIDTYPE_TGID, 0);
-			bpf_task_release(task);
-			return 0;
+			/* Said first: a released process must not be taken for a runaway. */
+			hold->decided = hold->verdict_spares ? DECIDED_SPARE : DECIDED_KILL;
+			is_over = !bpf_send_signal_task(task, signal, PIDTYPE_TGID, 0);
+			if (is_over) {
+				report_hold(task, hold, EVENT_HOLD_EXPIRED, bpf_ktime_get_ns());
+				count(COUNT_HOLDS_EXPIRED, 1);
+			}
 		}
 		bpf_task_release(task);
 	}
-	bpf_map_delete_elem(&holds, pid);
+	if (is_over)
+		bpf_map_delete_elem(&holds, pid);
+	else
+		bpf_timer_start(&hold->timer, HOLD_RETRY_NS, 0);
 	return 0;
 }
 

@@ -31,7 +31,12 @@ fn main() {
     SkeletonBuilder::new()
         .source("bpf/guard.bpf.c")
         .clang(&clang)
-        .clang_args(["-Wall", "-Werror", "-Wno-unused-function", multiarch.as_str()])
+        .clang_args([
+            "-Wall",
+            "-Werror",
+            "-Wno-unused-function",
+            multiarch.as_str(),
+        ])
         .obj(out.join("guard.bpf.o"))
         .build()
         .unwrap_or_else(|error| panic!("the kernel programs do not compile: {error:#}"));

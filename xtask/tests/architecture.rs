@@ -8,13 +8,18 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace")
 }
 
 /// The rows of the table under "## Crates".
 fn written() -> Arrows {
     let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("the page is there");
-    let section = text.split("## Crates").nth(1).expect("the section is there");
+    let section = text
+        .split("## Crates")
+        .nth(1)
+        .expect("the section is there");
     let section = section.split("\n## ").next().expect("it has a start");
     section
         .lines()
@@ -22,9 +27,16 @@ fn written() -> Arrows {
         .map(|line| {
             let cells: Vec<&str> = line.split('|').map(str::trim).collect();
             let names = |cell: &str| {
-                cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<_>>()
+                cell.split('`')
+                    .skip(1)
+                    .step_by(2)
+                    .map(str::to_owned)
+                    .collect::<BTreeSet<_>>()
             };
-            let name = names(cells[1]).into_iter().next().expect("a row names its crate");
+            let name = names(cells[1])
+                .into_iter()
+                .next()
+                .expect("a row names its crate");
             (name, names(cells[3]))
         })
         .collect()
@@ -36,8 +48,11 @@ fn measured() -> Arrows {
         .no_deps()
         .exec()
         .expect("cargo metadata runs");
-    let members: BTreeSet<String> =
-        metadata.packages.iter().map(|package| package.name.to_string()).collect();
+    let members: BTreeSet<String> = metadata
+        .packages
+        .iter()
+        .map(|package| package.name.to_string())
+        .collect();
     metadata
         .packages
         .iter()
@@ -64,7 +79,12 @@ fn the_pure_crates_ban_what_would_make_them_impure() {
     for pure in ["model", "content", "detect"] {
         let bans = std::fs::read_to_string(root().join("crates").join(pure).join("clippy.toml"))
             .expect("a pure crate has its own list");
-        for banned in ["SystemTime::now", "env::var", "fs::read", "TcpStream::connect"] {
+        for banned in [
+            "SystemTime::now",
+            "env::var",
+            "fs::read",
+            "TcpStream::connect",
+        ] {
             assert!(bans.contains(banned), "{pure} does not ban {banned}");
         }
     }
@@ -74,8 +94,18 @@ fn the_pure_crates_ban_what_would_make_them_impure() {
 fn every_decision_is_numbered_once() {
     let names: Vec<String> = std::fs::read_dir(root().join("docs/adr"))
         .expect("the folder is there")
-        .map(|entry| entry.expect("it can be listed").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("it can be listed")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     let numbers: BTreeSet<&str> = names.iter().map(|name| &name[..4]).collect();
-    assert_eq!(numbers.len(), names.len(), "two decisions share a number: {names:?}");
+    assert_eq!(
+        numbers.len(),
+        names.len(),
+        "two decisions share a number: {names:?}"
+    );
 }

@@ -131,8 +131,14 @@ pub fn run(args: &GuardArgs, colour: ColourChoice) -> Result<ExitCode, Failure> 
 pub fn detach(pin_dir: &Path) -> Result<String, Failure> {
     let detached = agent::detach(pin_dir).map_err(|error| failure(error.into()))?;
     Ok(match detached.generations {
-        0 => format!("nothing was pinned in {}; nothing is guarded\n", pin_dir.display()),
-        _ => format!("the pins in {} are gone; nothing is guarded any more\n", pin_dir.display()),
+        0 => format!(
+            "nothing was pinned in {}; nothing is guarded\n",
+            pin_dir.display()
+        ),
+        _ => format!(
+            "the pins in {} are gone; nothing is guarded any more\n",
+            pin_dir.display()
+        ),
     })
 }
 

@@ -73,7 +73,10 @@ struct State {
 
 impl State {
     fn of(dir: &Path) -> Self {
-        Self { log: dir.join("guard.log"), pid: dir.join("guard.pid") }
+        Self {
+            log: dir.join("guard.log"),
+            pid: dir.join("guard.pid"),
+        }
     }
 
     /// The agent that runs, if the one noted still does. Its executable's name is compared, since
@@ -114,7 +117,11 @@ pub fn up(args: &UpArgs) -> Result<ExitCode, Failure> {
         .with_context(|| format!("cannot write {}", state.pid.display()))
         .map_err(|error| Failure::new(error, hint))?;
     let ready = wait_until_ready(&mut guard, &state, before)?;
-    let replaced = if replaced { " (the one before was replaced without a gap)" } else { "" };
+    let replaced = if replaced {
+        " (the one before was replaced without a gap)"
+    } else {
+        ""
+    };
     emit(format!(
         "this machine is guarded{replaced}\n\
          mode     {}\n\
@@ -189,7 +196,10 @@ fn wait_until_ready(
         if let Some(failed) = failed {
             let _ = fs::remove_file(&state.pid);
             let error = anyhow::anyhow!("{}", said.trim_end()).context(failed);
-            return Err(Failure::new(error, "`davy doctor` says what this machine lacks"));
+            return Err(Failure::new(
+                error,
+                "`davy doctor` says what this machine lacks",
+            ));
         }
         pause();
     }
@@ -197,7 +207,9 @@ fn wait_until_ready(
 
 /// The ready line, if it is there, and everything else that was said since.
 fn read_log(log: &Path, before: u64) -> (Option<serde_json::Value>, String) {
-    let Ok(mut file) = File::open(log) else { return (None, String::new()) };
+    let Ok(mut file) = File::open(log) else {
+        return (None, String::new());
+    };
     if file.seek(SeekFrom::Start(before)).is_err() {
         return (None, String::new());
     }
@@ -221,7 +233,10 @@ fn end(agent: &Process) -> Result<(), Failure> {
         .context("cannot end the guard")
         .map_err(|error| Failure::new(error, hint))?;
     let deadline = Instant::now() + ENDS_WITHIN;
-    while agent.relations().is_ok_and(|relations| relations.is_running) {
+    while agent
+        .relations()
+        .is_ok_and(|relations| relations.is_running)
+    {
         if Instant::now() > deadline {
             let error = anyhow::anyhow!("the guard (pid {}) does not end", agent.pid());
             return Err(Failure::new(error, "look at its log, and kill it"));
@@ -233,6 +248,9 @@ fn end(agent: &Process) -> Result<(), Failure> {
 
 /// Waits a moment before looking again.
 fn pause() {
-    #[expect(clippy::disallowed_methods, reason = "between two looks at another process")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "between two looks at another process"
+    )]
     std::thread::sleep(PAUSE);
 }

@@ -58,7 +58,10 @@ impl AllowRules {
                 .case_insensitive(true)
                 .size_limit(MAX_COMPILED_BYTES)
                 .build()
-                .map_err(|source| PatternError { pattern: allowed.pattern.clone(), source })?;
+                .map_err(|source| PatternError {
+                    pattern: allowed.pattern.clone(),
+                    source,
+                })?;
             Ok(AllowRule {
                 pattern: allowed.pattern.clone(),
                 scope: allowed.scope.clone(),
@@ -66,7 +69,9 @@ impl AllowRules {
                 regex,
             })
         };
-        Ok(Self { rules: patterns.map(compile).collect::<Result<_, _>>()? })
+        Ok(Self {
+            rules: patterns.map(compile).collect::<Result<_, _>>()?,
+        })
     }
 
     /// The rules, by number.
@@ -94,8 +99,11 @@ impl AllowRules {
         for (number, rule) in (0..).zip(&self.rules) {
             let starts = Starts::of(&rule.pattern);
             let decided = starts.are_the_whole_pattern && rule.scope.is_everywhere();
-            let meaning =
-                if decided { AllowMeaning::Allows(number) } else { AllowMeaning::MayAllow };
+            let meaning = if decided {
+                AllowMeaning::Allows(number)
+            } else {
+                AllowMeaning::MayAllow
+            };
             match starts.texts {
                 Some(texts) => {
                     let prefix = |text| AllowPrefix { text, meaning };
@@ -122,18 +130,23 @@ const MOST_STARTS: usize = 256;
 impl Starts {
     fn of(pattern: &str) -> Self {
         // Case is folded by the trie; parsing with case keeps the literals few.
-        let parsed = regex_syntax::ParserBuilder::new().utf8(false).build().parse(pattern);
+        let parsed = regex_syntax::ParserBuilder::new()
+            .utf8(false)
+            .build()
+            .parse(pattern);
         let Ok(hir) = parsed else {
-            return Self { texts: None, are_the_whole_pattern: false };
+            return Self {
+                texts: None,
+                are_the_whole_pattern: false,
+            };
         };
         let hir = without_open_end(&hir);
         let mut extractor = Extractor::new();
         extractor.kind(ExtractKind::Prefix).limit_total(MOST_STARTS);
         let starts = extractor.extract(&hir);
         // The extractor passes over `$`, `\b` and the like as if they were always true.
-        let mut whole = starts.is_exact()
-            && hir.properties().look_set().is_empty()
-            && !may_mind_case(pattern);
+        let mut whole =
+            starts.is_exact() && hir.properties().look_set().is_empty() && !may_mind_case(pattern);
         let foldable = |text: &[u8]| text.iter().all(|byte| *byte > 1 && *byte != b'\n');
         let mut texts = Vec::new();
         for literal in starts.literals().unwrap_or_default() {
@@ -148,9 +161,15 @@ impl Starts {
                 if texts.iter().all(|text| foldable(text))
                     && (whole || texts.iter().all(|text| !text.is_empty())) =>
             {
-                Self { texts: Some(texts), are_the_whole_pattern: whole }
+                Self {
+                    texts: Some(texts),
+                    are_the_whole_pattern: whole,
+                }
             }
-            _ => Self { texts: None, are_the_whole_pattern: false },
+            _ => Self {
+                texts: None,
+                are_the_whole_pattern: false,
+            },
         }
     }
 }
@@ -159,7 +178,10 @@ impl Starts {
 fn may_mind_case(pattern: &str) -> bool {
     pattern.split("(?").skip(1).any(|group| {
         let is_flag = |letter: &char| letter.is_ascii_alphabetic() || *letter == '-';
-        group.chars().take_while(is_flag).any(|letter| letter == '-')
+        group
+            .chars()
+            .take_while(is_flag)
+            .any(|letter| letter == '-')
     })
 }
 
@@ -170,7 +192,9 @@ fn without_open_end(hir: &Hir) -> Hir {
         HirKind::Concat(parts) => {
             let mut parts = parts.clone();
             while let Some(last) = parts.last() {
-                let HirKind::Repetition(repetition) = last.kind() else { break };
+                let HirKind::Repetition(repetition) = last.kind() else {
+                    break;
+                };
                 if repetition.min > 0 {
                     break;
                 }

@@ -127,10 +127,12 @@ impl Judge {
                 })
             })
             .collect();
-        let patterns = blocklist
-            .groups
-            .iter()
-            .flat_map(|group| group.allowed.iter().map(|allowed| (group.name.as_str(), allowed)));
+        let patterns = blocklist.groups.iter().flat_map(|group| {
+            group
+                .allowed
+                .iter()
+                .map(|allowed| (group.name.as_str(), allowed))
+        });
         let allow = AllowRules::new(patterns)?;
         let (prefixes, holds_all) = allow.for_kernel();
         let needles: Vec<Needle<'_>> = strings
@@ -141,7 +143,11 @@ impl Judge {
             })
             .collect();
         let table = Table::build(&needles, &prefixes, holds_all, generation(&strings, &allow))?;
-        Ok(Self { strings, allow, table })
+        Ok(Self {
+            strings,
+            allow,
+            table,
+        })
     }
 
     /// The packed automaton, for the kernel.
@@ -180,7 +186,11 @@ impl Judge {
     pub fn first_match(&self, subject: &Subject<'_>) -> Option<Match> {
         regions(subject).find_map(|(region, text, place)| {
             let found = self.table.find(text, place)?;
-            Some(Match { string: found.string, region, at: found.at })
+            Some(Match {
+                string: found.string,
+                region,
+                at: found.at,
+            })
         })
     }
 
@@ -191,7 +201,11 @@ impl Judge {
                 self.table
                     .find_all(text, place)
                     .into_iter()
-                    .map(move |found| Match { string: found.string, region, at: found.at })
+                    .map(move |found| Match {
+                        string: found.string,
+                        region,
+                        at: found.at,
+                    })
             })
             .collect()
     }
@@ -199,13 +213,16 @@ impl Judge {
     /// Banned strings that occur in the arguments or paths but never as a word, so that they do
     /// not count. Slow: searches for each string by itself.
     pub fn near_misses(&self, subject: &Subject<'_>) -> Vec<u32> {
-        let texts = [subject.arguments, subject.path, subject.executable].map(<[u8]>::to_ascii_lowercase);
+        let texts =
+            [subject.arguments, subject.path, subject.executable].map(<[u8]>::to_ascii_lowercase);
         (0..)
             .zip(&self.strings)
             .filter(|(_, string)| {
                 let needle = string.banned.text.to_ascii_lowercase();
                 texts.iter().any(|text| contains(text, needle.as_bytes()))
-                    && !texts.iter().any(|text| word::matches_as_word(needle.as_bytes(), text))
+                    && !texts
+                        .iter()
+                        .any(|text| word::matches_as_word(needle.as_bytes(), text))
             })
             .map(|(number, _)| number)
             .collect()
@@ -215,7 +232,10 @@ impl Judge {
 /// The arguments as one line, joined by single spaces: what allow patterns are matched against.
 pub fn command_line(arguments: &[u8]) -> Vec<u8> {
     let arguments = arguments.strip_suffix(b"\0").unwrap_or(arguments);
-    arguments.iter().map(|byte| if *byte == 0 { b' ' } else { *byte }).collect()
+    arguments
+        .iter()
+        .map(|byte| if *byte == 0 { b' ' } else { *byte })
+        .collect()
 }
 
 fn regions<'a>(subject: &Subject<'a>) -> impl Iterator<Item = (Region, &'a [u8], Place)> {
@@ -229,7 +249,9 @@ fn regions<'a>(subject: &Subject<'a>) -> impl Iterator<Item = (Region, &'a [u8],
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len().max(1)).any(|window| window == needle)
+    haystack
+        .windows(needle.len().max(1))
+        .any(|window| window == needle)
 }
 
 /// Tells one set of lists from another. Stable within one build of the program; another build

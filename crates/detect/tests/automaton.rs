@@ -9,17 +9,28 @@ fn is_word(byte: u8) -> bool {
 
 /// Each string looked for by itself, each occurrence judged by itself.
 fn naive(needles: &[Vec<u8>], text: &[u8]) -> Vec<Found> {
-    let fold = |byte: &u8| if *byte == 0 { b' ' } else { byte.to_ascii_lowercase() };
+    let fold = |byte: &u8| {
+        if *byte == 0 {
+            b' '
+        } else {
+            byte.to_ascii_lowercase()
+        }
+    };
     let text: Vec<u8> = text.iter().map(fold).collect();
     let mut all = Vec::new();
     for end in 0..=text.len() {
         for (string, needle) in needles.iter().enumerate() {
             let needle: Vec<u8> = needle.iter().map(fold).collect();
-            let Some(start) = end.checked_sub(needle.len()) else { continue };
+            let Some(start) = end.checked_sub(needle.len()) else {
+                continue;
+            };
             let alone = (start == 0 || !is_word(text[start - 1]))
                 && (end == text.len() || !is_word(text[end]));
             if alone && text[start..end] == needle[..] {
-                all.push(Found { string: string as u32, at: start..end });
+                all.push(Found {
+                    string: string as u32,
+                    at: start..end,
+                });
             }
         }
     }
@@ -31,7 +42,10 @@ fn packed(needles: &[Vec<u8>], text: &[u8], place: Place) -> Vec<Found> {
     let needles: Vec<Needle<'_>> = needles
         .iter()
         .enumerate()
-        .map(|(index, text)| Needle { text, in_environment: index % 2 == 0 })
+        .map(|(index, text)| Needle {
+            text,
+            in_environment: index % 2 == 0,
+        })
         .collect();
     let table = Table::build(&needles, &[], false, 7).expect("the strings are matchable");
     let mut found = table.find_all(text, place);
@@ -102,6 +116,12 @@ proptest! {
 #[test]
 fn a_decoy_does_not_spare() {
     let needles = [b"evil".to_vec()];
-    assert_eq!(packed(&needles, b"sh\0Xevil\0evil\0", Place::Arguments).len(), 1);
-    assert_eq!(packed(&needles, b"sh\0Xevil\0evil_\0", Place::Arguments).len(), 0);
+    assert_eq!(
+        packed(&needles, b"sh\0Xevil\0evil\0", Place::Arguments).len(),
+        1
+    );
+    assert_eq!(
+        packed(&needles, b"sh\0Xevil\0evil_\0", Place::Arguments).len(),
+        0
+    );
 }

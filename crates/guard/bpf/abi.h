@@ -123,6 +123,7 @@ enum match_region {
 	REGION_ENVIRONMENT = 2,
 };
 
+#define EVENT_QUIET 32u /* its cgroup has had too many events: not to be said */
 #define EVENT_ARGUMENTS 8192
 #define EVENT_ENVIRONMENT 8192
 #define EVENT_PATH 1024
@@ -163,7 +164,7 @@ struct guard_event {
 	u32 text_exe;
 	u32 text_cgroup;
 	u32 text_environment;
-	u32 truncated; /* bits by order of the five texts */
+	u32 truncated; /* bits by order of the five texts, and EVENT_QUIET */
 	char comm[16];
 	struct event_ancestor ancestors[EVENT_ANCESTORS];
 };

@@ -157,16 +157,22 @@ static __noinline int report(struct task_struct *task, struct linux_binprm *bprm
 	struct mm_struct *mm = task->mm;
 	struct path_walk walk = {};
 	u64 mark, key, dropped;
+	bool quiet;
 	u32 at = 0, length;
 
 	if (!out || !cfg || !mm)
 		return 0;
 	key = cgroup_key(task);
-	if (!within_budget(cfg, key, what->began_ns, &dropped)) {
+	quiet = !within_budget(cfg, key, what->began_ns, &dropped);
+	if (quiet) {
 		count(COUNT_EVENTS_RATE_LIMITED, 1);
-		return 0;
+		/* The agent decides a hold at once although it says nothing of it. */
+		if (what->kind != EVENT_HELD)
+			return 0;
 	}
 	clear_event(&out->event, what, task, key);
+	if (quiet)
+		out->event.truncated |= EVENT_QUIET;
 	out->event.rate_limited = dropped;
 	out->event.arguments_len = mm->arg_end - mm->arg_start;
 

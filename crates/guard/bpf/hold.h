@@ -7,7 +7,7 @@
 #define DAVYLAMP_HOLD_H
 
 /* How soon a verdict is tried again that could not be carried out. */
-#define HOLD_RETRY_NS 1000000
+#define HOLD_RETRY_NS 250000
 
 /*
  * The deadline came and no agent decided: the configured verdict, here in the kernel. It refuses to

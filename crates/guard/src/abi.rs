@@ -11,6 +11,8 @@ pub const CGROUP_KEY_V1: u64 = 1 << 63;
 pub const CGROUP_KNOWN: u32 = 1;
 /// The cgroup holds a container.
 pub const CGROUP_CONTAINER: u32 = 4;
+/// In an event's `truncated`: its cgroup has had too many events, so it is not to be said.
+pub const EVENT_QUIET: u32 = 32;
 /// Most bytes of arguments an event carries.
 pub const EVENT_ARGUMENTS: usize = 8192;
 /// Ancestors an event carries.
@@ -22,7 +24,9 @@ pub const LATENCY_BUCKETS: usize = 40;
 
 /// `struct guard_settings`.
 #[repr(C)]
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 pub struct Settings {
     /// `MODE_*`.
     pub mode: u32,
@@ -130,7 +134,10 @@ pub struct EventAncestor {
 /// `struct guard_event`, which five texts follow.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[allow(missing_docs, reason = "each member is described in bpf/abi.h, which this mirrors")]
+#[allow(
+    missing_docs,
+    reason = "each member is described in bpf/abi.h, which this mirrors"
+)]
 pub struct EventHeader {
     pub time_ns: u64,
     pub latency_ns: u64,

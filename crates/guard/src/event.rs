@@ -2,7 +2,7 @@
 
 use zerocopy::FromBytes;
 
-use crate::abi::{EventHeader, EventKind, Reason};
+use crate::abi::{EVENT_QUIET, EventHeader, EventKind, Reason};
 use davylamp_detect::judge::Region;
 
 /// An event as the kernel programs wrote it, taken apart.
@@ -38,6 +38,8 @@ pub struct KernelEvent {
     pub cgroup: u64,
     /// Events of this cgroup left out so far.
     pub rate_limited: u64,
+    /// Whether it is only to be acted upon: its cgroup has had too many events.
+    pub is_quiet: bool,
     /// Arguments, NUL after each.
     pub arguments: Vec<u8>,
     /// Their true length, where they were cut.
@@ -100,10 +102,8 @@ impl KernelEvent {
         let environment = text(header.text_environment)?.to_vec();
         let unknown = |what, number| EventError::Unknown { what, number };
         Ok(Self {
-            kind: EventKind::from_number(header.kind)
-                .ok_or(unknown("kind", header.kind))?,
-            reason: Reason::from_number(header.reason)
-                .ok_or(unknown("reason", header.reason))?,
+            kind: EventKind::from_number(header.kind).ok_or(unknown("kind", header.kind))?,
+            reason: Reason::from_number(header.reason).ok_or(unknown("reason", header.reason))?,
             region: match header.region {
                 0 => Region::Arguments,
                 1 => Region::Path,
@@ -122,6 +122,7 @@ impl KernelEvent {
             signal_error: header.signal_error,
             cgroup: header.cgroup,
             rate_limited: header.rate_limited,
+            is_quiet: header.truncated & EVENT_QUIET != 0,
             arguments,
             arguments_len: header.arguments_len,
             path: path.strip_suffix(b"\0").unwrap_or(path).to_vec(),
@@ -159,6 +160,9 @@ fn path_of_parts(parts: &[u8], is_cut: bool) -> String {
 }
 
 pub(crate) fn until_nul(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }

@@ -38,7 +38,11 @@ impl Log {
             let lost = Arc::clone(&lost);
             move || write_lines(&waiting, out, &lost)
         })?;
-        Ok(Self { lines: Some(lines), lost, writer: Some(writer) })
+        Ok(Self {
+            lines: Some(lines),
+            lost,
+            writer: Some(writer),
+        })
     }
 
     /// Says something, as one line.
@@ -76,7 +80,11 @@ impl Drop for Log {
 fn write_lines(waiting: &Receiver<String>, mut out: impl Write, lost: &AtomicU64) {
     while let Ok(mut line) = waiting.recv() {
         line.push('\n');
-        if out.write_all(line.as_bytes()).and_then(|()| out.flush()).is_err() {
+        if out
+            .write_all(line.as_bytes())
+            .and_then(|()| out.flush())
+            .is_err()
+        {
             lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -92,7 +100,10 @@ mod tests {
 
     impl Write for Shared {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("not poisoned").extend_from_slice(bytes);
+            self.0
+                .lock()
+                .expect("not poisoned")
+                .extend_from_slice(bytes);
             Ok(bytes.len())
         }
         fn flush(&mut self) -> io::Result<()> {
@@ -108,7 +119,11 @@ mod tests {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let (open, opened) = &*self.0;
             let guard = open.lock().expect("not poisoned");
-            drop(opened.wait_while(guard, |open| !*open).expect("not poisoned"));
+            drop(
+                opened
+                    .wait_while(guard, |open| !*open)
+                    .expect("not poisoned"),
+            );
             Ok(bytes.len())
         }
         fn flush(&mut self) -> io::Result<()> {
@@ -138,7 +153,11 @@ mod tests {
             log.say(&number);
         }
         // One line may be in the writer's hands.
-        assert!(log.lost() >= said - QUEUE_LINES as u64 - 1, "{} lost", log.lost());
+        assert!(
+            log.lost() >= said - QUEUE_LINES as u64 - 1,
+            "{} lost",
+            log.lost()
+        );
         *gate.0.0.lock().expect("not poisoned") = true;
         gate.0.1.notify_all();
     }

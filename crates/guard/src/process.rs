@@ -44,7 +44,9 @@ impl Process {
     /// # Errors
     /// Whatever else keeps it from being opened, such as missing rights.
     pub fn open(pid: u32, start_boottime_ns: Option<u64>) -> io::Result<Option<Self>> {
-        let Some(raw) = Pid::from_raw(pid as i32) else { return Ok(None) };
+        let Some(raw) = Pid::from_raw(pid as i32) else {
+            return Ok(None);
+        };
         let pidfd = match pidfd_open(raw, PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
             Err(rustix::io::Errno::SRCH | rustix::io::Errno::INVAL) => return Ok(None),
@@ -128,7 +130,9 @@ impl Process {
             .chunks_exact(2 * word)
             .map(|pair| (number(&pair[..word]), number(&pair[word..])))
             .find(|(kind, _)| *kind as u64 == AT_EXECFN);
-        let Some((_, address)) = address else { return Ok(Vec::new()) };
+        let Some((_, address)) = address else {
+            return Ok(Vec::new());
+        };
         let memory = fs::File::open(self.file("mem"))?;
         let mut path = vec![0; PATH_MAX];
         let read = rustix::io::pread(&memory, &mut path, address as u64)?;
@@ -170,7 +174,10 @@ pub fn is_gone(error: &io::Error) -> bool {
 fn parse_stat(stat: &[u8]) -> Option<Relations> {
     // The command name stands in parentheses and may hold anything, parentheses too.
     let after_name = &stat[stat.iter().rposition(|byte| *byte == b')')? + 1..];
-    let fields: Vec<&str> = str::from_utf8(after_name).ok()?.split_ascii_whitespace().collect();
+    let fields: Vec<&str> = str::from_utf8(after_name)
+        .ok()?
+        .split_ascii_whitespace()
+        .collect();
     // proc_pid_stat(5) counts from 1 with the state as the third.
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
     Some(Relations {
@@ -189,16 +196,33 @@ mod tests {
     fn a_command_name_may_look_like_more_fields() {
         let stat = b"17 (a) R 1 (b) c) S 3 4 5 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 777 0 0";
         let found = parse_stat(stat).expect("it is well formed");
-        assert_eq!(found, Relations { parent: 3, session: 5, start_ticks: 777, is_running: true });
+        assert_eq!(
+            found,
+            Relations {
+                parent: 3,
+                session: 5,
+                start_ticks: 777,
+                is_running: true
+            }
+        );
     }
 
     #[test]
     fn this_process_is_itself() {
-        let me = Process::open(std::process::id(), None).expect("open").expect("runs");
-        assert_eq!(me.relations().expect("stat").parent, std::os::unix::process::parent_id());
+        let me = Process::open(std::process::id(), None)
+            .expect("open")
+            .expect("runs");
+        assert_eq!(
+            me.relations().expect("stat").parent,
+            std::os::unix::process::parent_id()
+        );
         assert!(me.arguments().expect("cmdline").ends_with(b"\0"));
         let path = me.path().expect("path");
         assert!(!path.is_empty());
-        assert!(Process::open(std::process::id(), Some(1)).expect("open").is_none());
+        assert!(
+            Process::open(std::process::id(), Some(1))
+                .expect("open")
+                .is_none()
+        );
     }
 }

@@ -67,7 +67,11 @@ fn key_of_mapping(rest: &str) -> Option<ExeKey> {
     let minor = u32::from_str_radix(minor, 16).ok()?;
     let inode = fields.next()?.parse().ok()?;
     // The kernel's own dev_t: 12 bits of major over 20 of minor (include/linux/kdev_t.h).
-    Some(ExeKey { inode, device: major << 20 | minor, reserved: 0 })
+    Some(ExeKey {
+        inode,
+        device: major << 20 | minor,
+        reserved: 0,
+    })
 }
 
 /// Where cgroup hierarchies that count are mounted: the unified one, and version 1's memory and
@@ -91,7 +95,9 @@ impl CgroupMounts {
         let mut found = Self::default();
         for line in mounts.lines() {
             let fields: Vec<&str> = line.split(' ').collect();
-            let [_, place, kind, options, ..] = fields[..] else { continue };
+            let [_, place, kind, options, ..] = fields[..] else {
+                continue;
+            };
             let has = |option: &str| options.split(',').any(|found| found == option);
             match kind {
                 "cgroup2" if found.unified.is_none() => found.unified = Some(place.into()),
@@ -107,7 +113,11 @@ impl CgroupMounts {
 
     /// The directory of a cgroup that a process was seen in, by its key and path.
     pub fn directory(&self, key: u64, path: &str) -> Option<PathBuf> {
-        let mount = if key & CGROUP_KEY_V1 == 0 { &self.unified } else { &self.version1 };
+        let mount = if key & CGROUP_KEY_V1 == 0 {
+            &self.unified
+        } else {
+            &self.version1
+        };
         let directory = mount.as_ref()?.join(path.trim_start_matches('/'));
         // A path can be another cgroup's by now; its number cannot.
         let id = fs::metadata(&directory).ok()?.ino();
@@ -124,10 +134,14 @@ impl CgroupMounts {
             let id = fs::metadata(directory).ok()?.ino();
             Some(id | mark)
         };
-        let keys: Vec<u64> =
-            key(&self.unified, 0).into_iter().chain(key(&self.version1, CGROUP_KEY_V1)).collect();
+        let keys: Vec<u64> = key(&self.unified, 0)
+            .into_iter()
+            .chain(key(&self.version1, CGROUP_KEY_V1))
+            .collect();
         if keys.is_empty() {
-            return Err(ProtectError::Cgroup { path: path.to_owned() });
+            return Err(ProtectError::Cgroup {
+                path: path.to_owned(),
+            });
         }
         Ok(keys)
     }
@@ -153,8 +167,18 @@ mod tests {
                       cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n\
                       cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
         let found = CgroupMounts::parse(hybrid);
-        assert_eq!(found.unified.as_deref(), Some(Path::new("/sys/fs/cgroup/unified")));
-        assert_eq!(found.version1.as_deref(), Some(Path::new("/sys/fs/cgroup/memory")));
-        assert!(CgroupMounts::parse("proc /proc proc rw 0 0\n").keys("/").is_err());
+        assert_eq!(
+            found.unified.as_deref(),
+            Some(Path::new("/sys/fs/cgroup/unified"))
+        );
+        assert_eq!(
+            found.version1.as_deref(),
+            Some(Path::new("/sys/fs/cgroup/memory"))
+        );
+        assert!(
+            CgroupMounts::parse("proc /proc proc rw 0 0\n")
+                .keys("/")
+                .is_err()
+        );
     }
 }

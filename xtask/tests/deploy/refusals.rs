@@ -20,7 +20,10 @@ fn wrong_values_are_refused_by_name() {
         ("guard: {metrics: {listen: '0.0.0.0:1'}}", "listen"),
         ("guard: {metrics: {allow_remote: false}}", "allow_remote"),
         ("guard: {hold: {deadline_ms: 9}}", "guard.hold.deadline_ms"),
-        ("guard: {log: {cmdline_bytes: 8193}}", "guard.log.cmdline_bytes"),
+        (
+            "guard: {log: {cmdline_bytes: 8193}}",
+            "guard.log.cmdline_bytes",
+        ),
         ("guard: {response: {kill: node}}", "guard.response.kill"),
         ("detectors: {execwacker: {}}", "execwacker"),
         (

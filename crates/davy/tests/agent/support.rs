@@ -11,7 +11,10 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{Arc, Condvar, Mutex, OnceLock},
+    sync::{
+        Arc, Condvar, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -290,6 +293,7 @@ pub struct Guard {
     stderr: PathBuf,
     said: Arc<(Mutex<Vec<Value>>, Condvar)>,
     reader: Option<JoinHandle<()>>,
+    somebody_computes: Arc<AtomicBool>,
 }
 
 impl Guard {
@@ -323,6 +327,7 @@ impl Guard {
             stderr: stderr.to_owned(),
             said,
             reader: Some(reader),
+            somebody_computes: Arc::default(),
         }
     }
 
@@ -389,10 +394,17 @@ impl Guard {
     }
 
     /// Stops the agent where it stands, so that it decides nothing, and waits until it stands.
+    ///
+    /// From here to the end of the test somebody computes: the kernel signals from a timer only
+    /// where it interrupts a process, and an idle machine would have to be waited for.
     #[track_caller]
     pub fn pause(&self) {
         self.signal(libc::SIGSTOP);
         until("the agent is stopped", || state(self.pid()) == Some('T'));
+        if !self.somebody_computes.swap(true, Ordering::Relaxed) {
+            let goes_on = Arc::clone(&self.somebody_computes);
+            std::thread::spawn(move || while goes_on.load(Ordering::Relaxed) {});
+        }
     }
 
     pub fn resume(&self) {
@@ -427,6 +439,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        self.somebody_computes.store(false, Ordering::Relaxed);
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -96,7 +96,9 @@ pub enum AllowMeaning {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
     /// A string is empty, or holds a byte that no command line can hold.
-    #[error("string {index} is empty or holds a NUL or \\x01 byte, which no command line can match")]
+    #[error(
+        "string {index} is empty or holds a NUL or \\x01 byte, which no command line can match"
+    )]
     Unmatchable {
         /// Its number in the list given.
         index: usize,
@@ -169,7 +171,10 @@ impl Table {
             return Err(BuildError::Unmatchable { index });
         }
         let classes = Classes::of(
-            needles.iter().map(|needle| needle.text).chain(allow.iter().map(|p| p.text.as_slice())),
+            needles
+                .iter()
+                .map(|needle| needle.text)
+                .chain(allow.iter().map(|p| p.text.as_slice())),
         );
         let trie = trie::Trie::build(needles, allow, &classes);
         let placed = place::place(&trie)?;
@@ -279,7 +284,9 @@ impl Table {
                 }
                 found = Some(AllowMeaning::MayAllow);
             }
-            let Some(next) = command_line.get(index).and_then(|byte| self.stored(state, *byte))
+            let Some(next) = command_line
+                .get(index)
+                .and_then(|byte| self.stored(state, *byte))
             else {
                 break;
             };
@@ -308,7 +315,10 @@ impl Table {
                 let info = self.words[(state & STATE_BASE) as usize] as u32;
                 for string in self.strings_of_set(info & INFO_SET, place) {
                     let start = end - self.strings[string as usize].length as usize;
-                    if !visit(Found { string, at: start..end }) {
+                    if !visit(Found {
+                        string,
+                        at: start..end,
+                    }) {
                         return;
                     }
                 }

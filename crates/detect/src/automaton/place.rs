@@ -79,7 +79,10 @@ pub(super) fn place(trie: &Trie) -> Result<Placed, BuildError> {
 /// The offsets from its base that a state needs: 0 for what is known there, then its classes.
 fn offsets(trie: &Trie, state: u32, row: &[(u16, u32)]) -> Vec<u16> {
     let known = (trie.nodes[state as usize].info != 0).then_some(0);
-    let mut offsets: Vec<u16> = known.into_iter().chain(row.iter().map(|(class, _)| *class)).collect();
+    let mut offsets: Vec<u16> = known
+        .into_iter()
+        .chain(row.iter().map(|(class, _)| *class))
+        .collect();
     offsets.sort_unstable();
     offsets
 }
@@ -101,7 +104,9 @@ impl Layout {
 
     fn fits(&self, base: usize, offsets: &[u16]) -> bool {
         !self.base_used.get(base).copied().unwrap_or(false)
-            && offsets.iter().all(|offset| !self.is_taken(base + usize::from(*offset)))
+            && offsets
+                .iter()
+                .all(|offset| !self.is_taken(base + usize::from(*offset)))
     }
 
     fn claim(&mut self, offsets: &[u16]) -> Result<u32, BuildError> {
@@ -118,7 +123,10 @@ impl Layout {
             .unwrap_or(MOST_SLOTS);
         let end = base.saturating_add(offsets.last().map_or(1, |last| usize::from(*last) + 1));
         if end > MOST_SLOTS {
-            return Err(BuildError::TooLarge { slots: end, most: MOST_SLOTS });
+            return Err(BuildError::TooLarge {
+                slots: end,
+                most: MOST_SLOTS,
+            });
         }
         if self.taken.len() < end {
             self.taken.resize(end, false);

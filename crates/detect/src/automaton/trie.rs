@@ -37,7 +37,11 @@ pub(super) struct Trie {
 
 impl Trie {
     pub(super) fn build(needles: &[Needle<'_>], allow: &[AllowPrefix], classes: &Classes) -> Self {
-        let mut trie = Self { nodes: Vec::new(), sets: Vec::new(), allow_root: None };
+        let mut trie = Self {
+            nodes: Vec::new(),
+            sets: Vec::new(),
+            allow_root: None,
+        };
         trie.add(0, b' ');
         trie.add(0, b' ');
         trie.nodes[SCAN_ROOT as usize].fail = OUTSIDE;
@@ -45,9 +49,17 @@ impl Trie {
         for (index, needle) in needles.iter().enumerate() {
             let end = trie.insert(SCAN_ROOT, needle.text, classes);
             let node = &mut trie.nodes[end as usize];
-            let places =
-                INFO_ARGUMENTS | if needle.in_environment { INFO_ENVIRONMENT } else { 0 };
-            let next = if node.info == 0 { NO_SET } else { node.info & super::INFO_SET };
+            let places = INFO_ARGUMENTS
+                | if needle.in_environment {
+                    INFO_ENVIRONMENT
+                } else {
+                    0
+                };
+            let next = if node.info == 0 {
+                NO_SET
+            } else {
+                node.info & super::INFO_SET
+            };
             node.info |= places;
             node.info = node.info & !super::INFO_SET | trie.sets.len() as u32;
             trie.sets.push((index as u32, next));
@@ -114,7 +126,8 @@ impl Trie {
     }
 
     fn child(&self, node: u32, class: u16) -> Option<u32> {
-        self.children(node).find(|child| self.nodes[*child as usize].class == class)
+        self.children(node)
+            .find(|child| self.nodes[*child as usize].class == class)
     }
 
     /// Where the automaton goes from `from` on a byte, before packing.

@@ -11,7 +11,10 @@ use davylamp_detect::judge::{Ruling, Subject, command_line};
 use davylamp_model::guard_event::Action;
 use rustix::process::Signal;
 
-use super::{Agent, chain, monotonic_ns, place_of, report::{Outcome, Source}};
+use super::{
+    Agent, chain, monotonic_ns, place_of,
+    report::{Outcome, Source},
+};
 use crate::{
     abi::{self, Hold, Reason},
     config::HoldVerdict,
@@ -143,7 +146,11 @@ impl Agent {
             }
         };
         let spares = outcome.action == Action::Spared;
-        let decided = if spares { abi::DECIDED_SPARE } else { abi::DECIDED_KILL };
+        let decided = if spares {
+            abi::DECIDED_SPARE
+        } else {
+            abi::DECIDED_KILL
+        };
         match self.kernel.borrow().claim_hold(pid, hold, decided) {
             Ok(true) => {}
             Ok(false) => return None,
@@ -158,8 +165,11 @@ impl Agent {
         self.strike_off(pid, hold);
         let outcome = match sent {
             Ok(_) => Outcome { hold_ns, ..outcome },
-            Err(error) => Outcome { hold_ns, ..Outcome::new(Action::Missed, Source::Hold) }
-                .because(format!("the signal could not be sent: {error}")),
+            Err(error) => Outcome {
+                hold_ns,
+                ..Outcome::new(Action::Missed, Source::Hold)
+            }
+            .because(format!("the signal could not be sent: {error}")),
         };
         self.count(|counts| counts.hold.add(outcome.action));
         Some(outcome)
@@ -176,7 +186,10 @@ impl Agent {
         let in_force = self.in_force();
         let arguments = process.arguments()?;
         if hold.reason != Reason::Unreadable as u32 {
-            let allowed = in_force.judge.allow().allowing(&command_line(&arguments), place);
+            let allowed = in_force
+                .judge
+                .allow()
+                .allowing(&command_line(&arguments), place);
             return Ok(match allowed {
                 Some((_, rule)) => Outcome::allowed(Source::Hold, &rule.pattern),
                 None => Outcome::new(Action::Killed, Source::Hold),
@@ -206,7 +219,10 @@ impl Agent {
         let subject = Subject {
             arguments,
             path: &process.path().unwrap_or_default(),
-            executable: executable.file_name().unwrap_or_default().as_encoded_bytes(),
+            executable: executable
+                .file_name()
+                .unwrap_or_default()
+                .as_encoded_bytes(),
             environment: &environment,
         };
         Ok(match in_force.judge.rule(&subject, place) {
@@ -240,20 +256,36 @@ impl Agent {
         let now = monotonic_ns();
         self.deciding.borrow_mut().retain(|pid, event| {
             holds.iter().any(|(held, _)| held == pid)
-                || event.as_ref().is_some_and(|event| now < event.time_ns + patience)
+                || event
+                    .as_ref()
+                    .is_some_and(|event| now < event.time_ns + patience)
         });
     }
 
     fn end_at_deadline(self: &Rc<Self>, pid: u32, hold: &Hold, held_ns: u64) {
         let spares = self.config.hold.verdict == HoldVerdict::Spare;
-        let decided = if spares { abi::DECIDED_SPARE } else { abi::DECIDED_KILL };
-        if !matches!(self.kernel.borrow().claim_hold(pid, hold, decided), Ok(true)) {
+        let decided = if spares {
+            abi::DECIDED_SPARE
+        } else {
+            abi::DECIDED_KILL
+        };
+        if !matches!(
+            self.kernel.borrow().claim_hold(pid, hold, decided),
+            Ok(true)
+        ) {
             return;
         }
         self.carry_out(pid, hold, spares);
         if let Some(event) = self.deciding.borrow_mut().remove(&pid).flatten() {
-            let action = if spares { Action::Spared } else { Action::Killed };
-            let outcome = Outcome { hold_ns: Some(held_ns), ..Outcome::new(action, Source::Hold) };
+            let action = if spares {
+                Action::Spared
+            } else {
+                Action::Killed
+            };
+            let outcome = Outcome {
+                hold_ns: Some(held_ns),
+                ..Outcome::new(action, Source::Hold)
+            };
             self.say(event, outcome.because("nobody decided before the deadline"));
         }
     }
@@ -278,10 +310,13 @@ impl Agent {
 
     /// Whether the hold was still there.
     fn strike_off(&self, pid: u32, hold: &Hold) -> bool {
-        self.kernel.borrow().end_hold(pid, hold).unwrap_or_else(|error| {
-            tracing::error!(pid, error = chain(&error), "a hold cannot be struck off");
-            true
-        })
+        self.kernel
+            .borrow()
+            .end_hold(pid, hold)
+            .unwrap_or_else(|error| {
+                tracing::error!(pid, error = chain(&error), "a hold cannot be struck off");
+                true
+            })
     }
 
     /// Takes no more holds and leaves none behind: the agent is about to end. What the rules do
@@ -289,7 +324,10 @@ impl Agent {
     pub(super) fn settle_for_good(self: &Rc<Self>) {
         // The kernel programs see it at the next exec; what they hold meanwhile is in the map.
         if let Err(error) = self.kernel.borrow().beat(0) {
-            tracing::error!(error = chain(&error), "the kernel cannot be told of the agent's end");
+            tracing::error!(
+                error = chain(&error),
+                "the kernel cannot be told of the agent's end"
+            );
         }
         let holds = self.kernel.borrow().holds();
         for (pid, hold) in holds {
@@ -316,7 +354,10 @@ impl Agent {
             match super::stream::Events::open(map) {
                 Ok(events) => events.take(self),
                 Err(error) => {
-                    tracing::warn!(error = chain(&error), "the replaced programs' events are lost");
+                    tracing::warn!(
+                        error = chain(&error),
+                        "the replaced programs' events are lost"
+                    );
                 }
             }
         }
@@ -326,7 +367,9 @@ impl Agent {
                 self.settle_orphan(pid, &hold, &Lookup::Host);
                 continue;
             }
-            let Some(path) = cgroup_path_of(pid) else { continue };
+            let Some(path) = cgroup_path_of(pid) else {
+                continue;
+            };
             let agent = Rc::clone(self);
             tokio::task::spawn_local(async move {
                 let found = agent.index.lookup(&path).await;
@@ -336,17 +379,20 @@ impl Agent {
     }
 
     fn settle_orphan(self: &Rc<Self>, pid: u32, hold: &Hold, found: &Lookup) {
-        let Ok(Some(process)) = Process::open(pid, Some(hold.start_boottime_ns)) else { return };
+        let Ok(Some(process)) = Process::open(pid, Some(hold.start_boottime_ns)) else {
+            return;
+        };
         let outcome = if self.is_protected(found) {
             Outcome::new(Action::Spared, Source::Hold).because("its namespace is protected")
         } else {
-            self.ruling_of(&process, hold, &place_of(found)).unwrap_or_else(|_| {
-                let action = match self.config.hold.verdict {
-                    HoldVerdict::Spare => Action::Spared,
-                    HoldVerdict::Kill => Action::Killed,
-                };
-                Outcome::new(action, Source::Hold).because("it could not be read")
-            })
+            self.ruling_of(&process, hold, &place_of(found))
+                .unwrap_or_else(|_| {
+                    let action = match self.config.hold.verdict {
+                        HoldVerdict::Spare => Action::Spared,
+                        HoldVerdict::Kill => Action::Killed,
+                    };
+                    Outcome::new(action, Source::Hold).because("it could not be read")
+                })
         };
         // First: a released process must not be taken for one that broke loose.
         if !self.kernel.borrow().orphans.end_hold(pid) {

@@ -6,21 +6,15 @@
 
 mod holds;
 mod monitor;
-mod report;
 mod reload;
+mod report;
 mod response;
 mod start;
 mod stream;
 mod sweep;
 
 use std::{
-    cell::RefCell,
-    collections::HashMap,
-    io,
-    path::PathBuf,
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
+    cell::RefCell, collections::HashMap, io, path::PathBuf, rc::Rc, sync::Arc, time::Duration,
 };
 
 use davylamp_content::blocklist::Place;
@@ -131,7 +125,11 @@ impl InForce {
             tracing::warn!("{}:{}: {warning}", warning.file(), warning.line());
         }
         let judge = Judge::new(&lists.blocklist)?;
-        Ok(Self { lists, judge, looked })
+        Ok(Self {
+            lists,
+            judge,
+            looked,
+        })
     }
 }
 
@@ -176,7 +174,9 @@ impl Agent {
 
     /// Whether a container's namespace is protected.
     fn is_protected(&self, found: &Lookup) -> bool {
-        let Lookup::Known(container) = found else { return false };
+        let Lookup::Known(container) = found else {
+            return false;
+        };
         let namespace = container.namespace();
         let is = |wanted: &String| namespace.as_ref().is_some_and(|ns| ns.as_str() == wanted);
         self.config.protect.namespaces.iter().any(is)
@@ -195,7 +195,10 @@ impl Agent {
             }
         };
         if let Err(error) = noted {
-            tracing::warn!(error = chain(&error), "what is known of a cgroup could not be noted");
+            tracing::warn!(
+                error = chain(&error),
+                "what is known of a cgroup could not be noted"
+            );
         }
     }
 }
@@ -203,7 +206,10 @@ impl Agent {
 /// A container as scoped rules see it.
 fn place_of(found: &Lookup) -> Place<'_> {
     match found {
-        Lookup::Host => Place { is_host: true, ..Place::default() },
+        Lookup::Host => Place {
+            is_host: true,
+            ..Place::default()
+        },
         Lookup::Known(container) => Place {
             namespace: container
                 .labels
@@ -220,7 +226,10 @@ fn place_of(found: &Lookup) -> Place<'_> {
 /// An error and what caused it, on one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, which the kernel programs count by.
@@ -231,23 +240,50 @@ fn monotonic_ns() -> u64 {
 
 /// Guards until it is told to stop.
 async fn guard(started: Started) -> Result<(), GuardError> {
-    let Started { config, node, kernel, in_force, cgroup_mounts, log, listener, lost } = started;
-    let socket = |kind| move |path: &PathBuf| Socket { kind, path: path.clone() };
+    let Started {
+        config,
+        node,
+        kernel,
+        in_force,
+        cgroup_mounts,
+        log,
+        listener,
+        lost,
+    } = started;
+    let socket = |kind| {
+        move |path: &PathBuf| Socket {
+            kind,
+            path: path.clone(),
+        }
+    };
     let sockets = config
         .containers
         .cri_sockets
         .iter()
         .map(socket(SocketKind::Cri))
-        .chain(config.containers.docker_sockets.iter().map(socket(SocketKind::Docker)))
+        .chain(
+            config
+                .containers
+                .docker_sockets
+                .iter()
+                .map(socket(SocketKind::Docker)),
+        )
         .collect();
-    let index = ContainerIndex::start(IndexConfig { sockets, ..IndexConfig::default() });
+    let index = ContainerIndex::start(IndexConfig {
+        sockets,
+        ..IndexConfig::default()
+    });
     let arrival = kernel.arrival;
     let published = Arc::new(monitor::Published::new(kernel.counter_reader()?));
     // Dropped with the event loop.
     let mut served = tokio::task::JoinSet::new();
     if let Some(listener) = listener {
         let source: Arc<dyn crate::metrics::Source> = Arc::clone(&published) as _;
-        served.spawn(http::serve(listener, source, config.metrics.cryptnono_names));
+        served.spawn(http::serve(
+            listener,
+            source,
+            config.metrics.cryptnono_names,
+        ));
     }
     let agent = Rc::new(Agent {
         report: report::Reporter::new(&config),
@@ -270,7 +306,10 @@ async fn guard(started: Started) -> Result<(), GuardError> {
     let mut hang_up = signal(SignalKind::hangup()).map_err(system("listen for signals"))?;
     let events = Events::open(agent.kernel.borrow().events())?;
     // Starting may have taken longer than the first word lasts.
-    agent.kernel.borrow().beat(monotonic_ns() + BEAT_LASTS.as_nanos() as u64)?;
+    agent
+        .kernel
+        .borrow()
+        .beat(monotonic_ns() + BEAT_LASTS.as_nanos() as u64)?;
     agent.say_ready(arrival, &lost);
     agent.publish();
     agent.settle_orphans();
@@ -391,4 +430,3 @@ impl Agent {
         }
     }
 }
-

@@ -20,7 +20,10 @@ pub(super) struct Published {
 
 impl Published {
     pub(super) fn new(kernel: CounterReader) -> Self {
-        Self { kernel, agent: Mutex::new((AgentCounts::default(), Instant::now())) }
+        Self {
+            kernel,
+            agent: Mutex::new((AgentCounts::default(), Instant::now())),
+        }
     }
 
     fn agent(&self) -> MutexGuard<'_, (AgentCounts, Instant)> {
@@ -75,8 +78,10 @@ impl Agent {
         let size = in_force.judge.table().size();
         let failures = self.index.failures();
         let mut counts = self.counts.borrow().clone();
-        counts.lookups_failed =
-            failures.into_iter().map(|(why, count)| (why.as_str(), count)).collect();
+        counts.lookups_failed = failures
+            .into_iter()
+            .map(|(why, count)| (why.as_str(), count))
+            .collect();
         counts.log_lines_lost = self.log.lost();
         counts.list = Some(ListFacts {
             strings: size.strings as u64,

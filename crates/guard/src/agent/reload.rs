@@ -10,7 +10,10 @@ use std::{
 use davylamp_model::guard_event::micros;
 use serde_json::json;
 
-use super::{Agent, GuardError, InForce, chain, start::{can_hold, settings, trim_memory}};
+use super::{
+    Agent, GuardError, InForce, chain,
+    start::{can_hold, settings, trim_memory},
+};
 use crate::lists;
 
 /// What files look like from outside. Two that differ were changed in between.
@@ -20,14 +23,25 @@ pub(super) struct Fingerprint(Vec<(PathBuf, u64, u64, i64, i64)>);
 impl Fingerprint {
     /// Looks at the list files that the paths stand for.
     pub(super) fn take(paths: &[PathBuf]) -> Self {
-        Self(lists::files_at(paths).iter().filter_map(|path| look(path)).collect())
+        Self(
+            lists::files_at(paths)
+                .iter()
+                .filter_map(|path| look(path))
+                .collect(),
+        )
     }
 }
 
 /// Follows links: a ConfigMap changes where its links point.
 fn look(path: &Path) -> Option<(PathBuf, u64, u64, i64, i64)> {
     let found = fs::metadata(path).ok()?;
-    Some((path.to_owned(), found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
+    Some((
+        path.to_owned(),
+        found.ino(),
+        found.size(),
+        found.mtime(),
+        found.mtime_nsec(),
+    ))
 }
 
 impl Agent {

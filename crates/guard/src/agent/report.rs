@@ -66,7 +66,13 @@ pub(super) struct Outcome {
 
 impl Outcome {
     pub(super) fn new(action: Action, source: Source) -> Self {
-        Self { action, source, reason: None, allowed_by: None, hold_ns: None }
+        Self {
+            action,
+            source,
+            reason: None,
+            allowed_by: None,
+            hold_ns: None,
+        }
     }
 
     pub(super) fn because(mut self, reason: impl Into<String>) -> Self {
@@ -201,6 +207,9 @@ impl Agent {
     /// Writes a line about a process, once it is known whose it was. Never waits.
     pub(super) fn say(self: &Rc<Self>, event: KernelEvent, outcome: Outcome) {
         self.report.remember(&event);
+        if event.is_quiet {
+            return;
+        }
         if let Some(found) = self.index.get_cached(&event.cgroup_path) {
             self.say_of(&event, &outcome, &found);
             return;
@@ -226,7 +235,9 @@ impl Agent {
     fn compose(&self, event: &KernelEvent, outcome: &Outcome) -> GuardEvent {
         let in_force = self.in_force();
         let found = found_in(&in_force, event);
-        let facts = found.as_ref().and_then(|found| in_force.judge.string(found.string));
+        let facts = found
+            .as_ref()
+            .and_then(|found| in_force.judge.string(found.string));
         let keep: Vec<_> = found
             .iter()
             .filter(|found| found.region == Region::Arguments)
@@ -240,7 +251,10 @@ impl Agent {
             pid: Pid(event.pid),
             cmdline: rendered.text,
             matched: facts.map_or_else(String::new, |facts| facts.banned.text.clone()),
-            source: outcome.source.name(self.report.cryptnono_sources).to_owned(),
+            source: outcome
+                .source
+                .name(self.report.cryptnono_sources)
+                .to_owned(),
             container_type: None,
             labels: None,
             image: None,
@@ -251,9 +265,17 @@ impl Agent {
                 _ => "info".to_owned(),
             },
             timestamp: jiff::Timestamp::now(),
-            detection: if is_respawn { DETECTION_RESPAWN } else { DETECTION_STRING }.to_owned(),
+            detection: if is_respawn {
+                DETECTION_RESPAWN
+            } else {
+                DETECTION_STRING
+            }
+            .to_owned(),
             group: facts.map_or_else(String::new, |facts| facts.group.clone()),
-            matched_in: found.map_or(event.region, |found| found.region).as_str().to_owned(),
+            matched_in: found
+                .map_or(event.region, |found| found.region)
+                .as_str()
+                .to_owned(),
             reason: outcome.reason.clone(),
             allowedby: outcome.allowed_by.clone(),
             exe: event.exe.clone(),
@@ -261,7 +283,10 @@ impl Agent {
             ancestry: event
                 .ancestors
                 .iter()
-                .map(|(pid, comm)| Ancestor { pid: Pid(*pid), comm: comm.clone() })
+                .map(|(pid, comm)| Ancestor {
+                    pid: Pid(*pid),
+                    comm: comm.clone(),
+                })
                 .collect(),
             uid: Uid(event.uid),
             cgroup: event.cgroup_path.clone(),
@@ -280,10 +305,17 @@ impl Agent {
             let equals = pair.iter().position(|byte| *byte == b'=')?;
             let name = std::str::from_utf8(&pair[..equals]).ok()?;
             let is_wanted = self.report.env.iter().any(|wanted| wanted == name);
-            is_wanted
-                .then(|| (name.to_owned(), cmdline::mask_value(name, &pair[equals + 1..])))
+            is_wanted.then(|| {
+                (
+                    name.to_owned(),
+                    cmdline::mask_value(name, &pair[equals + 1..]),
+                )
+            })
         };
-        environment.split(|byte| *byte == 0).filter_map(variable).collect()
+        environment
+            .split(|byte| *byte == 0)
+            .filter_map(variable)
+            .collect()
     }
 }
 
@@ -306,9 +338,18 @@ fn found_in(in_force: &InForce, event: &KernelEvent) -> Option<Match> {
         _ => Place::Arguments,
     };
     let is_same = event.generation == judge.table().generation()
-        && !matches!(event.reason, Reason::Allowed | Reason::Suppressed | Reason::Unreadable);
-    let string = is_same.then(|| judge.table().string_of_info(event.info, place)).flatten()?;
-    Some(Match { string, region: event.region, at: 0..0 })
+        && !matches!(
+            event.reason,
+            Reason::Allowed | Reason::Suppressed | Reason::Unreadable
+        );
+    let string = is_same
+        .then(|| judge.table().string_of_info(event.info, place))
+        .flatten()?;
+    Some(Match {
+        string,
+        region: event.region,
+        at: 0..0,
+    })
 }
 
 /// The action as a sentence; the one for kills is cryptnono's.

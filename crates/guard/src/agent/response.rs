@@ -6,7 +6,10 @@ use davylamp_model::guard_event::{Action, micros};
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::{Agent, chain, monotonic_ns, place_of, report::{Outcome, Source}};
+use super::{
+    Agent, chain, monotonic_ns, place_of,
+    report::{Outcome, Source},
+};
 use crate::{
     abi::{EventKind, Reason},
     config::KillScope,
@@ -60,19 +63,28 @@ impl Agent {
     fn suppress(&self, event: &KernelEvent) {
         let until = monotonic_ns() + self.config.response.suppress().as_nanos() as u64;
         if let Err(error) = self.kernel.borrow().suppress(event.cgroup, until) {
-            tracing::warn!(error = chain(&error), "starts in a cgroup cannot be suppressed");
+            tracing::warn!(
+                error = chain(&error),
+                "starts in a cgroup cannot be suppressed"
+            );
         }
     }
 
     /// Kills all that runs in the cgroup, until a round finds nothing. Returns how many.
     fn kill_cgroup(&self, event: &KernelEvent) -> usize {
-        let Some(directory) = self.cgroup_mounts.directory(event.cgroup, &event.cgroup_path) else {
+        let Some(directory) = self
+            .cgroup_mounts
+            .directory(event.cgroup, &event.cgroup_path)
+        else {
             return 0;
         };
         let mut killed = HashSet::new();
         for _ in 0..ROUNDS {
             let listed = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
-            let pids: Vec<u32> = listed.lines().filter_map(|line| line.parse().ok()).collect();
+            let pids: Vec<u32> = listed
+                .lines()
+                .filter_map(|line| line.parse().ok())
+                .collect();
             let fresh: Vec<u32> = pids.into_iter().filter(|pid| self.kill(*pid)).collect();
             if fresh.iter().all(|pid| killed.contains(pid)) {
                 break;
@@ -85,12 +97,18 @@ impl Agent {
     /// Kills the session of the killed process: the terminal or script it was started from, and
     /// all that descends from it, within the same cgroup. Returns how many.
     fn kill_session(&self, event: &KernelEvent) -> usize {
-        let Ok(Some(parent)) = Process::open(event.parent, None) else { return 0 };
-        let Ok(session) = parent.relations().map(|relations| relations.session) else { return 0 };
+        let Ok(Some(parent)) = Process::open(event.parent, None) else {
+            return 0;
+        };
+        let Ok(session) = parent.relations().map(|relations| relations.session) else {
+            return 0;
+        };
         let mut doomed: HashSet<u32> = HashSet::new();
         let mut killed: HashSet<u32> = HashSet::new();
         for _ in 0..ROUNDS {
-            let Ok(tasks) = self.kernel.borrow().tasks() else { break };
+            let Ok(tasks) = self.kernel.borrow().tasks() else {
+                break;
+            };
             let before = killed.len();
             // Parents are listed before children, but for reused pids, which the next round finds.
             // They die in this order too, so that no parent goes on where its child ended.
@@ -118,7 +136,9 @@ impl Agent {
         if pid <= 1 || pid == std::process::id() {
             return false;
         }
-        let Ok(Some(process)) = Process::open(pid, None) else { return false };
+        let Ok(Some(process)) = Process::open(pid, None) else {
+            return false;
+        };
         let executables = super::start::protected_executables(&self.config).unwrap_or_default();
         let runs = crate::protect::exe_key(&process.executable_file());
         if runs.is_ok_and(|key| executables.contains(&key)) {
@@ -133,8 +153,15 @@ impl Agent {
             .ok()
             .flatten()
             .is_some_and(|process| process.signal(Signal::KILL).unwrap_or(false));
-        let why = format!("the kernel's signal failed with errno {}", -event.signal_error);
-        let action = if killed { Action::Killed } else { Action::Missed };
+        let why = format!(
+            "the kernel's signal failed with errno {}",
+            -event.signal_error
+        );
+        let action = if killed {
+            Action::Killed
+        } else {
+            Action::Missed
+        };
         let reason = match killed {
             true => format!("{why}; it was killed from user space, later"),
             false => why,
@@ -172,18 +199,20 @@ impl Agent {
                 self.full_ruling(&process, &arguments, &place).ok()
             };
             let Some(ruling) = again() else {
-                return Some(
-                    Outcome::new(Action::Missed, Source::Exec).because(
-                        "its arguments could not be read at exec, and it was gone at the second look",
-                    ),
-                );
+                return Some(Outcome::new(Action::Missed, Source::Exec).because(
+                    "its arguments could not be read at exec, and it was gone at the second look",
+                ));
             };
             let ruling = ruling?;
             let action = match ruling.action {
                 Action::Spared => Action::Spared,
                 _ => Action::WouldKill,
             };
-            return Some(Outcome { action, source: Source::Exec, ..ruling });
+            return Some(Outcome {
+                action,
+                source: Source::Exec,
+                ..ruling
+            });
         }
         let in_force = self.in_force();
         let line = davylamp_detect::judge::command_line(&event.arguments);

@@ -32,12 +32,17 @@ use crate::{
 /// # Errors
 /// [`GuardError`] where it cannot start. Then whatever was in force before stays so.
 pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), GuardError> {
-    let wants = machine::Wants { pin_dir: config.pin.then(|| config.pin_dir.clone()) };
+    let wants = machine::Wants {
+        pin_dir: config.pin.then(|| config.pin_dir.clone()),
+    };
     let survey = machine::survey_for(&wants);
     if let Some(missing) = survey.missing_required() {
         return Err(missing.into());
     }
-    let lost: Vec<String> = survey.lost().map(|lost| format!("{}: {}", lost.id, lost.lost)).collect();
+    let lost: Vec<String> = survey
+        .lost()
+        .map(|lost| format!("{}: {}", lost.id, lost.lost))
+        .collect();
     let in_force = InForce::read(&config)?;
     let mounts = CgroupMounts::read().map_err(system("read the machine's mounts"))?;
     let executables = protected_executables(&config)?;
@@ -52,8 +57,11 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         .listen
         .map(|address| runtime.block_on(http::bind(address)))
         .transpose()?;
-    let pinning =
-        if config.pin { Pinning::In(config.pin_dir.clone()) } else { Pinning::None };
+    let pinning = if config.pin {
+        Pinning::In(config.pin_dir.clone())
+    } else {
+        Pinning::None
+    };
     let kernel = Kernel::start(
         &pinning,
         &Start {
@@ -136,9 +144,7 @@ pub(super) fn settings(config: &Config) -> Settings {
 /// Whether the kernel may hold a process, so that held ones must be watched.
 pub(super) fn can_hold(config: &Config, judge: &Judge) -> bool {
     let (prefixes, holds_all) = judge.allow().for_kernel();
-    let may = |prefix: &AllowPrefix| {
-        prefix.meaning == AllowMeaning::MayAllow
-    };
+    let may = |prefix: &AllowPrefix| prefix.meaning == AllowMeaning::MayAllow;
     config.mode == Mode::Enforce
         && (holds_all || prefixes.iter().any(may) || depends_on_place(config, judge))
 }
@@ -149,15 +155,24 @@ pub(super) fn protected_executables(config: &Config) -> Result<Vec<abi::ExeKey>,
     std::iter::once(Path::new("/proc/self/exe"))
         .chain(config.protect.executables.iter().map(PathBuf::as_path))
         .map(|path| {
-            exe_key(path)
-                .map_err(|source| ProtectError::Executable { path: path.to_owned(), source })
+            exe_key(path).map_err(|source| ProtectError::Executable {
+                path: path.to_owned(),
+                source,
+            })
         })
         .collect()
 }
 
-pub(super) fn protected_cgroups(config: &Config, mounts: &CgroupMounts) -> Result<Vec<u64>, ProtectError> {
-    let keys: Result<Vec<Vec<u64>>, _> =
-        config.protect.cgroups.iter().map(|path| mounts.keys(path)).collect();
+pub(super) fn protected_cgroups(
+    config: &Config,
+    mounts: &CgroupMounts,
+) -> Result<Vec<u64>, ProtectError> {
+    let keys: Result<Vec<Vec<u64>>, _> = config
+        .protect
+        .cgroups
+        .iter()
+        .map(|path| mounts.keys(path))
+        .collect();
     Ok(keys?.concat())
 }
 
@@ -170,4 +185,3 @@ pub(super) fn trim_memory() {
         libc::malloc_trim(0);
     }
 }
-

@@ -30,7 +30,10 @@ impl Events {
             sink.borrow_mut().push(bytes.to_vec());
             0
         };
-        let failed = |source| KernelError::Bpf { doing: "open the event buffer", source };
+        let failed = |source| KernelError::Bpf {
+            doing: "open the event buffer",
+            source,
+        };
         builder.add(map, take).map_err(failed)?;
         let buffer = builder.build().map_err(failed)?;
         // SAFETY: the buffer lives on and owns the descriptor, which is only duplicated here.
@@ -40,7 +43,11 @@ impl Events {
             // SAFETY: the descriptor is owned by what is registered, and closed after it.
             .and_then(|fd| Ok(unsafe { AsyncFd::register(fd) }?))
             .map_err(system("wait for kernel events"))?;
-        Ok(Self { buffer, ready, queue })
+        Ok(Self {
+            buffer,
+            ready,
+            queue,
+        })
     }
 
     pub(super) async fn readable(&self) -> io::Result<()> {

@@ -10,7 +10,10 @@ use davylamp_detect::judge::Subject;
 use davylamp_model::guard_event::Action;
 use rustix::process::Signal;
 
-use super::{Agent, InForce, chain, place_of, report::{Outcome, Source}};
+use super::{
+    Agent, InForce, chain, place_of,
+    report::{Outcome, Source},
+};
 use crate::{
     abi::{EventKind, Reason, SweptTask},
     container::{Lookup, cgroup_path},
@@ -31,7 +34,10 @@ impl Agent {
         let tasks = match self.kernel.borrow().tasks() {
             Ok(tasks) => tasks,
             Err(error) => {
-                tracing::error!(error = chain(&error), "the running processes cannot be listed");
+                tracing::error!(
+                    error = chain(&error),
+                    "the running processes cannot be listed"
+                );
                 return;
             }
         };
@@ -94,26 +100,27 @@ impl Agent {
         }
         // It may have become another program since it was judged.
         let arguments = suspect.process.arguments().ok()?;
-        let ruling = self.full_ruling(&suspect.process, &arguments, place).ok()??;
+        let ruling = self
+            .full_ruling(&suspect.process, &arguments, place)
+            .ok()??;
         if ruling.action == Action::Spared {
-            return Some(Outcome { source: Source::Sweep, ..ruling });
+            return Some(Outcome {
+                source: Source::Sweep,
+                ..ruling
+            });
         }
         if self.observes() {
             return Some(Outcome::new(Action::WouldKill, Source::Sweep));
         }
         match suspect.process.signal(Signal::KILL) {
-            Ok(true) => {
-                Some(Outcome::new(Action::Killed, Source::Sweep))
-            }
+            Ok(true) => Some(Outcome::new(Action::Killed, Source::Sweep)),
             Ok(false) => {
                 Some(Outcome::new(Action::Missed, Source::Sweep).because("it ended by itself"))
             }
-            Err(error) => {
-                Some(
-                    Outcome::new(Action::Missed, Source::Sweep)
-                        .because(format!("the signal could not be sent: {error}")),
-                )
-            }
+            Err(error) => Some(
+                Outcome::new(Action::Missed, Source::Sweep)
+                    .because(format!("the signal could not be sent: {error}")),
+            ),
         }
     }
 
@@ -124,7 +131,8 @@ impl Agent {
         let lives_in = |cgroup: &String| {
             let wanted = cgroup.trim_matches('/');
             let path = suspect.event.cgroup_path.trim_start_matches('/');
-            path.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            path.strip_prefix(wanted)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         runs.is_ok_and(|key| executables.contains(&key))
             || self.config.protect.cgroups.iter().any(lives_in)
@@ -149,10 +157,15 @@ fn suspect(in_force: &InForce, task: &SweptTask) -> std::io::Result<Option<Suspe
     let subject = Subject {
         arguments: &arguments,
         path: &path,
-        executable: executable.file_name().unwrap_or_default().as_encoded_bytes(),
+        executable: executable
+            .file_name()
+            .unwrap_or_default()
+            .as_encoded_bytes(),
         environment: &environment,
     };
-    let Some(found) = in_force.judge.first_match(&subject) else { return Ok(None) };
+    let Some(found) = in_force.judge.first_match(&subject) else {
+        return Ok(None);
+    };
     let cgroups = process.cgroups()?;
     let cgroup = cgroup_path::best_line(&cgroups).unwrap_or_default();
     let event = KernelEvent {
@@ -174,6 +187,7 @@ fn suspect(in_force: &InForce, task: &SweptTask) -> std::io::Result<Option<Suspe
         signal_error: 0,
         cgroup: task.cgroup,
         rate_limited: 0,
+        is_quiet: false,
         arguments_len: arguments.len() as u64,
         arguments,
         path,
@@ -191,9 +205,13 @@ fn ancestors_of(parent: u32) -> Vec<(u32, String)> {
     let mut ancestors = Vec::new();
     let mut pid = parent;
     while pid > 0 && ancestors.len() < crate::abi::EVENT_ANCESTORS {
-        let Ok(Some(process)) = Process::open(pid, None) else { break };
+        let Ok(Some(process)) = Process::open(pid, None) else {
+            break;
+        };
         let comm = process.command_name().unwrap_or_default();
-        let Ok(relations) = process.relations() else { break };
+        let Ok(relations) = process.relations() else {
+            break;
+        };
         ancestors.push((pid, comm));
         pid = relations.parent;
     }

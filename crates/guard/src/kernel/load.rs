@@ -14,8 +14,7 @@ use super::{Arrival, Kernel, KernelError, Maps, Start, bpf};
 struct Aligned<Bytes: ?Sized>(Bytes);
 
 /// The compiled kernel programs. An ELF file is read in place, so it is aligned.
-static OBJECT: &Aligned<[u8]> =
-    &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/guard.bpf.o")));
+static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/guard.bpf.o")));
 
 /// The program that judges each exec; also the name of its pins.
 pub(super) const EXEC_HOOK: &str = "on_exec";
@@ -55,7 +54,10 @@ pub(super) struct Programs {
 pub(super) fn load(start: &Start<'_>) -> Result<Kernel, KernelError> {
     let object = open(start)?;
     let maps = Maps::gather(|name| {
-        let map = object.maps().find(|map| map.name() == name).expect("the object has its maps");
+        let map = object
+            .maps()
+            .find(|map| map.name() == name)
+            .expect("the object has its maps");
         MapHandle::try_from(&map).map_err(bpf("take hold of a map"))
     })?;
     let program = |name: &str| {
@@ -63,14 +65,19 @@ pub(super) fn load(start: &Start<'_>) -> Result<Kernel, KernelError> {
             .progs()
             .find(|program| program.name() == name)
             .expect("the object has its programs");
-        program.as_fd().try_clone_to_owned().map_err(|error| KernelError::Bpf {
-            doing: "take hold of a program",
-            source: error.into(),
-        })
+        program
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(|error| KernelError::Bpf {
+                doing: "take hold of a program",
+                source: error.into(),
+            })
     };
     let programs = Programs {
         exec: program(EXEC_HOOK)?,
-        fault: has_fault_tracepoint().then(|| program(FAULT_HOOK)).transpose()?,
+        fault: has_fault_tracepoint()
+            .then(|| program(FAULT_HOOK))
+            .transpose()?,
         iterator: program(ITERATOR)?,
     };
     maps.prepare(start)?;
@@ -106,10 +113,14 @@ fn open(start: &Start<'_>) -> Result<Object, KernelError> {
         // The only constant is `fault_children_of`, at the start of its section.
         let mut value = constants.initial_value().unwrap_or_default().to_vec();
         value[..4].copy_from_slice(pid.as_bytes());
-        constants.set_initial_value(&value).map_err(bpf("inject a fault"))?;
+        constants
+            .set_initial_value(&value)
+            .map_err(bpf("inject a fault"))?;
     }
     if !has_fault_tracepoint() {
-        let hook = open.progs_mut().find(|program| program.name() == FAULT_HOOK);
+        let hook = open
+            .progs_mut()
+            .find(|program| program.name() == FAULT_HOOK);
         if let Some(mut hook) = hook {
             hook.set_autoload(false);
         }
@@ -120,15 +131,19 @@ fn open(start: &Start<'_>) -> Result<Object, KernelError> {
     for mut map in open.maps_mut() {
         match map.name().to_str() {
             Some("tables") => {
-                map.set_inner_map_fd(shape.as_fd()).map_err(bpf("give the tables their shape"))?;
+                map.set_inner_map_fd(shape.as_fd())
+                    .map_err(bpf("give the tables their shape"))?;
             }
             Some("table_shape") => {
-                map.set_autocreate(false).map_err(bpf("give the tables their shape"))?;
+                map.set_autocreate(false)
+                    .map_err(bpf("give the tables their shape"))?;
             }
             _ => {}
         }
     }
-    open.load().map_err(bpf("load the kernel programs; `davy doctor` says what this kernel lacks"))
+    open.load().map_err(bpf(
+        "load the kernel programs; `davy doctor` says what this kernel lacks",
+    ))
 }
 
 /// Whether the kernel tells of page faults in user space. Where it does not, a held process that
@@ -145,10 +160,7 @@ fn has_fault_tracepoint() -> bool {
 }
 
 /// Attaches a BTF-typed tracepoint program. The link lives as long as its descriptor or its pin.
-pub(super) fn attach(
-    program: BorrowedFd<'_>,
-    doing: &'static str,
-) -> Result<OwnedFd, KernelError> {
+pub(super) fn attach(program: BorrowedFd<'_>, doing: &'static str) -> Result<OwnedFd, KernelError> {
     // The command that the sandboxed agent may give, when lists call for holds later on.
     // SAFETY: the program names its tracepoint itself, so there is no target, and no options are
     // passed.
@@ -165,9 +177,7 @@ pub(super) fn attach(
     }
     // Kernels before 5.19 know the older way only.
     // SAFETY: as above, no name is passed.
-    let fd = unsafe {
-        libbpf_sys::bpf_raw_tracepoint_open(std::ptr::null(), program.as_raw_fd())
-    };
+    let fd = unsafe { libbpf_sys::bpf_raw_tracepoint_open(std::ptr::null(), program.as_raw_fd()) };
     owned(fd, doing)
 }
 

@@ -18,8 +18,8 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType, libbpf_sys};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::abi::{
-    self, AgentBeat, COUNTERS, Counter, EventBudget, ExeKey, HOLD_TIMER_BYTES, Hold, LATENCY_BUCKETS,
-    PAGE_SLOTS, Settings, SweptTask,
+    self, AgentBeat, COUNTERS, Counter, EventBudget, ExeKey, HOLD_TIMER_BYTES, Hold,
+    LATENCY_BUCKETS, PAGE_SLOTS, Settings, SweptTask,
 };
 use crate::process::Process;
 use davylamp_detect::automaton::Table;
@@ -136,8 +136,10 @@ impl Orphans {
     /// version's: entries that cannot be understood are left out, and checked against the process
     /// table before anything is done about them.
     fn gather(&mut self, generation: &Path) {
-        self.held.extend(MapHandle::from_pinned_path(generation.join("holds")));
-        self.events.extend(MapHandle::from_pinned_path(generation.join("events")));
+        self.held
+            .extend(MapHandle::from_pinned_path(generation.join("holds")));
+        self.events
+            .extend(MapHandle::from_pinned_path(generation.join("events")));
     }
 
     /// The processes that are still held.
@@ -151,7 +153,11 @@ impl Orphans {
         if let Ok(agent) = MapHandle::from_pinned_path(generation.join("agent"))
             && agent.value_size() as usize == size_of::<AgentBeat>()
         {
-            let nobody = AgentBeat { alive_until_ns: 0, pid: 0, reserved: 0 };
+            let nobody = AgentBeat {
+                alive_until_ns: 0,
+                pid: 0,
+                reserved: 0,
+            };
             let _ = agent.set_one("say that no agent is there", nobody.as_bytes());
         }
     }
@@ -182,7 +188,11 @@ impl Orphans {
     /// Strikes a hold off the books. False if it is over already.
     pub fn end_hold(&self, pid: u32) -> bool {
         // An error means that it is in none of the maps.
-        self.held.iter().filter(|map| map.delete(pid.as_bytes()).is_ok()).count() > 0
+        self.held
+            .iter()
+            .filter(|map| map.delete(pid.as_bytes()).is_ok())
+            .count()
+            > 0
     }
 }
 
@@ -285,7 +295,9 @@ impl Kernel {
     /// # Errors
     /// [`KernelError`].
     pub fn set_settings(&self, settings: &Settings) -> Result<(), KernelError> {
-        self.maps.settings.set_one("change the settings", settings.as_bytes())
+        self.maps
+            .settings
+            .set_one("change the settings", settings.as_bytes())
     }
 
     /// Says that the agent decides holds until `until_ns`, by `CLOCK_MONOTONIC`.
@@ -386,7 +398,11 @@ impl Kernel {
     pub fn claim_hold(&self, pid: u32, hold: &Hold, decided: u32) -> Result<bool, KernelError> {
         let mut value = Hold { decided, ..*hold }.as_bytes().to_vec();
         value.resize(value.len() + HOLD_TIMER_BYTES, 0);
-        match self.maps.holds.update(pid.as_bytes(), &value, MapFlags::EXIST) {
+        match self
+            .maps
+            .holds
+            .update(pid.as_bytes(), &value, MapFlags::EXIST)
+        {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == libbpf_rs::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(bpf("claim a hold")(error)),
@@ -400,7 +416,9 @@ impl Kernel {
     /// [`KernelError`].
     pub fn end_hold(&self, pid: u32, hold: &Hold) -> Result<bool, KernelError> {
         let holds = &self.maps.holds;
-        let found = holds.lookup(pid.as_bytes(), MapFlags::ANY).map_err(bpf("look at a hold"))?;
+        let found = holds
+            .lookup(pid.as_bytes(), MapFlags::ANY)
+            .map_err(bpf("look at a hold"))?;
         let start = |value: Vec<u8>| Some(Hold::read_from_prefix(&value).ok()?.0.start_boottime_ns);
         if found.and_then(start) != Some(hold.start_boottime_ns) {
             return Ok(false);
@@ -431,10 +449,14 @@ impl Kernel {
         Ok(CounterReader {
             counters: again(&self.maps.counters)?,
             latencies: again(&self.maps.latencies)?,
-            exec_program: self.programs.exec.try_clone().map_err(|error| KernelError::Bpf {
-                doing: "share a program",
-                source: error.into(),
-            })?,
+            exec_program: self
+                .programs
+                .exec
+                .try_clone()
+                .map_err(|error| KernelError::Bpf {
+                    doing: "share a program",
+                    source: error.into(),
+                })?,
         })
     }
 
@@ -464,7 +486,10 @@ impl Kernel {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
         let task = |line: &[u8]| SweptTask::read_from_bytes(line).ok();
-        Ok(bytes.chunks_exact(size_of::<SweptTask>()).filter_map(task).collect())
+        Ok(bytes
+            .chunks_exact(size_of::<SweptTask>())
+            .filter_map(task)
+            .collect())
     }
 }
 
@@ -514,7 +539,11 @@ pub struct Counters {
 
 impl Default for Counters {
     fn default() -> Self {
-        Self { values: [0; COUNTERS], latency: [0; LATENCY_BUCKETS], skipped: 0 }
+        Self {
+            values: [0; COUNTERS],
+            latency: [0; LATENCY_BUCKETS],
+            skipped: 0,
+        }
     }
 }
 
@@ -532,7 +561,8 @@ trait SetOne {
 impl SetOne for MapHandle {
     /// Sets the only element of a map.
     fn set_one(&self, doing: &'static str, value: &[u8]) -> Result<(), KernelError> {
-        self.update(0u32.as_bytes(), value, MapFlags::ANY).map_err(bpf(doing))
+        self.update(0u32.as_bytes(), value, MapFlags::ANY)
+            .map_err(bpf(doing))
     }
 }
 
@@ -545,8 +575,13 @@ fn ignore_absent(done: libbpf_rs::Result<()>, doing: &'static str) -> Result<(),
 
 impl Maps {
     fn beat(&self, alive_until_ns: u64) -> Result<(), KernelError> {
-        let beat = AgentBeat { alive_until_ns, pid: std::process::id(), reserved: 0 };
-        self.agent.set_one("say that the agent is alive", beat.as_bytes())
+        let beat = AgentBeat {
+            alive_until_ns,
+            pid: std::process::id(),
+            reserved: 0,
+        };
+        self.agent
+            .set_one("say that the agent is alive", beat.as_bytes())
     }
 
     fn set_table(&self, table: &Table) -> Result<(), KernelError> {
@@ -559,7 +594,8 @@ impl Maps {
     fn prepare(&self, start: &Start<'_>) -> Result<(), KernelError> {
         set_keys(&self.protected_executables, start.executables)?;
         set_keys(&self.protected_cgroups, start.cgroups)?;
-        self.settings.set_one("change the settings", start.settings.as_bytes())?;
+        self.settings
+            .set_one("change the settings", start.settings.as_bytes())?;
         // What is held from the first moment on waits for the agent that is starting.
         self.beat(start.alive_until_ns)?;
         self.set_table(start.table)
@@ -574,8 +610,15 @@ fn make_table(pages: u32) -> Result<MapHandle, KernelError> {
         ..Default::default()
     };
     let page_bytes = (PAGE_SLOTS * size_of::<u64>()) as u32;
-    MapHandle::create(MapType::Array, Some("table"), 4, page_bytes, pages, &options)
-        .map_err(bpf("make a table"))
+    MapHandle::create(
+        MapType::Array,
+        Some("table"),
+        4,
+        page_bytes,
+        pages,
+        &options,
+    )
+    .map_err(bpf("make a table"))
 }
 
 /// Loads a table into a map of its own.
@@ -595,10 +638,14 @@ fn load_table(table: &Table) -> Result<LoadedTable, KernelError> {
 }
 
 /// Makes a map hold these keys and no others, never less than what stays.
-fn set_keys<Key: IntoBytes + Immutable>(map: &MapHandle, wanted: &[Key]) -> Result<(), KernelError> {
+fn set_keys<Key: IntoBytes + Immutable>(
+    map: &MapHandle,
+    wanted: &[Key],
+) -> Result<(), KernelError> {
     let wanted: Vec<&[u8]> = wanted.iter().map(IntoBytes::as_bytes).collect();
     for key in &wanted {
-        map.update(key, 1u32.as_bytes(), MapFlags::ANY).map_err(bpf("protect"))?;
+        map.update(key, 1u32.as_bytes(), MapFlags::ANY)
+            .map_err(bpf("protect"))?;
     }
     let is_unwanted = |key: &Vec<u8>| !wanted.contains(&key.as_slice());
     for key in map.keys().filter(is_unwanted).collect::<Vec<_>>() {
@@ -624,7 +671,11 @@ fn skipped(program: BorrowedFd<'_>) -> u64 {
     let failed = unsafe {
         libbpf_sys::bpf_prog_get_info_by_fd(program.as_raw_fd(), &raw mut info, &raw mut length)
     };
-    if failed == 0 { info.recursion_misses } else { 0 }
+    if failed == 0 {
+        info.recursion_misses
+    } else {
+        0
+    }
 }
 
 /// Where the pins of a directory's generations lie, for tests and `davy doctor`.

@@ -57,7 +57,9 @@ pub fn detach(pin_dir: &Path) -> Result<Detached, KernelError> {
     }
     // Whatever lies elsewhere is no pin, and nobody's to remove.
     if !is_on_bpf_fs(pin_dir)? {
-        return Err(KernelError::NotBpfFs { pin_dir: pin_dir.to_owned() });
+        return Err(KernelError::NotBpfFs {
+            pin_dir: pin_dir.to_owned(),
+        });
     }
     let _lock = lock(pin_dir)?;
     let generations = generations(pin_dir);
@@ -69,7 +71,9 @@ pub fn detach(pin_dir: &Path) -> Result<Detached, KernelError> {
         left.carry_out_verdicts();
     }
     fs::remove_dir(pin_dir).map_err(file("remove", pin_dir))?;
-    Ok(Detached { generations: generations.len() })
+    Ok(Detached {
+        generations: generations.len(),
+    })
 }
 
 /// Takes over the pins of this version, or loads it and replaces what was there.
@@ -82,7 +86,9 @@ pub(super) fn start(pin_dir: &Path, start: &Start<'_>) -> Result<Kernel, KernelE
     if !is_on_bpf_fs(pin_dir)? {
         // Leave no empty folder behind on a file system that cannot hold pins.
         let _ = fs::remove_dir(pin_dir);
-        return Err(KernelError::NotBpfFs { pin_dir: pin_dir.to_owned() });
+        return Err(KernelError::NotBpfFs {
+            pin_dir: pin_dir.to_owned(),
+        });
     }
     let lock = lock(pin_dir)?;
 
@@ -121,8 +127,8 @@ pub(super) fn start(pin_dir: &Path, start: &Start<'_>) -> Result<Kernel, KernelE
 }
 
 fn is_on_bpf_fs(pin_dir: &Path) -> Result<bool, KernelError> {
-    let statistics = rustix::fs::statfs(pin_dir)
-        .map_err(|error| file("look at", pin_dir)(error.into()))?;
+    let statistics =
+        rustix::fs::statfs(pin_dir).map_err(|error| file("look at", pin_dir)(error.into()))?;
     Ok(statistics.f_type as u32 == BPF_FS_MAGIC)
 }
 
@@ -207,7 +213,10 @@ pub(super) fn generations(pin_dir: &Path) -> Vec<PathBuf> {
 
 fn number(generation: &Path) -> u32 {
     let name = generation.file_name().unwrap_or_default().to_string_lossy();
-    name.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+    name.rsplit('-')
+        .next()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
 }
 
 fn next_number(found: &[PathBuf]) -> u32 {
@@ -218,7 +227,10 @@ fn next_number(found: &[PathBuf]) -> u32 {
 /// that is cut off leaves something that the next start takes for incomplete.
 fn remove_generation(generation: &Path) -> Result<(), KernelError> {
     remove(&generation.join(EXEC_HOOK))?;
-    for entry in fs::read_dir(generation).map_err(file("list", generation))?.flatten() {
+    for entry in fs::read_dir(generation)
+        .map_err(file("list", generation))?
+        .flatten()
+    {
         remove(&entry.path())?;
     }
     fs::remove_dir(generation).map_err(file("remove", generation))
@@ -256,17 +268,23 @@ fn c_path(path: &Path) -> Result<CString, KernelError> {
 }
 
 fn lock(pin_dir: &Path) -> Result<OwnedFd, KernelError> {
-    let directory: OwnedFd = fs::File::open(pin_dir).map_err(file("open", pin_dir))?.into();
+    let directory: OwnedFd = fs::File::open(pin_dir)
+        .map_err(file("open", pin_dir))?
+        .into();
     match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(directory),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            Err(KernelError::Busy { pin_dir: pin_dir.to_owned() })
-        }
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(KernelError::Busy {
+            pin_dir: pin_dir.to_owned(),
+        }),
         Err(error) => Err(file("lock", pin_dir)(error.into())),
     }
 }
 
 fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> KernelError {
     let path = path.to_owned();
-    move |source| KernelError::File { doing, path, source }
+    move |source| KernelError::File {
+        doing,
+        path,
+        source,
+    }
 }

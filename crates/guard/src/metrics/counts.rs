@@ -95,7 +95,6 @@ impl Outcomes {
     }
 }
 
-
 /// The list in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListFacts {

@@ -169,7 +169,8 @@ fn a_hold_ends_in_its_timer() {
 #[test]
 fn a_tables_header_is_laid_out_alike() {
     let (size, members) = declared("table_header");
-    assert_eq!(size, abi::PAGE_SLOTS * size_of::<u64>());
+    // Slots of states may follow it in the same page.
+    assert!(size <= abi::PAGE_SLOTS * size_of::<u64>());
     let offset: BTreeMap<_, _> = members.into_iter().collect();
     let needle = davylamp_detect::automaton::Needle {
         text: b"needle",

@@ -127,7 +127,7 @@ fn open(start: &Start<'_>) -> Result<Object, KernelError> {
     }
     // Tables are made without type information, so the shape that the kernel compares them with
     // must have none: kernels before 6.3 count that as a difference.
-    let shape = super::make_table(1)?;
+    let shape = super::maps::make_table(1)?;
     for mut map in open.maps_mut() {
         match map.name().to_str() {
             Some("tables") => {

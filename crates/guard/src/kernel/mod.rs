@@ -5,28 +5,32 @@
 //! a table in force. A new generation is complete and attached before the old one is removed, and
 //! tables are swapped in one step. Deciding anything is not done here.
 
+mod counters;
 mod load;
+mod maps;
 mod pins;
 
 use std::{
     io::{self, Read},
-    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
-use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType, libbpf_sys};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, libbpf_sys};
+use zerocopy::{FromBytes, IntoBytes};
 
 use crate::abi::{
-    self, AgentBeat, COUNTERS, Counter, EventBudget, ExeKey, HOLD_TIMER_BYTES, Hold,
-    LATENCY_BUCKETS, PAGE_SLOTS, Settings, SweptTask,
+    self, AgentBeat, EventBudget, ExeKey, HOLD_TIMER_BYTES, Hold, Settings, SweptTask,
 };
 use crate::process::Process;
 use davylamp_detect::automaton::Table;
 use rustix::process::Signal;
 
 use load::Programs;
+use maps::{Maps, SetOne, holds_in, ignore_absent, set_keys};
 use pins::Pins;
+
+pub use counters::{CounterReader, Counters};
 
 pub use load::{TestFaults, object_bytes};
 pub use pins::{Detached, detach};
@@ -196,59 +200,6 @@ impl Orphans {
     }
 }
 
-struct Maps {
-    tables: MapHandle,
-    settings: MapHandle,
-    agent: MapHandle,
-    holds: MapHandle,
-    protected_executables: MapHandle,
-    protected_cgroups: MapHandle,
-    cgroups: MapHandle,
-    suppressed: MapHandle,
-    event_budgets: MapHandle,
-    counters: MapHandle,
-    latencies: MapHandle,
-    events: MapHandle,
-}
-
-impl Maps {
-    fn gather(
-        mut get: impl FnMut(&'static str) -> Result<MapHandle, KernelError>,
-    ) -> Result<Self, KernelError> {
-        Ok(Self {
-            tables: get("tables")?,
-            settings: get("settings")?,
-            agent: get("agent")?,
-            holds: get("holds")?,
-            protected_executables: get("protected_executables")?,
-            protected_cgroups: get("protected_cgroups")?,
-            cgroups: get("cgroups")?,
-            suppressed: get("suppressed")?,
-            event_budgets: get("event_budgets")?,
-            counters: get("counters")?,
-            latencies: get("latencies")?,
-            events: get("events")?,
-        })
-    }
-
-    fn each(&self) -> [(&'static str, &MapHandle); 12] {
-        [
-            ("tables", &self.tables),
-            ("settings", &self.settings),
-            ("agent", &self.agent),
-            ("holds", &self.holds),
-            ("protected_executables", &self.protected_executables),
-            ("protected_cgroups", &self.protected_cgroups),
-            ("cgroups", &self.cgroups),
-            ("suppressed", &self.suppressed),
-            ("event_budgets", &self.event_budgets),
-            ("counters", &self.counters),
-            ("latencies", &self.latencies),
-            ("events", &self.events),
-        ]
-    }
-}
-
 /// What is to be in force from the first moment.
 pub struct Start<'a> {
     /// The automaton.
@@ -266,9 +217,6 @@ pub struct Start<'a> {
     /// Faults to inject, by tests.
     pub faults: TestFaults,
 }
-
-/// A table in the kernel, not yet in force.
-struct LoadedTable(MapHandle);
 
 impl Kernel {
     /// Takes over what is pinned, or loads the programs, and puts `start` in force.
@@ -490,191 +438,6 @@ impl Kernel {
             .chunks_exact(size_of::<SweptTask>())
             .filter_map(task)
             .collect())
-    }
-}
-
-/// Reads the kernel's counters.
-pub struct CounterReader {
-    counters: MapHandle,
-    latencies: MapHandle,
-    exec_program: OwnedFd,
-}
-
-impl CounterReader {
-    /// The counters, summed over processors.
-    ///
-    /// # Errors
-    /// [`KernelError`].
-    pub fn read(&self) -> Result<Counters, KernelError> {
-        let mut counters = Counters::default();
-        for (index, value) in (0..).zip(&mut counters.values) {
-            *value = sum(&self.counters, index)?;
-        }
-        for (index, value) in (0..).zip(&mut counters.latency) {
-            *value = sum(&self.latencies, index)?;
-        }
-        counters.skipped = skipped(self.exec_program.as_fd());
-        Ok(counters)
-    }
-}
-
-fn sum(map: &MapHandle, index: u32) -> Result<u64, KernelError> {
-    let values = map
-        .lookup_percpu(index.as_bytes(), MapFlags::ANY)
-        .map_err(bpf("read a counter"))?
-        .unwrap_or_default();
-    let of_cpu = |value: &Vec<u8>| u64::read_from_prefix(value).map_or(0, |(n, _)| n);
-    Ok(values.iter().map(of_cpu).sum())
-}
-
-/// The kernel's counters at one moment.
-#[derive(Debug, Clone)]
-pub struct Counters {
-    values: [u64; COUNTERS],
-    /// How many exec-to-signal times fell between each power of two of nanoseconds and the next.
-    pub latency: [u64; LATENCY_BUCKETS],
-    /// How often the kernel itself left out the exec program.
-    pub skipped: u64,
-}
-
-impl Default for Counters {
-    fn default() -> Self {
-        Self {
-            values: [0; COUNTERS],
-            latency: [0; LATENCY_BUCKETS],
-            skipped: 0,
-        }
-    }
-}
-
-impl Counters {
-    /// One counter.
-    pub fn get(&self, counter: Counter) -> u64 {
-        self.values[counter as usize]
-    }
-}
-
-trait SetOne {
-    fn set_one(&self, doing: &'static str, value: &[u8]) -> Result<(), KernelError>;
-}
-
-impl SetOne for MapHandle {
-    /// Sets the only element of a map.
-    fn set_one(&self, doing: &'static str, value: &[u8]) -> Result<(), KernelError> {
-        self.update(0u32.as_bytes(), value, MapFlags::ANY)
-            .map_err(bpf(doing))
-    }
-}
-
-fn ignore_absent(done: libbpf_rs::Result<()>, doing: &'static str) -> Result<(), KernelError> {
-    match done {
-        Err(error) if error.kind() == libbpf_rs::ErrorKind::NotFound => Ok(()),
-        done => done.map_err(bpf(doing)),
-    }
-}
-
-impl Maps {
-    fn beat(&self, alive_until_ns: u64) -> Result<(), KernelError> {
-        let beat = AgentBeat {
-            alive_until_ns,
-            pid: std::process::id(),
-            reserved: 0,
-        };
-        self.agent
-            .set_one("say that the agent is alive", beat.as_bytes())
-    }
-
-    fn set_table(&self, table: &Table) -> Result<(), KernelError> {
-        let LoadedTable(inner) = load_table(table)?;
-        let fd = inner.as_fd().as_raw_fd();
-        self.tables.set_one("put the table in force", fd.as_bytes())
-    }
-
-    /// Puts all of `start` in force. The table comes last: without one, nothing is judged.
-    fn prepare(&self, start: &Start<'_>) -> Result<(), KernelError> {
-        set_keys(&self.protected_executables, start.executables)?;
-        set_keys(&self.protected_cgroups, start.cgroups)?;
-        self.settings
-            .set_one("change the settings", start.settings.as_bytes())?;
-        // What is held from the first moment on waits for the agent that is starting.
-        self.beat(start.alive_until_ns)?;
-        self.set_table(start.table)
-    }
-}
-
-/// Makes a table map of so many pages.
-fn make_table(pages: u32) -> Result<MapHandle, KernelError> {
-    let options = libbpf_sys::bpf_map_create_opts {
-        sz: size_of::<libbpf_sys::bpf_map_create_opts>() as libbpf_sys::size_t,
-        map_flags: libbpf_sys::BPF_F_INNER_MAP,
-        ..Default::default()
-    };
-    let page_bytes = (PAGE_SLOTS * size_of::<u64>()) as u32;
-    MapHandle::create(
-        MapType::Array,
-        Some("table"),
-        4,
-        page_bytes,
-        pages,
-        &options,
-    )
-    .map_err(bpf("make a table"))
-}
-
-/// Loads a table into a map of its own.
-fn load_table(table: &Table) -> Result<LoadedTable, KernelError> {
-    let pages = (table.words().len() / PAGE_SLOTS) as u32;
-    let map = make_table(pages)?;
-    let keys: Vec<u32> = (0..pages).collect();
-    map.update_batch(
-        keys.as_bytes(),
-        table.words().as_bytes(),
-        pages,
-        MapFlags::ANY,
-        MapFlags::ANY,
-    )
-    .map_err(bpf("fill a table"))?;
-    Ok(LoadedTable(map))
-}
-
-/// Makes a map hold these keys and no others, never less than what stays.
-fn set_keys<Key: IntoBytes + Immutable>(
-    map: &MapHandle,
-    wanted: &[Key],
-) -> Result<(), KernelError> {
-    let wanted: Vec<&[u8]> = wanted.iter().map(IntoBytes::as_bytes).collect();
-    for key in &wanted {
-        map.update(key, 1u32.as_bytes(), MapFlags::ANY)
-            .map_err(bpf("protect"))?;
-    }
-    let is_unwanted = |key: &Vec<u8>| !wanted.contains(&key.as_slice());
-    for key in map.keys().filter(is_unwanted).collect::<Vec<_>>() {
-        ignore_absent(map.delete(&key), "end a protection")?;
-    }
-    Ok(())
-}
-
-fn holds_in(map: &MapHandle) -> Vec<(u32, Hold)> {
-    let hold = |key: Vec<u8>| {
-        let value = map.lookup(&key, MapFlags::ANY).ok()??;
-        let (hold, _) = Hold::read_from_prefix(&value).ok()?;
-        Some((u32::read_from_bytes(&key).ok()?, hold))
-    };
-    map.keys().filter_map(hold).collect()
-}
-
-/// How often the kernel left the program out because it was already running on that processor.
-fn skipped(program: BorrowedFd<'_>) -> u64 {
-    let mut info = libbpf_sys::bpf_prog_info::default();
-    let mut length = size_of::<libbpf_sys::bpf_prog_info>() as u32;
-    // SAFETY: the descriptor is a program's, and `info` has the length given.
-    let failed = unsafe {
-        libbpf_sys::bpf_prog_get_info_by_fd(program.as_raw_fd(), &raw mut info, &raw mut length)
-    };
-    if failed == 0 {
-        info.recursion_misses
-    } else {
-        0
     }
 }
 

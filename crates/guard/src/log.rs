@@ -1,7 +1,7 @@
 //! The log: one JSON line for each event, on standard output.
 //!
 //! Lines are written by a thread of their own, so that a reader who does not read cannot keep the
-//! agent from deciding holds. When it falls behind by more than [`QUEUE_LINES`], lines are lost and
+//! agent from deciding holds. When it falls behind by more than `QUEUE_LINES`, lines are lost and
 //! counted.
 
 use std::{

@@ -15,7 +15,7 @@
 //!
 //! # Layout
 //! One array of 64-bit words, in the machine's byte order, mirrored by `crates/guard/bpf/abi.h`.
-//! The first [`HEADER_SLOTS`] words are a header: one entry for each byte, then the generation and
+//! The first `HEADER_SLOTS` words are a header: one entry for each byte, then the generation and
 //! the roots. The rest are slots, `owner << 32 | next`, where a state at `base` has its transition
 //! on class `c` at `base + c` and what is known of it at `base`. States near the root come first:
 //! the kernel reaches the first page without a call, and a search rarely gets far from the root.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
+use davylamp_guard::machine::DEFAULT_PIN_DIR;
 use davylamp_guard::process::Process;
 use rustix::process::Signal;
 
@@ -60,15 +61,17 @@ pub struct DownArgs {
     /// End only the agent: the pinned programs go on killing
     #[arg(long)]
     pub keep_pins: bool,
-    /// Where the programs are pinned
-    #[arg(long, value_name = "DIR", default_value = davylamp_guard::machine::DEFAULT_PIN_DIR)]
-    pub pin_dir: PathBuf,
+    /// Where the programs are pinned [default: where `davy up` pinned them, else
+    /// /sys/fs/bpf/davylamp]
+    #[arg(long, value_name = "DIR")]
+    pub pin_dir: Option<PathBuf>,
 }
 
 /// The files of a guard in the background.
 struct State {
     log: PathBuf,
     pid: PathBuf,
+    pins: PathBuf,
 }
 
 impl State {
@@ -76,18 +79,18 @@ impl State {
         Self {
             log: dir.join("guard.log"),
             pid: dir.join("guard.pid"),
+            pins: dir.join("guard.pins"),
         }
     }
 
-    /// The agent that runs, if the one noted still does. Its executable's name is compared, since
-    /// a pid may be another process's after a restart of the machine.
+    /// The agent that runs, if the one noted still does: its start is compared, since a pid may be
+    /// another process's by now.
     fn agent(&self) -> Option<Process> {
-        let pid = fs::read_to_string(&self.pid).ok()?.trim().parse().ok()?;
-        let process = Process::open(pid, None).ok()??;
-        let executable = process.executable().ok()?;
-        let name = executable.file_name()?.to_string_lossy().into_owned();
-        // The kernel marks a file that was replaced meanwhile, as a build does.
-        (name.trim_end_matches(" (deleted)") == "davy").then_some(process)
+        let noted = fs::read_to_string(&self.pid).ok()?;
+        let (pid, ticks) = noted.trim().split_once(' ')?;
+        let process = Process::open(pid.parse().ok()?, None).ok()??;
+        let is_it = process.relations().ok()?.start_ticks == ticks.parse::<u64>().ok()?;
+        is_it.then_some(process)
     }
 }
 
@@ -98,6 +101,8 @@ pub fn up(args: &UpArgs) -> Result<ExitCode, Failure> {
         .with_context(|| format!("cannot make {}", args.state_dir.display()))
         .map_err(|error| Failure::new(error, hint))?;
     let state = State::of(&args.state_dir);
+    // The one that runs is ended only for one that can start.
+    check(args)?;
     let replaced = match state.agent() {
         Some(agent) => {
             end(&agent)?;
@@ -113,10 +118,17 @@ pub fn up(args: &UpArgs) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::new(error, hint))?;
     let before = log.metadata().map_or(0, |facts| facts.len());
     let mut guard = spawn(args, log).map_err(|error| Failure::new(error, hint))?;
-    fs::write(&state.pid, guard.id().to_string())
+    let started = Process::open(guard.id(), None).ok().flatten();
+    let ticks = started.and_then(|guard| Some(guard.relations().ok()?.start_ticks));
+    fs::write(&state.pid, format!("{} {}", guard.id(), ticks.unwrap_or(0)))
         .with_context(|| format!("cannot write {}", state.pid.display()))
         .map_err(|error| Failure::new(error, hint))?;
     let ready = wait_until_ready(&mut guard, &state, before)?;
+    // For `davy down`, which is not told the options.
+    let _ = match ready["pins"].as_str() {
+        Some(pins) => fs::write(&state.pins, pins),
+        None => fs::remove_file(&state.pins),
+    };
     let replaced = if replaced {
         " (the one before was replaced without a gap)"
     } else {
@@ -150,9 +162,35 @@ pub fn down(args: &DownArgs) -> Result<ExitCode, Failure> {
     }
     let _ = fs::remove_file(&state.pid);
     if !args.keep_pins {
-        emit(crate::guard::detach(&args.pin_dir)?)?;
+        let noted = fs::read_to_string(&state.pins).ok().map(PathBuf::from);
+        let pin_dir = args.pin_dir.clone().or(noted);
+        let pin_dir = pin_dir.unwrap_or_else(|| DEFAULT_PIN_DIR.into());
+        emit(crate::guard::detach(&pin_dir)?)?;
+        let _ = fs::remove_file(&state.pins);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Has the guard look at its options, configuration and lists.
+fn check(args: &UpArgs) -> Result<(), Failure> {
+    let hint = "nothing was changed; a guard that ran before still does";
+    let checked = std::env::current_exe()
+        .and_then(|own| {
+            Command::new(own)
+                .args(["guard", "--check"])
+                .args(&args.options)
+                .output()
+        })
+        .context("cannot start the guard")
+        .map_err(|error| Failure::new(error, hint))?;
+    if checked.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&checked.stderr)
+        .trim_end()
+        .to_owned();
+    let error = anyhow::anyhow!("{said}").context("the guard cannot be started so");
+    Err(Failure::new(error, hint))
 }
 
 fn spawn(args: &UpArgs, log: File) -> anyhow::Result<Child> {

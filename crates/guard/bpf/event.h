@@ -166,42 +166,48 @@ static __noinline int report(struct task_struct *task, struct linux_binprm *bprm
 	quiet = !within_budget(cfg, key, what->began_ns, &dropped);
 	if (quiet) {
 		count(COUNT_EVENTS_RATE_LIMITED, 1);
-		/* The agent decides a hold at once although it says nothing of it. */
-		if (what->kind != EVENT_HELD)
+		/*
+		 * The agent still decides a hold, and ends what belongs to a killed process by
+		 * policy. For that it needs no more than the cgroup.
+		 */
+		if (what->kind != EVENT_HELD &&
+		    (what->kind != EVENT_KILLED || cfg->response == RESPONSE_PROCESS))
 			return 0;
 	}
 	clear_event(&out->event, what, task, key);
-	if (quiet)
-		out->event.truncated |= EVENT_QUIET;
 	out->event.rate_limited = dropped;
 	out->event.arguments_len = mm->arg_end - mm->arg_start;
-
-	at = put_user(out, 0, mm->arg_start, mm->arg_end, cfg->capture_arguments);
-	out->event.text_arguments = at;
-	if (at < out->event.arguments_len)
-		out->event.truncated |= 1;
-
-	if (at <= EVENT_TEXT_SPACE - EVENT_PATH) {
-		long given = bpf_probe_read_kernel_str(out->text + at, EVENT_PATH, bprm->filename);
-
-		if (given > 0) {
-			out->event.text_path = given;
-			at += given;
-			if (given == EVENT_PATH)
-				out->event.truncated |= 2;
-		}
-	}
-
 	walk.out = out;
-	walk.at = at;
-	walk.dentry = BPF_CORE_READ(bprm, file, f_path.dentry);
-	walk.mount = (void *)BPF_CORE_READ(bprm, file, f_path.mnt) -
-		     bpf_core_field_offset(struct mount, mnt);
-	bpf_loop(EVENT_EXE_PARTS, put_exe_part, &walk, 0);
-	out->event.text_exe = walk.at - at;
-	if (!walk.complete)
-		out->event.truncated |= 4;
-	at = walk.at;
+	if (quiet) {
+		out->event.truncated |= EVENT_QUIET;
+	} else {
+		at = put_user(out, 0, mm->arg_start, mm->arg_end, cfg->capture_arguments);
+		out->event.text_arguments = at;
+		if (at < out->event.arguments_len)
+			out->event.truncated |= 1;
+
+		if (at <= EVENT_TEXT_SPACE - EVENT_PATH) {
+			long given = bpf_probe_read_kernel_str(out->text + at, EVENT_PATH,
+							       bprm->filename);
+
+			if (given > 0) {
+				out->event.text_path = given;
+				at += given;
+				if (given == EVENT_PATH)
+					out->event.truncated |= 2;
+			}
+		}
+
+		walk.at = at;
+		walk.dentry = BPF_CORE_READ(bprm, file, f_path.dentry);
+		walk.mount = (void *)BPF_CORE_READ(bprm, file, f_path.mnt) -
+			     bpf_core_field_offset(struct mount, mnt);
+		bpf_loop(EVENT_EXE_PARTS, put_exe_part, &walk, 0);
+		out->event.text_exe = walk.at - at;
+		if (!walk.complete)
+			out->event.truncated |= 4;
+		at = walk.at;
+	}
 
 	walk.complete = 0;
 	walk.node = cgroup_of(task, &mark);
@@ -211,7 +217,7 @@ static __noinline int report(struct task_struct *task, struct linux_binprm *bprm
 		out->event.truncated |= 8;
 	at = walk.at;
 
-	if (cfg->capture_environment) {
+	if (cfg->capture_environment && !quiet) {
 		length = put_user(out, at, mm->env_start, mm->env_end, EVENT_ENVIRONMENT);
 		out->event.text_environment = length;
 		if (length < mm->env_end - mm->env_start)
@@ -222,7 +228,7 @@ static __noinline int report(struct task_struct *task, struct linux_binprm *bprm
 	walk.dentry = (void *)BPF_CORE_READ(task, real_parent);
 	bpf_loop(EVENT_ANCESTORS, put_ancestor, &walk, 0);
 
-	if (out->event.truncated)
+	if (out->event.truncated & ~EVENT_QUIET)
 		count(COUNT_TEXT_TRUNCATED, 1);
 	if (at > EVENT_TEXT_SPACE)
 		at = EVENT_TEXT_SPACE;

@@ -67,8 +67,9 @@ static __noinline u32 cgroup_flags(struct task_struct *task)
 		u64 key = BPF_CORE_READ(node, id) | mark;
 		u32 *known = bpf_map_lookup_elem(&cgroups, &key);
 
+		/* That an outer cgroup is known says nothing of where this one belongs. */
 		if (known)
-			flags |= *known;
+			flags |= i ? *known & ~CGROUP_KNOWN : *known;
 		known = bpf_map_lookup_elem(&protected_cgroups, &key);
 		if (known)
 			flags |= CGROUP_PROTECTED;

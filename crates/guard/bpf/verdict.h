@@ -29,7 +29,8 @@ static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 	first = bpf_map_lookup_elem(table, &zero);
 	if (!first)
 		return 0;
-	count(COUNT_MATCHED, 1);
+	if (what->reason == REASON_MATCH)
+		count(COUNT_MATCHED, 1);
 	flags = cgroup_flags(task);
 
 	if (task->tgid == 1) {

@@ -4,10 +4,11 @@
 //! Which address it is, is the caller's to say and to restrict. A slow, silent or numerous client costs a bounded
 //! number of descriptors for a bounded time, so the agent's own work goes on.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -19,23 +20,23 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 use crate::metrics::{self, Cryptnono, Source};
 
 /// The address for a guard that is to be asked on this machine alone.
-pub const LOOPBACK_ADDRESS: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9474);
+pub const LOOPBACK_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9474);
 
 /// The agent's loop comes round twice a second; ten rounds missed is no longer a busy machine.
 pub const BEAT_LIMIT: Duration = Duration::from_secs(5);
 
 /// A Prometheus, a spare one and two probes come at once at most; each costs a buffer.
-const CONNECTIONS_MAX: usize = 16;
+const CONNECTIONS_MAX: usize = 64;
+/// One client keeps others out at most with this many; the rest of its connections is closed.
+const CONNECTIONS_OF_ONE_MAX: usize = 4;
 /// Scrapers send their whole request at once.
-const HEADER_LIMIT: Duration = Duration::from_secs(5);
+const HEADER_LIMIT: Duration = Duration::from_secs(1);
 /// A client that does not read its answer is given up.
-const CONNECTION_LIMIT: Duration = Duration::from_secs(15);
+const CONNECTION_LIMIT: Duration = Duration::from_secs(5);
 const HEADERS_MAX: usize = 64;
 /// The least that hyper takes; a scraper's request has some hundred bytes.
 const REQUEST_BYTES_MAX: usize = 8192;
@@ -133,20 +134,23 @@ pub async fn serve(
         .route("/readyz", get(readyz))
         .fallback(async || (StatusCode::NOT_FOUND, "see /metrics, /healthz, /readyz\n"))
         .with_state(shown);
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = tokio::task::JoinSet::new();
+    let clients: Arc<Mutex<HashMap<IpAddr, usize>>> = Arc::default();
     loop {
         while connections.try_join_next().is_some() {}
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            unreachable!("the semaphore is never closed")
-        };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, client) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection for metrics was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
+        };
+        // Whoever waits here would keep probes waiting: what is too much is closed at once.
+        let place = Place::take(&clients, client.ip());
+        let Some(place) = place.filter(|_| connections.len() < CONNECTIONS_MAX) else {
+            tracing::debug!(%client, "a connection for metrics was one too many");
+            continue;
         };
         let service = TowerToHyperService::new(pages.clone());
         connections.spawn(async move {
@@ -165,6 +169,39 @@ pub async fn serve(
                 Err(_) => tracing::debug!("a connection for metrics took too long"),
             }
         });
+    }
+}
+
+/// One of the connections that a client may have.
+struct Place {
+    clients: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    client: IpAddr,
+}
+
+impl Place {
+    fn take(clients: &Arc<Mutex<HashMap<IpAddr, usize>>>, client: IpAddr) -> Option<Self> {
+        let mut counts = clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(client).or_default();
+        if *count >= CONNECTIONS_OF_ONE_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(Self {
+            clients: Arc::clone(clients),
+            client,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.client) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.client);
+            }
+        }
     }
 }
 

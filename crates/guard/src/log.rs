@@ -9,21 +9,26 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use serde::Serialize;
 
 /// Lines that may wait for the reader. A line has a few kilobytes at most.
 const QUEUE_LINES: usize = 1024;
+/// How long the end waits for a reader who does not read.
+const LAST_LINES_WITHIN: Duration = Duration::from_secs(2);
 
 /// Where events are said.
 pub struct Log {
     lines: Option<SyncSender<String>>,
     lost: Arc<AtomicU64>,
     writer: Option<JoinHandle<()>>,
+    /// Says that the writer has ended, by ending.
+    over: Receiver<()>,
 }
 
 impl Log {
@@ -33,15 +38,20 @@ impl Log {
     /// No thread could be started.
     pub fn start(out: impl Write + Send + 'static) -> io::Result<Self> {
         let (lines, waiting) = sync_channel(QUEUE_LINES);
+        let (ends, over) = sync_channel::<()>(0);
         let lost = Arc::new(AtomicU64::new(0));
         let writer = std::thread::Builder::new().name("log".to_owned()).spawn({
             let lost = Arc::clone(&lost);
-            move || write_lines(&waiting, out, &lost)
+            move || {
+                write_lines(&waiting, out, &lost);
+                drop(ends);
+            }
         })?;
         Ok(Self {
             lines: Some(lines),
             lost,
             writer: Some(writer),
+            over,
         })
     }
 
@@ -68,10 +78,13 @@ impl Log {
 }
 
 impl Drop for Log {
-    /// Waits until all that was said is written.
+    /// Waits until all that was said is written, or the reader has had its time.
     fn drop(&mut self) {
         self.lines = None;
-        if let Some(writer) = self.writer.take() {
+        let is_over = self.over.recv_timeout(LAST_LINES_WITHIN);
+        if is_over != Err(RecvTimeoutError::Timeout)
+            && let Some(writer) = self.writer.take()
+        {
             let _ = writer.join();
         }
     }

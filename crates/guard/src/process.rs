@@ -2,7 +2,8 @@
 //! process although pids are reused.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
@@ -14,6 +15,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 const TICK_NS: u64 = 10_000_000;
 /// `AT_EXECFN` of the auxiliary vector: where the path given to exec lies (getauxval(3)).
 const AT_EXECFN: u64 = 31;
+/// The most that is read of a process's arguments or environment: what the kernel lets an exec have
+/// (fs/exec.c: three quarters of _STK_LIM). Only a process that moved its own bounds has more.
+pub const MOST_TEXT_BYTES: usize = 6 << 20;
 /// The longest path the kernel takes (PATH_MAX).
 const PATH_MAX: usize = 4096;
 
@@ -86,7 +90,7 @@ impl Process {
     /// # Errors
     /// Missing rights, or the process is gone.
     pub fn arguments(&self) -> io::Result<Vec<u8>> {
-        fs::read(self.file("cmdline"))
+        self.text("cmdline")
     }
 
     /// Its environment as it was at exec, NUL after each variable.
@@ -94,7 +98,7 @@ impl Process {
     /// # Errors
     /// Missing rights, or the process is gone.
     pub fn environment(&self) -> io::Result<Vec<u8>> {
-        fs::read(self.file("environ"))
+        self.text("environ")
     }
 
     /// The file that runs, in the process's own mount namespace.
@@ -158,6 +162,15 @@ impl Process {
     pub fn relations(&self) -> io::Result<Relations> {
         let stat = fs::read(self.file("stat"))?;
         parse_stat(&stat).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    }
+
+    /// At most [`MOST_TEXT_BYTES`]: a process can claim any of its memory as its arguments.
+    fn text(&self, name: &str) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        fs::File::open(self.file(name))?
+            .take(MOST_TEXT_BYTES as u64)
+            .read_to_end(&mut text)?;
+        Ok(text)
     }
 
     fn file(&self, name: &str) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::process::CommandExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::Path,
     process::{Command, Stdio},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -335,4 +335,36 @@ fn wrong_input_is_told_and_changes_nothing() {
     });
     scene.configure("");
     assert!(Path::new(&scene.pin_dir).exists());
+}
+
+/// Only what the guard made is the guard's to remove.
+#[test]
+fn what_others_pinned_beside_it_stays() {
+    let scene = Scene::new();
+    let other = scene.pin_dir.join("sometool");
+    let guard = scene.guard();
+    fs::create_dir(&other).expect("a directory of another tool's");
+    guard.kill();
+    let mut guard = scene.guard();
+    assert_eq!(guard.wait_ready()["programs"], "adopted");
+    guard.kill();
+    let detached = scene.detach();
+    assert!(detached.status.success(), "{detached:?}");
+    scene.assert_unguarded();
+    assert!(other.is_dir());
+    fs::remove_dir(&other).expect("it is empty");
+    fs::remove_dir(&scene.pin_dir).expect("nothing else is left");
+}
+
+/// Others could change pins in a directory that is not the guard's own.
+#[test]
+fn a_directory_that_others_may_write_to_is_refused() {
+    let scene = Scene::new();
+    fs::create_dir(&scene.pin_dir).expect("a directory");
+    fs::set_permissions(&scene.pin_dir, fs::Permissions::from_mode(0o777)).expect("its mode");
+    let refused = scene.command().output().expect("davy runs");
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("others may write to it"), "{said}");
+    fs::remove_dir(&scene.pin_dir).expect("nothing was put there");
 }

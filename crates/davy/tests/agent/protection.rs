@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::support::{DAVY, Run, Scene, witness, word};
+use crate::support::{DAVY, Run, Scene, until, witness, word};
 
 #[test]
 fn a_protected_executable_is_told_by_its_file_not_by_its_name() {
@@ -173,4 +173,63 @@ fn from_observing_to_enforcing_and_back() {
     scene.configure_guard("mode = \"observe\"", "");
     let _guard = scene.guard();
     scene.assert_unguarded();
+}
+
+/// The agent that reads what attackers write has given up what it does not need.
+#[test]
+fn a_running_agent_has_given_up_its_privileges() {
+    /// Bits of BPF, KILL, SYS_PTRACE and DAC_READ_SEARCH (linux/capability.h).
+    const KEPT: u64 = 1 << 39 | 1 << 5 | 1 << 19 | 1 << 2;
+    let scene = Scene::new();
+    let mut guard = scene.guard();
+    guard.wait_ready();
+    let status = fs::read_to_string(format!("/proc/{}/status", guard.pid())).expect("status");
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.expect("the field")
+            .trim_start_matches(':')
+            .trim()
+            .to_owned()
+    };
+    let set = |name: &str| u64::from_str_radix(&field(name), 16).expect("a set");
+    assert_eq!(set("CapEff"), KEPT);
+    assert_eq!(set("CapPrm"), KEPT);
+    assert_eq!((set("CapBnd"), set("CapInh"), set("CapAmb")), (0, 0, 0));
+    assert_eq!(field("NoNewPrivs"), "1");
+    assert_eq!(field("Seccomp"), "2", "a filter");
+}
+
+/// A file of the operator's that vanishes takes no protection away from others.
+#[test]
+fn one_protected_file_that_vanishes_leaves_the_others_protected() {
+    let scene = Scene::new();
+    let (kept, lost) = (scene.path("kept"), scene.path("lost"));
+    for copy in [&kept, &lost] {
+        fs::copy("/bin/sleep", copy).expect("a copy");
+    }
+    scene.configure(&format!(
+        "[guard.protect]\nexecutables = [{kept:?}, {lost:?}]\n\
+         [guard.sweep]\non_start = true\non_reload = true\ninterval_secs = 0\n"
+    ));
+    let mut runs = Command::new(&kept);
+    std::os::unix::process::CommandExt::arg0(&mut runs, &scene.banned);
+    let mut runs = runs.arg("60").spawn().expect("it starts");
+    let mut guard = scene.guard();
+    guard.wait_action(runs.id(), "spared");
+    fs::remove_file(&lost).expect("it was there");
+    guard.signal(libc::SIGHUP);
+    guard.wait("it was read again and swept", |line| {
+        line["event"] == "reloaded"
+    });
+    until("it is swept again", || {
+        guard
+            .actions(runs.id())
+            .iter()
+            .filter(|action| *action == "spared")
+            .count()
+            > 1
+    });
+    assert!(runs.try_wait().expect("wait").is_none(), "it lives");
+    runs.kill().expect("it is ours");
+    runs.wait().expect("wait");
 }

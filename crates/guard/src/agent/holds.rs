@@ -244,10 +244,26 @@ impl Agent {
             } else if held_ns > self.config.hold.deadline().as_nanos() as u64 {
                 self.end_at_deadline(pid, &hold, held_ns);
             } else if held_ns > EVENT_IS_LATE_NS && !self.deciding.borrow().contains_key(&pid) {
-                self.deciding.borrow_mut().insert(pid, None);
-                self.decide_when_placed(pid, hold, None);
+                // Its event was lost, so what can be said of it is read anew.
+                let event = self.describe_held(pid, &hold);
+                let held = Outcome::new(Action::Held, Source::Exec)
+                    .because("the kernel's event about it was lost");
+                let line = event.clone().map(|event| (event, held));
+                self.deciding.borrow_mut().insert(pid, event);
+                self.decide_when_placed(pid, hold, line);
             }
         }
+    }
+
+    fn describe_held(&self, pid: u32, hold: &Hold) -> Option<KernelEvent> {
+        let tasks = self.kernel.borrow().tasks().ok()?;
+        let task = tasks.into_iter().find(|task| task.pid == pid)?;
+        let process = Process::open(pid, Some(hold.start_boottime_ns)).ok()??;
+        let event = super::sweep::described(&process, &task).ok()?;
+        Some(KernelEvent {
+            time_ns: hold.since_ns,
+            ..event
+        })
     }
 
     /// Forgets what was remembered for a word of the kernel's that never came: its event was lost.
@@ -276,6 +292,13 @@ impl Agent {
             return;
         }
         self.carry_out(pid, hold, spares);
+        self.count(|counts| {
+            counts.hold.add(if spares {
+                Action::Spared
+            } else {
+                Action::Killed
+            });
+        });
         if let Some(event) = self.deciding.borrow_mut().remove(&pid).flatten() {
             let action = if spares {
                 Action::Spared

@@ -14,7 +14,13 @@ mod stream;
 mod sweep;
 
 use std::{
-    cell::RefCell, collections::HashMap, io, path::PathBuf, rc::Rc, sync::Arc, time::Duration,
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    io,
+    path::PathBuf,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
 };
 
 use davylamp_content::blocklist::Place;
@@ -63,7 +69,7 @@ pub enum GuardError {
     #[error(transparent)]
     Kernel(#[from] KernelError),
     /// The lists cannot be used.
-    #[error("the blocklists cannot be used")]
+    #[error(transparent)]
     Lists(#[from] ListsError),
     /// The lists are too large.
     #[error("the blocklists cannot be put in force")]
@@ -149,6 +155,14 @@ struct Agent {
     log: Log,
     counts: RefCell<AgentCounts>,
     published: Arc<monitor::Published>,
+    /// The executables that are never killed, as last resolved.
+    protected: RefCell<Vec<abi::ExeKey>>,
+    sweeping: Cell<bool>,
+    reloading: Cell<bool>,
+    /// Why lists are to be read once more, if they are.
+    reload_again: Cell<Option<&'static str>>,
+    /// Whether lists changed while a sweep was going on.
+    sweep_again: Cell<bool>,
     /// Holds that are being decided, with what the kernel said when it took them.
     deciding: RefCell<HashMap<u32, Option<KernelEvent>>>,
     report: report::Reporter,
@@ -249,6 +263,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
         log,
         listener,
         lost,
+        executables,
     } = started;
     let socket = |kind| {
         move |path: &PathBuf| Socket {
@@ -296,6 +311,11 @@ async fn guard(started: Started) -> Result<(), GuardError> {
         log,
         counts: RefCell::default(),
         published,
+        protected: RefCell::new(executables),
+        sweeping: Cell::default(),
+        reloading: Cell::default(),
+        reload_again: Cell::default(),
+        sweep_again: Cell::default(),
         deciding: RefCell::default(),
     });
     let can_hold = can_hold(&agent.config, &agent.in_force().judge);
@@ -339,7 +359,10 @@ async fn guard(started: Started) -> Result<(), GuardError> {
             }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hang_up.recv() => agent.reload("SIGHUP"),
+            _ = hang_up.recv() => {
+                watched = reload::Fingerprint::take(&agent.config.blocklists);
+                agent.reload("SIGHUP");
+            }
             _ = look.tick() => {
                 let now = reload::Fingerprint::take(&agent.config.blocklists);
                 if now != watched {
@@ -409,7 +432,11 @@ impl Agent {
         // An upgrade of a protected program gives it another inode.
         let renewed = protected_executables(&self.config)
             .map_err(GuardError::from)
-            .and_then(|keys| Ok(self.kernel.borrow().protect_executables(&keys)?));
+            .and_then(|keys| {
+                self.kernel.borrow().protect_executables(&keys)?;
+                *self.protected.borrow_mut() = keys;
+                Ok(())
+            });
         if let Err(error) = renewed {
             tracing::warn!(error = chain(&error), "protections stay as they were");
         }
@@ -422,11 +449,10 @@ impl Agent {
             EventKind::Held => self.decide_held(event),
             EventKind::Missed => self.finish_missed(event),
             EventKind::WouldKill => self.judge_observed(event),
-            EventKind::Killed => {
-                self.respond_to(&event);
-                self.tell(event);
-            }
-            EventKind::Spared | EventKind::HoldExpired | EventKind::HoldBroken => self.tell(event),
+            EventKind::Killed
+            | EventKind::Spared
+            | EventKind::HoldExpired
+            | EventKind::HoldBroken => self.tell(event),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Putting changed lists in force.
 
 use std::{
-    fs,
+    fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     rc::Rc,
@@ -46,9 +46,34 @@ fn look(path: &Path) -> Option<(PathBuf, u64, u64, i64, i64)> {
 
 impl Agent {
     /// Reads the lists anew and puts them in force, or says why not and leaves the last good ones.
-    pub(super) fn reload(self: &Rc<Self>, why: &str) {
+    /// Reading and building go on beside everything else; if it is asked for again meanwhile, it
+    /// starts over once it is through.
+    pub(super) fn reload(self: &Rc<Self>, why: &'static str) {
+        self.reload_again.set(Some(why));
+        if self.reloading.replace(true) {
+            return;
+        }
+        let agent = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            while let Some(why) = agent.reload_again.take() {
+                agent.reload_once(why).await;
+            }
+            agent.reloading.set(false);
+        });
+    }
+
+    async fn reload_once(self: &Rc<Self>, why: &str) {
         let began = std::time::Instant::now();
-        match self.try_reload() {
+        let config = self.config.clone();
+        let fresh = tokio::task::spawn_blocking(move || InForce::read(&config)).await;
+        let done = match fresh {
+            Ok(fresh) => fresh.and_then(|fresh| self.put_in_force(fresh)),
+            Err(error) => Err(GuardError::System {
+                doing: "read the lists",
+                source: io::Error::other(error),
+            }),
+        };
+        match done {
             Ok(()) => {
                 self.count(|counts| counts.reloads_ok += 1);
                 let in_force = self.in_force();
@@ -76,14 +101,15 @@ impl Agent {
                     "timestamp": micros::format(jiff::Timestamp::now()),
                     "why": why,
                     "error": chain(&error),
+                    "faults": faults_of(&error),
+                    "hint": "`davy guard --check` shows each fault in its place",
                     "node": self.node,
                 }));
             }
         }
     }
 
-    fn try_reload(&self) -> Result<(), GuardError> {
-        let fresh = InForce::read(&self.config)?;
+    fn put_in_force(&self, fresh: InForce) -> Result<(), GuardError> {
         let can_hold = can_hold(&self.config, &fresh.judge);
         let mut kernel = self.kernel.borrow_mut();
         if can_hold {
@@ -101,4 +127,31 @@ impl Agent {
         trim_memory();
         Ok(())
     }
+}
+
+/// Faults that a log line lists; more than these are counted.
+const MOST_FAULTS: usize = 20;
+
+/// Each fault of the lists, with its place.
+fn faults_of(error: &GuardError) -> Vec<String> {
+    let GuardError::Lists(error) = error else {
+        return Vec::new();
+    };
+    let paths = error.paths.iter().map(|trouble| chain(trouble));
+    let texts = error.faults.iter().flat_map(|faults| faults.faults());
+    let texts = texts.map(|fault| {
+        format!(
+            "{}:{}:{}: {fault}",
+            fault.file(),
+            fault.line(),
+            fault.column()
+        )
+    });
+    let all: Vec<String> = paths.chain(texts).collect();
+    let more = all.len().saturating_sub(MOST_FAULTS);
+    let mut told: Vec<String> = all.into_iter().take(MOST_FAULTS).collect();
+    if more > 0 {
+        told.push(format!("and {more} more"));
+    }
+    told
 }

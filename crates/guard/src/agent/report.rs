@@ -104,7 +104,7 @@ struct RateLimited {
 }
 
 /// Cgroups whose paths are remembered for the sum of left-out lines.
-const REMEMBERED_CGROUPS: usize = 1024;
+const REMEMBERED_CGROUPS: usize = 8192;
 
 impl Reporter {
     pub(super) fn new(config: &Config) -> Self {
@@ -119,7 +119,12 @@ impl Reporter {
     /// Says how many lines each cgroup had too many since it was last said.
     pub(super) fn say_rate_limited(&self, agent: &Agent) {
         let mut known = self.rate_limited.borrow_mut();
-        for (cgroup, total) in agent.kernel.borrow().rate_limited() {
+        let totals = agent.kernel.borrow().rate_limited();
+        // What the kernel forgot would start anew there.
+        known.retain(|cgroup, entry| {
+            entry.told == 0 || totals.iter().any(|(counted, _)| counted == cgroup)
+        });
+        for (cgroup, total) in totals {
             let entry = known.entry(cgroup).or_default();
             let fresh = total.saturating_sub(entry.told);
             entry.told = total;
@@ -204,8 +209,12 @@ impl Agent {
         self.say(event, outcome);
     }
 
-    /// Writes a line about a process, once it is known whose it was. Never waits.
+    /// Does what policy asks for after a kill, and writes a line about a process, once it is known
+    /// whose it was. Never waits.
     pub(super) fn say(self: &Rc<Self>, event: KernelEvent, outcome: Outcome) {
+        if outcome.action == Action::Killed {
+            self.respond_to(&event);
+        }
         self.report.remember(&event);
         if event.is_quiet {
             return;

@@ -1,6 +1,6 @@
 //! What else ends with a process that was killed: its tree, or its whole cgroup, by policy.
 
-use std::{collections::HashSet, fs, rc::Rc};
+use std::{collections::HashSet, fs, path::Path, rc::Rc};
 
 use davylamp_model::guard_event::{Action, micros};
 use rustix::process::Signal;
@@ -80,11 +80,7 @@ impl Agent {
         };
         let mut killed = HashSet::new();
         for _ in 0..ROUNDS {
-            let listed = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
-            let pids: Vec<u32> = listed
-                .lines()
-                .filter_map(|line| line.parse().ok())
-                .collect();
+            let pids = processes_in(&directory);
             let fresh: Vec<u32> = pids.into_iter().filter(|pid| self.kill(*pid)).collect();
             if fresh.iter().all(|pid| killed.contains(pid)) {
                 break;
@@ -97,6 +93,10 @@ impl Agent {
     /// Kills the session of the killed process: the terminal or script it was started from, and
     /// all that descends from it, within the same cgroup. Returns how many.
     fn kill_session(&self, event: &KernelEvent) -> usize {
+        // Its parent ended first, so its session cannot be told; that of pid 1 is not it.
+        if event.parent <= 1 {
+            return 0;
+        }
         let Ok(Some(parent)) = Process::open(event.parent, None) else {
             return 0;
         };
@@ -139,9 +139,8 @@ impl Agent {
         let Ok(Some(process)) = Process::open(pid, None) else {
             return false;
         };
-        let executables = super::start::protected_executables(&self.config).unwrap_or_default();
         let runs = crate::protect::exe_key(&process.executable_file());
-        if runs.is_ok_and(|key| executables.contains(&key)) {
+        if runs.is_ok_and(|key| self.protected.borrow().contains(&key)) {
             return false;
         }
         process.signal(Signal::KILL).unwrap_or(false)
@@ -221,4 +220,21 @@ impl Agent {
             None => Outcome::new(Action::WouldKill, Source::Exec),
         })
     }
+}
+
+/// The processes of a cgroup and of those it holds: a container may have made some of its own.
+fn processes_in(directory: &Path) -> Vec<u32> {
+    let mut pids = Vec::new();
+    let mut left = vec![directory.to_owned()];
+    while let Some(directory) = left.pop() {
+        let listed = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+        pids.extend(listed.lines().filter_map(|line| line.parse::<u32>().ok()));
+        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
+        left.extend(
+            entries
+                .map(|entry| entry.path())
+                .filter(|path| path.is_dir()),
+        );
+    }
+    pids
 }

@@ -32,6 +32,9 @@ use crate::{
 /// # Errors
 /// [`GuardError`] where it cannot start. Then whatever was in force before stays so.
 pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), GuardError> {
+    // Until the loop listens, a request to read the lists again asks for what is being done anyway.
+    // SAFETY: ignoring a signal runs no code of ours.
+    unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
     let wants = machine::Wants {
         pin_dir: config.pin.then(|| config.pin_dir.clone()),
     };
@@ -90,6 +93,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         log,
         listener,
         lost,
+        executables,
     };
     runtime.block_on(local.run_until(guard(started)))
 }
@@ -106,6 +110,8 @@ pub(super) struct Started {
     pub(super) listener: Option<TcpListener>,
     /// What this machine lacks.
     pub(super) lost: Vec<String>,
+    /// The executables that are never killed.
+    pub(super) executables: Vec<abi::ExeKey>,
 }
 
 pub(super) fn depends_on_place(config: &Config, judge: &Judge) -> bool {

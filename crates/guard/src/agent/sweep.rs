@@ -3,7 +3,7 @@
 //! The kernel programs are attached before the first sweep, so whatever starts meanwhile is judged
 //! at its exec, and there is no window between the two.
 
-use std::rc::Rc;
+use std::{io, rc::Rc};
 
 use davylamp_content::blocklist::Place;
 use davylamp_detect::judge::Subject;
@@ -18,7 +18,7 @@ use crate::{
     abi::{EventKind, Reason, SweptTask},
     container::{Lookup, cgroup_path},
     event::{KernelEvent, until_nul},
-    process::{Process, is_gone},
+    process::{MOST_TEXT_BYTES, Process, is_gone},
 };
 use davylamp_detect::judge::Region;
 
@@ -29,8 +29,23 @@ struct Suspect {
 }
 
 impl Agent {
-    /// Judges every running process, and kills what is banned.
+    /// Judges every running process, and kills what is banned. Goes on beside everything else; if
+    /// it is asked for again meanwhile, it starts over once it is through.
     pub(super) fn sweep(self: &Rc<Self>) {
+        self.sweep_again.set(true);
+        if self.sweeping.replace(true) {
+            return;
+        }
+        let agent = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            while agent.sweep_again.replace(false) {
+                agent.sweep_once().await;
+            }
+            agent.sweeping.set(false);
+        });
+    }
+
+    async fn sweep_once(self: &Rc<Self>) {
         let tasks = match self.kernel.borrow().tasks() {
             Ok(tasks) => tasks,
             Err(error) => {
@@ -42,13 +57,13 @@ impl Agent {
             }
         };
         self.count(|counts| counts.sweeps += 1);
-        let in_force = self.in_force();
         for task in tasks {
-            match suspect(&in_force, &task) {
-                Ok(None) => self.count(|counts| counts.swept_processes += 1),
-                Ok(Some(suspect)) => {
+            match suspect(&self.in_force(), &task) {
+                Ok(found) => {
                     self.count(|counts| counts.swept_processes += 1);
-                    self.settle_suspect(suspect);
+                    if let Some(suspect) = found {
+                        self.settle_suspect(suspect);
+                    }
                 }
                 Err(error) if is_gone(&error) => {}
                 Err(error) => {
@@ -56,6 +71,8 @@ impl Agent {
                     tracing::warn!(pid = task.pid, %error, "a running process cannot be judged");
                 }
             }
+            // Whoever has many or large processes shall not keep holds waiting.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -76,9 +93,6 @@ impl Agent {
     fn say_of_suspect(self: &Rc<Self>, suspect: Suspect, outcome: Option<Outcome>) {
         let Some(outcome) = outcome else { return };
         self.count(|counts| counts.sweep.add(outcome.action));
-        if outcome.action == Action::Killed {
-            self.respond_to(&suspect.event);
-        }
         self.say(suspect.event, outcome);
     }
 
@@ -99,10 +113,17 @@ impl Agent {
             return Some(spared.because("its executable or cgroup is protected"));
         }
         // It may have become another program since it was judged.
-        let arguments = suspect.process.arguments().ok()?;
-        let ruling = self
-            .full_ruling(&suspect.process, &arguments, place)
-            .ok()??;
+        let again = suspect
+            .process
+            .arguments()
+            .and_then(|arguments| self.full_ruling(&suspect.process, &arguments, place));
+        let ruling = match again {
+            Ok(ruling) => ruling?,
+            Err(error) => {
+                let missed = Outcome::new(Action::Missed, Source::Sweep);
+                return Some(missed.because(format!("it could not be read again: {error}")));
+            }
+        };
         if ruling.action == Action::Spared {
             return Some(Outcome {
                 source: Source::Sweep,
@@ -126,7 +147,6 @@ impl Agent {
 
     /// Whether the process runs a protected executable or lives in a protected cgroup.
     fn is_exempt(&self, suspect: &Suspect) -> bool {
-        let executables = super::start::protected_executables(&self.config).unwrap_or_default();
         let runs = crate::protect::exe_key(&suspect.process.executable_file());
         let lives_in = |cgroup: &String| {
             let wanted = cgroup.trim_matches('/');
@@ -134,47 +154,53 @@ impl Agent {
             path.strip_prefix(wanted)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        runs.is_ok_and(|key| executables.contains(&key))
+        runs.is_ok_and(|key| self.protected.borrow().contains(&key))
             || self.config.protect.cgroups.iter().any(lives_in)
     }
 }
 
 /// Judges a process by its strings alone; allow rules come later.
-fn suspect(in_force: &InForce, task: &SweptTask) -> std::io::Result<Option<Suspect>> {
+fn suspect(in_force: &InForce, task: &SweptTask) -> io::Result<Option<Suspect>> {
     if task.pid == std::process::id() {
         return Ok(None);
     }
     let Some(process) = Process::open(task.pid, Some(task.start_boottime_ns))? else {
         return Ok(None);
     };
-    let arguments = process.arguments()?;
-    let environment = match in_force.judge.table().scans_environment() {
-        true => process.environment()?,
-        false => Vec::new(),
-    };
-    let executable = process.executable().unwrap_or_default();
-    let path = process.path().unwrap_or_default();
+    let mut event = described(&process, task)?;
+    if in_force.judge.table().scans_environment() {
+        event.environment = process.environment()?;
+    }
     let subject = Subject {
-        arguments: &arguments,
-        path: &path,
-        executable: executable
-            .file_name()
-            .unwrap_or_default()
-            .as_encoded_bytes(),
-        environment: &environment,
+        arguments: &event.arguments,
+        path: &event.path,
+        executable: event.executable().as_bytes(),
+        environment: &event.environment,
     };
     let Some(found) = in_force.judge.first_match(&subject) else {
+        let texts = [&event.arguments, &event.environment];
+        if texts.iter().any(|text| text.len() >= MOST_TEXT_BYTES) {
+            let cut = "it claims more arguments than an exec can have; the rest was not judged";
+            return Err(io::Error::other(cut));
+        }
         return Ok(None);
     };
+    event.region = match found.region {
+        Region::Executable => Region::Path,
+        region => region,
+    };
+    Ok(Some(Suspect { process, event }))
+}
+
+/// A running process, told in the form in which the kernel programs tell of one that starts.
+pub(super) fn described(process: &Process, task: &SweptTask) -> io::Result<KernelEvent> {
+    let arguments = process.arguments()?;
     let cgroups = process.cgroups()?;
     let cgroup = cgroup_path::best_line(&cgroups).unwrap_or_default();
-    let event = KernelEvent {
+    Ok(KernelEvent {
         kind: EventKind::Killed,
         reason: Reason::Match,
-        region: match found.region {
-            Region::Executable => Region::Path,
-            region => region,
-        },
+        region: Region::Arguments,
         info: 0,
         generation: 0,
         pid: task.pid,
@@ -190,14 +216,13 @@ fn suspect(in_force: &InForce, task: &SweptTask) -> std::io::Result<Option<Suspe
         is_quiet: false,
         arguments_len: arguments.len() as u64,
         arguments,
-        path,
-        exe: executable.to_string_lossy().into_owned(),
+        path: process.path()?,
+        exe: process.executable()?.to_string_lossy().into_owned(),
         cgroup_path: String::from_utf8_lossy(cgroup).into_owned(),
-        environment,
+        environment: Vec::new(),
         comm: until_nul(&task.comm),
         ancestors: ancestors_of(task.parent),
-    };
-    Ok(Some(Suspect { process, event }))
+    })
 }
 
 /// Parents, nearest first, as far as they still run.

@@ -106,6 +106,9 @@ impl Maps {
 
     /// Puts all of `start` in force. The table comes last: without one, nothing is judged.
     pub(super) fn prepare(&self, start: &Start<'_>) -> Result<(), KernelError> {
+        // Both were learnt under other rules.
+        clear(&self.cgroups, "forget a cgroup")?;
+        clear(&self.suppressed, "end a suppression")?;
         set_keys(&self.protected_executables, start.executables)?;
         set_keys(&self.protected_cgroups, start.cgroups)?;
         self.settings
@@ -175,4 +178,12 @@ pub(super) fn holds_in(map: &MapHandle) -> Vec<(u32, Hold)> {
         Some((u32::read_from_bytes(&key).ok()?, hold))
     };
     map.keys().filter_map(hold).collect()
+}
+
+/// Empties a map.
+pub(super) fn clear(map: &MapHandle, doing: &'static str) -> Result<(), KernelError> {
+    for key in map.keys().collect::<Vec<_>>() {
+        ignore_absent(map.delete(&key), doing)?;
+    }
+    Ok(())
 }

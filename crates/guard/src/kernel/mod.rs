@@ -27,7 +27,7 @@ use davylamp_detect::automaton::Table;
 use rustix::process::Signal;
 
 use load::Programs;
-use maps::{Maps, SetOne, holds_in, ignore_absent, set_keys};
+use maps::{Maps, SetOne, clear, holds_in, set_keys};
 use pins::Pins;
 
 pub use counters::{CounterReader, Counters};
@@ -62,6 +62,12 @@ pub enum KernelError {
         /// The directory.
         pin_dir: PathBuf,
     },
+    /// Somebody else could change the pins.
+    #[error("{pin_dir} belongs to another user, or others may write to it")]
+    Foreign {
+        /// The directory.
+        pin_dir: PathBuf,
+    },
     /// The directory for pins is not on a BPF file system.
     #[error("{pin_dir} is not on a BPF file system")]
     NotBpfFs {
@@ -79,6 +85,9 @@ impl KernelError {
                 "run as root, and look whether the BPF file system is mounted for writing"
             }
             Self::Busy { .. } => "stop that one first, or give this one another --pin-dir",
+            Self::Foreign { .. } => {
+                "name a directory of its own below the BPF file system, or remove this one"
+            }
             Self::NotBpfFs { .. } => {
                 "mount one with `mount -t bpf bpf /sys/fs/bpf`, or run with --no-pin"
             }
@@ -315,10 +324,7 @@ impl Kernel {
     /// # Errors
     /// [`KernelError`].
     pub fn forget_cgroups(&self) -> Result<(), KernelError> {
-        for key in self.maps.cgroups.keys() {
-            ignore_absent(self.maps.cgroups.delete(&key), "forget a cgroup")?;
-        }
-        Ok(())
+        clear(&self.maps.cgroups, "forget a cgroup")
     }
 
     /// Lets every exec in a cgroup die until `until_ns`, by `CLOCK_MONOTONIC`.

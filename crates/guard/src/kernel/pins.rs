@@ -10,7 +10,10 @@ use std::{
     fs, io,
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-        unix::{ffi::OsStrExt, fs::DirBuilderExt},
+        unix::{
+            ffi::OsStrExt,
+            fs::{DirBuilderExt, MetadataExt},
+        },
     },
     path::{Path, PathBuf},
 };
@@ -70,7 +73,10 @@ pub fn detach(pin_dir: &Path) -> Result<Detached, KernelError> {
         remove_generation(generation)?;
         left.carry_out_verdicts();
     }
-    fs::remove_dir(pin_dir).map_err(file("remove", pin_dir))?;
+    // Whatever else lies there is not ours, and stays.
+    if fs::read_dir(pin_dir).is_ok_and(|mut entries| entries.next().is_none()) {
+        fs::remove_dir(pin_dir).map_err(file("remove", pin_dir))?;
+    }
     Ok(Detached {
         generations: generations.len(),
     })
@@ -87,6 +93,12 @@ pub(super) fn start(pin_dir: &Path, start: &Start<'_>) -> Result<Kernel, KernelE
         // Leave no empty folder behind on a file system that cannot hold pins.
         let _ = fs::remove_dir(pin_dir);
         return Err(KernelError::NotBpfFs {
+            pin_dir: pin_dir.to_owned(),
+        });
+    }
+    let owner = fs::metadata(pin_dir).map_err(file("look at", pin_dir))?;
+    if owner.uid() != rustix::process::geteuid().as_raw() || owner.mode() & 0o022 != 0 {
+        return Err(KernelError::Foreign {
             pin_dir: pin_dir.to_owned(),
         });
     }
@@ -205,10 +217,21 @@ pub(super) fn generations(pin_dir: &Path) -> Vec<PathBuf> {
         .flatten()
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
+        .filter(|path| is_generation(path) && path.is_dir())
         .collect();
     found.sort_by_key(|path| (number(path), path.clone()));
     found
+}
+
+/// Whether a directory has a name as [`start`] gives: whatever else lies here is not ours.
+fn is_generation(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.split_once('-').is_some_and(|(version, number)| {
+        version.len() == 16
+            && version.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && number.len() >= 4
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 fn number(generation: &Path) -> u32 {

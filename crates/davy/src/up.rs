@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -113,6 +114,8 @@ pub fn up(args: &UpArgs) -> Result<ExitCode, Failure> {
     let log = File::options()
         .create(true)
         .append(true)
+        // It holds everybody's command lines.
+        .mode(0o600)
         .open(&state.log)
         .with_context(|| format!("cannot write {}", state.log.display()))
         .map_err(|error| Failure::new(error, hint))?;

@@ -77,6 +77,83 @@ text_id! {
     NodeName
 }
 
+text_id! {
+    /// An AWS account id: twelve decimal digits.
+    AccountId
+}
+text_id! {
+    /// An AWS region, such as `eu-central-1`.
+    Region
+}
+text_id! {
+    /// An Amazon resource name, as AWS spelled it.
+    Arn
+}
+text_id! {
+    /// An EC2 instance id: `i-` and 8 or 17 hexadecimal digits.
+    InstanceId
+}
+text_id! {
+    /// An EBS volume id: `vol-` and hexadecimal digits.
+    VolumeId
+}
+text_id! {
+    /// An EBS snapshot id: `snap-` and hexadecimal digits.
+    SnapshotId
+}
+text_id! {
+    /// An elastic network interface id: `eni-` and hexadecimal digits.
+    InterfaceId
+}
+text_id! {
+    /// A security group id: `sg-` and hexadecimal digits.
+    GroupId
+}
+text_id! {
+    /// A VPC id: `vpc-` and hexadecimal digits.
+    VpcId
+}
+text_id! {
+    /// An Auto Scaling group's name.
+    ScalingGroupName
+}
+text_id! {
+    /// An IAM access key id, such as `AKIA…` (long-lived) or `ASIA…` (temporary).
+    AccessKeyId
+}
+text_id! {
+    /// An IAM user's name.
+    IamUserName
+}
+text_id! {
+    /// An IAM role's name, without its path.
+    RoleName
+}
+text_id! {
+    /// An EKS cluster's name.
+    ClusterName
+}
+text_id! {
+    /// A Kubernetes pod's name.
+    PodName
+}
+text_id! {
+    /// A Kubernetes persistent volume claim's name.
+    ClaimName
+}
+text_id! {
+    /// A Lambda function's name, without version or alias.
+    FunctionName
+}
+text_id! {
+    /// A finding's id as its source gave it.
+    FindingId
+}
+text_id! {
+    /// An incident's id.
+    IncidentId
+}
+
 /// Which cgroup hierarchy a [`CgroupId`] was read from. Each hierarchy numbers its cgroups by
 /// itself, so an id without its hierarchy names nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -95,4 +172,22 @@ pub struct CgroupRef {
     pub hierarchy: CgroupHierarchy,
     /// Its number there.
     pub id: CgroupId,
+}
+
+impl AccountId {
+    /// Whether this is twelve decimal digits, which is what every AWS account id is.
+    pub fn is_well_formed(&self) -> bool {
+        self.0.len() == 12 && self.0.bytes().all(|byte| byte.is_ascii_digit())
+    }
+}
+
+/// Whether `text` is `prefix` and 8 or 17 lower-case hexadecimal digits, the two lengths of EC2's
+/// resource ids (EC2 user guide, "Resource IDs").
+pub fn is_ec2_id(prefix: &str, text: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(|digits| {
+        matches!(digits.len(), 8 | 17)
+            && digits
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
 }

@@ -1,0 +1,3 @@
+//! AWS: sessions and collectors.
+
+pub mod session;

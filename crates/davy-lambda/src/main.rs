@@ -1,0 +1,2 @@
+//! The responder as an AWS Lambda function.
+fn main() {}

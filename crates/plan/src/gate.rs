@@ -1,0 +1,252 @@
+//! The gate: the only place where an [`ActToken`] is made.
+
+use std::collections::BTreeSet;
+
+use davylamp_content::playbook::Caps;
+use sha2::{Digest, Sha256};
+
+use crate::plan::{Plan, Step, StepId};
+use crate::policy::{Approvals, Policy, Usage};
+
+/// The value without which no destructive call compiles. It is made by [`Gate::pass`] for one step
+/// of one plan; it can be neither copied nor kept beyond that step.
+#[derive(Debug)]
+pub struct ActToken<'p> {
+    step: &'p Step,
+    plan: &'p Plan,
+}
+
+impl<'p> ActToken<'p> {
+    /// The step it is for.
+    pub fn step(&self) -> &'p Step {
+        self.step
+    }
+
+    /// The plan it is for.
+    pub fn plan(&self) -> &'p Plan {
+        self.plan
+    }
+}
+
+/// The value without which nothing is taken back. The kill switch does not stop an undo.
+#[derive(Debug)]
+pub struct UndoToken<'p> {
+    step: &'p Step,
+    plan: &'p Plan,
+}
+
+impl<'p> UndoToken<'p> {
+    /// A token to take back one step of a plan, for a person or for the release timer.
+    pub fn new(plan: &'p Plan, id: &StepId) -> Result<Self, Refusal> {
+        let step = plan
+            .step(id)
+            .ok_or_else(|| Refusal::NotInPlan { step: id.clone() })?;
+        if step.action.is_reversible() {
+            Ok(Self { step, plan })
+        } else {
+            Err(Refusal::Irreversible { step: id.clone() })
+        }
+    }
+
+    /// The step it is for.
+    pub fn step(&self) -> &'p Step {
+        self.step
+    }
+
+    /// The plan it is for.
+    pub fn plan(&self) -> &'p Plan {
+        self.plan
+    }
+}
+
+/// Why a step may not be taken now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The kill switch is on.
+    #[error("the kill switch is on")]
+    KillSwitch,
+    /// Only a dry run.
+    #[error("this is a dry run")]
+    DryRun,
+    /// The incident is not among those that the canary acts on.
+    #[error("canary mode acts on {percent} of 100 incidents, and this is not one of them")]
+    Canary {
+        /// The configured share.
+        percent: u8,
+    },
+    /// A cap is reached.
+    #[error("the playbook's cap of {cap} {what} is reached")]
+    Cap {
+        /// Of what.
+        what: &'static str,
+        /// The cap.
+        cap: u32,
+    },
+    /// A person has to say yes.
+    #[error("a person has to approve it: {why}")]
+    NeedsApproval {
+        /// Why.
+        why: String,
+    },
+    /// A step that has to succeed first has not.
+    #[error("{step} has not succeeded")]
+    Before {
+        /// That step.
+        step: StepId,
+    },
+    /// The step cannot be taken back.
+    #[error("{step} cannot be undone")]
+    Irreversible {
+        /// The step.
+        step: StepId,
+    },
+    /// The step is not one of the plan's.
+    #[error("the plan has no step {step}")]
+    NotInPlan {
+        /// The step asked for.
+        step: StepId,
+    },
+}
+
+/// Decides step by step what of a plan may be done.
+#[derive(Debug)]
+pub struct Gate<'p> {
+    plan: &'p Plan,
+    policy: &'p Policy,
+    caps: &'p Caps,
+    usage: Usage,
+    approvals: Vec<Approvals>,
+    dry_run: bool,
+}
+
+impl<'p> Gate<'p> {
+    /// A gate for one plan.
+    pub fn new(plan: &'p Plan, policy: &'p Policy, caps: &'p Caps) -> Self {
+        Self {
+            plan,
+            policy,
+            caps,
+            usage: Usage::default(),
+            approvals: Vec::new(),
+            dry_run: false,
+        }
+    }
+
+    /// Counts what was done lately.
+    pub fn with_usage(mut self, usage: Usage) -> Self {
+        self.usage = usage;
+        self
+    }
+
+    /// Takes a person's yes into account; one for another plan counts for nothing.
+    pub fn with_approvals(mut self, approvals: impl IntoIterator<Item = Approvals>) -> Self {
+        self.approvals.extend(approvals);
+        self
+    }
+
+    /// Lets nothing pass.
+    pub fn dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+
+    /// A token for the step, if it may be taken now. `succeeded` are the steps that have.
+    pub fn pass(
+        &self,
+        id: &StepId,
+        succeeded: &BTreeSet<StepId>,
+    ) -> Result<ActToken<'p>, Refusal> {
+        let step = self
+            .plan
+            .step(id)
+            .ok_or_else(|| Refusal::NotInPlan { step: id.clone() })?;
+        self.brakes()?;
+        if let Some(step) = step.only_after.iter().find(|id| !succeeded.contains(id)) {
+            return Err(Refusal::Before { step: step.clone() });
+        }
+        if !self.is_approved(id) {
+            if let Some(why) = &step.approval {
+                return Err(Refusal::NeedsApproval { why: why.clone() });
+            }
+            self.caps(step)?;
+        }
+        Ok(ActToken {
+            step,
+            plan: self.plan,
+        })
+    }
+
+    fn brakes(&self) -> Result<(), Refusal> {
+        if self.dry_run {
+            return Err(Refusal::DryRun);
+        }
+        if self.policy.kill_switch {
+            return Err(Refusal::KillSwitch);
+        }
+        let percent = self.policy.canary_percent;
+        if !is_canary(self.plan.incident.as_str(), percent) && !self.is_approved_at_all() {
+            return Err(Refusal::Canary { percent });
+        }
+        Ok(())
+    }
+
+    fn caps(&self, step: &Step) -> Result<(), Refusal> {
+        let reached = |what, cap, used| {
+            if used >= cap {
+                Err(Refusal::Cap { what, cap })
+            } else {
+                Ok(())
+            }
+        };
+        reached(
+            "plans an hour",
+            self.caps.plans_per_hour,
+            self.usage.plans_last_hour,
+        )?;
+        let targets: BTreeSet<String> = self
+            .plan
+            .steps
+            .iter()
+            .map(|step| step.action.target())
+            .collect();
+        if targets.len() > self.caps.targets_per_plan as usize {
+            return Err(Refusal::Cap {
+                what: "targets in a plan",
+                cap: self.caps.targets_per_plan,
+            });
+        }
+        if !step.action.is_reversible() {
+            reached(
+                "irreversible steps an hour",
+                self.caps.irreversible_per_hour,
+                self.usage.irreversible_last_hour,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn is_approved(&self, id: &StepId) -> bool {
+        self.valid_approvals()
+            .any(|approval| approval.steps.is_empty() || approval.steps.contains(&id.0))
+    }
+
+    fn is_approved_at_all(&self) -> bool {
+        self.valid_approvals().next().is_some()
+    }
+
+    fn valid_approvals(&self) -> impl Iterator<Item = &Approvals> {
+        let hash = self.plan.hash();
+        self.approvals
+            .iter()
+            .filter(move |approval| {
+                approval.incident == self.plan.incident && approval.plan == hash
+            })
+    }
+}
+
+/// Whether the canary acts on this incident: the same answer whenever it is asked.
+fn is_canary(incident: &str, percent: u8) -> bool {
+    let digest = Sha256::digest(incident.as_bytes());
+    let number = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+    number % 100 < u32::from(percent)
+}

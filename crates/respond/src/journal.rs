@@ -1,0 +1,236 @@
+//! What was done, is being done and has to be done again: the memory that outlives a run.
+//!
+//! The Lambda and the command keep none of their own. Three stores have the same meaning: a
+//! DynamoDB table (conditional writes), a local SQLite file, and, where neither is given, the
+//! account's own tags.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use davylamp_model::ids::{FindingId, IncidentId};
+use davylamp_plan::plan::{Plan, StepId};
+use davylamp_plan::policy::{Approvals, Usage};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A future that a journal returns.
+pub type Journaling<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
+
+/// One thing that happened in an incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Entry {
+    /// When.
+    pub at: Timestamp,
+    /// Which run wrote it.
+    pub run: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What can happen in an incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A finding was added.
+    Found {
+        /// Its id.
+        finding: FindingId,
+    },
+    /// The plan was made. There is one for an incident.
+    Planned {
+        /// The plan.
+        plan: Box<Plan>,
+    },
+    /// A step is about to be taken; what was there before.
+    Intended {
+        /// The step.
+        step: StepId,
+        /// What undo needs.
+        before: Value,
+    },
+    /// A step is done and verified.
+    Succeeded {
+        /// The step.
+        step: StepId,
+        /// How it is now.
+        note: String,
+        /// Whether it was so before we came.
+        already: bool,
+    },
+    /// A step failed.
+    Failed {
+        /// The step.
+        step: StepId,
+        /// Why.
+        why: String,
+        /// Whether another run may succeed.
+        again: bool,
+    },
+    /// A step was not taken.
+    Withheld {
+        /// The step.
+        step: StepId,
+        /// Why.
+        why: String,
+    },
+    /// A step waits for something outside.
+    Waiting {
+        /// The step.
+        step: StepId,
+        /// For what.
+        what: String,
+    },
+    /// A person said yes.
+    Approved {
+        /// To what.
+        approvals: Approvals,
+    },
+    /// A step was taken back.
+    Undone {
+        /// The step.
+        step: StepId,
+        /// By whom: a person's name, or `release timer`.
+        by: String,
+    },
+    /// A notice went out.
+    Notified {
+        /// Which notice, such as `report` or `failure/terminate-instance:…`.
+        notice: String,
+        /// Through which channel.
+        channel: String,
+    },
+    /// Nothing is left to do.
+    Finished,
+}
+
+/// Whether a run may work on an incident.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Claim {
+    /// It may; `entries` is all that happened so far.
+    Ours {
+        /// The incident: the proposed one, or one about the same resource that is still open.
+        incident: IncidentId,
+        /// What happened so far, in order.
+        entries: Vec<Entry>,
+    },
+    /// Another run works on it until `until`.
+    Busy {
+        /// The incident.
+        incident: IncidentId,
+        /// The other run.
+        run: String,
+        /// When its lease ends.
+        until: Timestamp,
+    },
+}
+
+/// Asks for the right to work on a resource's incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimRequest {
+    /// The resource, as `account/region/` and its key.
+    pub resource: String,
+    /// The id to use if no incident about the resource is open.
+    pub proposed: IncidentId,
+    /// The run that asks.
+    pub run: String,
+    /// Now.
+    pub now: Timestamp,
+    /// How long the lease lasts, in seconds, unless it is renewed.
+    pub lease_secs: u32,
+    /// An incident about the resource that was opened longer ago, in hours, is over.
+    pub window_hours: u32,
+}
+
+/// Keeps what happened.
+pub trait Journal: Send + Sync {
+    /// Claims a resource's incident by one conditional write.
+    fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Journaling<'a, Claim>;
+
+    /// Claims a known incident, to resume, undo or approve.
+    fn claim_incident<'a>(
+        &'a self,
+        incident: &'a IncidentId,
+        run: &'a str,
+        now: Timestamp,
+        lease_secs: u32,
+    ) -> Journaling<'a, Claim>;
+
+    /// Appends an entry and renews the lease. Fails with [`JournalError::Lost`] where another run
+    /// has taken over: then this run must stop at once.
+    fn append<'a>(
+        &'a self,
+        incident: &'a IncidentId,
+        entry: &'a Entry,
+        lease_secs: u32,
+    ) -> Journaling<'a, ()>;
+
+    /// Ends the lease. `due` is when the incident wants to be looked at again, if ever.
+    fn release<'a>(
+        &'a self,
+        incident: &'a IncidentId,
+        run: &'a str,
+        due: Option<Timestamp>,
+    ) -> Journaling<'a, ()>;
+
+    /// All that happened in an incident; `None` where there is no such incident.
+    fn read<'a>(&'a self, incident: &'a IncidentId) -> Journaling<'a, Option<Vec<Entry>>>;
+
+    /// Incidents that want to be looked at again by now.
+    fn due<'a>(&'a self, now: Timestamp) -> Journaling<'a, Vec<IncidentId>>;
+
+    /// Every incident, the newest first, at most `limit`.
+    fn list<'a>(&'a self, limit: u32) -> Journaling<'a, Vec<IncidentId>>;
+
+    /// What was done by a playbook since `since`, `incident` left out: for the caps.
+    fn usage<'a>(
+        &'a self,
+        playbook: &'a str,
+        since: Timestamp,
+        incident: &'a IncidentId,
+    ) -> Journaling<'a, Usage>;
+
+    /// Marks a notice as sent; `false` where it was marked before. One conditional write.
+    fn once<'a>(
+        &'a self,
+        incident: &'a IncidentId,
+        notice: &'a str,
+        run: &'a str,
+        now: Timestamp,
+    ) -> Journaling<'a, bool>;
+}
+
+/// Why the journal could not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JournalError {
+    /// Another run has taken over.
+    #[error("another run has taken over incident {incident}")]
+    Lost {
+        /// The incident.
+        incident: IncidentId,
+    },
+    /// There is no such incident.
+    #[error("there is no incident {incident}")]
+    NoSuchIncident {
+        /// The incident asked for.
+        incident: IncidentId,
+    },
+    /// The store does not answer: repeat.
+    #[error("the journal {store} does not answer")]
+    Unreachable {
+        /// Which store.
+        store: String,
+        /// What it said.
+        why: String,
+    },
+    /// What the store holds cannot be understood.
+    #[error("the journal {store} holds what cannot be read")]
+    Unreadable {
+        /// Which store.
+        store: String,
+        /// What is wrong.
+        why: String,
+    },
+}

@@ -1,0 +1,10 @@
+//! The only writes to clouds, clusters and Hubs, behind one [`Actuator`](actuator::Actuator)
+//! trait; the executor that carries a plan out, its journal, undo, and the notices.
+//!
+//! What must stay true: nothing is changed without an [`ActToken`](davylamp_plan::gate::ActToken);
+//! what was there before is in the journal before it is changed; every run ends with either its
+//! effect or a notice; a run that is cut off at any point can be repeated.
+
+pub mod actuator;
+
+pub mod journal;

@@ -6,6 +6,10 @@ pub mod containerd;
 
 pub mod guard;
 
+pub mod http;
+
 pub mod kernel_test;
+
+pub mod moto;
 
 pub mod programs;

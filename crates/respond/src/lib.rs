@@ -9,4 +9,8 @@ pub mod config;
 
 pub mod actuator;
 
+pub mod deploy;
+
 pub mod journal;
+
+pub mod permissions;

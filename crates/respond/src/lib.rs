@@ -7,4 +7,6 @@
 
 pub mod actuator;
 
+pub mod aws;
+
 pub mod journal;

@@ -10,6 +10,7 @@ pub mod config;
 pub mod actuator;
 
 pub mod deploy;
+pub mod aws;
 
 pub mod journal;
 

@@ -8,4 +8,6 @@ pub mod guard;
 
 pub mod kernel_test;
 
+pub mod kubernetes;
+
 pub mod programs;

@@ -6,6 +6,8 @@ pub mod containerd;
 
 pub mod guard;
 
+pub mod jupyterhub;
+
 pub mod kernel_test;
 
 pub mod kubernetes;

@@ -12,3 +12,9 @@ pub mod actuator;
 pub mod aws;
 
 pub mod journal;
+
+pub mod hub;
+
+pub mod portal;
+
+pub mod secret;

@@ -15,3 +15,8 @@ pub mod aws;
 pub mod journal;
 
 pub mod permissions;
+pub mod hub;
+
+pub mod portal;
+
+pub mod secret;

@@ -11,5 +11,10 @@ pub mod http;
 pub mod kernel_test;
 
 pub mod moto;
+pub mod jupyterhub;
+
+pub mod kernel_test;
+
+pub mod kubernetes;
 
 pub mod programs;

@@ -8,3 +8,7 @@
 pub mod actuator;
 
 pub mod journal;
+
+pub mod clock;
+
+pub mod executor;

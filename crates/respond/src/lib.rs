@@ -20,3 +20,6 @@ pub mod hub;
 pub mod portal;
 
 pub mod secret;
+pub mod clock;
+
+pub mod executor;

@@ -9,17 +9,20 @@ pub mod config;
 
 pub mod actuator;
 
-pub mod deploy;
 pub mod aws;
 
-pub mod journal;
-
-pub mod permissions;
 pub mod hub;
 
 pub mod portal;
 
 pub mod secret;
+
+pub mod journal;
+
 pub mod clock;
 
 pub mod executor;
+
+pub mod permissions;
+
+pub mod deploy;

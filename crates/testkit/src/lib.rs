@@ -8,13 +8,12 @@ pub mod guard;
 
 pub mod http;
 
-pub mod kernel_test;
-
-pub mod moto;
 pub mod jupyterhub;
 
 pub mod kernel_test;
 
 pub mod kubernetes;
+
+pub mod moto;
 
 pub mod programs;

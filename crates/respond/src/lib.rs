@@ -23,6 +23,8 @@ pub mod clock;
 
 pub mod executor;
 
+pub mod source;
+
 pub mod permissions;
 
 pub mod deploy;

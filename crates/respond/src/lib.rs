@@ -13,4 +13,6 @@ pub mod deploy;
 
 pub mod journal;
 
+pub mod notice;
+
 pub mod permissions;

@@ -24,6 +24,7 @@ pub mod clock;
 pub mod executor;
 
 pub mod source;
+pub mod notice;
 
 pub mod permissions;
 

@@ -1,3 +1,5 @@
 //! AWS: sessions and collectors.
 
+pub mod pace;
+pub mod read;
 pub mod session;

@@ -16,6 +16,7 @@ mod tree;
 pub mod blocklist;
 pub mod cases;
 pub mod playbook;
+pub mod settings;
 pub mod word;
 
 pub use problem::{Faults, Problem, ProblemRecord, Severity, Trouble};

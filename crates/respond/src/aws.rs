@@ -51,7 +51,7 @@ impl Ec2Actuator {
     async fn at<'a>(&'a self, place: &'a Place) -> Result<At<'a>, ActError> {
         let config = self
             .sessions
-            .at(place)
+            .writing(place)
             .await
             .map_err(|error| failure::of_session(&error))?;
         Ok(At {

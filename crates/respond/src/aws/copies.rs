@@ -146,7 +146,7 @@ async fn keeper(at: &At<'_>, copying: &Copying<'_>) -> Result<aws_sdk_ec2::Clien
     };
     let config = at
         .sessions
-        .at(&place)
+        .writing(&place)
         .await
         .map_err(|error| failure::of_session(&error))?;
     Ok(aws_sdk_ec2::Client::new(&config))

@@ -244,7 +244,7 @@ async fn create_set(
         .create_snapshots()
         .instance_specification(what.build())
         .description(description(plan))
-        .tag_specifications(tags(at, plan, &how, None))
+        .tag_specifications(tags(at, plan, &how, None).await?)
         .customize()
         .config_override(once())
         .send()
@@ -273,7 +273,7 @@ async fn create_each(
             .create_snapshot()
             .volume_id(volume)
             .description(description(plan))
-            .tag_specifications(tags(at, plan, how, Some(volume)))
+            .tag_specifications(tags(at, plan, how, Some(volume)).await?)
             .customize()
             .config_override(once())
             .send()
@@ -315,8 +315,18 @@ pub(super) fn description(plan: &Plan) -> String {
 }
 
 /// Our own tags and no others.
-fn tags(at: &At<'_>, plan: &Plan, how: &str, volume: Option<&str>) -> TagSpecification {
-    let custody = format!("taken by account {} {how}", at.sessions.home_account());
+async fn tags(
+    at: &At<'_>,
+    plan: &Plan,
+    how: &str,
+    volume: Option<&str>,
+) -> Result<TagSpecification, ActError> {
+    let taker = at
+        .sessions
+        .home_account()
+        .await
+        .map_err(|error| failure::of_session(&error))?;
+    let custody = format!("taken by account {taker} {how}");
     let mut list = vec![
         (INCIDENT, text(plan.incident.as_str())),
         (FINDING, findings(plan)),
@@ -327,7 +337,7 @@ fn tags(at: &At<'_>, plan: &Plan, how: &str, volume: Option<&str>) -> TagSpecifi
     if let Some(volume) = volume {
         list.push((SOURCE_VOLUME, volume.to_owned()));
     }
-    specification(list)
+    Ok(specification(list))
 }
 
 pub(super) fn specification(list: Vec<(&str, String)>) -> TagSpecification {

@@ -12,9 +12,11 @@
 //! Not here: decompressing, fetching what a notification only points at, and deciding what a
 //! finding leads to (see `plan`).
 
+mod arn;
 mod asff;
 mod cloudtrail;
 mod cost;
+mod excerpt;
 mod forms;
 mod guardduty;
 mod members;
@@ -24,7 +26,9 @@ mod ocsf;
 mod own;
 mod resources;
 mod sequence;
+mod shape;
 mod signals;
+mod strict;
 pub mod types;
 
 use std::collections::BTreeMap;
@@ -157,6 +161,12 @@ pub enum Rejection {
         line: usize,
         /// The column.
         column: usize,
+    },
+    /// A member stands twice and says two things: which one is meant cannot be known.
+    #[error("the member \"{member}\" stands twice and says two things")]
+    Twice {
+        /// The member.
+        member: String,
     },
     /// A number, a truth value, a null: no event is one.
     #[error("this is not an object")]

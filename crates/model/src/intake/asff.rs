@@ -8,13 +8,16 @@
 use serde_json::Value;
 
 use crate::finding::{Behaviour, Finding, FindingSource, Severity};
-use crate::ids::{AccessKeyId, FindingId};
+use crate::ids::AccessKeyId;
 use crate::resource::{KeyHolder, Place, Resource};
 
+use super::arn::ArnParts;
 use super::forms::Envelope;
-use super::guardduty::{SAMPLE_TITLE, is_detector, no_id, place, says_sample, severity_of};
+use super::guardduty::{
+    SAMPLE_TITLE, id_or_digest, is_detector, own_id, place, says_sample, severity_of,
+};
 use super::members::{Gaps, Members};
-use super::names::{self, ArnParts, quoted};
+use super::names::{self, quoted};
 use super::observed::Observations;
 use super::types;
 
@@ -52,7 +55,7 @@ pub(super) fn read(value: &Value, envelope: &Envelope) -> Finding {
         || field("archived").is_some_and(|said| said.eq_ignore_ascii_case("true"));
     let time = |names: &[&str]| names.iter().find_map(|name| finding.time(name));
     let read = Finding {
-        id: id(finding, value),
+        id: id_or_digest(finding.text("Id").map(own_id), value, &gaps),
         source: FindingSource::SecurityHub,
         behaviour,
         title,
@@ -83,19 +86,6 @@ fn says(finding: Members<'_>, path: &[&str], words: &[&str]) -> bool {
     finding
         .text_at(path)
         .is_some_and(|said| words.iter().any(|word| said.eq_ignore_ascii_case(word)))
-}
-
-/// GuardDuty's own id where the `Id` is its ARN: the same finding may come from GuardDuty too, and
-/// must be the same to us.
-fn id(finding: Members<'_>, value: &Value) -> FindingId {
-    let Some(id) = finding.text("Id") else {
-        return no_id(value, finding.gaps());
-    };
-    let own = ArnParts::of(id)
-        .filter(|arn| arn.service == "guardduty")
-        .and_then(|arn| arn.resource.rsplit_once("/finding/"))
-        .map_or(id, |(_, own)| own);
-    FindingId::from(own)
 }
 
 fn kind(finding: Members<'_>) -> String {
@@ -181,7 +171,7 @@ fn observe<'a>(
         ("api-call", "action/awsApiCallAction/api"),
         ("process", "runtimeDetails/process/executablePath"),
         ("sha256", "runtimeDetails/process/executableSha256"),
-        ("user", "runtimeDetails/process/user"),
+        ("process-user", "runtimeDetails/process/user"),
     ];
     for (what, name) in FIELDS {
         seen.add(what, field(name));

@@ -12,7 +12,7 @@ use crate::ids::FindingId;
 use crate::resource::{KeyHolder, Resource};
 
 use super::forms::{Envelope, Found};
-use super::guardduty::{no_id, place};
+use super::guardduty::{id_or_digest, place};
 use super::members::{Gaps, Members};
 use super::names::{self, quoted};
 use super::observed::Observations;
@@ -123,7 +123,7 @@ pub(super) fn read(value: &Value, envelope: &Envelope) -> Found {
         return Found::Nothing(format!("CloudTrail {kind}"));
     }
     seen.add("api-call", Some(&kind));
-    seen.add("user", call.text_at(&["userIdentity", "arn"]));
+    seen.add("principal", call.text_at(&["userIdentity", "arn"]));
     seen.add("access-key", call.text_at(&["userIdentity", "accessKeyId"]));
     seen.add("remote-address", call.text("sourceIPAddress"));
     seen.add("user-agent", call.text("userAgent"));
@@ -136,10 +136,7 @@ pub(super) fn read(value: &Value, envelope: &Envelope) -> Found {
         &gaps,
     );
     let at = call.time("eventTime").or(envelope.time);
-    let id = match call.text("eventID") {
-        Some(id) => FindingId::from(id),
-        None => no_id(value, &gaps),
-    };
+    let id = id_or_digest(call.text("eventID"), value, &gaps);
     let observed = seen.finish(call);
     let gaps = gaps.noted();
     let findings = judged.into_iter().map(|(suffix, judged)| {
@@ -151,7 +148,7 @@ pub(super) fn read(value: &Value, envelope: &Envelope) -> Found {
             kind: kind.clone(),
             behaviour: failed.map_or(judged.behaviour, |_| Behaviour::Other),
             title: match failed {
-                Some(error) => format!("{}, which failed: {}", judged.title, quoted(error)),
+                Some(error) => format!("{kind} was called and failed: {}", quoted(error)),
                 None => judged.title,
             },
             severity: failed.map_or(judged.severity, |_| Severity::Low),

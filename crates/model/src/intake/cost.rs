@@ -11,10 +11,11 @@ use crate::finding::{Behaviour, Finding, FindingSource, Severity};
 use crate::ids::FindingId;
 use crate::resource::{Place, Resource};
 
+use super::arn::ArnParts;
 use super::forms::{Envelope, Found};
-use super::guardduty::place;
+use super::guardduty::{id_or_digest, place};
 use super::members::{Gaps, Members, digest};
-use super::names::{self, ArnParts};
+use super::names;
 use super::observed::Observations;
 
 /// Billing metrics, budgets and anomalies live in this region
@@ -202,10 +203,7 @@ pub(super) fn anomaly(value: &Value, envelope: &Envelope) -> Finding {
         .time("anomalyEndDate")
         .or_else(|| members.time("anomalyStartDate"))
         .or(envelope.time);
-    let id = match members.text("anomalyId") {
-        Some(id) => id.to_owned(),
-        None => digest(value),
-    };
+    let id = id_or_digest(members.text("anomalyId"), value, &gaps).0;
     finish(Draft {
         id,
         kind: "CostAnomalyDetection:Anomaly",

@@ -1,18 +1,18 @@
-//! Telling the forms apart, and unwrapping envelopes.
-
-use std::io;
+//! Unwrapping envelopes, and handing each thing inside to whoever reads its form.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::arn::ArnParts;
+use super::excerpt::{excerpt, excerpt_of_bytes};
 use super::members::{Gaps, Members};
-use super::names::{ArnParts, quoted};
+use super::names::quoted;
+use super::shape::{Form, form};
+use super::strict::Strict;
 use super::{Intake, MAX_BYTES, MAX_DEPTH, MAX_REJECTED, Rejected, Rejection};
 use super::{asff, cloudtrail, cost, guardduty, ocsf, own, signals};
 use crate::finding::Finding;
 
-/// How many bytes of a rejected part are shown.
-const EXCERPT_BYTES: usize = 160;
 /// How many names are told apart among what is passed over; names may be a stranger's.
 const MAX_PASSED_OVER: usize = 500;
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
@@ -42,91 +42,6 @@ impl Spot {
             envelope: self.envelope.clone(),
         }
     }
-}
-
-/// The forms of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Event,
-    List(&'static str),
-    Notification,
-    Message,
-    SnsRecord,
-    S3Record,
-    Ocsf,
-    Asff,
-    CloudTrail,
-    Alarm,
-    Anomaly,
-    Budget,
-    Guard,
-    GuardDuty,
-}
-
-/// Members that hold a list of things to read.
-const LISTS: &[&str] = &["Records", "Messages", "Findings", "Anomalies"];
-
-fn form(members: Members<'_>) -> Option<Form> {
-    let has = |name| members.has(name);
-    let text = |name| {
-        members
-            .get(name)
-            .and_then(|member| member.value().as_str())
-            .unwrap_or_default()
-    };
-    if has("detail-type") || (has("detail") && has("source")) {
-        return Some(Form::Event);
-    }
-    if has("class_uid") {
-        return Some(Form::Ocsf);
-    }
-    if has("ProductArn") && (has("AwsAccountId") || has("Types") || has("GeneratorId")) {
-        return Some(Form::Asff);
-    }
-    let list = LISTS.iter().find(|name| {
-        members
-            .get(name)
-            .is_some_and(|member| member.value().is_array())
-    });
-    if let Some(name) = list {
-        return Some(Form::List(name));
-    }
-    if has("Sns") {
-        return Some(Form::SnsRecord);
-    }
-    if has("Message") && has("TopicArn") {
-        return Some(Form::Notification);
-    }
-    if has("body") && (has("messageId") || has("receiptHandle") || has("eventSource")) {
-        return Some(Form::Message);
-    }
-    if has("s3") && has("eventName") {
-        return Some(Form::S3Record);
-    }
-    if has("eventSource") && has("eventName") {
-        return Some(Form::CloudTrail);
-    }
-    if has("AlarmName") && has("NewStateValue") {
-        return Some(Form::Alarm);
-    }
-    if has("anomalyId") {
-        return Some(Form::Anomaly);
-    }
-    if has("cmdline") && has("matched") && has("action") {
-        return Some(Form::Guard);
-    }
-    let kind = [text("type"), text("category")]
-        .into_iter()
-        .any(|kind| kind.contains(':') && kind.contains('/'));
-    let arn = ArnParts::of(text("arn")).is_some_and(|arn| arn.service == "guardduty");
-    let service = members
-        .at(&["service", "serviceName"])
-        .is_some_and(|name| name.value() == "guardduty");
-    let parts = ["resource", "service", "finding"].into_iter().any(has);
-    if arn || service || (kind && parts) || (text("schemaVersion") == "2.0" && parts) {
-        return Some(Form::GuardDuty);
-    }
-    has("budgetName").then_some(Form::Budget)
 }
 
 /// Reads an input into an [`Intake`].
@@ -200,7 +115,7 @@ impl Reader {
         let mut line = 1 + newlines(&bytes[..start]);
         while from < bytes.len() {
             let rest = &bytes[from..];
-            let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<Value>();
+            let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<Strict>();
             let place = match spot.at.as_str() {
                 "" => format!("line {line}"),
                 at => at.to_owned(),
@@ -211,8 +126,14 @@ impl Reader {
             };
             let used = match values.next() {
                 None => rest.len(),
-                Some(Ok(value)) => {
-                    self.value(&value, &here);
+                Some(Ok(Strict { value, twice })) => {
+                    match twice {
+                        None => self.value(&value, &here),
+                        Some(member) => {
+                            let member = quoted(&member);
+                            self.reject(&here, Rejection::Twice { member }, excerpt(&value));
+                        }
+                    }
                     values.byte_offset()
                 }
                 Some(Err(error)) => {
@@ -404,44 +325,4 @@ fn not_json(error: &serde_json::Error) -> Rejection {
         line: error.line(),
         column: error.column(),
     }
-}
-
-fn excerpt_of_bytes(bytes: &[u8]) -> String {
-    let cut = &bytes[..bytes.len().min(EXCERPT_BYTES)];
-    let mut excerpt = String::new();
-    for character in String::from_utf8_lossy(cut).chars() {
-        if character.is_control() {
-            excerpt.extend(character.escape_default());
-        } else {
-            excerpt.push(character);
-        }
-    }
-    if cut.len() < bytes.len() {
-        excerpt.push('…');
-    }
-    excerpt
-}
-
-/// Takes the first bytes and then refuses, so that no more than these are printed.
-struct Cut(Vec<u8>);
-
-impl io::Write for Cut {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.extend_from_slice(bytes);
-        if self.0.len() > EXCERPT_BYTES {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn excerpt(value: &Value) -> String {
-    let mut cut = Cut(Vec::new());
-    // Its only error is that there was more than is shown, which the excerpt then says.
-    let _more = serde_json::to_writer(&mut cut, value);
-    excerpt_of_bytes(&cut.0)
 }

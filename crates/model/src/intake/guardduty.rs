@@ -10,9 +10,10 @@ use crate::finding::{Finding, FindingSource, Severity};
 use crate::ids::FindingId;
 use crate::resource::{Place, Resource};
 
+use super::arn::ArnParts;
 use super::forms::Envelope;
 use super::members::{Gaps, Members, digest};
-use super::names::{self, ArnParts, quoted};
+use super::names::{self, quoted};
 use super::observed::Observations;
 use super::{observed, resources, sequence, types};
 
@@ -146,16 +147,30 @@ fn id(finding: Members<'_>, value: &Value) -> FindingId {
         let arn = ArnParts::of(finding.text("arn")?)?;
         arn.resource.rsplit_once("/finding/").map(|(_, id)| id)
     };
-    match finding.text("id").or_else(in_arn) {
-        Some(id) => FindingId::from(id),
-        None => no_id(value, finding.gaps()),
-    }
+    id_or_digest(finding.text("id").or_else(in_arn), value, finding.gaps())
 }
 
-/// The id of a finding that has none: a digest, so that a second delivery is the same finding.
-pub(super) fn no_id(value: &Value, gaps: &Gaps) -> FindingId {
-    gaps.note("The finding has no id; a digest of its text stands for one.");
+/// A finding's id; for one that has none, or none that can be used, a digest, so that a second
+/// delivery is the same finding.
+pub(super) fn id_or_digest(id: Option<&str>, value: &Value, gaps: &Gaps) -> FindingId {
+    match id {
+        Some(id) if names::is_finding_id(id) => return FindingId::from(id),
+        Some(id) => gaps.note(format!(
+            "\"{}\" cannot be used as an id; a digest of the finding's text stands for it.",
+            quoted(id)
+        )),
+        None => gaps.note("The finding has no id; a digest of its text stands for one."),
+    }
     FindingId(digest(value))
+}
+
+/// GuardDuty's own id where an id is the ARN of one of its findings: the same finding may come from
+/// GuardDuty and from Security Hub, and must be the same to us.
+pub(super) fn own_id(id: &str) -> &str {
+    ArnParts::of(id)
+        .filter(|arn| arn.service == "guardduty")
+        .and_then(|arn| arn.resource.rsplit_once("/finding/"))
+        .map_or(id, |(_, own)| own)
 }
 
 fn detector_in_arn(arn: &str) -> Option<&str> {

@@ -7,6 +7,7 @@ use crate::ids::{
 };
 use crate::resource::{KeyHolder, Place, Resource};
 
+use super::arn::{ArnParts, is_region};
 use super::members::Gaps;
 
 /// The kinds of workload that GuardDuty reports, as it spells them.
@@ -49,6 +50,14 @@ fn all(text: &str, longest: usize, allowed: impl Fn(u8) -> bool) -> bool {
     (1..=longest).contains(&text.len()) && text.bytes().all(allowed)
 }
 
+/// The longest id of a finding that is kept; ARNs, which Security Hub uses, are shorter.
+const FINDING_ID_BYTES: usize = 512;
+
+/// Whether this can serve as a finding's id: it becomes a key in journals and tags.
+pub(super) fn is_finding_id(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= FINDING_ID_BYTES && !text.chars().any(char::is_control)
+}
+
 /// An account id.
 pub(super) fn account(text: &str, gaps: &Gaps) -> Option<AccountId> {
     let account = AccountId::from(text);
@@ -57,17 +66,6 @@ pub(super) fn account(text: &str, gaps: &Gaps) -> Option<AccountId> {
     } else {
         refuse(gaps, text, "an account id of twelve digits")
     }
-}
-
-/// Whether this could be a region's name: lower-case words and digits between hyphens.
-pub(super) fn is_region(text: &str) -> bool {
-    (5..=32).contains(&text.len())
-        && text.contains('-')
-        && text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text.ends_with(|last: char| last.is_ascii_alphanumeric())
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
 /// A region.
@@ -112,57 +110,6 @@ pub(super) fn ec2(text: &str, gaps: &Gaps) -> Option<Resource> {
             text,
             "the id of an instance, volume, snapshot or image",
         )
-    }
-}
-
-/// An ARN's parts.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ArnParts<'a> {
-    pub(super) service: &'a str,
-    pub(super) region: &'a str,
-    pub(super) account: &'a str,
-    pub(super) resource: &'a str,
-}
-
-impl<'a> ArnParts<'a> {
-    /// The parts of an ARN; `None` for what cannot be one.
-    pub(super) fn of(text: &'a str) -> Option<Self> {
-        if text.len() > 2048 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return None;
-        }
-        let mut parts = text.splitn(6, ':');
-        let (arn, _partition) = (parts.next()?, parts.next()?);
-        let (service, region) = (parts.next()?, parts.next()?);
-        let (account, resource) = (parts.next()?, parts.next()?);
-        if arn != "arn" || service.is_empty() || resource.is_empty() {
-            return None;
-        }
-        // EventBridge writes some EC2 ARNs as `arn:aws:ec2::us-east-1:snapshot/…`: the region
-        // stands where the account should.
-        let (region, account) = if region.is_empty() && is_region(account) {
-            (account, "")
-        } else {
-            (region, account)
-        };
-        Some(Self {
-            service,
-            region,
-            account,
-            resource,
-        })
-    }
-
-    /// The resource's name behind `kind/` or `kind:`.
-    pub(super) fn named(self, kind: &str) -> Option<&'a str> {
-        self.resource
-            .strip_prefix(kind)?
-            .strip_prefix(['/', ':'])
-            .filter(|name| !name.is_empty())
-    }
-
-    /// Whether the ARN leaves open, or says itself, that it belongs to this account.
-    pub(super) fn belongs_to(self, place: Option<&Place>) -> bool {
-        self.account.is_empty() || place.is_none_or(|place| place.account.as_str() == self.account)
     }
 }
 

@@ -114,7 +114,7 @@ fn actions(seen: &mut Observations, action: Members<'_>) {
 fn runtime_details(seen: &mut Observations, runtime: Members<'_>) {
     if let Some(process) = runtime.get("process") {
         processes(seen, process);
-        seen.add("user", process.text("user"));
+        seen.add("process-user", process.text("user"));
     }
     let Some(context) = runtime.get("context") else {
         return;
@@ -190,7 +190,10 @@ fn workloads(seen: &mut Observations, resource: Members<'_>) {
         }
     }
     let user = resource.at(&["kubernetesDetails", "kubernetesUserDetails"]);
-    seen.add("user", user.and_then(|user| user.text("username")));
+    seen.add(
+        "kubernetes-user",
+        user.and_then(|user| user.text("username")),
+    );
     let task = resource.at(&["ecsClusterDetails", "taskDetails"]);
     for container in task
         .map(|task| task.items("containers"))

@@ -7,15 +7,14 @@
 use serde_json::Value;
 
 use crate::finding::{Behaviour, Finding, FindingSource, Severity};
-use crate::ids::FindingId;
 use crate::ocsf::{Unmapped, WRITTEN_BY};
 use crate::resource::{Place, Resource};
 
 use super::asff::{by_type, guardduty_kind, rank, severity_of_label};
 use super::forms::Envelope;
-use super::guardduty::{SAMPLE_TITLE, no_id, place};
+use super::guardduty::{SAMPLE_TITLE, id_or_digest, is_detector, own_id, place};
 use super::members::{Gaps, Members};
-use super::names::{ArnParts, quoted};
+use super::names::quoted;
 use super::observed::Observations;
 use super::{Rejection, own, types};
 
@@ -67,7 +66,7 @@ pub(super) fn read(value: &Value, envelope: &Envelope) -> Result<Finding, Reject
     let time = |name: &str| info.time(&format!("{name}_dt")).or_else(|| info.time(name));
     let status = event.count("status_id");
     let found = Finding {
-        id: id(info, value, ours),
+        id: id_or_digest(info.text("uid").map(own_id), value, &gaps),
         source: unmapped
             .as_ref()
             .map_or(FindingSource::Ocsf, |ours| ours.source),
@@ -84,7 +83,10 @@ pub(super) fn read(value: &Value, envelope: &Envelope) -> Result<Finding, Reject
             .map_or(title.starts_with(SAMPLE_TITLE), |ours| ours.sample),
         // Suppressed, resolved, archived, deleted; or the activity is closing it.
         archived: matches!(status, Some(3..=6)) || event.count("activity_id") == Some(3),
-        detector: unmapped.as_ref().and_then(|ours| ours.detector.clone()),
+        detector: unmapped
+            .as_ref()
+            .and_then(|ours| ours.detector.clone())
+            .filter(|id| is_detector(id, &gaps)),
         observed: if ours {
             own_observed(event)
         } else {
@@ -112,21 +114,6 @@ fn unmapped(event: Members<'_>) -> Option<Unmapped> {
         event.note("The finding says Davylamp wrote it and lacks what Davylamp writes.");
     }
     read
-}
-
-fn id(info: Members<'_>, value: &Value, ours: bool) -> FindingId {
-    let uid = info.get("uid").and_then(|uid| uid.value().as_str());
-    match uid {
-        Some(uid) if ours => FindingId::from(uid),
-        Some(uid) if !uid.trim().is_empty() => {
-            let own = ArnParts::of(uid)
-                .filter(|arn| arn.service == "guardduty")
-                .and_then(|arn| arn.resource.rsplit_once("/finding/"))
-                .map_or(uid, |(_, own)| own);
-            FindingId::from(own)
-        }
-        _ => no_id(value, info.gaps()),
-    }
 }
 
 fn kind(info: Members<'_>, ours: bool) -> String {

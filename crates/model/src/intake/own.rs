@@ -13,9 +13,10 @@ use crate::inventory::Sighting;
 use crate::resource::{KeyHolder, Resource};
 
 use super::Rejection;
+use super::arn::ArnParts;
 use super::forms::Found;
 use super::members::{Gaps, Members, digest};
-use super::names::{self, ArnParts, quoted};
+use super::names::{self, quoted};
 use super::observed::Observations;
 
 /// The longest name of a Hub user that is believed. JupyterHub keeps names of up to 255 characters.

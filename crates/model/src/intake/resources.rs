@@ -3,8 +3,9 @@
 use crate::finding::Behaviour;
 use crate::resource::{Place, Resource};
 
+use super::arn::ArnParts;
 use super::members::Members;
-use super::names::{self, ArnParts, quoted};
+use super::names::{self, quoted};
 
 /// The resources that `resource` names, the one that acted first.
 pub(super) fn of(

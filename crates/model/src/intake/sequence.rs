@@ -7,8 +7,9 @@
 use crate::ids::ClusterName;
 use crate::resource::{Place, Resource};
 
+use super::arn::ArnParts;
 use super::members::{Gaps, Members};
-use super::names::{self, ArnParts, quoted};
+use super::names::{self, quoted};
 use super::observed::Observations;
 
 /// Kinds of resource that only surround the others. They are listed as observed, so that a plan
@@ -67,7 +68,7 @@ pub(super) fn resources(
     for actor in sequence.items("actors") {
         seen.add("process", actor.text_at(&["process", "path"]));
         seen.add("sha256", actor.text_at(&["process", "sha256"]));
-        seen.add("user", actor.text_at(&["user", "name"]));
+        seen.add("principal", actor.text_at(&["user", "name"]));
     }
     let listed = sequence.items("resources");
     if listed.is_empty() {

@@ -12,3 +12,9 @@ pub mod journal;
 pub mod clock;
 
 pub mod executor;
+
+pub mod coalesce;
+
+pub mod undo;
+
+pub mod responder;

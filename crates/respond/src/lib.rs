@@ -23,6 +23,11 @@ pub mod clock;
 
 pub mod executor;
 
+pub mod coalesce;
+
+pub mod undo;
+
+pub mod responder;
 pub mod source;
 pub mod notice;
 

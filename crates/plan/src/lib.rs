@@ -15,3 +15,5 @@ pub mod plan;
 pub mod policy;
 
 pub mod gate;
+
+pub mod rehearse;

@@ -17,3 +17,14 @@ pub mod policy;
 pub mod gate;
 
 pub mod rehearse;
+pub mod planner;
+
+pub mod who;
+
+mod brakes;
+
+mod pattern;
+
+mod scope;
+
+mod steps;

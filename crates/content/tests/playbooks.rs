@@ -36,11 +36,11 @@ fn the_shipped_ones_are_read_without_a_warning_and_tried_in_this_order() {
         names,
         [
             "hub-miner",
+            "stolen-key-miner",
             "node-miner",
             "pod-miner",
             "fargate-or-ecs-miner",
             "lambda-miner",
-            "stolen-key-miner",
             "public-instance-alarm",
             "account-lockdown",
             "report-only",

@@ -17,6 +17,7 @@ mod tree;
 pub mod blocklist;
 pub mod cases;
 pub mod playbook;
+pub mod settings;
 pub mod prices;
 pub mod word;
 

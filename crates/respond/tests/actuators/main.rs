@@ -1,0 +1,6 @@
+//! The actuators against what they act on: a real JupyterHub, moto, and doubles of what neither
+//! package nor registry has.
+
+mod drive;
+mod hub;
+mod portal;

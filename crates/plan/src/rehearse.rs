@@ -74,10 +74,12 @@ fn compare(plan: &Plan, expect: &cases::Expect) -> Vec<Mismatch> {
     let waiting = plan.steps.iter().filter(|step| step.approval.is_some());
     let release = plan.release.iter().flat_map(|timer| &timer.steps);
     let candidates = plan.attribution.candidates.iter();
-    let omissions = plan
-        .omissions
-        .iter()
-        .map(|omission| format!("{} {}: {}", omission.what, omission.target, omission.because));
+    let omissions = plan.omissions.iter().map(|omission| {
+        format!(
+            "{} {}: {}",
+            omission.what, omission.target, omission.because
+        )
+    });
     let mut found = Vec::new();
     for (what, expected, planned) in [
         (

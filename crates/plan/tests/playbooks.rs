@@ -1,8 +1,11 @@
 //! The cases of the playbooks that ship, through the planner.
 
+use std::collections::BTreeSet;
+
 use davylamp_content::Source;
 use davylamp_content::playbook::cases::{Case, CaseKind};
-use davylamp_content::playbook::{self, Parsed, Playbook};
+use davylamp_content::playbook::{self, Parsed, Playbook, StepKind, StepSpec};
+use davylamp_plan::plan::Step;
 use davylamp_plan::rehearse::{Mismatch, plan, rehearse};
 
 fn shipped() -> (Vec<Playbook>, Vec<Parsed>) {
@@ -82,6 +85,71 @@ fn the_plan_of_a_case_keeps_the_stages_and_is_always_the_same() {
     });
 }
 
+/// What one step of a playbook comes to in a case. Evidence is taken as well, since what destroys it
+/// waits for it.
+fn made_by(playbook: &Playbook, spec: &StepSpec, case: &Case) -> Vec<Step> {
+    let with = |steps: Vec<StepSpec>| {
+        let playbook = Playbook {
+            steps,
+            ..playbook.clone()
+        };
+        plan(&[playbook], case).expect("its policy is one").steps
+    };
+    let evidence = || {
+        playbook
+            .steps
+            .iter()
+            .filter(|other| other.kind == StepKind::SnapshotEvidence)
+    };
+    if spec.kind == StepKind::SnapshotEvidence {
+        return with(vec![spec.clone()]);
+    }
+    let before: BTreeSet<_> = with(evidence().cloned().collect())
+        .into_iter()
+        .map(|step| step.id)
+        .collect();
+    let mut all = with(evidence().chain([spec]).cloned().collect());
+    all.retain(|step| !before.contains(&step.id));
+    all
+}
+
+#[test]
+fn what_a_step_is_said_to_be_is_what_its_actions_are() {
+    check(|_, playbook, case| {
+        let mut complaints = Vec::new();
+        for spec in &playbook.steps {
+            let kind = spec.kind;
+            for step in made_by(playbook, spec, case) {
+                if step.stage != kind.stage() {
+                    complaints.push(format!("{} is no {:?}", step.id, kind.stage()));
+                }
+                if kind.is_reversible() && !step.action.is_reversible() {
+                    complaints.push(format!("{} is by {}, and final", step.id, kind.name()));
+                }
+            }
+        }
+        complaints
+    });
+}
+
+#[test]
+fn each_step_of_each_shipped_playbook_is_taken_in_one_of_its_cases() {
+    let mut never = Vec::new();
+    for parsed in shipped().1 {
+        let playbook = &parsed.playbook;
+        let own = || {
+            let cases = parsed.cases.iter();
+            cases.filter(|case| case.expect.playbook == playbook.name)
+        };
+        for spec in &playbook.steps {
+            if !own().any(|case| !made_by(playbook, spec, case).is_empty()) {
+                never.push(format!("{}: {}", playbook.name, spec.kind.name()));
+            }
+        }
+    }
+    assert!(never.is_empty(), "never done: {never:?}");
+}
+
 /// What the runner complains of in a case about one function.
 fn told(expect: &str, policy: &str) -> Vec<&'static str> {
     let text = format!(
@@ -112,12 +180,18 @@ fn a_case_that_expects_too_little_or_too_much_is_told() {
     assert_eq!(steps("[]"), ["steps"]);
     assert_eq!(steps("['throttle']"), ["steps"]);
     assert_eq!(steps("['throttle-function:function/g']"), ["steps"]);
-    assert_eq!(steps("['throttle-function', 'throttle-function']"), ["steps"]);
+    assert_eq!(
+        steps("['throttle-function', 'throttle-function']"),
+        ["steps"]
+    );
     assert_eq!(told(&right.replace("lambda", "pod"), ""), ["playbook"]);
     assert_eq!(with("approval = ['throttle-function']"), ["approval"]);
     assert_eq!(with("release = ['throttle-function']"), ["release"]);
     assert_eq!(with("candidates = ['alice']"), ["candidates"]);
     assert_eq!(with("decided = 'alice'"), ["decided"]);
-    assert_eq!(with("omits = ['moon'], remarks = ['moon']"), ["omits", "remarks"]);
+    assert_eq!(
+        with("omits = ['moon'], remarks = ['moon']"),
+        ["omits", "remarks"]
+    );
     assert_eq!(told(right, "moon = 1"), ["policy"]);
 }

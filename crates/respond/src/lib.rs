@@ -23,8 +23,21 @@ pub mod clock;
 
 pub mod executor;
 
-pub mod source;
+pub mod undo;
+
+pub mod coalesce;
+
+pub mod responder;
+
+pub mod library;
+
+pub mod planning;
+
 pub mod notice;
+
+pub mod tell;
+
+pub mod source;
 
 pub mod permissions;
 

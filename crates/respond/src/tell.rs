@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use davylamp_content::prices::{Cost, estimate};
 use davylamp_model::finding::{Behaviour, Finding, Severity};
 use davylamp_plan::plan::{Attribution, Plan};
 
 use crate::actuator::{ActError, Acting};
 use crate::journal::history::StepState;
 use crate::notice::{Kind, NextStep, NotDone, Notice, Notifier, Summary};
+use crate::planning::COST_REMARK;
 use crate::responder::{News, NewsKind, Tell};
 
 /// Tells people through channels.
@@ -150,8 +150,12 @@ fn tell_plan(news: &News, plan: &Plan, notice: &mut Notice) {
             why: omission.because.clone(),
         }));
     notice.who = who(&plan.attribution);
-    notice.found.extend(plan.remarks.iter().cloned());
-    notice.cost = cost(news, plan);
+    for remark in &plan.remarks {
+        match remark.strip_prefix(COST_REMARK) {
+            Some(cost) => notice.cost.push(cost.to_owned()),
+            None => notice.found.push(remark.clone()),
+        }
+    }
 }
 
 /// The notice about many incidents.
@@ -248,36 +252,6 @@ fn who(attribution: &Attribution) -> Vec<String> {
                 .map(|link| format!("{} -> {}: {}", link.from, link.to, link.proof)),
         );
         lines.extend(candidate.evidence.iter().cloned());
-    }
-    lines
-}
-
-fn cost(news: &News, plan: &Plan) -> Vec<String> {
-    let first_seen = news.findings.iter().filter_map(|it| it.first_seen).min();
-    let Some(from) = first_seen else {
-        return Vec::new();
-    };
-    let mut types: Vec<&str> = news
-        .findings
-        .iter()
-        .flat_map(|finding| &finding.observed)
-        .filter(|seen| seen.what == "instance-type")
-        .map(|seen| seen.value.as_str())
-        .collect();
-    types.sort_unstable();
-    types.dedup();
-    let mut lines = Vec::new();
-    for instance_type in types {
-        let estimate = estimate(instance_type, plan.place.region.as_str(), from, news.at);
-        lines.push(match estimate.cost {
-            Cost::Known { usd_cents } => format!(
-                "{instance_type} since {from}: about {}.{:02} USD",
-                usd_cents / 100,
-                usd_cents % 100
-            ),
-            Cost::Unknown { why } => format!("{instance_type} since {from}: not known, {why}"),
-        });
-        lines.extend(estimate.caveats);
     }
     lines
 }

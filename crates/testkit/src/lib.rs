@@ -4,6 +4,8 @@ pub mod cgroup;
 
 pub mod containerd;
 
+pub mod faults;
+
 pub mod guard;
 
 pub mod http;

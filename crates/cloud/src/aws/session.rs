@@ -12,7 +12,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use davylamp_model::ids::{AccountId, Region};
@@ -140,6 +140,21 @@ impl Sessions {
     /// Finds credentials as every AWS tool does (environment, profile, role of the machine). They
     /// are used, and found wanting, at the first call only.
     pub async fn new(options: SessionOptions) -> Result<Self, SessionError> {
+        Self::load(options, None).await
+    }
+
+    /// As [`Sessions::new`], with these credentials and no others.
+    pub async fn with_credentials(
+        options: SessionOptions,
+        credentials: impl ProvideCredentials + 'static,
+    ) -> Result<Self, SessionError> {
+        Self::load(options, Some(SharedCredentialsProvider::new(credentials))).await
+    }
+
+    async fn load(
+        options: SessionOptions,
+        credentials: Option<SharedCredentialsProvider>,
+    ) -> Result<Self, SessionError> {
         // The AWS clients, the cluster client and the Hub's share one TLS provider; a second
         // installation is no error.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -166,6 +181,9 @@ impl Sessions {
         }
         if let Some(url) = &options.endpoint_url {
             loader = loader.endpoint_url(url.clone());
+        }
+        if let Some(credentials) = credentials {
+            loader = loader.credentials_provider(credentials);
         }
         let home = loader.load().await;
         Ok(Self {

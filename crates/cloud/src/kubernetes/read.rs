@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use davylamp_model::ids::{ClaimName, InstanceId, Namespace, NodeName, PodName};
-use davylamp_model::inventory::{ClusterState, Controller};
+use davylamp_model::ids::{ClaimName, HubUser, InstanceId, Namespace, NodeName, PodName};
+use davylamp_model::inventory::{ClusterState, Controller, Pod};
 use futures::{StreamExt, stream};
 use kube::Client;
 use serde_json::Value;
@@ -22,6 +22,11 @@ const SIDE_BY_SIDE: usize = 8;
 /// How many owners a pod may have above it: the deepest known chain (CronJob, Job) has two.
 const LONGEST_CHAIN: usize = 6;
 
+/// The label that KubeSpawner gives to every user's pod.
+const SERVER_PODS: &str = "component=singleuser-server";
+/// The annotation by which KubeSpawner says whose a pod is, unescaped.
+const USER: &str = "hub.jupyter.org/username";
+
 /// What is asked of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Question {
@@ -33,6 +38,8 @@ pub struct Question {
     pub pods: BTreeSet<(Namespace, PodName)>,
     /// Controllers whose pods are asked for, by namespace, kind (`deployment`) and name.
     pub workloads: BTreeSet<(Namespace, String, String)>,
+    /// Hub users whose server pods are asked for.
+    pub users: BTreeSet<HubUser>,
     /// Claims, by the tags of volumes.
     pub claims: BTreeSet<(Namespace, ClaimName)>,
 }
@@ -74,7 +81,11 @@ pub async fn read(client: &Client, question: &Question) -> Result<Answer, KubeEr
     let mut answer = Answer::default();
     let mut pods: BTreeMap<(String, String), Value> = BTreeMap::new();
     for (namespace, name) in &question.pods {
-        let path = format!("/api/v1/namespaces/{}/pods/{}", segment(&namespace.0), segment(&name.0));
+        let path = format!(
+            "/api/v1/namespaces/{}/pods/{}",
+            segment(&namespace.0),
+            segment(&name.0)
+        );
         if let Some(pod) = reader.get(&path, "pods").await? {
             pods.insert(object::key(&pod), pod);
         }
@@ -82,6 +93,16 @@ pub async fn read(client: &Client, question: &Question) -> Result<Answer, KubeEr
     for (namespace, kind, name) in &question.workloads {
         for pod in reader.workload_pods(&namespace.0, kind, name).await? {
             pods.insert(object::key(&pod), pod);
+        }
+    }
+    if !question.users.is_empty() {
+        let list = reader
+            .list("/api/v1/pods", "pods", &[("labelSelector", SERVER_PODS)])
+            .await?;
+        for value in list {
+            if object::pod(&value).is_some_and(|pod| is_server_of(&pod, &question.users)) {
+                pods.insert(object::key(&value), value);
+            }
         }
     }
 
@@ -104,6 +125,13 @@ pub async fn read(client: &Client, question: &Question) -> Result<Answer, KubeEr
     reader.metrics(&mut answer).await;
     reader.node_pools(&mut answer).await;
     Ok(answer)
+}
+
+/// Whether a pod is the server of one of these users.
+pub(crate) fn is_server_of(pod: &Pod, users: &BTreeSet<HubUser>) -> bool {
+    pod.annotations
+        .get(USER)
+        .is_some_and(|user| users.contains(&HubUser(user.clone())))
 }
 
 struct Reader<'a> {
@@ -144,7 +172,11 @@ impl Reader<'_> {
         let mut next = String::new();
         loop {
             let mut parameters = vec![format!("limit={PAGE}")];
-            parameters.extend(query.iter().map(|(key, value)| format!("{key}={}", segment(value))));
+            parameters.extend(
+                query
+                    .iter()
+                    .map(|(key, value)| format!("{key}={}", segment(value))),
+            );
             if !next.is_empty() {
                 parameters.push(format!("continue={}", segment(&next)));
             }
@@ -177,7 +209,12 @@ impl Reader<'_> {
         named: &BTreeSet<NodeName>,
     ) -> Result<Vec<davylamp_model::inventory::Node>, KubeError> {
         let mut names: BTreeSet<NodeName> = named.clone();
-        names.extend(instances.values().flatten().map(|name| NodeName(name.clone())));
+        names.extend(
+            instances
+                .values()
+                .flatten()
+                .map(|name| NodeName(name.clone())),
+        );
         let mut found = BTreeMap::new();
         for name in names {
             let path = format!("/api/v1/nodes/{}", segment(&name.0));
@@ -189,12 +226,16 @@ impl Reader<'_> {
                 found.insert(node.name.clone(), node);
             }
         }
-        let known: BTreeSet<&InstanceId> =
-            found.values().filter_map(|node| node.instance.as_ref()).collect();
+        let known: BTreeSet<&InstanceId> = found
+            .values()
+            .filter_map(|node| node.instance.as_ref())
+            .collect();
         if instances.keys().any(|id| !known.contains(id)) {
             let list = self.list("/api/v1/nodes", "nodes", &[]).await?;
             let ours = list.iter().filter_map(object::node).filter(|node| {
-                node.instance.as_ref().is_some_and(|id| instances.contains_key(id))
+                node.instance
+                    .as_ref()
+                    .is_some_and(|id| instances.contains_key(id))
             });
             found.extend(ours.map(|node| (node.name.clone(), node)));
         }
@@ -232,7 +273,10 @@ impl Reader<'_> {
         let mut pods = Vec::new();
         let path = format!("/api/v1/namespaces/{}/pods", segment(namespace));
         for selector in selectors {
-            pods.extend(self.list(&path, "pods", &[("labelSelector", &selector)]).await?);
+            pods.extend(
+                self.list(&path, "pods", &[("labelSelector", &selector)])
+                    .await?,
+            );
         }
         Ok(pods)
     }
@@ -241,7 +285,11 @@ impl Reader<'_> {
     async fn claims(&self, question: &Question, answer: &mut Answer) {
         let mut wanted = question.claims.clone();
         for pod in &answer.state.pods {
-            wanted.extend(pod.claims.iter().map(|claim| (pod.namespace.clone(), claim.clone())));
+            wanted.extend(
+                pod.claims
+                    .iter()
+                    .map(|claim| (pod.namespace.clone(), claim.clone())),
+            );
         }
         let read: Vec<_> = stream::iter(wanted)
             .map(|(namespace, name)| async move {
@@ -294,7 +342,11 @@ impl Reader<'_> {
             .map(|(namespace, kind, name)| (namespace.clone(), format!("{kind}/{name}")))
             .collect();
         for pod in &answer.state.pods {
-            wanted.extend(pod.owner.iter().map(|owner| (pod.namespace.clone(), owner.clone())));
+            wanted.extend(
+                pod.owner
+                    .iter()
+                    .map(|owner| (pod.namespace.clone(), owner.clone())),
+            );
         }
         let mut seen = BTreeSet::new();
         for _ in 0..LONGEST_CHAIN {
@@ -340,8 +392,12 @@ impl Reader<'_> {
 
     /// What the pods use of the processor, where the cluster serves metrics.
     async fn metrics(&self, answer: &mut Answer) {
-        let namespaces: BTreeSet<Namespace> =
-            answer.state.pods.iter().map(|pod| pod.namespace.clone()).collect();
+        let namespaces: BTreeSet<Namespace> = answer
+            .state
+            .pods
+            .iter()
+            .map(|pod| pod.namespace.clone())
+            .collect();
         for namespace in namespaces {
             let path = format!(
                 "/apis/metrics.k8s.io/v1beta1/namespaces/{}/pods",
@@ -359,18 +415,28 @@ impl Reader<'_> {
                         }
                     }
                 }
-                Err(error) => answer
-                    .trouble
-                    .push((format!("metrics of namespace {namespace}"), error.to_string())),
+                Err(error) => answer.trouble.push((
+                    format!("metrics of namespace {namespace}"),
+                    error.to_string(),
+                )),
             }
         }
     }
 
     /// Karpenter's pools, where it is installed.
     async fn node_pools(&self, answer: &mut Answer) {
-        match self.list("/apis/karpenter.sh/v1/nodepools", "nodepools.karpenter.sh", &[]).await {
+        match self
+            .list(
+                "/apis/karpenter.sh/v1/nodepools",
+                "nodepools.karpenter.sh",
+                &[],
+            )
+            .await
+        {
             Ok(list) => answer.state.node_pools = list.iter().map(|it| object::key(it).1).collect(),
-            Err(error) => answer.trouble.push(("node pools".to_owned(), error.to_string())),
+            Err(error) => answer
+                .trouble
+                .push(("node pools".to_owned(), error.to_string())),
         }
     }
 }
@@ -380,7 +446,9 @@ impl Reader<'_> {
 fn segment(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => out.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => {
+                out.push(char::from(byte))
+            }
             // A dot by itself, or two, is a step within the path.
             b'.' if text.trim_matches('.') != "" => out.push('.'),
             _ => out.push_str(&format!("%{byte:02X}")),
@@ -395,7 +463,10 @@ mod tests {
 
     #[test]
     fn names_cannot_leave_their_place_in_a_path() {
-        assert_eq!(segment("ip-10-0-0-1.ec2.internal"), "ip-10-0-0-1.ec2.internal");
+        assert_eq!(
+            segment("ip-10-0-0-1.ec2.internal"),
+            "ip-10-0-0-1.ec2.internal"
+        );
         assert_eq!(segment("../../secrets?x#y"), "..%2F..%2Fsecrets%3Fx%23y");
         assert_eq!(segment(".."), "%2E%2E");
         assert_eq!(segment("a\r\nb c"), "a%0D%0Ab%20c");

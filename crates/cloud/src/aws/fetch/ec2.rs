@@ -374,8 +374,7 @@ pub(super) async fn network_interfaces(
         .send();
     let mut found = Vec::new();
     while let Some(page) = pages.next().await {
-        let page =
-            page.map_err(|error| ReadError::of("ec2:DescribeNetworkInterfaces", &error))?;
+        let page = page.map_err(|error| ReadError::of("ec2:DescribeNetworkInterfaces", &error))?;
         found.extend(page.network_interfaces.unwrap_or_default());
     }
     Ok(found)
@@ -385,7 +384,11 @@ pub(super) fn interface(from: &types::NetworkInterface) -> Option<Interface> {
     let address = from
         .association()
         .and_then(|it| it.public_ip())
-        .or_else(|| from.ipv6_addresses().iter().find_map(|it| it.ipv6_address()));
+        .or_else(|| {
+            from.ipv6_addresses()
+                .iter()
+                .find_map(|it| it.ipv6_address())
+        });
     Some(Interface {
         id: InterfaceId::from(from.network_interface_id()?),
         vpc: VpcId::from(from.vpc_id().unwrap_or_default()),

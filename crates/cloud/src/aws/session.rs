@@ -12,7 +12,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use davylamp_model::ids::{AccountId, Region};
@@ -140,6 +140,22 @@ impl Sessions {
     /// Finds credentials as every AWS tool does (environment, profile, role of the machine). They
     /// are used, and found wanting, at the first call only.
     pub async fn new(options: SessionOptions) -> Result<Self, SessionError> {
+        Self::make(options, None).await
+    }
+
+    /// As [`Sessions::new`], with these credentials in place of those that would be found.
+    pub async fn with_credentials(
+        options: SessionOptions,
+        credentials: impl ProvideCredentials + 'static,
+    ) -> Result<Self, SessionError> {
+        let credentials = SharedCredentialsProvider::new(credentials);
+        Self::make(options, Some(credentials)).await
+    }
+
+    async fn make(
+        options: SessionOptions,
+        credentials: Option<SharedCredentialsProvider>,
+    ) -> Result<Self, SessionError> {
         // The AWS clients, the cluster client and the Hub's share one TLS provider; a second
         // installation is no error.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -161,6 +177,9 @@ impl Sessions {
                     .read_timeout(READ_TIMEOUT)
                     .build(),
             );
+        if let Some(credentials) = credentials {
+            loader = loader.credentials_provider(credentials);
+        }
         if let Some(region) = &options.region {
             loader = loader.region(aws_config::Region::new(region.clone()));
         }

@@ -2,5 +2,6 @@
 //! package nor registry has.
 
 mod drive;
+mod ec2;
 mod hub;
 mod portal;

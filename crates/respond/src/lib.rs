@@ -13,6 +13,8 @@ pub mod aws;
 
 pub mod journal;
 
+pub mod kubernetes;
+
 pub mod hub;
 
 pub mod portal;

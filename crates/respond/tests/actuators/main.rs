@@ -3,4 +3,5 @@
 
 mod drive;
 mod hub;
+mod kubernetes;
 mod portal;

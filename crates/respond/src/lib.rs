@@ -20,3 +20,21 @@ pub mod hub;
 pub mod portal;
 
 pub mod secret;
+
+pub mod journal;
+
+pub mod clock;
+
+pub mod executor;
+
+pub mod coalesce;
+
+pub mod undo;
+
+pub mod responder;
+pub mod source;
+pub mod notice;
+
+pub mod permissions;
+
+pub mod deploy;

@@ -6,10 +6,14 @@ pub mod containerd;
 
 pub mod guard;
 
+pub mod http;
+
 pub mod jupyterhub;
 
 pub mod kernel_test;
 
 pub mod kubernetes;
+
+pub mod moto;
 
 pub mod programs;

@@ -11,6 +11,10 @@ pub mod actuator;
 
 pub mod aws;
 
+pub mod journal;
+
+pub mod kubernetes;
+
 pub mod hub;
 
 pub mod portal;

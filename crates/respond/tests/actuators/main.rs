@@ -4,4 +4,5 @@
 mod drive;
 mod ec2;
 mod hub;
+mod kubernetes;
 mod portal;

@@ -59,7 +59,7 @@ pub struct Wanted {
 #[derive(Debug)]
 pub struct Collector {
     sessions: Arc<Sessions>,
-    clusters: Clusters,
+    clusters: Arc<Clusters>,
     hub: Option<Hub>,
     sizes: Sizes,
 }
@@ -69,10 +69,14 @@ type ClusterRead = (Reading<ClusterState>, Vec<Unread>);
 
 impl Collector {
     /// A collector with these clients.
-    pub fn new(sessions: Arc<Sessions>, clusters: Clusters, hub: Option<Hub>) -> Self {
+    pub fn new(
+        sessions: Arc<Sessions>,
+        clusters: impl Into<Arc<Clusters>>,
+        hub: Option<Hub>,
+    ) -> Self {
         Self {
             sessions,
-            clusters,
+            clusters: clusters.into(),
             hub,
             sizes: Sizes::default(),
         }

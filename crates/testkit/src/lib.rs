@@ -12,6 +12,10 @@ pub mod http;
 
 pub mod kernel_test;
 
+pub mod mail;
+
 pub mod moto;
 
 pub mod programs;
+
+pub mod webhook;

@@ -307,6 +307,16 @@ const OF_A_CONNECTION: [&str; 7] = [
     "content-length",
 ];
 
+/// Passes a request on as it is. `None` where there is no answer.
+pub(crate) async fn pass_on(
+    upstream: &str,
+    head: &hyper::http::request::Parts,
+    body: Bytes,
+) -> Option<Response<Full<Bytes>>> {
+    let reply = exchange(upstream, head, body).await.ok()?;
+    Some(reply.into_response())
+}
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 async fn exchange(

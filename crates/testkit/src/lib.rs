@@ -8,9 +8,13 @@ pub mod faults;
 
 pub mod guard;
 
+pub mod guardduty;
+
 pub mod http;
 
 pub mod kernel_test;
+
+pub mod lambda_runtime;
 
 pub mod mail;
 

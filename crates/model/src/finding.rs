@@ -54,6 +54,25 @@ pub enum Behaviour {
     Unknown,
 }
 
+impl Behaviour {
+    /// Its name, as in its stored form: what a playbook's trigger names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mining => "mining",
+            Self::MaliciousFile => "malicious-file",
+            Self::AttackSequence => "attack-sequence",
+            Self::Exfiltration => "exfiltration",
+            Self::StolenCredential => "stolen-credential",
+            Self::PublicExposure => "public-exposure",
+            Self::SensorStopped => "sensor-stopped",
+            Self::RootUsed => "root-used",
+            Self::CostAlarm => "cost-alarm",
+            Self::Other => "other",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// How bad, on GuardDuty's scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -66,6 +85,25 @@ pub enum Severity {
     High,
     /// GuardDuty 9.0 to 10.0.
     Critical,
+}
+
+impl Severity {
+    /// Its name, as in its stored form: what a playbook's trigger names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// The severity of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Low, Self::Medium, Self::High, Self::Critical]
+            .into_iter()
+            .find(|severity| severity.as_str() == name)
+    }
 }
 
 /// One thing that was observed, as the reporter gave it. Values may come from an attacker's host:

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use super::suggest::leaves;
+use super::{Section, defaults};
 
 /// Variables that start so override the file, where two underscores separate the levels.
 pub(super) const VARIABLE_PREFIX: &str = "DAVY_";
@@ -50,9 +51,10 @@ impl Override {
     /// A variable without two underscores is somebody else's (Kubernetes makes
     /// `DAVY_SERVICE_HOST` of a service named davy), unless it is a key but for that.
     pub fn from_environment(
+        sections: &[Section],
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Vec<Self> {
-        let known = leaves();
+        let known = leaves(&defaults(sections));
         let mut found: Vec<Self> = variables
             .into_iter()
             .filter_map(|(name, value)| {

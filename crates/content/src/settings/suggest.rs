@@ -3,14 +3,13 @@
 use toml::{Table, Value};
 
 use super::error::Trouble;
-use super::load::defaults;
 use super::overrides::{Override, VARIABLE_PREFIX};
 
 /// A name this far from a known one, as `strsim::jaro_winkler` measures, is no slip of the hand.
 const LEAST_LIKENESS: f64 = 0.8;
 
 /// Every key with a value, from the top of the file.
-pub(super) fn leaves() -> Vec<String> {
+pub(super) fn leaves(tree: &Table) -> Vec<String> {
     fn collect(prefix: &str, table: &Table, found: &mut Vec<String>) {
         for (name, value) in table {
             let full = if prefix.is_empty() {
@@ -25,7 +24,7 @@ pub(super) fn leaves() -> Vec<String> {
         }
     }
     let mut found = Vec::new();
-    collect("", &defaults(), &mut found);
+    collect("", tree, &mut found);
     found
 }
 
@@ -53,7 +52,7 @@ pub(super) fn unknown(tree: &Table, full: &str) -> Trouble {
     let near = siblings.and_then(|keys| nearest(name, keys.keys().map(String::as_str)));
     // A key of the right name in the wrong table is the other usual slip.
     let elsewhere = || {
-        let leaves = leaves();
+        let leaves = leaves(tree);
         let place = leaves
             .iter()
             .find(|leaf| leaf.rsplit('.').next() == Some(name))?;
@@ -64,6 +63,7 @@ pub(super) fn unknown(tree: &Table, full: &str) -> Trouble {
         return Trouble::UnknownTop {
             key: name.to_owned(),
             suggestion,
+            known: listed(tree),
         };
     }
     match siblings {
@@ -87,9 +87,9 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
 }
 
 /// `DAVY_GUARD_MODE` for `DAVY_GUARD__MODE`.
-pub(super) fn single_underscores(given: &Override) -> Option<Trouble> {
+pub(super) fn single_underscores(tree: &Table, given: &Override) -> Option<Trouble> {
     let flat = given.key.replace('.', "_");
-    let meant = leaves()
+    let meant = leaves(tree)
         .into_iter()
         .find(|leaf| leaf.replace('.', "_") == flat)?;
     let meant = format!(

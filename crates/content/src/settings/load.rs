@@ -12,25 +12,31 @@ use toml::{Spanned, Table, Value};
 use super::error::{ConfigError, ConfigErrors, Trouble};
 use super::overrides::Override;
 use super::suggest::{listed, lookup, single_underscores, unknown};
-use super::{BOUNDS, Config, check};
-
-/// The only table there is so far.
-const GUARD: &str = "guard";
+use super::Section;
 
 /// The default configuration as a tree from the top of the file: the grammar that [`load`] reads.
-pub fn defaults() -> Table {
-    let guard = Value::try_from(Config::default());
-    let guard = guard.unwrap_or_else(|error| unreachable!("the defaults are plain data: {error}"));
-    Table::from_iter([(GUARD.to_owned(), guard)])
+pub fn defaults(sections: &[Section]) -> Table {
+    sections
+        .iter()
+        .map(|section| {
+            let table = Value::Table(section.defaults.clone());
+            (section.name.to_owned(), table)
+        })
+        .collect()
 }
 
 /// Reads a file (its name, for errors, and its text) and then the overrides, later ones winning.
 ///
 /// # Errors
 /// Every fault of every text.
-pub fn load(file: Option<(&str, &str)>, overrides: &[Override]) -> Result<Config, ConfigErrors> {
+pub fn load(
+    sections: &[Section],
+    file: Option<(&str, &str)>,
+    overrides: &[Override],
+) -> Result<Table, ConfigErrors> {
     let mut loader = Loader {
-        tree: defaults(),
+        sections,
+        tree: defaults(sections),
         origins: BTreeMap::new(),
         errors: Vec::new(),
     };
@@ -46,7 +52,8 @@ pub fn load(file: Option<(&str, &str)>, overrides: &[Override]) -> Result<Config
 /// A text that errors point into.
 type Text = Arc<NamedSource<String>>;
 
-struct Loader {
+struct Loader<'a> {
+    sections: &'a [Section],
     /// The defaults, with each good value put in.
     tree: Table,
     /// Where each key that was given got its value.
@@ -54,7 +61,14 @@ struct Loader {
     errors: Vec<ConfigError>,
 }
 
-impl Loader {
+impl Loader<'_> {
+    fn section(&self, key: &str) -> Option<&Section> {
+        let name = key.split('.').next();
+        self.sections
+            .iter()
+            .find(|section| Some(section.name) == name)
+    }
+
     fn fault(&mut self, source: &Text, span: Range<usize>, trouble: Trouble) {
         self.errors.push(ConfigError {
             trouble,
@@ -125,7 +139,7 @@ impl Loader {
         }
         let Some(default) = lookup(&self.tree, &given.key).cloned() else {
             let trouble =
-                single_underscores(given).unwrap_or_else(|| unknown(&self.tree, &given.key));
+                single_underscores(&self.tree, given).unwrap_or_else(|| unknown(&self.tree, &given.key));
             self.fault(&source, key_span, trouble);
             return;
         };
@@ -174,7 +188,9 @@ impl Loader {
             span.start + offset..span.end + offset
         };
         let before = self.errors.len();
-        let Some(default) = lookup(&self.tree, key).cloned() else {
+        let (Some(default), Some(section)) =
+            (lookup(&self.tree, key).cloned(), self.section(key).cloned())
+        else {
             return;
         };
         if !same_kind(&default, written.get_ref()) {
@@ -193,7 +209,7 @@ impl Loader {
         for part in &parts {
             match part.get_ref() {
                 DeValue::String(text) => {
-                    if let Err(help) = check::text(key, text) {
+                    if let Err(help) = (section.text)(key, text) {
                         let trouble = unfit(key, text, help);
                         self.fault(source, place(part), trouble);
                     }
@@ -208,14 +224,14 @@ impl Loader {
                 }
                 DeValue::Integer(number) => {
                     let parsed = i64::from_str_radix(number.as_str(), number.radix()).ok();
-                    let bounds = BOUNDS.into_iter().find(|bounds| bounds.key == key);
+                    let bounds = section.bounds.iter().find(|bounds| bounds.key == key);
                     if let Some(bounds) = bounds
                         && !parsed.is_some_and(|number| bounds.contains(number))
                     {
                         let trouble = Trouble::OutOfBounds {
                             key: key.to_owned(),
                             written: number.to_string(),
-                            bounds,
+                            bounds: *bounds,
                         };
                         self.fault(source, place(part), trouble);
                     }
@@ -231,7 +247,7 @@ impl Loader {
         };
         let mut tried = self.tree.clone();
         put(&mut tried, key, value);
-        match typed(&tried) {
+        match (section.typed)(&tried[section.name]) {
             Ok(_) => {
                 self.tree = tried;
                 self.origins
@@ -250,31 +266,24 @@ impl Loader {
         }
     }
 
-    fn finish(mut self) -> Result<Config, ConfigErrors> {
-        let config = match typed(&self.tree) {
-            Ok(config) => config,
-            Err(error) => unreachable!("each value was tried by itself: {error}"),
-        };
-        let is_remote = config
-            .metrics
-            .listen
-            .is_some_and(|address| !address.ip().is_loopback());
-        if is_remote
-            && !config.metrics.allow_remote
-            && let Some((source, span)) = self.origins.get("guard.metrics.listen").cloned()
-        {
-            self.fault(&source, span, Trouble::ListensRemotely);
+    fn finish(mut self) -> Result<Table, ConfigErrors> {
+        let faults: Vec<_> = self
+            .sections
+            .iter()
+            .flat_map(|section| (section.whole)(&self.tree[section.name]))
+            .collect();
+        for (key, trouble) in faults {
+            // A default is never at fault by itself: what was given is.
+            if let Some((source, span)) = self.origins.get(key).cloned() {
+                self.fault(&source, span, trouble);
+            }
         }
         if self.errors.is_empty() {
-            Ok(config)
+            Ok(self.tree)
         } else {
             Err(ConfigErrors(self.errors))
         }
     }
-}
-
-fn typed(tree: &Table) -> Result<Config, toml::de::Error> {
-    Config::deserialize(tree[GUARD].clone())
 }
 
 fn unfit(key: &str, text: &str, help: &str) -> Trouble {

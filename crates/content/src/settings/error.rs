@@ -23,6 +23,7 @@ pub enum Trouble {
     UnknownTop {
         key: String,
         suggestion: Option<String>,
+        known: String,
     },
     #[error("unknown key `{key}` in [{table}]")]
     UnknownKey {
@@ -51,8 +52,8 @@ pub enum Trouble {
         written: String,
         bounds: Bounds,
     },
-    #[error("`metrics.listen` is an address that other machines reach")]
-    ListensRemotely,
+    #[error("{message}")]
+    Whole { message: String, help: String },
     #[error("an override has the form key=value")]
     NotAnAssignment,
     #[error("the value of this variable is not UTF-8 text")]
@@ -74,10 +75,10 @@ impl Trouble {
                 ..
             } => format!("did you mean `{meant}`?"),
             Self::UnknownTop {
-                suggestion: None, ..
-            } => "the guard's settings stand below [guard]; other tables are kept for verbs that \
-                 do not exist yet"
-                .into(),
+                suggestion: None,
+                known,
+                ..
+            } => format!("settings stand in a table of their job; the tables are {known}"),
             Self::UnknownKey {
                 suggestion: Some(meant),
                 ..
@@ -88,10 +89,7 @@ impl Trouble {
             }
             Self::Unfit { help, .. } => help.clone(),
             Self::OutOfBounds { bounds, .. } => format!("choose {bounds}"),
-            Self::ListensRemotely => "listen on 127.0.0.1 or [::1], or set \
-                 `guard.metrics.allow_remote = true` where a firewall or network policy decides \
-                 who may connect"
-                .into(),
+            Self::Whole { help, .. } => help.clone(),
             Self::NotAnAssignment => "for example --set guard.hold.deadline_ms=500".into(),
             Self::NotUtf8 => "set it to plain text, or unset it".into(),
             Self::SingleUnderscores { meant } => {

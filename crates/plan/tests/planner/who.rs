@@ -11,7 +11,7 @@ use davylamp_plan::who::SlugIndex;
 use crate::world::*;
 
 /// Candidates, and the one who is decided.
-fn check(
+pub fn check(
     name: &str,
     case: &Case,
     inventory: &Inventory,
@@ -63,9 +63,17 @@ fn hub(names: &[&str]) -> Reading<Vec<davylamp_model::inventory::HubRecord>> {
     Reading::Known(names.iter().map(|name| user(name)).collect())
 }
 
+/// A claim, the Hub's users, the candidates, and who is decided on.
+type Named = (
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+    Option<&'static str>,
+);
+
 #[test]
 fn a_claim_leads_to_the_user_whose_slug_it_is() {
-    let cases: &[(&str, &[&str], &[&str], Option<&str>)] = &[
+    let cases: &[Named] = &[
         (
             "claim-alice",
             &["alice", "e", "lice"],
@@ -198,7 +206,7 @@ fn one_user_with_several_volumes_is_one_candidate() {
 }
 
 /// A node with alice's and bob's servers.
-fn two() -> Inventory {
+pub fn two() -> Inventory {
     let mut inventory = hub_node();
     state(&mut inventory)
         .pods
@@ -206,85 +214,12 @@ fn two() -> Inventory {
     inventory
 }
 
-fn sighting(user: Option<&str>, pod: Option<&str>, node: &str, minutes: i64) -> Sighting {
+pub fn sighting(user: Option<&str>, pod: Option<&str>, node: &str, minutes: i64) -> Sighting {
     Sighting {
         at: minutes_ago(minutes),
         user: user.map(Into::into),
         pod: pod.map(|pod| ("jhub".into(), pod.into())),
         node: Some(node.into()),
-    }
-}
-
-#[test]
-fn of_two_only_what_speaks_against_one_decides() {
-    let day = 24 * 60;
-    let cases: Vec<(&str, Vec<Sighting>, [Option<u64>; 2], Option<&str>)> = vec![
-        ("nothing", vec![], [None, None], None),
-        (
-            "a sighting",
-            vec![sighting(Some("bob"), None, "n1", 5)],
-            [None, None],
-            Some("bob"),
-        ),
-        (
-            "by pod",
-            vec![sighting(None, Some("jupyter-bob"), "n1", 5)],
-            [None, None],
-            Some("bob"),
-        ),
-        (
-            "elsewhere",
-            vec![sighting(Some("bob"), None, "n9", 5)],
-            [None, None],
-            None,
-        ),
-        (
-            "long ago",
-            vec![sighting(Some("bob"), None, "n1", day)],
-            [None, None],
-            None,
-        ),
-        (
-            "of both",
-            vec![
-                sighting(Some("bob"), None, "n1", 5),
-                sighting(Some("alice"), None, "n1", 5),
-            ],
-            [Some(10), Some(4_000)],
-            None,
-        ),
-        (
-            "seen, though another computes",
-            vec![sighting(Some("bob"), None, "n1", 5)],
-            [Some(4_000), Some(0)],
-            Some("bob"),
-        ),
-        ("processor", vec![], [Some(100), Some(3_900)], Some("bob")),
-        ("no clear share", vec![], [Some(1_000), Some(3_000)], None),
-        ("all idle", vec![], [Some(1), Some(400)], None),
-        ("one unknown", vec![], [None, Some(4_000)], None),
-        (
-            "no overflow",
-            vec![],
-            [Some(u64::MAX), Some(u64::MAX)],
-            None,
-        ),
-    ];
-    for (name, sightings, cpu, decided) in cases {
-        let mut inventory = two();
-        inventory.sightings = sightings;
-        for (pod, cpu) in state(&mut inventory).pods.iter_mut().zip(cpu) {
-            pod.cpu_millicores = cpu;
-        }
-        let both = &["alice", "bob"];
-        check(
-            name,
-            &on_instance("i-1"),
-            &inventory,
-            &with_hub(),
-            both,
-            decided,
-        );
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod fields;
 mod problem;
+mod readable;
 mod source;
 
 mod tree;
@@ -16,9 +17,11 @@ mod tree;
 pub mod blocklist;
 pub mod cases;
 pub mod playbook;
+pub mod settings;
+pub mod prices;
 pub mod word;
 
-pub use problem::{Faults, Problem, ProblemRecord, Severity, Trouble};
+pub use problem::{Faults, PlaybookTrouble, Problem, ProblemRecord, Severity, Trouble};
 pub use source::Source;
 
 /// The blocklist that ships with Davylamp: what the guard enforces when it is given no other.

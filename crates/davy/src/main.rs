@@ -1,6 +1,7 @@
 //! The `davy` command: arguments, wiring and printing.
 
 mod completions;
+mod deploy;
 mod doctor;
 mod explain;
 mod failure;
@@ -63,6 +64,7 @@ enum Verb {
     Guard(guard::GuardArgs),
     Explain(explain::ExplainArgs),
     Doctor(doctor::DoctorArgs),
+    Deploy(deploy::DeployArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -85,6 +87,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Guard(args) => guard::run(args, cli.color),
         Verb::Explain(args) => explain::run(args, cli.color),
         Verb::Doctor(args) => doctor::run(args, cli.color),
+        Verb::Deploy(args) => deploy::run(args),
         Verb::Completions(args) => completions::run(args, &mut Cli::command()),
     }
 }

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use clap::Args;
-use davylamp_guard::config::{Config, DEFAULT_CONFIG_PATH, Override, load};
+use davylamp_content::settings::{self, DEFAULT_CONFIG_PATH, Override, Section};
+use davylamp_guard::config::{self as guard, Config};
+use davylamp_respond::config as respond;
 
 use crate::failure::Failure;
 
@@ -30,17 +32,31 @@ pub struct SettingsArgs {
     pub set: Vec<String>,
 }
 
+/// Every table of the file.
+pub fn sections() -> [Section; 2] {
+    [guard::section(), respond::section()]
+}
+
 impl SettingsArgs {
-    /// Reads the configuration, with the verb's own options winning over everything else.
+    /// Reads the guard's table, with the verb's own options winning over everything else.
     pub fn load(&self, options: Vec<Override>) -> Result<Config, Failure> {
+        Ok(settings::section(&self.tree(options)?, guard::SECTION))
+    }
+
+    /// Reads the responder's table, likewise.
+    pub fn load_respond(&self, options: Vec<Override>) -> Result<respond::Config, Failure> {
+        Ok(settings::section(&self.tree(options)?, respond::SECTION))
+    }
+
+    fn tree(&self, options: Vec<Override>) -> Result<toml::Table, Failure> {
         let file = self.file()?;
-        let mut overrides = Override::from_environment(std::env::vars_os());
+        let mut overrides = Override::from_environment(&sections(), std::env::vars_os());
         overrides.extend(self.set.iter().map(|assignment| Override::set(assignment)));
         overrides.extend(options);
         let file = file
             .as_ref()
             .map(|(name, text)| (name.as_str(), text.as_str()));
-        Ok(load(file, &overrides)?)
+        Ok(settings::load(&sections(), file, &overrides)?)
     }
 
     /// The name and text of the file, where there is one.

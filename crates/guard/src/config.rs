@@ -1,7 +1,7 @@
 //! The `[guard]` table of `davy.toml`, the file that is the same for every verb.
 //!
 //! The types below are the one place where keys, defaults and kinds of values are written down:
-//! [`load`] walks a file beside them, so a key that is not here is an error. What must stay true:
+//! `settings::load` walks a file beside them, so a key that is not here is an error. What must stay true:
 //! every fault of the file and of each override is reported, with its place in the text; nothing
 //! is ever half applied. docs/configuration.md describes each key, and a test compares the two.
 //!
@@ -12,24 +12,28 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use davylamp_content::settings::Section;
 use davylamp_model::guard_event::Mode;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::DEFAULT_PIN_DIR;
 
 mod check;
-mod error;
-mod load;
-mod overrides;
-mod suggest;
 
-pub use check::{BOUNDS, Bounds};
-pub use error::{ConfigError, ConfigErrors, Trouble};
-pub use load::{defaults, load};
-pub use overrides::Override;
+pub use check::BOUNDS;
 
-/// Where the binary looks for a file when it is given none.
-pub const DEFAULT_CONFIG_PATH: &str = "/etc/davylamp/davy.toml";
+/// The table's name.
+pub const SECTION: &str = "guard";
+
+/// The `[guard]` table for `settings::load`.
+pub fn section() -> Section {
+    Section {
+        bounds: &BOUNDS,
+        text: check::text,
+        whole: check::whole,
+        ..Section::of::<Config>(SECTION)
+    }
+}
 
 /// How the guard works on this machine: the `[guard]` table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -110,8 +110,11 @@ impl Severity {
 /// they are encoded wherever they are shown.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Observed {
-    /// What it is: `domain`, `remote-address`, `process`, `file`, `sha256`, `image`, `pod`, `user`,
-    /// `threat`, `api-call`, `command-line`.
+    /// What it is: `domain`, `remote-address`, `remote-port`, `process`, `process-user` (of the
+    /// operating system), `file`, `sha256`, `image`, `container`, `pod`, `pod-uid`, `node`, `user`
+    /// (of the Hub, from our guard), `principal` and `access-key` (of AWS), `threat`, `signal` (of an
+    /// attack sequence), `api-call`, `command-line`, `matched`, `public-address`, `interface`,
+    /// `budget`, `amount`, and whatever another product calls what it saw.
     pub what: String,
     /// Its value, unaltered.
     pub value: String,

@@ -5,6 +5,46 @@
 //! what was there before is in the journal before it is changed; every run ends with either its
 //! effect or a notice; a run that is cut off at any point can be repeated.
 
+pub mod config;
+
 pub mod actuator;
 
+pub mod aws;
+
+pub mod kubernetes;
+
+pub mod hub;
+
+pub mod portal;
+
+pub mod secret;
+
 pub mod journal;
+
+pub mod clock;
+
+pub mod executor;
+
+pub mod undo;
+
+pub mod coalesce;
+
+pub mod responder;
+
+pub mod collecting;
+
+pub mod library;
+
+pub mod planning;
+
+pub mod notice;
+
+pub mod tell;
+
+pub mod source;
+
+pub mod wire;
+
+pub mod permissions;
+
+pub mod deploy;

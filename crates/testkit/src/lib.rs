@@ -4,8 +4,18 @@ pub mod cgroup;
 
 pub mod containerd;
 
+pub mod faults;
+
 pub mod guard;
 
+pub mod http;
+
+pub mod jupyterhub;
+
 pub mod kernel_test;
+
+pub mod kubernetes;
+
+pub mod moto;
 
 pub mod programs;

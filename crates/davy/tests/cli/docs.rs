@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use davylamp_guard::config::{BOUNDS, defaults, load};
+use davylamp_content::settings::{Section, defaults, load};
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
@@ -11,6 +11,13 @@ use crate::bench::Bench;
 const CONFIGURATION: &str = include_str!("../../../../docs/configuration.md");
 const EXPLAIN: &str = include_str!("../../../../docs/explain.md");
 const SCHEMA: &str = include_str!("../../../../deploy/helm/davylamp/values.schema.json");
+
+fn sections() -> [Section; 2] {
+    [
+        davylamp_guard::config::section(),
+        davylamp_respond::config::section(),
+    ]
+}
 
 /// Every key with its default as TOML.
 fn keys() -> Vec<(String, String)> {
@@ -23,7 +30,7 @@ fn keys() -> Vec<(String, String)> {
         }
     }
     let mut found = Vec::new();
-    collect("", &defaults(), &mut found);
+    collect("", &defaults(&sections()), &mut found);
     found
 }
 
@@ -32,7 +39,7 @@ fn every_key_is_documented_with_its_default_and_no_other() {
     // The rows of the tables: | `key` | default | takes | what it is |
     let rows: Vec<Vec<&str>> = CONFIGURATION
         .lines()
-        .filter(|line| line.starts_with("| `guard."))
+        .filter(|line| line.starts_with("| `guard.") || line.starts_with("| `respond."))
         .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
         .collect();
     let documented: Vec<(String, String)> = rows
@@ -51,7 +58,7 @@ fn every_key_is_documented_with_its_default_and_no_other() {
         "docs/configuration.md and the types"
     );
     assert_eq!(sorted.len(), documented.len(), "no key twice");
-    for bounds in BOUNDS {
+    for bounds in sections().iter().flat_map(|section| section.bounds) {
         let row = rows
             .iter()
             .find(|row| row[0].trim_matches('`') == bounds.key)
@@ -67,6 +74,7 @@ fn the_example_is_a_good_configuration() {
         .nth(1)
         .and_then(|rest| rest.split("```").next());
     load(
+        &sections(),
         Some(("docs/configuration.md", example.expect("an example"))),
         &[],
     )
@@ -76,7 +84,7 @@ fn the_example_is_a_good_configuration() {
 #[test]
 fn the_configuration_for_systemd_is_good() {
     let text = include_str!("../../../../deploy/systemd/davy.toml");
-    load(Some(("deploy/systemd/davy.toml", text)), &[]).expect("it loads");
+    load(&sections(), Some(("deploy/systemd/davy.toml", text)), &[]).expect("it loads");
 }
 
 #[test]
@@ -90,7 +98,7 @@ fn what_the_chart_takes_is_what_the_guard_takes() {
             if let Value::Table(inner) = value {
                 check(&key, property, inner);
             }
-            if let Some(bounds) = BOUNDS.iter().find(|bounds| bounds.key == key) {
+            if let Some(bounds) = davylamp_guard::config::BOUNDS.iter().find(|bounds| bounds.key == key) {
                 let least = if bounds.or_zero { 0 } else { bounds.least };
                 assert_eq!(property["minimum"], least, "{key}");
                 assert_eq!(property["maximum"], bounds.most, "{key}");
@@ -98,7 +106,7 @@ fn what_the_chart_takes_is_what_the_guard_takes() {
         }
     }
     let schema: Json = serde_json::from_str(SCHEMA).expect("JSON");
-    let defaults = defaults();
+    let defaults = defaults(&sections());
     let guard = defaults["guard"].as_table().expect("a table");
     check("guard", &schema["properties"]["guard"], guard);
 }

@@ -1,49 +1,8 @@
 //! What a value must be beyond its kind: bounds of numbers, forms of texts.
 
-use std::fmt;
-
-/// The numbers a key takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// The key, from the top of the file.
-    pub key: &'static str,
-    /// The least.
-    pub least: i64,
-    /// The most.
-    pub most: i64,
-    /// Whether 0, which switches it off, is taken as well.
-    pub or_zero: bool,
-    /// What is counted.
-    pub unit: &'static str,
-}
-
-impl Bounds {
-    /// Whether the key takes this number.
-    pub fn contains(&self, number: i64) -> bool {
-        (self.least..=self.most).contains(&number) || (self.or_zero && number == 0)
-    }
-}
-
-impl fmt::Display for Bounds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {} {}", self.least, self.most, self.unit)?;
-        if self.or_zero {
-            f.write_str(", or 0 for never")
-        } else {
-            Ok(())
-        }
-    }
-}
-
-const fn bounds(key: &'static str, least: i64, most: i64, unit: &'static str) -> Bounds {
-    Bounds {
-        key,
-        least,
-        most,
-        or_zero: false,
-        unit,
-    }
-}
+use davylamp_content::settings::{Bounds, Trouble};
+use serde::Deserialize;
+use toml::Value;
 
 /// The bounds of every key that takes a number.
 ///
@@ -52,15 +11,12 @@ const fn bounds(key: &'static str, least: i64, most: i64, unit: &'static str) ->
 /// all its other fields. A sweep reads every process; more often than every ten seconds it would
 /// be noticed.
 pub const BOUNDS: [Bounds; 6] = [
-    bounds("guard.hold.deadline_ms", 10, 60_000, "milliseconds"),
-    bounds("guard.response.suppress_secs", 0, 86_400, "seconds"),
-    Bounds {
-        or_zero: true,
-        ..bounds("guard.sweep.interval_secs", 10, 86_400, "seconds")
-    },
-    bounds("guard.log.cmdline_bytes", 64, 8_192, "bytes"),
-    bounds("guard.log.events_per_second", 1, 100_000, "lines a second"),
-    bounds("guard.log.burst", 1, 1_000_000, "lines"),
+    Bounds::new("guard.hold.deadline_ms", 10, 60_000, "milliseconds"),
+    Bounds::new("guard.response.suppress_secs", 0, 86_400, "seconds"),
+    Bounds::new("guard.sweep.interval_secs", 10, 86_400, "seconds").or_zero(),
+    Bounds::new("guard.log.cmdline_bytes", 64, 8_192, "bytes"),
+    Bounds::new("guard.log.events_per_second", 1, 100_000, "lines a second"),
+    Bounds::new("guard.log.burst", 1, 1_000_000, "lines"),
 ];
 
 /// A node's name may have this many bytes: what DNS, and so Kubernetes, allows.
@@ -112,4 +68,25 @@ fn is_label(text: &str) -> bool {
         && bytes
             .iter()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+}
+
+/// What must hold between keys.
+pub(super) fn whole(guard: &Value) -> Vec<(&'static str, Trouble)> {
+    let Ok(config) = super::Config::deserialize(guard.clone()) else {
+        return Vec::new();
+    };
+    let is_remote = config
+        .metrics
+        .listen
+        .is_some_and(|address| !address.ip().is_loopback());
+    if !is_remote || config.metrics.allow_remote {
+        return Vec::new();
+    }
+    let trouble = Trouble::Whole {
+        message: "`metrics.listen` is an address that other machines reach".to_owned(),
+        help: "listen on 127.0.0.1 or [::1], or set `guard.metrics.allow_remote = true` where a \
+               firewall or network policy decides who may connect"
+            .to_owned(),
+    };
+    vec![("guard.metrics.listen", trouble)]
 }

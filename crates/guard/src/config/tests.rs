@@ -5,7 +5,17 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
 use proptest::prelude::*;
 
+use davylamp_content::settings::{self, ConfigErrors, Override, Trouble};
+
 use super::*;
+
+fn load(file: Option<(&str, &str)>, overrides: &[Override]) -> Result<Config, ConfigErrors> {
+    settings::load(&[section()], file, overrides).map(|tree| settings::section(&tree, SECTION))
+}
+
+fn defaults() -> toml::Table {
+    settings::defaults(&[section()])
+}
 
 /// Every fault as it is printed.
 fn printed(errors: &ConfigErrors) -> String {
@@ -29,6 +39,7 @@ fn set(assignments: &[&str]) -> Result<Config, ConfigErrors> {
 
 fn variables(variables: &[(&str, &str)]) -> Vec<Override> {
     Override::from_environment(
+        &[section()],
         variables
             .iter()
             .map(|(name, value)| (name.into(), value.into())),
@@ -193,7 +204,7 @@ fn every_fault_of_the_overrides_names_it() {
         ("HOME", "/root"),
     ]);
     let broken = OsString::from_vec(b"\xff".to_vec());
-    overrides.extend(Override::from_environment([(
+    overrides.extend(Override::from_environment(&[section()], [(
         "DAVY_GUARD__NODE".into(),
         broken,
     )]));
@@ -224,7 +235,10 @@ fn only_loopback_unless_allowed() {
         let alone = set(&[&listen]);
         assert_eq!(alone.is_ok(), is_loopback, "{listen}");
         if let Err(errors) = alone {
-            assert_eq!(*errors.all()[0].trouble(), Trouble::ListensRemotely);
+            assert_eq!(
+                errors.all()[0].to_string(),
+                "`metrics.listen` is an address that other machines reach"
+            );
         }
         set(&[&listen, "guard.metrics.allow_remote=true"]).expect("allowed");
     }
@@ -315,7 +329,7 @@ proptest! {
         variable in pieces(),
     ) {
         let variables = [("DAVY_GUARD__HOLD__DEADLINE_MS".into(), variable.into())];
-        let mut overrides = Override::from_environment(variables);
+        let mut overrides = Override::from_environment(&[section()], variables);
         overrides.push(Override::set(&assignment));
         if let Err(errors) = load(Some(("davy.toml", &text)), &overrides) {
             prop_assert!(!errors.all().is_empty());

@@ -229,6 +229,7 @@ pub fn playbook(name: &str, steps: &[StepKind]) -> Playbook {
                 kind: *kind,
                 approval: Approval::WhenIrreversible,
                 how: None,
+                reason: None,
             })
             .collect(),
         caps: Caps::default(),

@@ -1,0 +1,105 @@
+//! `davy deploy`: writes what installs a part of Davylamp elsewhere.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use clap::{Args, Subcommand, ValueEnum};
+use davylamp_respond::deploy::{cloudformation, lambda_purposes};
+use davylamp_respond::permissions::{Names, Purpose, policy};
+
+use crate::failure::Failure;
+use crate::output::{emit, note};
+
+/// Write what installs a part of Davylamp elsewhere
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    #[command(subcommand)]
+    target: Target,
+}
+
+#[derive(Debug, Subcommand)]
+enum Target {
+    Aws(AwsArgs),
+}
+
+/// The responder as a Lambda function: a CloudFormation template, or its IAM policy alone
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  davy deploy aws --file davylamp.json      the template, to review and deploy
+  davy deploy aws --what policy             what it may do, for an account administrator
+  davy deploy aws --without lockdown        leave a group of permissions out
+
+The template starts in dry run: it plans and tells, and does nothing until the parameter DryRun
+is set to false. docs/responder.md goes through the installation.")]
+struct AwsArgs {
+    /// What to write
+    #[arg(long, value_enum, default_value_t = What::Template)]
+    what: What,
+    /// Leave the permissions for this purpose out; may be repeated
+    #[arg(long, value_name = "PURPOSE", value_parser = purpose)]
+    without: Vec<Purpose>,
+    /// Write to this file, which must not exist, instead of standard output
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// The CloudFormation template
+    Template,
+    /// The IAM policy of a worker or of the role in another account
+    Policy,
+}
+
+fn purpose(name: &str) -> Result<Purpose, String> {
+    Purpose::ALL
+        .iter()
+        .find(|(_, known)| *known == name)
+        .map(|(purpose, _)| *purpose)
+        .ok_or_else(|| {
+            let names: Vec<_> = Purpose::ALL.iter().map(|(_, name)| *name).collect();
+            format!("there are {}", names.join(", "))
+        })
+}
+
+/// Runs `davy deploy`.
+pub fn run(args: &DeployArgs) -> Result<ExitCode, Failure> {
+    let Target::Aws(args) = &args.target;
+    let kept = |purposes: Vec<Purpose>| -> Vec<Purpose> {
+        purposes
+            .into_iter()
+            .filter(|purpose| !args.without.contains(purpose))
+            .collect()
+    };
+    let document = match args.what {
+        What::Template => cloudformation(&kept(lambda_purposes())),
+        What::Policy => {
+            let all = Purpose::ALL.iter().map(|(purpose, _)| *purpose).collect();
+            policy(&kept(all), &Names::default())
+        }
+    };
+    let text = format!("{document:#}\n");
+    let Some(path) = &args.file else {
+        emit(text)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let name = path.display();
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| {
+            let hint = match error.kind() {
+                ErrorKind::AlreadyExists => "choose another name, or remove it first".to_owned(),
+                ErrorKind::NotFound => "create its directory first".to_owned(),
+                _ => format!("see what is there: ls -ld {name}"),
+            };
+            Failure::new(anyhow!(error).context(format!("cannot write {name}")), hint)
+        })?;
+    note(&format!("wrote {name}"));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,468 @@
+//! The `[respond]` table of `davy.toml`.
+//!
+//! The types below are the one place where keys, defaults and kinds of values are written down;
+//! docs/configuration.md describes each key, and a test compares the two. No key holds a secret:
+//! a key that needs one names its source, `file:/path`, `env:NAME` or
+//! `secretsmanager:ARN#member`.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use davylamp_content::settings::{Bounds, Section, Trouble};
+use davylamp_model::ids::{AccountId, Region};
+use davylamp_plan::policy::{ClaimTemplate, Forensic, Policy, PortalNames, Protected};
+use serde::{Deserialize, Serialize};
+use toml::Value;
+
+/// The table's name.
+pub const SECTION: &str = "respond";
+
+/// Where the local journal is by default.
+pub const DEFAULT_JOURNAL_PATH: &str = "/var/lib/davylamp/respond.db";
+
+/// The `[respond]` table for `settings::load`.
+pub fn section() -> Section {
+    Section {
+        bounds: &BOUNDS,
+        text,
+        whole,
+        ..Section::of::<Config>(SECTION)
+    }
+}
+
+/// How findings are responded to: the `[respond]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The home region. Empty: the environment's.
+    pub region: String,
+    /// Another endpoint for every AWS service. Empty: AWS's own.
+    pub endpoint_url: String,
+    /// The role to assume in accounts that are not our own, by name. Empty: none.
+    pub role: String,
+    /// The external id that role asks for. Empty: none.
+    pub external_id: String,
+    /// Playbook files and directories of them, beside those that ship with Davylamp. One with a
+    /// shipped playbook's name takes its place.
+    pub playbooks: Vec<PathBuf>,
+    /// The playbook to use for every finding. Empty: the first that fits.
+    pub playbook: String,
+    /// Plans are made and told, nothing is done.
+    pub dry_run: bool,
+    /// Nothing is done while this is set, by no run.
+    pub kill_switch: bool,
+    /// Of 100 incidents, how many are acted on without a person.
+    pub canary_percent: u32,
+    /// A volume whose evidence completed within so many minutes is not snapshotted again.
+    pub debounce_minutes: u32,
+    /// Irreversible actions that need no person, by name.
+    pub allow_irreversible: Vec<String>,
+    /// Findings about one resource within so many hours are one incident.
+    pub window_hours: u32,
+    /// Incidents worked on at the same time.
+    pub parallel: u32,
+    /// Minutes a run waits for evidence before it leaves the rest to the next.
+    pub evidence_wait_minutes: u32,
+    /// More incidents than this in one run make one digest instead of a notice each.
+    pub digest_above: u32,
+    /// What is never in a plan.
+    pub protect: Protect,
+    /// What was done is kept here.
+    pub journal: JournalConfig,
+    /// The Hub.
+    pub hub: HubConfig,
+    /// The portal that users log in through.
+    pub portal: PortalConfig,
+    /// The Cognito pool of the users.
+    pub cognito: CognitoConfig,
+    /// The clusters.
+    pub kubernetes: KubernetesConfig,
+    /// Where evidence goes.
+    pub evidence: EvidenceConfig,
+    /// Who is told, and how.
+    pub notices: NoticesConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            region: String::new(),
+            endpoint_url: String::new(),
+            role: String::new(),
+            external_id: String::new(),
+            playbooks: Vec::new(),
+            playbook: String::new(),
+            dry_run: false,
+            kill_switch: false,
+            canary_percent: 100,
+            debounce_minutes: 15,
+            allow_irreversible: Vec::new(),
+            window_hours: 24,
+            parallel: 8,
+            evidence_wait_minutes: 120,
+            digest_above: 5,
+            protect: Protect::default(),
+            journal: JournalConfig::default(),
+            hub: HubConfig::default(),
+            portal: PortalConfig::default(),
+            cognito: CognitoConfig::default(),
+            kubernetes: KubernetesConfig::default(),
+            evidence: EvidenceConfig::default(),
+            notices: NoticesConfig::default(),
+        }
+    }
+}
+
+/// `[respond.protect]`: what is never in a plan. `*` stands for any text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Protect {
+    /// Tags, as `key` or `key=value`.
+    pub tags: Vec<String>,
+    /// Kubernetes namespaces.
+    pub namespaces: Vec<String>,
+    /// AWS accounts.
+    pub accounts: Vec<String>,
+    /// IAM roles.
+    pub roles: Vec<String>,
+    /// IAM users.
+    pub users: Vec<String>,
+    /// Hub users; administrators of the Hub are protected always.
+    pub hub_users: Vec<String>,
+}
+
+impl Default for Protect {
+    fn default() -> Self {
+        let defaults = Protected::default();
+        Self {
+            tags: defaults.tags,
+            namespaces: defaults.namespaces,
+            accounts: Vec::new(),
+            roles: defaults.roles,
+            users: defaults.users,
+            hub_users: defaults.hub_users,
+        }
+    }
+}
+
+/// Which journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Store {
+    /// A local SQLite file.
+    Sqlite,
+    /// A DynamoDB table.
+    Dynamodb,
+    /// The account's own tags.
+    Tags,
+}
+
+/// `[respond.journal]`: where what was done is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JournalConfig {
+    /// `sqlite`, `dynamodb` or `tags`.
+    pub store: Store,
+    /// The SQLite file.
+    pub path: PathBuf,
+    /// The DynamoDB table.
+    pub table: String,
+}
+
+impl Default for JournalConfig {
+    fn default() -> Self {
+        Self {
+            store: Store::Sqlite,
+            path: DEFAULT_JOURNAL_PATH.into(),
+            table: "davylamp-journal".to_owned(),
+        }
+    }
+}
+
+/// `[respond.hub]`: the JupyterHub.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HubConfig {
+    /// Its address up to and without `/hub`. Empty: there is no Hub.
+    pub url: String,
+    /// The source of an API token with the scopes `admin:users`, `admin:servers` and `tokens`.
+    pub token: String,
+    /// A file with the certificate authority that signed the Hub's certificate.
+    pub ca_file: String,
+    /// The Kubernetes namespaces in which the Hub's users run. Only what is there is theirs.
+    pub namespaces: Vec<String>,
+    /// What stands before the escaped user name in claim names.
+    pub claim_prefix: String,
+    /// What stands after it.
+    pub claim_suffix: String,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        let template = ClaimTemplate::default();
+        Self {
+            url: String::new(),
+            token: "env:DAVY_HUB_TOKEN".to_owned(),
+            ca_file: String::new(),
+            namespaces: Vec::new(),
+            claim_prefix: template.prefix,
+            claim_suffix: template.suffix,
+        }
+    }
+}
+
+/// `[respond.portal]`: the portal whose deauthorize endpoint keeps a user out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PortalConfig {
+    /// The endpoint. Empty: there is no portal.
+    pub url: String,
+    /// Which name it takes: `claim` or `user`.
+    pub names: PortalNames,
+    /// The source of the key that signs requests.
+    pub key: String,
+}
+
+impl Default for PortalConfig {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            names: PortalNames::Claim,
+            key: "env:DAVY_PORTAL_KEY".to_owned(),
+        }
+    }
+}
+
+/// `[respond.cognito]`: the Cognito pool of the Hub's users.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CognitoConfig {
+    /// The pool's id. Empty: none.
+    pub pool: String,
+    /// The account the pool is in. Empty: our own.
+    pub account: String,
+}
+
+/// `[respond.kubernetes]`: how clusters are reached.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KubernetesConfig {
+    /// A kubeconfig file. Empty: EKS clusters by their own API, with an AWS token.
+    pub kubeconfig: String,
+    /// Which context of it is which cluster, as `cluster=context`; a cluster without an entry is
+    /// looked for under its own name.
+    pub contexts: Vec<String>,
+    /// The cluster this process runs in, reached by its service account. Empty: none.
+    pub in_cluster: String,
+}
+
+/// `[respond.evidence]`: where evidence goes beside the account itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvidenceConfig {
+    /// The forensic account. Empty: none, evidence stays where it was taken.
+    pub forensic_account: String,
+    /// The region of the copies. Empty: that of the incident.
+    pub forensic_region: String,
+    /// The KMS key that encrypts the copies.
+    pub kms_key: String,
+    /// The SSM document that captures memory. Empty: memory is not captured.
+    pub memory_document: String,
+}
+
+/// `[respond.notices]`: who is told, and how. Channels that are left empty are not used.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NoticesConfig {
+    /// The sender of mails.
+    pub from: String,
+    /// Who gets reports.
+    pub to: Vec<String>,
+    /// Who gets failures; those who get reports where empty.
+    pub failures_to: Vec<String>,
+    /// Mails go through SES.
+    pub ses: bool,
+    /// The SMTP server, as `smtps://user@host:465`, `smtp://host:587` (STARTTLS).
+    pub smtp: String,
+    /// The source of its password.
+    pub smtp_password: String,
+    /// An SNS topic's ARN.
+    pub sns_topic: String,
+    /// The source of a Slack-compatible webhook address.
+    pub slack: String,
+    /// The source of a PagerDuty routing key.
+    pub pagerduty: String,
+    /// The source of a generic webhook's address.
+    pub webhook: String,
+    /// The source of the secret that signs its requests.
+    pub webhook_secret: String,
+}
+
+/// The bounds of every key that takes a number.
+///
+/// More than 64 incidents at a time only wait for each other's API rates. AWS lets a snapshot run
+/// for days; a run that waits longer than a day for one is better ended and resumed.
+pub const BOUNDS: [Bounds; 6] = [
+    Bounds::new("respond.canary_percent", 0, 100, "percent"),
+    Bounds::new("respond.debounce_minutes", 0, 1_440, "minutes"),
+    Bounds::new("respond.window_hours", 1, 720, "hours"),
+    Bounds::new("respond.parallel", 1, 64, "incidents"),
+    Bounds::new("respond.evidence_wait_minutes", 0, 1_440, "minutes"),
+    Bounds::new("respond.digest_above", 1, 1_000, "incidents"),
+];
+
+/// The keys whose value is the source of a secret.
+const SECRETS: [&str; 7] = [
+    "respond.hub.token",
+    "respond.portal.key",
+    "respond.notices.smtp_password",
+    "respond.notices.slack",
+    "respond.notices.pagerduty",
+    "respond.notices.webhook",
+    "respond.notices.webhook_secret",
+];
+
+fn text(key: &str, text: &str) -> Result<(), &'static str> {
+    if text.contains('\0') {
+        return Err("a NUL cannot stand in it");
+    }
+    match key {
+        _ if SECRETS.contains(&key) => {
+            let is_source = ["file:/", "env:", "secretsmanager:"]
+                .iter()
+                .any(|prefix| text.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()));
+            if text.is_empty() || is_source {
+                Ok(())
+            } else {
+                Err(
+                    "name where the secret is, never the secret: file:/path, env:NAME or \
+                     secretsmanager:ARN#member",
+                )
+            }
+        }
+        "respond.endpoint_url" | "respond.hub.url" | "respond.portal.url"
+            if !text.is_empty() && !text.starts_with("https://") && !is_local_http(text) =>
+        {
+            Err("write an https:// address; http:// is taken for this machine alone")
+        }
+        "respond.protect.accounts" | "respond.evidence.forensic_account"
+        | "respond.cognito.account"
+            if !text.is_empty() && !AccountId::from(text).is_well_formed() =>
+        {
+            Err("an account id has twelve digits, in quotes")
+        }
+        "respond.kubernetes.contexts" if !text.contains('=') => {
+            Err("write cluster=context")
+        }
+        "respond.notices.to" | "respond.notices.failures_to" if !text.contains('@') => {
+            Err("write a mail address")
+        }
+        "respond.protect.tags"
+        | "respond.protect.namespaces"
+        | "respond.protect.roles"
+        | "respond.protect.users"
+        | "respond.protect.hub_users"
+            if text.is_empty() =>
+        {
+            Err("an empty pattern protects nothing")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether an address is plain HTTP to this machine, as test servers and sidecars are.
+fn is_local_http(text: &str) -> bool {
+    text.strip_prefix("http://").is_some_and(|rest| {
+        let host = rest.split(['/', ':']).next().unwrap_or_default();
+        matches!(host, "localhost" | "127.0.0.1") || rest.starts_with("[::1]")
+    })
+}
+
+fn whole(respond: &Value) -> Vec<(&'static str, Trouble)> {
+    let Ok(config) = Config::deserialize(respond.clone()) else {
+        return Vec::new();
+    };
+    let mut troubles = Vec::new();
+    let mut trouble = |key, message: &str, help: &str| {
+        let (message, help) = (message.to_owned(), help.to_owned());
+        troubles.push((key, Trouble::Whole { message, help }));
+    };
+    if !config.evidence.forensic_account.is_empty() && config.evidence.kms_key.is_empty() {
+        trouble(
+            "respond.evidence.forensic_account",
+            "a forensic account without a key: its copies would stay readable here",
+            "set respond.evidence.kms_key to the ARN of a key of that account",
+        );
+    }
+    if (config.notices.ses || !config.notices.smtp.is_empty()) && config.notices.from.is_empty() {
+        let key = if config.notices.ses {
+            "respond.notices.ses"
+        } else {
+            "respond.notices.smtp"
+        };
+        trouble(
+            key,
+            "mail without a sender",
+            "set respond.notices.from to an address that may send",
+        );
+    }
+    if config.notices.ses && !config.notices.smtp.is_empty() {
+        trouble(
+            "respond.notices.smtp",
+            "mail through SES and SMTP at once would send each twice",
+            "leave one of respond.notices.ses and respond.notices.smtp out",
+        );
+    }
+    troubles
+}
+
+impl Config {
+    /// What the operator allows, for the planner and the gate.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            protected: Protected {
+                tags: self.protect.tags.clone(),
+                namespaces: self.protect.namespaces.clone(),
+                accounts: self
+                    .protect
+                    .accounts
+                    .iter()
+                    .map(|account| AccountId::from(account.as_str()))
+                    .collect(),
+                roles: self.protect.roles.clone(),
+                users: self.protect.users.clone(),
+                hub_users: self.protect.hub_users.clone(),
+            },
+            kill_switch: self.kill_switch,
+            canary_percent: u8::try_from(self.canary_percent).unwrap_or(100),
+            debounce_minutes: self.debounce_minutes,
+            allow_irreversible: self
+                .allow_irreversible
+                .iter()
+                .cloned()
+                .collect::<BTreeSet<_>>(),
+            forensic: present(&self.evidence.forensic_account).map(|account| Forensic {
+                account: AccountId::from(account),
+                region: present(&self.evidence.forensic_region).map(Region::from),
+                kms_key: self.evidence.kms_key.clone(),
+            }),
+            memory_document: present(&self.evidence.memory_document).map(str::to_owned),
+            cognito_pool: present(&self.cognito.pool).map(str::to_owned),
+            portal: present(&self.portal.url).map(|_| self.portal.names),
+            hub: !self.hub.url.is_empty(),
+            hub_namespaces: self.hub.namespaces.clone(),
+            claim_template: ClaimTemplate {
+                prefix: self.hub.claim_prefix.clone(),
+                suffix: self.hub.claim_suffix.clone(),
+            },
+        }
+    }
+}
+
+/// A text that was set.
+pub fn present(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,521 @@
+//! What installs the responder in an AWS account: a CloudFormation template.
+//!
+//! The template holds everything the Lambda needs and everything that notices when it fails: rules
+//! with a retry policy and a dead-letter queue, reserved concurrency, a destination for failed
+//! events, a journal, alarms on each of these and on silence. Its permissions are
+//! [`permissions::policy`](crate::permissions::policy)'s.
+
+use serde_json::{Map, Value, json};
+
+use crate::permissions::{Names, Purpose, policy};
+
+/// The finding types that start the function, as EventBridge patterns over `detail.type`.
+///
+/// Prefixes rather than names: a new form of a known type (`…!AMI`) must not be missed. What the
+/// responder does not act on it reports, and a sample costs nothing.
+pub const FINDING_PREFIXES: &[&str] = &[
+    "CryptoCurrency:",
+    "Impact:EC2/BitcoinDomainRequest",
+    "Impact:Runtime/",
+    "Execution:EC2/",
+    "Execution:ECS/",
+    "Execution:Kubernetes/",
+    "Execution:Container/",
+    "Execution:Runtime/",
+    "AttackSequence:",
+    "Trojan:EC2/DNSDataExfiltration",
+    "Trojan:Runtime/",
+    "UnauthorizedAccess:IAMUser/",
+    "Stealth:IAMUser/",
+    "Recon:IAMUser/",
+    "PenTest:IAMUser/",
+];
+
+/// The purposes of a Lambda: everything but reading a queue.
+pub fn lambda_purposes() -> Vec<Purpose> {
+    Purpose::ALL
+        .iter()
+        .map(|(purpose, _)| *purpose)
+        .filter(|purpose| *purpose != Purpose::Queue)
+        .collect()
+}
+
+/// The CloudFormation template, for some purposes.
+pub fn cloudformation(purposes: &[Purpose]) -> Value {
+    json!({
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": "Davylamp responder: contains what cryptojacking findings are about, keeps the evidence, tells people",
+        "Metadata": {"Source": "davy deploy aws", "Version": env!("CARGO_PKG_VERSION")},
+        "Parameters": parameters(),
+        "Conditions": {
+            "HasMail": not_empty("NoticeEmail"),
+            "HasSender": not_empty("MailSender"),
+            "HasHub": not_empty("HubUrl"),
+            "HasPortal": not_empty("PortalUrl"),
+            "HasRole": not_empty("ForeignRole"),
+        },
+        "Resources": resources(purposes),
+        "Outputs": {
+            "Function": {"Value": {"Fn::GetAtt": ["Function", "Arn"]}},
+            "JournalTable": {"Value": {"Ref": "Journal"}},
+            "DeadLetters": {"Value": {"Ref": "DeadLetters"}, "Description": "Events that were not answered: look here first when an alarm rings"},
+            "CostTopic": {"Value": {"Ref": "CostTopic"}, "Description": "Let budgets and cost anomaly monitors publish here"},
+            "HubToken": {"Condition": "HasHub", "Value": {"Ref": "HubToken"}, "Description": "Put the Hub's API token here"},
+            "PortalKey": {"Condition": "HasPortal", "Value": {"Ref": "PortalKey"}, "Description": "Put the portal's signing key here"},
+        },
+    })
+}
+
+fn not_empty(parameter: &str) -> Value {
+    json!({"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, ""]}]})
+}
+
+fn parameters() -> Value {
+    let text = |default: &str, description: &str| json!({"Type": "String", "Default": default, "Description": description});
+    json!({
+        "CodeBucket": {"Type": "String", "Description": "The bucket that holds the function's zip"},
+        "CodeKey": {"Type": "String", "Default": "davy-lambda.zip", "Description": "Its key: a zip whose only file is `bootstrap`"},
+        "Architecture": {"Type": "String", "Default": "arm64", "AllowedValues": ["arm64", "x86_64"], "Description": "What `bootstrap` was built for"},
+        "ReservedConcurrency": {"Type": "Number", "Default": 5, "MinValue": 1, "Description": "How many events are answered at the same time; it also keeps others from using up the account's concurrency"},
+        "DryRun": {"Type": "String", "Default": "true", "AllowedValues": ["true", "false"], "Description": "true: plans are made and told, nothing is done. Begin so, read a week of reports, then set it to false"},
+        "NoticeEmail": text("", "Who is told, and alarmed"),
+        "MailSender": text("", "Reports are mailed from here through SES, and this identity must be verified; empty: through SNS"),
+        "HubUrl": text("", "The JupyterHub's address, up to and without /hub"),
+        "PortalUrl": text("", "The portal's deauthorize endpoint"),
+        "ForeignRole": text("", "The role to assume in other accounts"),
+        "LogRetentionDays": {"Type": "Number", "Default": 365, "Description": "How long the function's log is kept"},
+    })
+}
+
+fn resources(purposes: &[Purpose]) -> Value {
+    let mut all = Map::new();
+    let mut add = |name: &str, value: Value| {
+        all.insert(name.to_owned(), value);
+    };
+    add("Journal", journal());
+    add(
+        "DeadLetters",
+        json!({
+            "Type": "AWS::SQS::Queue",
+            "Properties": {"MessageRetentionPeriod": 1_209_600, "SqsManagedSseEnabled": true},
+        }),
+    );
+    add(
+        "DeadLettersPolicy",
+        json!({
+            "Type": "AWS::SQS::QueuePolicy",
+            "Properties": {
+                "Queues": [{"Ref": "DeadLetters"}],
+                "PolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [{
+                        "Effect": "Allow",
+                        "Principal": {"Service": "events.amazonaws.com"},
+                        "Action": "sqs:SendMessage",
+                        "Resource": {"Fn::GetAtt": ["DeadLetters", "Arn"]},
+                        "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
+                    }],
+                },
+            },
+        }),
+    );
+    add("Notices", topic());
+    add(
+        "NoticesMail",
+        json!({
+            "Type": "AWS::SNS::Subscription",
+            "Condition": "HasMail",
+            "Properties": {"TopicArn": {"Ref": "Notices"}, "Protocol": "email", "Endpoint": {"Ref": "NoticeEmail"}},
+        }),
+    );
+    for (name, condition) in [("HubToken", "HasHub"), ("PortalKey", "HasPortal")] {
+        add(
+            name,
+            json!({
+                "Type": "AWS::SecretsManager::Secret",
+                "Condition": condition,
+                "DeletionPolicy": "Retain",
+                "UpdateReplacePolicy": "Retain",
+                "Properties": {"Name": {"Fn::Sub": format!("davylamp/${{AWS::StackName}}/{name}")}},
+            }),
+        );
+    }
+    add("Role", role(purposes));
+    add(
+        "Log",
+        json!({
+            "Type": "AWS::Logs::LogGroup",
+            "DeletionPolicy": "Retain",
+            "UpdateReplacePolicy": "Retain",
+            "Properties": {
+                "LogGroupName": {"Fn::Sub": "/aws/lambda/${AWS::StackName}-responder"},
+                "RetentionInDays": {"Ref": "LogRetentionDays"},
+            },
+        }),
+    );
+    add("Function", function());
+    add(
+        "Failures",
+        json!({
+            "Type": "AWS::Lambda::EventInvokeConfig",
+            "Properties": {
+                "FunctionName": {"Ref": "Function"},
+                "Qualifier": "$LATEST",
+                "MaximumRetryAttempts": 2,
+                "MaximumEventAgeInSeconds": 21_600,
+                "DestinationConfig": {"OnFailure": {"Destination": {"Fn::GetAtt": ["DeadLetters", "Arn"]}}},
+            },
+        }),
+    );
+    for (name, description, properties) in rules() {
+        add(name, rule(description, properties));
+        add(
+            &format!("{name}Permission"),
+            permission("events.amazonaws.com", json!({"Fn::GetAtt": [name, "Arn"]})),
+        );
+    }
+    add("CostTopic", topic());
+    add(
+        "CostTopicPolicy",
+        json!({
+            "Type": "AWS::SNS::TopicPolicy",
+            "Properties": {
+                "Topics": [{"Ref": "CostTopic"}],
+                "PolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [{
+                        "Effect": "Allow",
+                        "Principal": {"Service": ["budgets.amazonaws.com", "costalerts.amazonaws.com", "cloudwatch.amazonaws.com"]},
+                        "Action": "sns:Publish",
+                        "Resource": {"Ref": "CostTopic"},
+                        "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
+                    }],
+                },
+            },
+        }),
+    );
+    add(
+        "CostSubscription",
+        json!({
+            "Type": "AWS::SNS::Subscription",
+            "Properties": {
+                "TopicArn": {"Ref": "CostTopic"},
+                "Protocol": "lambda",
+                "Endpoint": {"Fn::GetAtt": ["Function", "Arn"]},
+                "RedrivePolicy": {"deadLetterTargetArn": {"Fn::GetAtt": ["DeadLetters", "Arn"]}},
+            },
+        }),
+    );
+    add(
+        "CostPermission",
+        permission("sns.amazonaws.com", json!({"Ref": "CostTopic"})),
+    );
+    for (name, alarm) in alarms() {
+        add(name, alarm);
+    }
+    Value::Object(all)
+}
+
+fn topic() -> Value {
+    json!({"Type": "AWS::SNS::Topic", "Properties": {}})
+}
+
+/// The journal's table, as `journal::dynamodb` uses it.
+fn journal() -> Value {
+    json!({
+        "Type": "AWS::DynamoDB::Table",
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "sk", "AttributeType": "S"},
+            ],
+            "KeySchema": [
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": true},
+            "SSESpecification": {"SSEEnabled": true},
+        },
+    })
+}
+
+fn role(purposes: &[Purpose]) -> Value {
+    let names = Names {
+        partition: "${AWS::Partition}".to_owned(),
+        account: "${AWS::AccountId}".to_owned(),
+        journal_table: "${Journal}".to_owned(),
+        secrets: "davylamp/${AWS::StackName}/*".to_owned(),
+        sns_topic: "${Notices.TopicName}".to_owned(),
+        sender: "${MailSender}".to_owned(),
+        role: "${ForeignRole}".to_owned(),
+        ..Names::default()
+    };
+    let purposes: Vec<_> = purposes
+        .iter()
+        .copied()
+        .filter(|purpose| *purpose != Purpose::Accounts)
+        .collect();
+    let foreign = policy(&[Purpose::Accounts], &names);
+    json!({
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [{
+                    "Effect": "Allow",
+                    "Principal": {"Service": "lambda.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                }],
+            },
+            "Policies": [
+                {"PolicyName": "respond", "PolicyDocument": substituted(policy(&purposes, &names))},
+                {"PolicyName": "log-and-fail", "PolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Effect": "Allow",
+                            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+                            "Resource": {"Fn::Sub": "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:/aws/lambda/${AWS::StackName}-responder:*"},
+                        },
+                        {
+                            "Effect": "Allow",
+                            "Action": ["sqs:SendMessage"],
+                            "Resource": {"Fn::GetAtt": ["DeadLetters", "Arn"]},
+                        },
+                    ],
+                }},
+                {"Fn::If": ["HasRole", {"PolicyName": "other-accounts", "PolicyDocument": substituted(foreign)}, {"Ref": "AWS::NoValue"}]},
+            ],
+        },
+    })
+}
+
+/// Every text with a `${…}` as a substitution.
+fn substituted(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.contains("${") => json!({"Fn::Sub": text}),
+        Value::Array(items) => items.into_iter().map(substituted).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, value)| (name, substituted(value)))
+            .collect(),
+        other => other,
+    }
+}
+
+fn function() -> Value {
+    let only_if = |condition: &str, value: Value| json!({"Fn::If": [condition, value, {"Ref": "AWS::NoValue"}]});
+    json!({
+        "Type": "AWS::Lambda::Function",
+        "DependsOn": ["Log"],
+        "Properties": {
+            "FunctionName": {"Fn::Sub": "${AWS::StackName}-responder"},
+            "Runtime": "provided.al2023",
+            "Handler": "bootstrap",
+            "Architectures": [{"Ref": "Architecture"}],
+            "Code": {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": {"Ref": "CodeKey"}},
+            "Role": {"Fn::GetAtt": ["Role", "Arn"]},
+            "MemorySize": 256,
+            "Timeout": 900,
+            "ReservedConcurrentExecutions": {"Ref": "ReservedConcurrency"},
+            "Environment": {"Variables": {
+                "DAVY_RESPOND__JOURNAL__STORE": "dynamodb",
+                "DAVY_RESPOND__JOURNAL__TABLE": {"Ref": "Journal"},
+                "DAVY_RESPOND__DRY_RUN": {"Ref": "DryRun"},
+                "DAVY_RESPOND__NOTICES__SNS_TOPIC": {"Fn::If": ["HasSender", {"Ref": "AWS::NoValue"}, {"Ref": "Notices"}]},
+                "DAVY_RESPOND__NOTICES__SES": only_if("HasSender", json!("true")),
+                "DAVY_RESPOND__NOTICES__FROM": only_if("HasSender", json!({"Ref": "MailSender"})),
+                "DAVY_RESPOND__NOTICES__TO": only_if("HasMail", json!({"Ref": "NoticeEmail"})),
+                "DAVY_RESPOND__HUB__URL": only_if("HasHub", json!({"Ref": "HubUrl"})),
+                "DAVY_RESPOND__HUB__TOKEN": only_if("HasHub", json!({"Fn::Sub": "secretsmanager:${HubToken}"})),
+                "DAVY_RESPOND__PORTAL__URL": only_if("HasPortal", json!({"Ref": "PortalUrl"})),
+                "DAVY_RESPOND__PORTAL__KEY": only_if("HasPortal", json!({"Fn::Sub": "secretsmanager:${PortalKey}"})),
+                "DAVY_RESPOND__ROLE": only_if("HasRole", json!({"Ref": "ForeignRole"})),
+            }},
+        },
+    })
+}
+
+/// Name, description and pattern or schedule of each rule.
+fn rules() -> Vec<(&'static str, &'static str, Value)> {
+    let mut types: Vec<Value> = FINDING_PREFIXES
+        .iter()
+        .map(|prefix| json!({"prefix": prefix}))
+        .collect();
+    types.push(json!({"wildcard": "*:IAMUser/AnomalousBehavior"}));
+    vec![
+        (
+            "Findings",
+            "GuardDuty findings about mining and what leads to it",
+            json!({"EventPattern": {
+                "source": ["aws.guardduty"],
+                "detail-type": ["GuardDuty Finding"],
+                "detail": {"type": types},
+            }}),
+        ),
+        (
+            "ApiCalls",
+            "A machine was started, root was used, a sensor was stopped",
+            json!({"EventPattern": {
+                "detail-type": ["AWS API Call via CloudTrail", "AWS Console Sign In via CloudTrail"],
+                "$or": [
+                    {"detail": {"userIdentity": {"type": ["Root"]}}},
+                    {"detail": {
+                        "eventSource": ["cloudtrail.amazonaws.com"],
+                        "eventName": ["StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"],
+                    }},
+                    {"detail": {
+                        "eventSource": ["guardduty.amazonaws.com"],
+                        "eventName": ["DeleteDetector", "UpdateDetector", "DisassociateFromAdministratorAccount", "DeleteMembers", "StopMonitoringMembers"],
+                    }},
+                    {"detail": {
+                        "eventSource": ["ec2.amazonaws.com"],
+                        "eventName": ["RunInstances", "AssociateAddress"],
+                    }},
+                ],
+            }}),
+        ),
+        (
+            "Snapshots",
+            "Evidence is complete, or has failed: the response goes on",
+            json!({"EventPattern": {
+                "source": ["aws.ec2"],
+                "detail-type": ["EBS Snapshot Notification", "EBS Multi-Volume Snapshots Completion Status"],
+            }}),
+        ),
+        (
+            "BillingAlarms",
+            "A CloudWatch alarm on charges rang",
+            json!({"EventPattern": {
+                "source": ["aws.cloudwatch"],
+                "detail-type": ["CloudWatch Alarm State Change"],
+                "detail": {
+                    "state": {"value": ["ALARM"]},
+                    "configuration": {"metrics": {"metricStat": {"metric": {"namespace": ["AWS/Billing"]}}}},
+                },
+            }}),
+        ),
+        (
+            "Tick",
+            "What waits is looked at again; that the function lives shows as well",
+            json!({"ScheduleExpression": "rate(5 minutes)"}),
+        ),
+    ]
+}
+
+fn rule(description: &str, properties: Value) -> Value {
+    let mut rule = json!({
+        "Type": "AWS::Events::Rule",
+        "Properties": {
+            "Description": description,
+            "State": "ENABLED",
+            "Targets": [{
+                "Id": "responder",
+                "Arn": {"Fn::GetAtt": ["Function", "Arn"]},
+                "DeadLetterConfig": {"Arn": {"Fn::GetAtt": ["DeadLetters", "Arn"]}},
+                "RetryPolicy": {"MaximumRetryAttempts": 20, "MaximumEventAgeInSeconds": 21_600},
+            }],
+        },
+    });
+    if let Value::Object(members) = properties {
+        for (name, value) in members {
+            rule["Properties"][name] = value;
+        }
+    }
+    rule
+}
+
+fn permission(principal: &str, source: Value) -> Value {
+    json!({
+        "Type": "AWS::Lambda::Permission",
+        "Properties": {
+            "Action": "lambda:InvokeFunction",
+            "FunctionName": {"Ref": "Function"},
+            "Principal": principal,
+            "SourceArn": source,
+        },
+    })
+}
+
+fn alarms() -> Vec<(&'static str, Value)> {
+    let function = json!([{"Name": "FunctionName", "Value": {"Ref": "Function"}}]);
+    let alarm = |description: &str,
+                 namespace: &str,
+                 metric: &str,
+                 dimensions: &Value,
+                 missing: &str,
+                 comparison: (&str, u32),
+                 periods: u32| {
+        json!({
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {
+                "AlarmDescription": description,
+                "Namespace": namespace,
+                "MetricName": metric,
+                "Dimensions": dimensions,
+                "Statistic": "Sum",
+                "Period": 300,
+                "EvaluationPeriods": periods,
+                "ComparisonOperator": comparison.0,
+                "Threshold": comparison.1,
+                "TreatMissingData": missing,
+                "AlarmActions": [{"Ref": "Notices"}],
+            },
+        })
+    };
+    let above = ("GreaterThanThreshold", 0);
+    let queue = json!([{"Name": "QueueName", "Value": {"Fn::GetAtt": ["DeadLetters", "QueueName"]}}]);
+    vec![
+        (
+            "UnansweredAlarm",
+            alarm(
+                "Davylamp: an event was not answered; look at the dead-letter queue",
+                "AWS/SQS",
+                "ApproximateNumberOfMessagesVisible",
+                &queue,
+                "notBreaching",
+                above,
+                1,
+            ),
+        ),
+        (
+            "ErrorAlarm",
+            alarm(
+                "Davylamp: the responder failed; look at its log",
+                "AWS/Lambda",
+                "Errors",
+                &function,
+                "notBreaching",
+                above,
+                1,
+            ),
+        ),
+        (
+            "ThrottleAlarm",
+            alarm(
+                "Davylamp: events wait for the responder; raise ReservedConcurrency",
+                "AWS/Lambda",
+                "Throttles",
+                &function,
+                "notBreaching",
+                above,
+                2,
+            ),
+        ),
+        (
+            "SilenceAlarm",
+            alarm(
+                "Davylamp: the responder has not run for 15 minutes, though it should every 5",
+                "AWS/Lambda",
+                "Invocations",
+                &function,
+                "breaching",
+                ("LessThanThreshold", 1),
+                3,
+            ),
+        ),
+    ]
+}

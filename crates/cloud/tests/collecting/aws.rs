@@ -1,7 +1,6 @@
 //! Collecting from AWS, against a test server behind a proxy that fails on demand.
 
-mod support;
-
+use crate::support::{Ground, REGION, instance, session, wanted};
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification, VolumeType};
 use davylamp_cloud::aws::fetch::Sizes;
 use davylamp_cloud::aws::session::SessionOptions;
@@ -11,7 +10,6 @@ use davylamp_model::inventory::Reading;
 use davylamp_model::resource::{KeyHolder, Place, Resource};
 use davylamp_testkit::faults::{Fault, Rule, Schedule};
 use davylamp_testkit::moto::Moto;
-use support::{Ground, REGION, instance, session, wanted};
 
 const GONE: &str = "i-0123456789abcdef0";
 
@@ -75,13 +73,19 @@ async fn an_instance_is_read_whole() {
     let inventory = ground.collect(instance(&id)).await;
     assert_eq!(inventory.unread, []);
     let read = &inventory.instances[0];
-    assert_eq!((read.id.as_str(), read.state.as_str()), (id.as_str(), "running"));
+    assert_eq!(
+        (read.id.as_str(), read.state.as_str()),
+        (id.as_str(), "running")
+    );
     assert_eq!(read.termination_protected, Reading::Known(true));
     assert_eq!(read.volumes.len(), 2);
     assert_eq!(read.volumes.iter().filter(|it| it.root).count(), 1);
     let user = read.volumes.iter().find(|it| it.id.0 == volume).unwrap();
     assert_eq!(user.size_gib, Some(8));
-    assert_eq!(user.tags["kubernetes.io/created-for/pvc/name"], "claim-alice");
+    assert_eq!(
+        user.tags["kubernetes.io/created-for/pvc/name"],
+        "claim-alice"
+    );
     assert!(!read.interfaces[0].groups.is_empty());
     let snapshots = inventory.snapshots.known().unwrap();
     assert_eq!(snapshots.len(), 1);
@@ -111,7 +115,9 @@ async fn what_is_not_there_is_absent_and_what_was_throttled_is_unread() {
 
     let rule = Rule::new("ec2", "DescribeInstances", Fault::Throttle);
     // Fewer times than there are attempts: the retries get through.
-    ground.proxy.set_schedule(Schedule::rules([rule.clone().times(2)]));
+    ground
+        .proxy
+        .set_schedule(Schedule::rules([rule.clone().times(2)]));
     assert_eq!(ground.collect(instance(&there)).await.instances.len(), 1);
 
     ground.proxy.set_schedule(Schedule::rules([rule]));
@@ -135,7 +141,10 @@ async fn an_id_that_is_a_pattern_reaches_nothing() {
     let inventory = ground.collect(instance("i-*")).await;
     assert_eq!(inventory.instances, []);
     assert_eq!(inventory.unread[0].what, "instance i-*");
-    assert_eq!(ground.proxy.calls_of("ec2", "DescribeInstances").len(), before);
+    assert_eq!(
+        ground.proxy.calls_of("ec2", "DescribeInstances").len(),
+        before
+    );
 }
 
 #[tokio::test]
@@ -158,7 +167,10 @@ async fn a_refusal_names_the_permission_that_is_missing() {
     ]));
     let inventory = ground.collect(instance(&id)).await;
     let read = &inventory.instances[0];
-    assert!(matches!(read.termination_protected, Reading::Unknown { .. }));
+    assert!(matches!(
+        read.termination_protected,
+        Reading::Unknown { .. }
+    ));
     let unread: Vec<String> = inventory
         .unread
         .iter()
@@ -216,11 +228,17 @@ async fn every_page_is_read_and_a_missing_page_makes_the_list_unknown() {
     assert_eq!(calls.len(), 2);
     assert!(calls[1].body.contains("NextToken=second"));
 
-    let lost = Rule::new("ec2", "DescribeSnapshots", Fault::Throttle).containing("NextToken=second");
+    let lost =
+        Rule::new("ec2", "DescribeSnapshots", Fault::Throttle).containing("NextToken=second");
     ground.proxy.set_schedule(Schedule::rules([lost, first]));
     let inventory = ground.collect(instance(&ids[0])).await;
     assert!(matches!(inventory.snapshots, Reading::Unknown { .. }));
-    assert!(inventory.unread.iter().any(|it| it.what.starts_with("snapshots of volume")));
+    assert!(
+        inventory
+            .unread
+            .iter()
+            .any(|it| it.what.starts_with("snapshots of volume"))
+    );
 }
 
 #[tokio::test]
@@ -268,7 +286,10 @@ async fn a_reading_client_sends_nothing_that_writes() {
         .await
         .unwrap_err();
     let text = davylamp_cloud::aws::session::describe(&error);
-    assert!(text.contains("EC2:CreateTags is not sent: this client only reads"), "{text}");
+    assert!(
+        text.contains("EC2:CreateTags is not sent: this client only reads"),
+        "{text}"
+    );
     let error = reading.iam().delete_user().user_name("a").send().await;
     assert!(error.is_err());
     let error = reading
@@ -318,8 +339,17 @@ async fn another_account_is_reached_by_its_role_and_refused_without_one() {
         .collector()
         .collect(&place, &[], &instance(&id), Purpose::Incident)
         .await;
-    assert!(inventory.unread.iter().any(|it| it.what == format!("instance {id}")));
-    assert!(inventory.unread[0].why.contains("no role to assume there is configured"));
+    assert!(
+        inventory
+            .unread
+            .iter()
+            .any(|it| it.what == format!("instance {id}"))
+    );
+    assert!(
+        inventory.unread[0]
+            .why
+            .contains("no role to assume there is configured")
+    );
     let debug = format!("{:?}", ground.sessions);
     let (_, secret, token) = ground.account.credentials();
     assert!(!debug.contains(secret) && !debug.contains(token), "{debug}");
@@ -331,7 +361,12 @@ async fn people_and_functions_are_read() {
     let config = ground.sessions.writing(&ground.place()).await.unwrap();
     let iam = aws_sdk_iam::Client::new(&config);
     iam.create_user().user_name("mallory").send().await.unwrap();
-    let key = iam.create_access_key().user_name("mallory").send().await.unwrap();
+    let key = iam
+        .create_access_key()
+        .user_name("mallory")
+        .send()
+        .await
+        .unwrap();
     let key = key.access_key().unwrap().access_key_id().to_owned();
     let of = |holder| Resource::AccessKey {
         key: Some(key.as_str().into()),
@@ -384,9 +419,9 @@ async fn doors_are_read_and_those_that_cannot_be_are_unknown() {
     let ground = Ground::new().await;
     ground.run_instance(REGION).await;
     let rule = |action| Rule::new("*", action, Fault::ServerError(500));
-    ground
-        .proxy
-        .set_schedule(Schedule::rules([rule("DescribeVpcBlockPublicAccessOptions")]));
+    ground.proxy.set_schedule(Schedule::rules([rule(
+        "DescribeVpcBlockPublicAccessOptions",
+    )]));
     let inventory = ground
         .collector()
         .collect(&ground.place(), &[], &Resource::Account, Purpose::Lockdown)
@@ -395,7 +430,12 @@ async fn doors_are_read_and_those_that_cannot_be_are_unknown() {
     assert_eq!(doors.s3_blocked, Reading::Known(false));
     assert_eq!(doors.eks_endpoints, Reading::Known(Vec::new()));
     assert!(matches!(doors.vpc_block_mode, Reading::Unknown { .. }));
-    assert!(doors.open_rules.iter().any(|rule| !rule.ingress && rule.network == "0.0.0.0/0"));
+    assert!(
+        doors
+            .open_rules
+            .iter()
+            .any(|rule| !rule.ingress && rule.network == "0.0.0.0/0")
+    );
     assert_eq!(doors.interfaces.len(), 1);
     assert!(doors.interfaces[0].instance.is_some());
 
@@ -415,7 +455,10 @@ async fn doors_are_read_and_those_that_cannot_be_are_unknown() {
 #[tokio::test]
 async fn secrets_and_regions_come_from_aws() {
     let ground = Ground::new().await;
-    assert!(ground.proxy.calls().is_empty(), "a session asks nothing before it must");
+    assert!(
+        ground.proxy.calls().is_empty(),
+        "a session asks nothing before it must"
+    );
     let config = ground.sessions.writing(&ground.place()).await.unwrap();
     let made = aws_sdk_secretsmanager::Client::new(&config)
         .create_secret()

@@ -1,0 +1,6 @@
+//! The collector against real counterparts: the AWS test server behind a proxy that fails on
+//! demand, a double of the Kubernetes API, and a real JupyterHub.
+
+mod aws;
+mod cluster;
+mod support;

@@ -17,6 +17,7 @@ use crate::steps::{self, Draft, Evidence, Ground};
 use crate::who::{self, SlugIndex, Who};
 
 mod fit;
+mod order;
 
 /// The playbook that does nothing but tell: used for whatever must not be acted on, and where no
 /// other fits. It is there even where no file has it.
@@ -67,6 +68,7 @@ impl<'p> Planner<'p> {
         inventory: &Inventory,
         named: Option<&str>,
     ) -> (&Playbook, Vec<Omission>) {
+        let inventory = &order::ordered(inventory);
         let own = self.own_index(inventory);
         let ready = self.ready(case, inventory, self.index(inventory, own.as_ref()));
         self.choose_ready(case, &ready, named)
@@ -74,6 +76,7 @@ impl<'p> Planner<'p> {
 
     /// Who did it, as far as is known.
     pub fn attribute(&self, case: &Case, inventory: &Inventory) -> Attribution {
+        let inventory = &order::ordered(inventory);
         let own = self.own_index(inventory);
         let index = self.index(inventory, own.as_ref());
         self.ready(case, inventory, index).who.attribution
@@ -81,6 +84,7 @@ impl<'p> Planner<'p> {
 
     /// The plan for a case.
     pub fn plan(&self, case: &Case, inventory: &Inventory, named: Option<&str>) -> Plan {
+        let inventory = &order::ordered(inventory);
         let own = self.own_index(inventory);
         let index = self.index(inventory, own.as_ref());
         let ready = self.ready(case, inventory, index);

@@ -415,7 +415,12 @@ impl Executor {
                 Stand::Settled => continue,
                 Stand::Pending { what, .. } => StepState::Waiting { what: what.clone() },
                 Stand::New { .. } => {
-                    match running.step.only_after.iter().find(|id| !succeeded.contains(id)) {
+                    match running
+                        .step
+                        .only_after
+                        .iter()
+                        .find(|id| !succeeded.contains(id))
+                    {
                         Some(step) => StepState::Withheld {
                             why: Refusal::Before { step: step.clone() }.to_string(),
                         },
@@ -510,8 +515,8 @@ impl Executor {
     async fn wait_until(&self, time: Timestamp, ledger: &Ledger<'_>) -> Result<(), JournalError> {
         let sign = Duration::from_secs(u64::from(self.options.lease_secs / 3).max(1));
         loop {
-            let left = Duration::try_from(time.duration_since(self.clock.now()))
-                .unwrap_or(Duration::ZERO);
+            let left =
+                Duration::try_from(time.duration_since(self.clock.now())).unwrap_or(Duration::ZERO);
             if left.is_zero() {
                 return Ok(());
             }
@@ -565,7 +570,11 @@ fn next_time(steps: &[Running<'_>], succeeded: &BTreeSet<StepId>) -> Option<Time
         .filter_map(|running| match &running.stand {
             Stand::Pending { look_at, .. } => Some(*look_at),
             Stand::New { not_before, .. }
-                if running.step.only_after.iter().all(|id| succeeded.contains(id)) =>
+                if running
+                    .step
+                    .only_after
+                    .iter()
+                    .all(|id| succeeded.contains(id)) =>
             {
                 Some(*not_before)
             }

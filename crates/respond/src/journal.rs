@@ -8,7 +8,8 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use davylamp_model::ids::{FindingId, IncidentId};
+use davylamp_model::finding::Finding;
+use davylamp_model::ids::IncidentId;
 use davylamp_plan::plan::{Plan, StepId};
 use davylamp_plan::policy::{Approvals, Usage};
 use jiff::Timestamp;
@@ -45,8 +46,9 @@ pub struct Entry {
 pub enum Event {
     /// A finding was added.
     Found {
-        /// Its id.
-        finding: FindingId,
+        /// The finding, whole: a run that is cut off before it has a plan can then be resumed
+        /// without waiting for another delivery.
+        finding: Box<Finding>,
     },
     /// The plan was made. A later one replaces it: a new finding about the same resource may need
     /// more than the first did. Redelivery of known findings plans nothing.

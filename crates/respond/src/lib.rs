@@ -11,6 +11,10 @@ pub mod actuator;
 
 pub mod aws;
 
+pub mod journal;
+
+pub mod kubernetes;
+
 pub mod hub;
 
 pub mod portal;
@@ -23,8 +27,21 @@ pub mod clock;
 
 pub mod executor;
 
-pub mod source;
+pub mod undo;
+
+pub mod coalesce;
+
+pub mod responder;
+
+pub mod library;
+
+pub mod planning;
+
 pub mod notice;
+
+pub mod tell;
+
+pub mod source;
 
 pub mod permissions;
 

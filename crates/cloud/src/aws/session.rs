@@ -140,18 +140,33 @@ impl Sessions {
     /// Finds credentials as every AWS tool does (environment, profile, role of the machine). They
     /// are used, and found wanting, at the first call only.
     pub async fn new(options: SessionOptions) -> Result<Self, SessionError> {
+<<<<<<< HEAD
         Self::load(options, None).await
     }
 
     /// As [`Sessions::new`], with these credentials and no others.
+=======
+        Self::make(options, None).await
+    }
+
+    /// As [`Sessions::new`], with these credentials in place of those that would be found.
+>>>>>>> ec2
     pub async fn with_credentials(
         options: SessionOptions,
         credentials: impl ProvideCredentials + 'static,
     ) -> Result<Self, SessionError> {
+<<<<<<< HEAD
         Self::load(options, Some(SharedCredentialsProvider::new(credentials))).await
     }
 
     async fn load(
+=======
+        let credentials = SharedCredentialsProvider::new(credentials);
+        Self::make(options, Some(credentials)).await
+    }
+
+    async fn make(
+>>>>>>> ec2
         options: SessionOptions,
         credentials: Option<SharedCredentialsProvider>,
     ) -> Result<Self, SessionError> {
@@ -176,6 +191,9 @@ impl Sessions {
                     .read_timeout(READ_TIMEOUT)
                     .build(),
             );
+        if let Some(credentials) = credentials {
+            loader = loader.credentials_provider(credentials);
+        }
         if let Some(region) = &options.region {
             loader = loader.region(aws_config::Region::new(region.clone()));
         }

@@ -9,9 +9,7 @@
 //! An original that is encrypted with the account's default EBS key cannot be shared; EC2 refuses,
 //! and the step says so. `before` is empty: nothing is taken away.
 
-use aws_sdk_ec2::types::{
-    CreateVolumePermission, CreateVolumePermissionModifications, Filter, SnapshotAttributeName,
-};
+use aws_sdk_ec2::types::{Filter, OperationType, SnapshotAttributeName};
 use davylamp_model::ids::{AccountId, Region, VolumeId};
 use davylamp_model::resource::Place;
 use davylamp_plan::action::Action;
@@ -106,7 +104,10 @@ pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, Act
                 original.id, copy.id, copying.account
             )),
             Some(copy) if copy.state.as_str() == "error" => {
-                broken.push(format!("{}, the copy of {}, ended in error", copy.id, original.id));
+                broken.push(format!(
+                    "{}, the copy of {}, ended in error",
+                    copy.id, original.id
+                ));
             }
             Some(copy) => awaited.push(format!("{}, {} copied", original.id, copy.progress)),
             None => awaited.push(format!("the copy of {} to be seen", original.id)),
@@ -182,7 +183,10 @@ fn newest<'a>(found: &'a [Evidence], volume: &VolumeId) -> Option<&'a Evidence> 
 }
 
 /// A copy that has not failed, else one that has.
-async fn copy_of(keeper: &aws_sdk_ec2::Client, original: &str) -> Result<Option<Evidence>, ActError> {
+async fn copy_of(
+    keeper: &aws_sdk_ec2::Client,
+    original: &str,
+) -> Result<Option<Evidence>, ActError> {
     let filter = Filter::builder()
         .name(format!("tag:{COPY_OF}"))
         .values(original)
@@ -219,28 +223,24 @@ async fn share(
     if shared {
         return Ok(());
     }
-    let permission = CreateVolumePermission::builder()
-        .user_id(account.as_str())
-        .build();
     ec2.modify_snapshot_attribute()
         .snapshot_id(&original.id)
         .attribute(SnapshotAttributeName::CreateVolumePermission)
-        .create_volume_permission(
-            CreateVolumePermissionModifications::builder()
-                .add(permission)
-                .build(),
-        )
+        .operation_type(OperationType::Add)
+        .user_ids(account.as_str())
         .send()
         .await
         .map(drop)
-        .map_err(|error| match failure::of("ec2:ModifySnapshotAttribute", &error) {
-            ActError::Refused { call, why } if original.encrypted => ActError::Refused {
-                call,
-                why: format!(
-                    "{why}; {} is encrypted, and only a key of the account's own can be shared",
-                    original.id
-                ),
+        .map_err(
+            |error| match failure::of("ec2:ModifySnapshotAttribute", &error) {
+                ActError::Refused { call, why } if original.encrypted => ActError::Refused {
+                    call,
+                    why: format!(
+                        "{why}; {} is encrypted, and only a key of the account's own can be shared",
+                        original.id
+                    ),
+                },
+                other => other,
             },
-            other => other,
-        })
+        )
 }

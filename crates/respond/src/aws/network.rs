@@ -50,7 +50,9 @@ pub(super) async fn check(at: &At<'_>, action: &Action) -> Result<Checked, ActEr
         && now == [isolation.clone()]
         && rules::is_empty(&ec2, isolation).await?
     {
-        return already(format!("{id} is in {isolation} alone, which allows nothing"));
+        return already(format!(
+            "{id} is in {isolation} alone, which allows nothing"
+        ));
     }
     let foreign = |list: Vec<GroupId>| -> Vec<GroupId> {
         list.into_iter().filter(|group| !ours.has(group)).collect()
@@ -110,7 +112,9 @@ pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, Act
         return pending(format!("{id} to be in {isolation} alone"));
     }
     if rules::is_empty(&ec2, &isolation).await? {
-        done(format!("{id} is in {isolation} alone, which allows nothing"))
+        done(format!(
+            "{id} is in {isolation} alone, which allows nothing"
+        ))
     } else {
         pending(format!("the rules of {isolation} to be removed"))
     }
@@ -144,7 +148,9 @@ pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result
     if tagged(&found).is_empty() {
         return Ok(());
     }
-    let tags = GROUPS_BEFORE.iter().map(|key| Tag::builder().key(*key).build());
+    let tags = GROUPS_BEFORE
+        .iter()
+        .map(|key| Tag::builder().key(*key).build());
     ec2.delete_tags()
         .resources(id.as_str())
         .set_tags(Some(tags.collect()))

@@ -182,7 +182,12 @@ impl Ours {
 pub(super) async fn find(ec2: &aws_sdk_ec2::Client, vpc: &VpcId) -> Result<Ours, ActError> {
     let answer = ec2
         .describe_security_groups()
-        .filters(Filter::builder().name("vpc-id").values(vpc.as_str()).build())
+        .filters(
+            Filter::builder()
+                .name("vpc-id")
+                .values(vpc.as_str())
+                .build(),
+        )
         .filters(
             Filter::builder()
                 .name("group-name")
@@ -220,7 +225,11 @@ pub(super) async fn ensure(
         Some(group) => group,
         None => create(ec2, vpc, ISOLATION).await?,
     };
-    let there: Vec<Rule> = of_group(ec2, &allow).await?.iter().map(Rule::read).collect();
+    let there: Vec<Rule> = of_group(ec2, &allow)
+        .await?
+        .iter()
+        .map(Rule::read)
+        .collect();
     for egress in [false, true] {
         for network in [(Some("0.0.0.0/0"), None), (None, Some("::/0"))] {
             let rule = Rule {
@@ -236,7 +245,10 @@ pub(super) async fn ensure(
                 description: None,
                 tags: BTreeMap::new(),
             };
-            if !there.iter().any(|one| is_all(one) && same_network(one, &rule)) {
+            if !there
+                .iter()
+                .any(|one| is_all(one) && same_network(one, &rule))
+            {
                 authorise(ec2, &rule).await?;
             }
         }
@@ -256,10 +268,7 @@ pub(super) async fn ensure(
 }
 
 /// Whether a group allows nothing.
-pub(super) async fn is_empty(
-    ec2: &aws_sdk_ec2::Client,
-    group: &GroupId,
-) -> Result<bool, ActError> {
+pub(super) async fn is_empty(ec2: &aws_sdk_ec2::Client, group: &GroupId) -> Result<bool, ActError> {
     Ok(of_group(ec2, group).await?.is_empty())
 }
 
@@ -272,7 +281,10 @@ fn same_network(one: &Rule, other: &Rule) -> bool {
 }
 
 async fn create(ec2: &aws_sdk_ec2::Client, vpc: &VpcId, name: &str) -> Result<GroupId, ActError> {
-    let tag = Tag::builder().key("davylamp:purpose").value("isolation").build();
+    let tag = Tag::builder()
+        .key("davylamp:purpose")
+        .value("isolation")
+        .build();
     let made = ec2
         .create_security_group()
         .group_name(name)
@@ -294,7 +306,11 @@ async fn create(ec2: &aws_sdk_ec2::Client, vpc: &VpcId, name: &str) -> Result<Gr
         // Another run was faster.
         Err(error) if failure::is_code(&error, &["InvalidGroup.Duplicate"]) => {
             let ours = find(ec2, vpc).await?;
-            let found = if name == ALLOW { ours.allow } else { ours.isolation };
+            let found = if name == ALLOW {
+                ours.allow
+            } else {
+                ours.isolation
+            };
             found.ok_or_else(|| {
                 failure::transient(
                     "ec2:DescribeSecurityGroups",

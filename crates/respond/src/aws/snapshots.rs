@@ -17,9 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::evidence::{
-    self, CUSTODY, Evidence, FINDING, INCIDENT, PLAN, SOURCE_VOLUME, TIME,
-};
+use super::evidence::{self, CUSTODY, Evidence, FINDING, INCIDENT, PLAN, SOURCE_VOLUME, TIME};
 use super::{At, already, done, failed, failure, impossible, needed, not_ours, pending, recorded};
 use crate::actuator::{ActError, Checked, Verified};
 
@@ -73,23 +71,22 @@ pub(super) async fn act(
     let wanting: Vec<&Volume> = there
         .iter()
         .filter(|volume| {
-            !found
-                .iter()
-                .any(|one| Some(one.volume.as_str()) == volume.volume_id() && counts(at, one, &before))
+            !found.iter().any(|one| {
+                Some(one.volume.as_str()) == volume.volume_id() && counts(at, one, &before)
+            })
         })
         .collect();
     if wanting.is_empty() {
         return Ok(());
     }
-    let (together, alone): (Vec<&Volume>, Vec<&Volume>) =
-        wanting.into_iter().partition(|volume| {
-            instance.is_some_and(|instance| {
-                volume
-                    .attachments()
-                    .iter()
-                    .any(|attachment| attachment.instance_id() == Some(instance.as_str()))
-            })
-        });
+    let (together, alone): (Vec<&Volume>, Vec<&Volume>) = wanting.into_iter().partition(|volume| {
+        instance.is_some_and(|instance| {
+            volume
+                .attachments()
+                .iter()
+                .any(|attachment| attachment.instance_id() == Some(instance.as_str()))
+        })
+    });
     if let Some(instance) = instance
         && !together.is_empty()
     {
@@ -186,7 +183,12 @@ async fn describe_volumes(
     ec2: &aws_sdk_ec2::Client,
     volumes: &[VolumeId],
 ) -> Result<Vec<Volume>, ActError> {
-    by_filter(ec2, "volume-id", volumes.iter().map(|id| id.0.clone()).collect()).await
+    by_filter(
+        ec2,
+        "volume-id",
+        volumes.iter().map(|id| id.0.clone()).collect(),
+    )
+    .await
 }
 
 async fn by_filter(
@@ -194,8 +196,15 @@ async fn by_filter(
     name: &str,
     values: Vec<String>,
 ) -> Result<Vec<Volume>, ActError> {
-    let filter = Filter::builder().name(name).set_values(Some(values)).build();
-    let mut pages = ec2.describe_volumes().filters(filter).into_paginator().send();
+    let filter = Filter::builder()
+        .name(name)
+        .set_values(Some(values))
+        .build();
+    let mut pages = ec2
+        .describe_volumes()
+        .filters(filter)
+        .into_paginator()
+        .send();
     let mut found = Vec::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| failure::of("ec2:DescribeVolumes", &error))?;
@@ -218,7 +227,10 @@ async fn create_set(
     let mut excluded = Vec::new();
     let mut without_root = false;
     for volume in &attached {
-        if wanting.iter().any(|one| one.volume_id() == volume.volume_id()) {
+        if wanting
+            .iter()
+            .any(|one| one.volume_id() == volume.volume_id())
+        {
             continue;
         }
         let is_root = volume.attachments().iter().any(|attachment| {
@@ -295,7 +307,11 @@ async fn mend_tags(ec2: &aws_sdk_ec2::Client, found: &[Evidence]) -> Result<(), 
     Ok(())
 }
 
-async fn tag_source(ec2: &aws_sdk_ec2::Client, snapshot: &str, volume: &str) -> Result<(), ActError> {
+async fn tag_source(
+    ec2: &aws_sdk_ec2::Client,
+    snapshot: &str,
+    volume: &str,
+) -> Result<(), ActError> {
     ec2.create_tags()
         .resources(snapshot)
         .tags(Tag::builder().key(SOURCE_VOLUME).value(volume).build())

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use davylamp_model::finding::Finding;
 use davylamp_model::ids::FindingId;
 use davylamp_plan::plan::{Plan, StepId};
 use davylamp_plan::policy::Approvals;
@@ -52,7 +53,9 @@ pub enum StepState {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct History {
     /// The findings that were added.
-    pub findings: BTreeSet<FindingId>,
+    pub findings: BTreeMap<FindingId, Finding>,
+    /// Those that a plan was made for.
+    pub answered: BTreeSet<FindingId>,
     /// The plans, the one that holds last.
     pub plans: Vec<Plan>,
     /// Where each step that was touched stands under the plan that holds.
@@ -89,10 +92,13 @@ impl History {
         self.opened_at.get_or_insert(entry.at);
         match &entry.event {
             Event::Found { finding } => {
-                self.findings.insert(finding.clone());
+                self.findings
+                    .insert(finding.id.clone(), (**finding).clone());
             }
             Event::Planned { plan } => {
                 self.plans.push((**plan).clone());
+                self.answered.extend(self.findings.keys().cloned());
+                self.answered.extend(plan.findings.iter().cloned());
                 self.steps.clear();
                 self.since.clear();
                 self.finished_at = None;

@@ -12,7 +12,8 @@ use davylamp_model::inventory::{
 use futures::{StreamExt, stream};
 
 use super::lead::Lead;
-use crate::aws::fetch::ec2::{self, FoundInstance, FoundVolume};
+use crate::aws::fetch::ebs::{self, FoundVolume};
+use crate::aws::fetch::ec2::{self, FoundInstance};
 use crate::aws::fetch::{Read, SIDE_BY_SIDE, Shelf, Sizes, compute, iam, scaling};
 use crate::aws::read::ReadConfig;
 
@@ -42,16 +43,16 @@ impl Store {
     pub async fn begin(&mut self, session: &ReadConfig, lead: &Lead, sizes: Sizes) {
         let client = session.ec2();
         for image in &lead.images {
-            let read = ec2::image_snapshots(&client, image).await;
+            let read = ebs::image_snapshots(&client, image).await;
             self.image_snapshots.insert(image.clone(), read);
         }
         let mut snapshots = lead.snapshots.clone();
         snapshots.extend(found(&self.image_snapshots).flatten().cloned());
-        self.snapshot_volumes = ec2::snapshot_volumes(&client, &snapshots, sizes).await;
+        self.snapshot_volumes = ebs::snapshot_volumes(&client, &snapshots, sizes).await;
 
         let mut volumes = lead.volumes.clone();
         volumes.extend(found(&self.snapshot_volumes).cloned());
-        self.volumes = ec2::volumes(&client, &volumes, sizes).await;
+        self.volumes = ebs::volumes(&client, &volumes, sizes).await;
 
         for (cluster, tasks) in &lead.tasks {
             let trouble = &mut self.task_trouble;
@@ -80,7 +81,7 @@ impl Store {
             .collect();
         volumes.retain(|id| !self.volumes.contains_key(id));
         self.volumes
-            .extend(ec2::volumes(&client, &volumes, sizes).await);
+            .extend(ebs::volumes(&client, &volumes, sizes).await);
     }
 
     /// Reads what belongs to the instances and volumes, and what is no machine.
@@ -105,7 +106,7 @@ impl Store {
 
         let machine = async {
             self.protection = ec2::termination_protection(&client, &alive).await;
-            self.snapshots = ec2::snapshots(&client, &volumes, sizes).await;
+            self.snapshots = ebs::snapshots(&client, &volumes, sizes).await;
             self.interfaces = ec2::interfaces(&client, &interfaces, sizes).await;
         };
         let fleet = async {

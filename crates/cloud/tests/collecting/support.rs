@@ -12,6 +12,8 @@ use davylamp_model::resource::{Place, Resource};
 use davylamp_testkit::faults::{FaultProxy, Schedule};
 use davylamp_testkit::moto::{Moto, MotoAccount};
 
+/// An instance that is nowhere.
+pub const GONE: &str = "i-0123456789abcdef0";
 pub const REGION: &str = "eu-central-1";
 
 /// An account, the proxy before it, and a session through that.

@@ -8,8 +8,10 @@ pub mod failure;
 
 mod addresses;
 mod copies;
+mod custody;
 mod evidence;
 mod instance;
+mod isolation;
 mod lockdown;
 mod network;
 mod rules;

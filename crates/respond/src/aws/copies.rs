@@ -17,8 +17,9 @@ use davylamp_plan::plan::Plan;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::custody::{description, specification, text};
 use super::evidence::{self, CUSTODY, Evidence, FINDING, INCIDENT, PLAN, SOURCE_VOLUME, TIME};
-use super::snapshots::{description, once, specification, text};
+use super::snapshots::once;
 use super::{At, already, done, failed, failure, impossible, needed, not_ours, pending};
 use crate::actuator::{ActError, Checked, Verified};
 

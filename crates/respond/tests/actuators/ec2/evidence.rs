@@ -346,6 +346,29 @@ async fn a_throttled_creation_is_not_repeated_blindly() {
 }
 
 #[tokio::test]
+async fn a_set_whose_making_broke_off_is_told_its_volumes() {
+    let canned = Canned::start(|action, _| match action {
+        "DescribeSnapshots" => described(&[
+            ("vol-1", "pending", "1%"),
+            ("vol-2", "pending", "1%"),
+            ("vol-3", "pending", "1%"),
+        ]),
+        other => three_volumes(other, false),
+    })
+    .await;
+    let take = canned.stage.drive(whole_instance());
+    let before = serde_json::json!({ "at": "2026-01-01T00:00:00Z", "present": [] });
+    take.act(&before).await.expect("the act");
+    assert!(canned.asked("CreateSnapshots").is_empty());
+    let told = canned.asked("CreateTags");
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(
+        told[2].contains("source-volume&Tag.1.Value=vol-3"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
 async fn fresh_evidence_is_not_taken_again() {
     let canned = Canned::start(|action, _| match action {
         "DescribeSnapshots" => described(&[("vol-1", "pending", "1%")]),

@@ -14,6 +14,7 @@ mod instance;
 mod isolation;
 mod lockdown;
 mod network;
+mod presigned;
 mod rules;
 mod scaling;
 mod snapshots;

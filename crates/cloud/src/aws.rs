@@ -1,3 +1,6 @@
 //! AWS: sessions and collectors.
 
+pub mod fetch;
+pub mod pace;
+pub mod read;
 pub mod session;

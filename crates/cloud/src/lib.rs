@@ -5,3 +5,7 @@
 //! unread, never left out. Deciding is `plan`'s; every write is `respond`'s.
 
 pub mod aws;
+pub mod collect;
+pub mod hub;
+pub mod kubernetes;
+pub mod secrets;

@@ -33,6 +33,22 @@ impl<'t> Fields<'t> {
         }
     }
 
+    /// Reads the text as TOML: each syntax fault is told, and then nothing else is.
+    pub fn toml(text: &'t Arc<Text>) -> Self {
+        let mut problems = Problems::new(text);
+        let tree = Tree::read_toml(text).unwrap_or_else(|unreadable| {
+            for part in unreadable {
+                problems.push(part.span, part.trouble);
+            }
+            Tree::default()
+        });
+        Self {
+            text,
+            tree,
+            problems,
+        }
+    }
+
     pub fn node(&self, id: NodeId) -> &Node<'t> {
         self.tree.node(id)
     }
@@ -203,7 +219,7 @@ impl<'t> Fields<'t> {
         None
     }
 
-    fn expected(&mut self, id: NodeId, expected: &str) {
+    pub fn expected(&mut self, id: NodeId, expected: &str) {
         let found = self.node(id).found();
         self.fault(
             id,

@@ -9,6 +9,7 @@
 
 mod fields;
 mod problem;
+mod readable;
 mod source;
 
 mod tree;
@@ -17,9 +18,10 @@ pub mod blocklist;
 pub mod cases;
 pub mod playbook;
 pub mod settings;
+pub mod prices;
 pub mod word;
 
-pub use problem::{Faults, Problem, ProblemRecord, Severity, Trouble};
+pub use problem::{Faults, PlaybookTrouble, Problem, ProblemRecord, Severity, Trouble};
 pub use source::Source;
 
 /// The blocklist that ships with Davylamp: what the guard enforces when it is given no other.

@@ -4,7 +4,148 @@
 //! proposed, which of them need a person, and its caps. What a step does to which targets is
 //! `plan`'s; doing it is `respond`'s.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
+
+use crate::problem::{Faults, PlaybookTrouble, Problem, Trouble};
+use crate::source::{Source, Text};
+
+pub mod cases;
+mod fixture;
+mod lint;
+mod read;
+mod step;
+
+pub use read::{BEHAVIOURS, RESOURCES, SEVERITIES};
+pub use step::{Stage, StepKind};
+
+/// The playbooks that ship with Davylamp, by name, with their texts.
+pub const SHIPPED: &[(&str, &str)] = &[
+    (
+        "hub-miner",
+        include_str!("../../../content/playbooks/hub-miner.toml"),
+    ),
+    (
+        "node-miner",
+        include_str!("../../../content/playbooks/node-miner.toml"),
+    ),
+    (
+        "pod-miner",
+        include_str!("../../../content/playbooks/pod-miner.toml"),
+    ),
+    (
+        "fargate-or-ecs-miner",
+        include_str!("../../../content/playbooks/fargate-or-ecs-miner.toml"),
+    ),
+    (
+        "lambda-miner",
+        include_str!("../../../content/playbooks/lambda-miner.toml"),
+    ),
+    (
+        "stolen-key-miner",
+        include_str!("../../../content/playbooks/stolen-key-miner.toml"),
+    ),
+    (
+        "public-instance-alarm",
+        include_str!("../../../content/playbooks/public-instance-alarm.toml"),
+    ),
+    (
+        "account-lockdown",
+        include_str!("../../../content/playbooks/account-lockdown.toml"),
+    ),
+    (
+        "report-only",
+        include_str!("../../../content/playbooks/report-only.toml"),
+    ),
+];
+
+/// A playbook file: the playbook, its cases, and what looks wrong in it.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// The playbook.
+    pub playbook: Playbook,
+    /// What it must do about which findings.
+    pub cases: Vec<cases::Case>,
+    /// What looks wrong but does not keep it from being used.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads a playbook file.
+///
+/// # Errors
+/// Every fault of the file.
+pub fn parse(source: Source<'_>) -> Result<Parsed, Faults> {
+    let text = Arc::new(Text::new(source.name, source.text));
+    read::file(&text)
+}
+
+/// Reads playbook files that are used together, and sorts them by their order. No two may have the
+/// same name or the same order: the first that fits is used.
+///
+/// # Errors
+/// Every fault of every file.
+pub fn parse_set(sources: &[Source<'_>]) -> Result<Vec<Parsed>, Faults> {
+    let (mut faults, mut warnings) = (Vec::new(), Vec::new());
+    let mut set: Vec<(Arc<Text>, Parsed)> = Vec::new();
+    for source in sources {
+        let text = Arc::new(Text::new(source.name, source.text));
+        let parsed = match read::file(&text) {
+            Ok(parsed) => parsed,
+            Err(refused) => {
+                faults.extend(refused.faults().iter().cloned());
+                warnings.extend(refused.warnings().iter().cloned());
+                continue;
+            }
+        };
+        for (other_text, other) in &set {
+            let (playbook, other) = (&parsed.playbook, &other.playbook);
+            if playbook.name == other.name {
+                let trouble = PlaybookTrouble::SameName {
+                    name: other.name.clone(),
+                    place: other_text.name.clone(),
+                };
+                faults.push(read::at_key(&text, "name", Trouble::Playbook(trouble)));
+                break;
+            } else if playbook.order == other.order {
+                let trouble = PlaybookTrouble::SameOrder {
+                    order: other.order,
+                    other: other.name.clone(),
+                };
+                faults.push(read::at_key(&text, "order", Trouble::Playbook(trouble)));
+                break;
+            }
+        }
+        warnings.extend(parsed.warnings.iter().cloned());
+        set.push((text, parsed));
+    }
+    if !faults.is_empty() {
+        return Err(Faults::new(faults, warnings));
+    }
+    let mut set: Vec<Parsed> = set.into_iter().map(|(_, parsed)| parsed).collect();
+    set.sort_by_key(|parsed| parsed.playbook.order);
+    Ok(set)
+}
+
+/// The playbooks that ship, in their order.
+///
+/// # Errors
+/// None: that they are read without a fault is tested. It is said all the same, so that a caller
+/// reads the shipped ones as it reads those of the operator.
+pub fn shipped() -> Result<Vec<Parsed>, Faults> {
+    let names: Vec<String> = SHIPPED.iter().map(|(name, _)| path_of(name)).collect();
+    let sources: Vec<Source<'_>> = SHIPPED
+        .iter()
+        .zip(&names)
+        .map(|((_, text), name)| Source { name, text })
+        .collect();
+    parse_set(&sources)
+}
+
+/// The path of a shipped playbook, as errors show it.
+pub fn path_of(name: &str) -> String {
+    format!("content/playbooks/{name}.toml")
+}
 
 /// One playbook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,117 +233,18 @@ pub struct StepSpec {
     /// Of more than one way the step can be done, which: each step kind names its own.
     #[serde(default)]
     pub how: Option<String>,
+    /// Why this step is as it is: needed where nobody is asked about what cannot be undone.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
-/// What a step of a playbook does. `plan` turns each into actions on exact targets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StepKind {
-    /// The user's Hub servers are stopped.
-    StopHubServers,
-    /// The user's Hub tokens are revoked.
-    RevokeHubTokens,
-    /// The user is removed from the Hub.
-    RemoveHubUser,
-    /// The user is deauthorised at the portal.
-    DeauthorisePortalUser,
-    /// The user is disabled in the Cognito pool, and signed out.
-    DisableCognitoUser,
-    /// Nobody else terminates the instance.
-    ProtectInstance,
-    /// Volumes outlive their instance.
-    KeepVolumes,
-    /// The group keeps the instance: `how` is `protect` (from scale-in) or `detach`.
-    HoldScaling,
-    /// Nothing new is scheduled on the node.
-    CordonNode,
-    /// Karpenter and the cluster autoscaler leave the node.
-    KeepNode,
-    /// Every volume is snapshotted, and completion waited for.
-    SnapshotEvidence,
-    /// The evidence is copied to the forensic account.
-    CopyEvidence,
-    /// The instance's memory is captured.
-    CaptureMemory,
-    /// Every interface of the instance or task is cut off.
-    IsolateInterfaces,
-    /// The pod is cut off.
-    IsolatePod,
-    /// The pod ends: `how` is `delete` or `evict`.
-    EndPod,
-    /// The instance is terminated.
-    TerminateInstance,
-    /// The instance is stopped.
-    StopInstance,
-    /// The ECS task is stopped.
-    StopTask,
-    /// The function's reserved concurrency becomes zero.
-    ThrottleFunction,
-    /// Whatever would start another is kept from it: scaling group, controller, node pool, service.
-    StopRefill,
-    /// Termination protection that is not ours is removed.
-    ReleaseTerminationProtection,
-    /// The access keys are deactivated.
-    DeactivateKeys,
-    /// The IAM user is denied everything.
-    DenyUser,
-    /// The IAM user's console password is removed.
-    DeleteLoginProfile,
-    /// The role's sessions so far are denied everything.
-    DenyRoleSessions,
-    /// Interfaces with a public address are cut off.
-    ClosePublicInterfaces,
-    /// Elastic addresses are taken away.
-    DisassociateAddresses,
-    /// Security group rules open to the world are removed.
-    RevokeOpenRules,
-    /// VPC Block Public Access is turned on.
-    BlockVpcPublicAccess,
-    /// Public S3 access is blocked for the account.
-    BlockBucketPublicAccess,
-    /// Public endpoints of EKS clusters are closed.
-    CloseEksEndpoints,
-    /// The findings are archived at their source.
-    ArchiveFindings,
-}
-
-impl StepKind {
-    /// Every kind with its name in a playbook.
-    pub const ALL: &[(Self, &str)] = &[
-        (Self::StopHubServers, "stop-hub-servers"),
-        (Self::RevokeHubTokens, "revoke-hub-tokens"),
-        (Self::RemoveHubUser, "remove-hub-user"),
-        (Self::DeauthorisePortalUser, "deauthorise-portal-user"),
-        (Self::DisableCognitoUser, "disable-cognito-user"),
-        (Self::ProtectInstance, "protect-instance"),
-        (Self::KeepVolumes, "keep-volumes"),
-        (Self::HoldScaling, "hold-scaling"),
-        (Self::CordonNode, "cordon-node"),
-        (Self::KeepNode, "keep-node"),
-        (Self::SnapshotEvidence, "snapshot-evidence"),
-        (Self::CopyEvidence, "copy-evidence"),
-        (Self::CaptureMemory, "capture-memory"),
-        (Self::IsolateInterfaces, "isolate-interfaces"),
-        (Self::IsolatePod, "isolate-pod"),
-        (Self::EndPod, "end-pod"),
-        (Self::TerminateInstance, "terminate-instance"),
-        (Self::StopInstance, "stop-instance"),
-        (Self::StopTask, "stop-task"),
-        (Self::ThrottleFunction, "throttle-function"),
-        (Self::StopRefill, "stop-refill"),
-        (Self::ReleaseTerminationProtection, "release-termination-protection"),
-        (Self::DeactivateKeys, "deactivate-keys"),
-        (Self::DenyUser, "deny-user"),
-        (Self::DeleteLoginProfile, "delete-login-profile"),
-        (Self::DenyRoleSessions, "deny-role-sessions"),
-        (Self::ClosePublicInterfaces, "close-public-interfaces"),
-        (Self::DisassociateAddresses, "disassociate-addresses"),
-        (Self::RevokeOpenRules, "revoke-open-rules"),
-        (Self::BlockVpcPublicAccess, "block-vpc-public-access"),
-        (Self::BlockBucketPublicAccess, "block-bucket-public-access"),
-        (Self::CloseEksEndpoints, "close-eks-endpoints"),
-        (Self::ArchiveFindings, "archive-findings"),
-    ];
+impl StepSpec {
+    /// The way the step is done: `how`, or the first way its kind knows; `None` where there is
+    /// only one.
+    pub fn way(&self) -> Option<&str> {
+        let first = || self.kind.ways().first().copied();
+        self.how.as_deref().or_else(first)
+    }
 }
 
 /// Whether a person has to say yes.
@@ -230,6 +272,13 @@ pub struct Caps {
     pub irreversible_per_hour: u32,
     /// Targets in one plan.
     pub targets_per_plan: u32,
+}
+
+impl Playbook {
+    /// The playbook as a file, without cases and comments.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a playbook is made of texts, numbers, lists and tables")
+    }
 }
 
 impl Default for Caps {

@@ -9,8 +9,10 @@ use serde::Serialize;
 
 use crate::source::Text;
 
+mod playbook_trouble;
 mod trouble;
 
+pub use playbook_trouble::PlaybookTrouble;
 pub use trouble::{Severity, Trouble};
 
 /// No more problems than this are kept for one file; the rest are counted in one more. A wrong

@@ -1,4 +1,4 @@
-//! YAML and JSON as one tree of values with their places.
+//! YAML, JSON and TOML as one tree of values with their places.
 //!
 //! What must stay true: reading is iterative or bounded in depth, an alias is a reference and not
 //! a copy (so that aliases of aliases cost nothing), and nothing is resolved that the reader of
@@ -12,6 +12,7 @@ use crate::source::Text;
 
 mod inside;
 mod json;
+mod toml;
 mod typing;
 mod yaml;
 
@@ -113,6 +114,11 @@ impl<'t> Tree<'t> {
             }
         }
         yaml::read(text)
+    }
+
+    /// Reads a text as TOML, or says everything that keeps it from being read.
+    pub fn read_toml(text: &'t Text) -> Result<Self, Vec<Unreadable>> {
+        toml::read(text)
     }
 
     pub fn node(&self, id: NodeId) -> &Node<'t> {

@@ -54,6 +54,25 @@ pub enum Behaviour {
     Unknown,
 }
 
+impl Behaviour {
+    /// Its name, as in its stored form: what a playbook's trigger names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mining => "mining",
+            Self::MaliciousFile => "malicious-file",
+            Self::AttackSequence => "attack-sequence",
+            Self::Exfiltration => "exfiltration",
+            Self::StolenCredential => "stolen-credential",
+            Self::PublicExposure => "public-exposure",
+            Self::SensorStopped => "sensor-stopped",
+            Self::RootUsed => "root-used",
+            Self::CostAlarm => "cost-alarm",
+            Self::Other => "other",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// How bad, on GuardDuty's scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -68,12 +87,34 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// Its name, as in its stored form: what a playbook's trigger names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// The severity of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Low, Self::Medium, Self::High, Self::Critical]
+            .into_iter()
+            .find(|severity| severity.as_str() == name)
+    }
+}
+
 /// One thing that was observed, as the reporter gave it. Values may come from an attacker's host:
 /// they are encoded wherever they are shown.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Observed {
-    /// What it is: `domain`, `remote-address`, `process`, `file`, `sha256`, `image`, `pod`, `user`,
-    /// `threat`, `api-call`, `command-line`.
+    /// What it is: `domain`, `remote-address`, `remote-port`, `process`, `process-user` (of the
+    /// operating system), `file`, `sha256`, `image`, `container`, `pod`, `pod-uid`, `node`, `user`
+    /// (of the Hub, from our guard), `principal` and `access-key` (of AWS), `threat`, `signal` (of an
+    /// attack sequence), `api-call`, `command-line`, `matched`, `public-address`, `interface`,
+    /// `budget`, `amount`, and whatever another product calls what it saw.
     pub what: String,
     /// Its value, unaltered.
     pub value: String,

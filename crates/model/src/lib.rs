@@ -18,3 +18,5 @@ pub mod finding;
 pub mod intake;
 
 pub mod inventory;
+
+pub mod ocsf;

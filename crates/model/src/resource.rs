@@ -139,6 +139,27 @@ pub enum Resource {
 }
 
 impl Resource {
+    /// The name of its kind, as in its stored form: what a playbook's trigger names.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Instance { .. } => "instance",
+            Self::Volume { .. } => "volume",
+            Self::Snapshot { .. } => "snapshot",
+            Self::Image { .. } => "image",
+            Self::Workload { .. } => "workload",
+            Self::Node { .. } => "node",
+            Self::EksCluster { .. } => "eks-cluster",
+            Self::EcsTask { .. } => "ecs-task",
+            Self::EcsCluster { .. } => "ecs-cluster",
+            Self::Function { .. } => "function",
+            Self::AccessKey { .. } => "access-key",
+            Self::Bucket { .. } => "bucket",
+            Self::HubUser { .. } => "hub-user",
+            Self::Account => "account",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+
     /// A key that is the same for every finding about this resource: `instance/i-…`.
     pub fn key(&self) -> String {
         match self {

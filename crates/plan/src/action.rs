@@ -54,9 +54,15 @@ pub enum Action {
         instance: InstanceId,
     },
     /// Cordon a node.
-    CordonNode { cluster: ClusterName, node: NodeName },
+    CordonNode {
+        cluster: ClusterName,
+        node: NodeName,
+    },
     /// Keep Karpenter and the cluster autoscaler from removing a node.
-    KeepNode { cluster: ClusterName, node: NodeName },
+    KeepNode {
+        cluster: ClusterName,
+        node: NodeName,
+    },
 
     /// Snapshot these volumes of an instance together, crash-consistent.
     SnapshotInstance {
@@ -149,10 +155,7 @@ pub enum Action {
     UnprotectInstance { instance: InstanceId },
 
     /// Deactivate an access key.
-    DeactivateKey {
-        user: IamUserName,
-        key: AccessKeyId,
-    },
+    DeactivateKey { user: IamUserName, key: AccessKeyId },
     /// Deny everything to a user with an inline policy.
     DenyUser { user: IamUserName },
     /// Remove a user's console password.
@@ -276,8 +279,9 @@ impl Action {
                 let names: Vec<&str> = volumes.iter().map(VolumeId::as_str).collect();
                 format!("volumes/{}", names.join(","))
             }
-            Self::IsolateInterface { interface, .. }
-            | Self::DisassociateAddress { interface, .. } => format!("interface/{interface}"),
+            Self::IsolateInterface { interface, .. } => format!("interface/{interface}"),
+            // An interface may have several addresses.
+            Self::DisassociateAddress { association, .. } => format!("address/{association}"),
             Self::IsolatePod {
                 cluster,
                 namespace,
@@ -315,7 +319,11 @@ impl Action {
             Self::ScaleServiceToZero { cluster, service } => format!("service/{cluster}/{service}"),
             Self::DeactivateKey { key, .. } => format!("key/{key}"),
             Self::DenyUser { user } | Self::DeleteLoginProfile { user } => format!("user/{user}"),
-            Self::DenyRoleSessions { role, .. } => format!("role/{role}"),
+            // Several instances of one role are several steps.
+            Self::DenyRoleSessions { role, instance, .. } => match instance {
+                Some(instance) => format!("role/{role}/{instance}"),
+                None => format!("role/{role}"),
+            },
             Self::RevokeRule { rule, .. } => format!("rule/{rule}"),
             Self::BlockVpcPublicAccess { .. } => "vpc-public-access".to_owned(),
             Self::BlockBucketPublicAccess { account } => format!("bucket-public-access/{account}"),

@@ -15,3 +15,16 @@ pub mod plan;
 pub mod policy;
 
 pub mod gate;
+
+pub mod rehearse;
+pub mod planner;
+
+pub mod who;
+
+mod brakes;
+
+mod pattern;
+
+mod scope;
+
+mod steps;

@@ -11,25 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::action::Action;
 
-/// The stages of a response, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    /// Stop the person.
-    Person,
-    /// Keep others from removing the evidence.
-    Protect,
-    /// Take the evidence and hold until it is complete.
-    Evidence,
-    /// Cut the network.
-    Network,
-    /// End the pod, task or node.
-    End,
-    /// Keep another from being started.
-    Refill,
-    /// Tell the source that the finding is dealt with.
-    Report,
-}
+pub use davylamp_content::playbook::Stage;
 
 /// A step's id: the same for the same action on the same target, `isolate-interface:interface/eni-…`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

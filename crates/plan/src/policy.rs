@@ -32,6 +32,9 @@ pub struct Policy {
     pub portal: Option<PortalNames>,
     /// Whether a Hub is configured.
     pub hub: bool,
+    /// The namespaces in which the Hub's servers run; empty means any. A claim or pod elsewhere is
+    /// never taken for one of a Hub user's, so that a second Hub's `alice` is not this one's.
+    pub hub_namespaces: Vec<String>,
     /// How claim names are made from user names.
     pub claim_template: ClaimTemplate,
 }
@@ -49,6 +52,7 @@ impl Default for Policy {
             cognito_pool: None,
             portal: None,
             hub: false,
+            hub_namespaces: Vec::new(),
             claim_template: ClaimTemplate::default(),
         }
     }

@@ -2,17 +2,27 @@
 //!
 //! The Lambda and the command keep none of their own. Three stores have the same meaning: a
 //! DynamoDB table (conditional writes), a local SQLite file, and, where neither is given, the
-//! account's own tags.
+//! account's own tags (`tags` says what is weaker there). [`memory`] forgets with the process:
+//! for plans that touch nothing.
 
 use std::future::Future;
 use std::pin::Pin;
 
-use davylamp_model::ids::{FindingId, IncidentId};
+use davylamp_model::finding::Finding;
+use davylamp_model::ids::IncidentId;
 use davylamp_plan::plan::{Plan, StepId};
 use davylamp_plan::policy::{Approvals, Usage};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+mod fields;
+
+pub mod history;
+
+pub mod memory;
+
+pub mod sqlite;
 
 /// A future that a journal returns.
 pub type Journaling<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
@@ -36,10 +46,12 @@ pub struct Entry {
 pub enum Event {
     /// A finding was added.
     Found {
-        /// Its id.
-        finding: FindingId,
+        /// The finding, whole: a run that is cut off before it has a plan can then be resumed
+        /// without waiting for another delivery.
+        finding: Box<Finding>,
     },
-    /// The plan was made. There is one for an incident.
+    /// The plan was made. A later one replaces it: a new finding about the same resource may need
+    /// more than the first did. Redelivery of known findings plans nothing.
     Planned {
         /// The plan.
         plan: Box<Plan>,
@@ -50,6 +62,10 @@ pub enum Event {
         step: StepId,
         /// What undo needs.
         before: Value,
+        /// The playbook whose caps it counts towards.
+        playbook: String,
+        /// Whether it counts as an irreversible step.
+        irreversible: bool,
     },
     /// A step is done and verified.
     Succeeded {
@@ -158,12 +174,21 @@ pub trait Journal: Send + Sync {
         lease_secs: u32,
     ) -> Journaling<'a, Claim>;
 
-    /// Appends an entry and renews the lease. Fails with [`JournalError::Lost`] where another run
-    /// has taken over: then this run must stop at once.
+    /// Appends an entry and renews the lease from the entry's own time. Fails with
+    /// [`JournalError::Lost`] where another run has taken over: then this run must stop at once.
     fn append<'a>(
         &'a self,
         incident: &'a IncidentId,
         entry: &'a Entry,
+        lease_secs: u32,
+    ) -> Journaling<'a, ()>;
+
+    /// Renews the lease while nothing happens. Fails as [`Journal::append`] does.
+    fn renew<'a>(
+        &'a self,
+        incident: &'a IncidentId,
+        run: &'a str,
+        now: Timestamp,
         lease_secs: u32,
     ) -> Journaling<'a, ()>;
 
@@ -192,14 +217,43 @@ pub trait Journal: Send + Sync {
         incident: &'a IncidentId,
     ) -> Journaling<'a, Usage>;
 
-    /// Marks a notice as sent; `false` where it was marked before. One conditional write.
-    fn once<'a>(
-        &'a self,
-        incident: &'a IncidentId,
-        notice: &'a str,
-        run: &'a str,
-        now: Timestamp,
-    ) -> Journaling<'a, bool>;
+    /// Asks for the right to send a notice, by one conditional write. The incident need not exist:
+    /// a digest has an id of its own. The one that gets [`Once::Ours`] sends it and then
+    /// [settles](Journal::settle) it. A run that dies between the two holds the notice until its
+    /// lease ends, after which another sends it: rather twice than never.
+    fn once<'a>(&'a self, notice: &'a NoticeMark) -> Journaling<'a, Once>;
+
+    /// Says whether the notice went out. One that did not may be sent by another run at once.
+    fn settle<'a>(&'a self, notice: &'a NoticeMark, sent: bool) -> Journaling<'a, ()>;
+}
+
+/// A notice that goes out once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoticeMark {
+    /// The incident, or the digest's own id.
+    pub incident: IncidentId,
+    /// Which notice through which channel, such as `report/mail`.
+    pub notice: String,
+    /// The run that wants to send it.
+    pub run: String,
+    /// Now.
+    pub now: Timestamp,
+    /// How long sending it may take, in seconds.
+    pub lease_secs: u32,
+}
+
+/// Whether a notice may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Once {
+    /// By this run, now.
+    Ours,
+    /// Another run is sending it, or died while doing so: ask again later.
+    Busy {
+        /// When its lease ends.
+        until: Timestamp,
+    },
+    /// It went out.
+    Sent,
 }
 
 /// Why the journal could not do it.
@@ -218,7 +272,7 @@ pub enum JournalError {
         incident: IncidentId,
     },
     /// The store does not answer: repeat.
-    #[error("the journal {store} does not answer")]
+    #[error("the journal {store} does not answer: {why}")]
     Unreachable {
         /// Which store.
         store: String,
@@ -226,7 +280,7 @@ pub enum JournalError {
         why: String,
     },
     /// What the store holds cannot be understood.
-    #[error("the journal {store} holds what cannot be read")]
+    #[error("the journal {store} holds what cannot be read: {why}")]
     Unreadable {
         /// Which store.
         store: String,

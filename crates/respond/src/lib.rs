@@ -9,10 +9,42 @@ pub mod config;
 
 pub mod actuator;
 
-pub mod deploy;
+pub mod aws;
+
+pub mod kubernetes;
+
+pub mod hub;
+
+pub mod portal;
+
+pub mod secret;
 
 pub mod journal;
 
+pub mod clock;
+
+pub mod executor;
+
+pub mod undo;
+
+pub mod coalesce;
+
+pub mod responder;
+
+pub mod collecting;
+
+pub mod library;
+
+pub mod planning;
+
 pub mod notice;
 
+pub mod tell;
+
+pub mod source;
+
+pub mod wire;
+
 pub mod permissions;
+
+pub mod deploy;

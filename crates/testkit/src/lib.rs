@@ -12,8 +12,11 @@ pub mod guardduty;
 
 pub mod http;
 
+pub mod jupyterhub;
+
 pub mod kernel_test;
 
+pub mod kubernetes;
 pub mod lambda_runtime;
 
 pub mod mail;

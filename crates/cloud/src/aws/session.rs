@@ -1,45 +1,107 @@
 //! Credentials, regions and roles: one SDK configuration for each account and region.
+//!
+//! What must stay true: nothing is asked of AWS before somebody needs an answer, so that a Lambda
+//! starts fast; and what this crate reads with cannot write (see [`ReadConfig`]).
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use davylamp_model::ids::{AccountId, Region};
 use davylamp_model::resource::Place;
+use tokio::sync::OnceCell;
+
+use super::pace::{CallCounter, Pace, PacedClient, Rates};
+use super::read::{self, ReadConfig};
 
 /// A connection that takes longer than this is not made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// One attempt of a call may take this long.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+/// One attempt waits this long for its answer, once it is sent.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// The name of our sessions in the account's trail.
+const SESSION_NAME: &str = "davylamp";
 
 /// Where and as whom AWS is called.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct SessionOptions {
     /// The home region; the environment's where not given.
     pub region: Option<String>,
     /// Another endpoint for every service, for a test server or a private gateway.
     pub endpoint_url: Option<String>,
+    /// The account our own credentials belong to, where it is known already (a Lambda is told it):
+    /// saves one call at the start.
+    pub account: Option<AccountId>,
     /// The role to assume in an account that is not our own, by name.
     pub role: Option<String>,
     /// The external id that role asks for.
     pub external_id: Option<String>,
+    /// How often and how patiently a call is repeated.
+    pub retries: Retries,
+    /// How fast AWS is called.
+    pub rates: Rates,
 }
 
-/// Makes configurations of SDK clients.
-#[derive(Debug)]
+/// How a call that failed for a moment is repeated. Waiting times double and are jittered by the
+/// SDK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retries {
+    /// Slow down the whole client when a service throttles, beside repeating the call.
+    pub adaptive: bool,
+    /// Attempts in all, the first one included; at least one.
+    pub attempts: u32,
+    /// The longest wait before the second attempt.
+    pub first_wait: Duration,
+    /// The longest wait before any attempt.
+    pub longest_wait: Duration,
+}
+
+impl Default for Retries {
+    /// Six attempts: with the waits below about 15 s in the worst case, long enough for a token
+    /// bucket of EC2 to refill and short enough to leave the responder time to say that it failed.
+    fn default() -> Self {
+        Self {
+            adaptive: false,
+            attempts: 6,
+            first_wait: Duration::from_millis(500),
+            longest_wait: Duration::from_secs(8),
+        }
+    }
+}
+
+impl Retries {
+    fn config(self) -> RetryConfig {
+        let base = if self.adaptive {
+            RetryConfig::adaptive()
+        } else {
+            RetryConfig::standard()
+        };
+        base.with_max_attempts(self.attempts.max(1))
+            .with_initial_backoff(self.first_wait)
+            .with_max_backoff(self.longest_wait)
+    }
+}
+
+/// Makes configurations of SDK clients. One is enough for a program; it may be shared.
 pub struct Sessions {
     home: SdkConfig,
+    http: SharedHttpClient,
     options: SessionOptions,
-    home_account: String,
+    account: OnceCell<AccountId>,
     assumed: Mutex<HashMap<String, SharedCredentialsProvider>>,
+    pace: Pace,
+    calls: CallCounter,
 }
 
 /// Why there is no session.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
     /// There are no credentials, or they are not accepted.
     #[error("AWS does not accept our credentials: {why}")]
@@ -47,30 +109,71 @@ pub enum SessionError {
         /// What it said.
         why: String,
     },
+    /// No region is configured.
+    #[error("no AWS region is configured: set `region` or AWS_REGION")]
+    NoRegion,
     /// An account is not ours, and no role is configured for others.
     #[error("account {account} is not ours, and no role to assume there is configured")]
     ForeignAccount {
         /// That account.
         account: String,
     },
+    /// What a finding calls an account or a region is none.
+    #[error("`{said}` is not the {what} of anything in AWS")]
+    IllFormed {
+        /// `account id` or `region`.
+        what: &'static str,
+        /// What was said.
+        said: String,
+    },
+    /// The regions could not be listed.
+    #[error("the regions of account {account} could not be listed: {why}")]
+    Regions {
+        /// The account.
+        account: String,
+        /// What AWS said.
+        why: String,
+    },
 }
 
 impl Sessions {
-    /// Finds credentials as every AWS tool does (environment, profile, role of the machine) and
-    /// asks whose they are.
+    /// Finds credentials as every AWS tool does (environment, profile, role of the machine). They
+    /// are used, and found wanting, at the first call only.
     pub async fn new(options: SessionOptions) -> Result<Self, SessionError> {
+        Self::load(options, None).await
+    }
+
+    /// As [`Sessions::new`], with these credentials and no others.
+    pub async fn with_credentials(
+        options: SessionOptions,
+        credentials: impl ProvideCredentials + 'static,
+    ) -> Result<Self, SessionError> {
+        Self::load(options, Some(SharedCredentialsProvider::new(credentials))).await
+    }
+
+    async fn load(
+        options: SessionOptions,
+        credentials: Option<SharedCredentialsProvider>,
+    ) -> Result<Self, SessionError> {
         // The AWS clients, the cluster client and the Hub's share one TLS provider; a second
         // installation is no error.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .tls_provider(tls::Provider::Rustls(
+                tls::rustls_provider::CryptoMode::Ring,
+            ))
             .build_https();
+        let pace = Pace::new(options.rates.clone());
+        let calls = CallCounter::default();
+        let paced = PacedClient::new(http.clone(), "home", pace.clone(), calls.clone());
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
+            .http_client(SharedHttpClient::new(paced))
+            .retry_config(options.retries.config())
+            // No limit for an attempt as a whole: it would count the wait for the rate limiter.
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(CONNECT_TIMEOUT)
-                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                    .read_timeout(READ_TIMEOUT)
                     .build(),
             );
         if let Some(region) = &options.region {
@@ -79,25 +182,41 @@ impl Sessions {
         if let Some(url) = &options.endpoint_url {
             loader = loader.endpoint_url(url.clone());
         }
+        if let Some(credentials) = credentials {
+            loader = loader.credentials_provider(credentials);
+        }
         let home = loader.load().await;
-        let identity = aws_sdk_sts::Client::new(&home)
-            .get_caller_identity()
-            .send()
-            .await
-            .map_err(|error| SessionError::Credentials {
-                why: describe(&error),
-            })?;
         Ok(Self {
             home,
+            http,
+            account: OnceCell::new_with(options.account.clone()),
             options,
-            home_account: identity.account().unwrap_or_default().to_owned(),
             assumed: Mutex::default(),
+            pace,
+            calls,
         })
     }
 
-    /// The account our own credentials belong to.
-    pub fn home_account(&self) -> &str {
-        &self.home_account
+    /// The account our own credentials belong to. AWS is asked once.
+    pub async fn home_account(&self) -> Result<&AccountId, SessionError> {
+        self.account
+            .get_or_try_init(|| async {
+                let identity = ReadConfig::new(self.home.clone())
+                    .sts()
+                    .get_caller_identity()
+                    .send()
+                    .await
+                    .map_err(|error| SessionError::Credentials {
+                        why: describe(&error),
+                    })?;
+                identity
+                    .account()
+                    .map(AccountId::from)
+                    .ok_or_else(|| SessionError::Credentials {
+                        why: "it does not say whose they are".to_owned(),
+                    })
+            })
+            .await
     }
 
     /// The home region.
@@ -105,18 +224,91 @@ impl Sessions {
         self.home.region().map(AsRef::as_ref)
     }
 
-    /// The configuration for our own account in its home region.
-    pub fn home(&self) -> &SdkConfig {
+    /// Our own account in its home region.
+    pub async fn home_place(&self) -> Result<Place, SessionError> {
+        let region = self.home_region().ok_or(SessionError::NoRegion)?;
+        Ok(Place {
+            account: self.home_account().await?.clone(),
+            region: Region::from(region),
+        })
+    }
+
+    /// What the configuration of a test server or a private gateway is, where there is one.
+    pub fn endpoint_url(&self) -> Option<&str> {
+        self.options.endpoint_url.as_deref()
+    }
+
+    /// The calls made so far with everything that came from here.
+    pub fn calls(&self) -> &CallCounter {
+        &self.calls
+    }
+
+    /// Clients for an account and region that can only read.
+    pub async fn reading(&self, place: &Place) -> Result<ReadConfig, SessionError> {
+        Ok(ReadConfig::new(self.config(place).await?))
+    }
+
+    /// Clients for our own account in its home region that can only read.
+    pub fn home_reading(&self) -> ReadConfig {
+        ReadConfig::new(self.home.clone())
+    }
+
+    /// The configuration of clients for an account and region that can also write. Only `respond`
+    /// may call this; a test looks.
+    pub async fn writing(&self, place: &Place) -> Result<SdkConfig, SessionError> {
+        self.config(place).await
+    }
+
+    /// The configuration of clients of our own account in its home region that can also write:
+    /// queues, notices, the journal. Not for this crate either.
+    pub fn home_writing(&self) -> &SdkConfig {
         &self.home
     }
 
-    /// The configuration for an account and region. In an account that is not ours the configured
-    /// role is assumed.
-    pub async fn at(&self, place: &Place) -> Result<SdkConfig, SessionError> {
-        let region = aws_config::Region::new(place.region.0.clone());
-        let builder = self.home.to_builder().region(region);
+    /// The regions that are enabled in an account, sorted.
+    pub async fn enabled_regions(&self, account: &AccountId) -> Result<Vec<Region>, SessionError> {
+        let place = Place {
+            account: account.clone(),
+            region: Region::from(self.home_region().ok_or(SessionError::NoRegion)?),
+        };
+        let answer = self
+            .reading(&place)
+            .await?
+            .ec2()
+            .describe_regions()
+            // Without this AWS lists the enabled ones only, which is what is wanted.
+            .all_regions(false)
+            .send()
+            .await
+            .map_err(|error| SessionError::Regions {
+                account: account.0.clone(),
+                why: read::said(&error),
+            })?;
+        let mut regions: Vec<Region> = answer
+            .regions()
+            .iter()
+            .filter_map(|region| region.region_name().map(Region::from))
+            .collect();
+        regions.sort();
+        Ok(regions)
+    }
+
+    /// In an account that is not ours the configured role is assumed.
+    async fn config(&self, place: &Place) -> Result<SdkConfig, SessionError> {
+        check(place)?;
         let account = place.account.as_str();
-        if account == self.home_account {
+        let paced = PacedClient::new(
+            self.http.clone(),
+            account,
+            self.pace.clone(),
+            self.calls.clone(),
+        );
+        let builder = self
+            .home
+            .to_builder()
+            .region(aws_config::Region::new(place.region.0.clone()))
+            .http_client(SharedHttpClient::new(paced));
+        if *self.home_account().await? == place.account {
             return Ok(builder.build());
         }
         let Some(role) = &self.options.role else {
@@ -124,32 +316,78 @@ impl Sessions {
                 account: account.to_owned(),
             });
         };
-        let known = self
-            .assumed
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .get(account)
-            .cloned();
+        let arn = role_arn(place, role);
+        let known = self.assumed().get(&arn).cloned();
         let credentials = match known {
             Some(credentials) => credentials,
             None => {
-                let mut provider =
-                    AssumeRoleProvider::builder(format!("arn:aws:iam::{account}:role/{role}"))
-                        .session_name("davylamp")
-                        .configure(&self.home);
+                let mut provider = AssumeRoleProvider::builder(arn.clone())
+                    .session_name(SESSION_NAME)
+                    .configure(&self.home);
                 if let Some(id) = &self.options.external_id {
                     provider = provider.external_id(id.clone());
                 }
-                let credentials = SharedCredentialsProvider::new(provider.build().await);
-                self.assumed
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
-                    .insert(account.to_owned(), credentials.clone());
-                credentials
+                // Two callers may both come here: the second one's provider is dropped, so that
+                // both use one cache of credentials.
+                let made = SharedCredentialsProvider::new(provider.build().await);
+                self.assumed().entry(arn).or_insert(made).clone()
             }
         };
         Ok(builder.credentials_provider(credentials).build())
     }
+
+    fn assumed(&self) -> std::sync::MutexGuard<'_, HashMap<String, SharedCredentialsProvider>> {
+        self.assumed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says where and as whom, and nothing that could be a secret.
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions")
+            .field("region", &self.home_region())
+            .field("account", &self.account.get())
+            .field("endpoint_url", &self.options.endpoint_url)
+            .field("role", &self.options.role)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Account and region come from findings, and become part of host names and ARNs.
+fn check(place: &Place) -> Result<(), SessionError> {
+    if !place.account.is_well_formed() {
+        return Err(SessionError::IllFormed {
+            what: "account id",
+            said: place.account.0.escape_debug().to_string(),
+        });
+    }
+    let region = place.region.as_str();
+    let fits = (1..=32).contains(&region.len())
+        && region
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    if !fits {
+        return Err(SessionError::IllFormed {
+            what: "region",
+            said: region.escape_debug().to_string(),
+        });
+    }
+    Ok(())
+}
+
+/// The partition a region belongs to, as it stands in ARNs (AWS general reference, "Amazon
+/// Resource Names").
+pub fn partition(region: &Region) -> &'static str {
+    match region.as_str() {
+        name if name.starts_with("cn-") => "aws-cn",
+        name if name.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
+fn role_arn(place: &Place, role: &str) -> String {
+    let partition = partition(&place.region);
+    format!("arn:{partition}:iam::{}:role/{role}", place.account)
 }
 
 /// An SDK error with all that is behind it, on one line.
@@ -165,4 +403,53 @@ pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
         next = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(account: &str, region: &str) -> Place {
+        Place {
+            account: account.into(),
+            region: region.into(),
+        }
+    }
+
+    #[test]
+    fn a_place_from_a_finding_cannot_reach_into_host_names() {
+        assert_eq!(check(&place("123456789012", "eu-central-1")), Ok(()));
+        for (account, region) in [
+            ("12345678901", "eu-central-1"),
+            ("123456789012", ""),
+            ("123456789012", "evil.example/"),
+            ("123456789012", "EU-CENTRAL-1"),
+            ("123456789012:role/x", "eu-central-1"),
+        ] {
+            assert!(
+                matches!(
+                    check(&place(account, region)),
+                    Err(SessionError::IllFormed { .. })
+                ),
+                "{account} {region}"
+            );
+        }
+    }
+
+    #[test]
+    fn role_arns_name_the_partition() {
+        let arn = |region| role_arn(&place("123456789012", region), "davylamp");
+        assert_eq!(
+            arn("eu-central-1"),
+            "arn:aws:iam::123456789012:role/davylamp"
+        );
+        assert_eq!(
+            arn("cn-north-1"),
+            "arn:aws-cn:iam::123456789012:role/davylamp"
+        );
+        assert_eq!(
+            arn("us-gov-west-1"),
+            "arn:aws-us-gov:iam::123456789012:role/davylamp"
+        );
+    }
 }

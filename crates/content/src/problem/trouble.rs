@@ -3,6 +3,8 @@
 use serde::Serialize;
 use thiserror::Error;
 
+use super::PlaybookTrouble;
+
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -89,6 +91,8 @@ pub enum Trouble {
     SparesEverything,
     #[error("`host` and `{key}` exclude each other")]
     ScopeContradiction { key: &'static str },
+    #[error(transparent)]
+    Playbook(PlaybookTrouble),
     #[error("{count} more faults in this file are not listed")]
     MoreFaults { count: usize },
 
@@ -136,6 +140,7 @@ impl Trouble {
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         match self {
+            Self::Playbook(trouble) => trouble.severity(),
             Self::DetectorDisabled
             | Self::ShortString { .. }
             | Self::OrdinaryCommand { .. }
@@ -179,6 +184,7 @@ impl Trouble {
             Self::PatternTooBig { .. } => "pattern-too-big",
             Self::SparesEverything => "spares-everything",
             Self::ScopeContradiction { .. } => "scope-contradiction",
+            Self::Playbook(trouble) => trouble.code(),
             Self::MoreFaults { .. } => "more-faults",
             Self::DetectorDisabled => "detector-disabled",
             Self::ShortString { .. } => "short-string",
@@ -203,6 +209,7 @@ impl Trouble {
             Self::UnknownKey { .. } | Self::DuplicateKey { .. } | Self::MergeKey => "this key",
             Self::MissingKey { .. } => "this entry",
             Self::GroupName { .. } => "this name",
+            Self::Playbook(trouble) => trouble.label(),
             Self::MoreFaults { .. } | Self::MoreWarnings { .. } => "up to here",
             Self::Pattern { .. } => "this part",
             Self::PatternTooBig { .. }
@@ -229,13 +236,16 @@ impl Trouble {
             Self::Syntax { format: "JSON", .. } => {
                 "mend it here; a file that is meant to be YAML should be named .yaml".into()
             }
+            Self::Syntax { format: "TOML", .. } => {
+                "mend it here; the rest of the file is judged once it can be read".into()
+            }
             Self::Syntax { .. } => {
                 "mend it here; strings with `:`, `#`, quotes or backslashes are safest in single \
                  quotes"
                     .into()
             }
             Self::TooDeep { .. } => {
-                "no blocklist is nested that deep; is this the right file?".into()
+                "no file of ours is nested that deep; is this the right file?".into()
             }
             Self::TooManyValues { .. } => "split it into several files".into(),
             Self::CyclicAlias => "write the value out instead of the alias".into(),
@@ -289,6 +299,7 @@ impl Trouble {
             Self::ScopeContradiction { .. } => {
                 "a process on the host is in no container; write two entries".into()
             }
+            Self::Playbook(trouble) => trouble.help(),
             Self::MoreFaults { .. } => "mend those above first, then try again".into(),
             Self::DetectorDisabled => {
                 "leave the file out of the guard's blocklists if they should not be enforced".into()

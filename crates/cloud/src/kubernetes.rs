@@ -1,0 +1,8 @@
+//! Kubernetes: clients of clusters, and what is read with them.
+
+pub mod clusters;
+mod object;
+pub mod read;
+pub mod token;
+
+pub use clusters::{ClusterAccess, ClusterEntry, ClusterError, Clusters};

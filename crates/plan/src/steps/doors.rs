@@ -1,0 +1,196 @@
+//! The account's public doors.
+
+use davylamp_model::inventory::{Doors, PublicInterface, Reading};
+
+use super::{Expansion, Ground, living, network};
+use crate::action::Action;
+
+/// The mode that lets nothing in and nothing out.
+const VPC_BOTH_WAYS: &str = "block-bidirectional";
+/// The modes there are beside `off`.
+const VPC_MODES: [&str; 2] = [VPC_BOTH_WAYS, "block-ingress"];
+
+/// The doors, or an omission that says why they are not known.
+fn doors<'g>(ground: &Ground<'g>, out: &mut Expansion) -> Option<&'g Doors> {
+    let target = ground.case.resource.key();
+    match &ground.scope.inventory.doors {
+        Reading::Known(doors) => return Some(doors),
+        Reading::Unknown { why } => {
+            out.omit(
+                target,
+                format!("the account's public doors could not be read: {why}"),
+            );
+        }
+        Reading::NotAsked => out.omit(target, "the account's public doors were not asked for"),
+    }
+    None
+}
+
+fn sorted(doors: &Doors) -> Vec<&PublicInterface> {
+    let mut sorted: Vec<&PublicInterface> = doors.interfaces.iter().collect();
+    sorted.sort_by(|one, other| one.interface.id.cmp(&other.interface.id));
+    sorted
+}
+
+pub(super) fn interfaces(ground: &Ground<'_>, out: &mut Expansion) {
+    // A finding about one machine is about its doors only.
+    if ground.scope.inventory.doors == Reading::NotAsked && !ground.scope.instances.is_empty() {
+        for instance in living(ground, out) {
+            let public = instance
+                .interfaces
+                .iter()
+                .filter(|interface| interface.public_ip.is_some());
+            let mut public: Vec<_> = public.collect();
+            public.sort_by(|one, other| one.id.cmp(&other.id));
+            if public.is_empty() {
+                let target = format!("instance/{}", instance.id);
+                out.omit(target, "none of its interfaces has a public address");
+            }
+            for interface in public {
+                network::isolate(interface, out);
+            }
+        }
+        return;
+    }
+    let Some(doors) = doors(ground, out) else {
+        return;
+    };
+    for door in sorted(doors) {
+        if door.managed {
+            let target = format!("interface/{}", door.interface.id);
+            out.omit(
+                target,
+                "AWS manages it for another service and lets nobody change it",
+            );
+        } else {
+            network::isolate(&door.interface, out);
+        }
+    }
+}
+
+pub(super) fn addresses(ground: &Ground<'_>, out: &mut Expansion) {
+    let Some(doors) = doors(ground, out) else {
+        return;
+    };
+    for door in sorted(doors) {
+        let Some((allocation, association)) = &door.elastic else {
+            continue;
+        };
+        if door.managed {
+            let target = format!("interface/{}", door.interface.id);
+            out.omit(
+                target,
+                "AWS manages it for another service and lets nobody change it",
+            );
+            continue;
+        }
+        let action = Action::DisassociateAddress {
+            allocation: allocation.clone(),
+            association: association.clone(),
+            interface: door.interface.id.clone(),
+        };
+        out.act(action, "the public reaches the machine by it");
+    }
+}
+
+pub(super) fn rules(ground: &Ground<'_>, how: Option<&str>, out: &mut Expansion) {
+    let Some(doors) = doors(ground, out) else {
+        return;
+    };
+    let mut rules: Vec<_> = doors.open_rules.iter().collect();
+    rules.sort_by(|one, other| (&one.rule, &one.group).cmp(&(&other.rule, &other.group)));
+    for rule in rules {
+        let wanted = match how {
+            Some("ingress") => rule.ingress,
+            Some("egress") => !rule.ingress,
+            _ => true,
+        };
+        if !wanted {
+            let target = format!("rule/{}", rule.rule);
+            out.omit(target, "the playbook means the other direction only");
+            continue;
+        }
+        let action = Action::RevokeRule {
+            group: rule.group.clone(),
+            rule: rule.rule.clone(),
+            ingress: rule.ingress,
+        };
+        let direction = if rule.ingress { "from" } else { "to" };
+        let why = format!("it opens {} {direction} {}", rule.ports, rule.network);
+        out.act(action, why);
+    }
+}
+
+pub(super) fn vpc(ground: &Ground<'_>, how: Option<&str>, out: &mut Expansion) {
+    let Some(doors) = doors(ground, out) else {
+        return;
+    };
+    let mode = how.unwrap_or(VPC_BOTH_WAYS);
+    let target = "vpc-public-access";
+    if !VPC_MODES.contains(&mode) {
+        out.omit(
+            target,
+            format!("the playbook asks for `{mode}`, which is no mode of it"),
+        );
+        return;
+    }
+    // Where the mode is not known it is set all the same: undo restores what execution finds.
+    if let Reading::Known(held) = &doors.vpc_block_mode
+        && (held == mode || held == VPC_BOTH_WAYS)
+    {
+        out.omit(target, format!("it is {held} already"));
+        return;
+    }
+    let action = Action::BlockVpcPublicAccess {
+        mode: mode.to_owned(),
+    };
+    out.act(
+        action,
+        "no machine of the region reaches the internet, or is reached",
+    );
+}
+
+pub(super) fn buckets(ground: &Ground<'_>, out: &mut Expansion) {
+    let Some(doors) = doors(ground, out) else {
+        return;
+    };
+    let account = ground.scope.inventory.place.account.clone();
+    if doors.s3_blocked == Reading::Known(true) {
+        let target = format!("bucket-public-access/{account}");
+        out.omit(target, "it is blocked in all four ways already");
+        return;
+    }
+    let action = Action::BlockBucketPublicAccess { account };
+    out.act(action, "no bucket of the account is open to the public");
+}
+
+pub(super) fn clusters(ground: &Ground<'_>, out: &mut Expansion) {
+    let Some(doors) = doors(ground, out) else {
+        return;
+    };
+    match &doors.eks_endpoints {
+        Reading::Known(endpoints) => {
+            let mut endpoints: Vec<_> = endpoints.iter().collect();
+            endpoints.sort();
+            if endpoints.is_empty() {
+                out.omit("eks", "no cluster has a public endpoint");
+            }
+            for (cluster, networks) in endpoints {
+                let action = Action::CloseEksEndpoint {
+                    cluster: cluster.clone(),
+                };
+                out.act(
+                    action,
+                    format!("its API is open to {}", networks.join(", ")),
+                );
+            }
+        }
+        Reading::Unknown { why } => {
+            out.omit(
+                "eks",
+                format!("the clusters' endpoints could not be read: {why}"),
+            );
+        }
+        Reading::NotAsked => out.omit("eks", "the clusters' endpoints were not asked for"),
+    }
+}

@@ -1,0 +1,300 @@
+//! Instances: termination protection, stopping, terminating.
+//!
+//! `before`: for protection `{"protected": bool}`, for stopping and terminating `{"state": text}`.
+
+use aws_sdk_ec2::types::{
+    AttributeBooleanValue, Instance, InstanceAttributeName, InstanceLifecycleType,
+    InstanceStateName,
+};
+use davylamp_model::ids::InstanceId;
+use davylamp_plan::action::Action;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{At, already, done, failure, impossible, needed, not_ours, pending, recorded};
+use crate::actuator::{ActError, Checked, Verified};
+
+#[derive(Debug, Deserialize)]
+struct Protection {
+    protected: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct State {
+    state: String,
+}
+
+pub(super) async fn check(at: &At<'_>, action: &Action) -> Result<Checked, ActError> {
+    let ec2 = at.ec2();
+    let id = id(action)?;
+    let found = describe(&ec2, id).await?;
+    let Some(found) = found else {
+        return match action {
+            Action::TerminateInstance { .. } => already(format!("{id} no longer exists")),
+            _ => impossible(format!("{id} no longer exists")),
+        };
+    };
+    let state = state(&found);
+    let over = matches!(
+        state,
+        InstanceStateName::ShuttingDown | InstanceStateName::Terminated
+    );
+    match action {
+        Action::TerminateInstance { .. } if over => already(format!("{id} is {state}")),
+        _ if over => impossible(format!("{id} is {state}")),
+        Action::TerminateInstance { .. } => needed(json!({ "state": state.as_str() })),
+        Action::StopInstance { .. } => match state {
+            InstanceStateName::Stopped | InstanceStateName::Stopping => {
+                already(format!("{id} is {state}"))
+            }
+            _ => needed(json!({ "state": state.as_str() })),
+        },
+        _ => {
+            let wanted = wants_protection(action);
+            let protected = is_protected(&ec2, id, InstanceAttributeName::DisableApiTermination)
+                .await?
+                .unwrap_or_default();
+            if protected == wanted {
+                already(protection_note(id, wanted))
+            } else if wanted && found.instance_lifecycle() == Some(&InstanceLifecycleType::Spot) {
+                impossible(format!(
+                    "{id} is a spot instance, which cannot be protected from termination"
+                ))
+            } else {
+                needed(json!({ "protected": protected }))
+            }
+        }
+    }
+}
+
+pub(super) async fn act(at: &At<'_>, action: &Action) -> Result<(), ActError> {
+    let ec2 = at.ec2();
+    let id = id(action)?;
+    match action {
+        Action::TerminateInstance { .. } => terminate(&ec2, id).await,
+        Action::StopInstance { .. } => stop(&ec2, id).await,
+        _ => protect(&ec2, id, wants_protection(action)).await,
+    }
+}
+
+pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, ActError> {
+    let ec2 = at.ec2();
+    let id = id(action)?;
+    let Some(found) = describe(&ec2, id).await? else {
+        return match action {
+            Action::TerminateInstance { .. } => done(format!("{id} no longer exists")),
+            // It was there when the step was checked: the answer may be an old one.
+            _ => pending(format!("{id} to be described again")),
+        };
+    };
+    let state = state(&found);
+    match action {
+        Action::TerminateInstance { .. } => match state {
+            InstanceStateName::ShuttingDown | InstanceStateName::Terminated => {
+                done(format!("{id} is {state}"))
+            }
+            _ => pending(format!("{id}, which is {state}, to shut down")),
+        },
+        Action::StopInstance { .. } => match state {
+            InstanceStateName::Stopped
+            | InstanceStateName::ShuttingDown
+            | InstanceStateName::Terminated => done(format!("{id} is {state}")),
+            _ => pending(format!("{id}, which is {state}, to stop")),
+        },
+        _ => {
+            let wanted = wants_protection(action);
+            match is_protected(&ec2, id, InstanceAttributeName::DisableApiTermination).await? {
+                Some(protected) if protected == wanted => done(protection_note(id, wanted)),
+                _ => pending(format!("termination protection of {id} to change")),
+            }
+        }
+    }
+}
+
+pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result<(), ActError> {
+    let ec2 = at.ec2();
+    let id = id(action)?;
+    match action {
+        Action::TerminateInstance { .. } => Err(failure::refused(
+            "ec2:RunInstances",
+            format!("{id} is terminated for good"),
+        )),
+        Action::StopInstance { .. } => {
+            let was: State = recorded(action, before)?;
+            if was.state == "running" || was.state == "pending" {
+                start(&ec2, id).await
+            } else {
+                Ok(())
+            }
+        }
+        _ => {
+            let was: Protection = recorded(action, before)?;
+            match describe(&ec2, id).await? {
+                // Nothing is left that could be protected or not.
+                None => Ok(()),
+                Some(found) if state(&found) == InstanceStateName::Terminated => Ok(()),
+                Some(_) => protect(&ec2, id, was.protected).await,
+            }
+        }
+    }
+}
+
+/// The instance, `None` where EC2 says that there is none.
+pub(super) async fn describe(
+    ec2: &aws_sdk_ec2::Client,
+    id: &InstanceId,
+) -> Result<Option<Instance>, ActError> {
+    match ec2
+        .describe_instances()
+        .instance_ids(id.as_str())
+        .send()
+        .await
+    {
+        Ok(answer) => Ok(answer
+            .reservations
+            .unwrap_or_default()
+            .into_iter()
+            .flat_map(|reservation| reservation.instances.unwrap_or_default())
+            .find(|instance| instance.instance_id() == Some(id.as_str()))),
+        Err(error) if failure::is_absent(&error) => Ok(None),
+        Err(error) => Err(failure::of("ec2:DescribeInstances", &error)),
+    }
+}
+
+pub(super) fn state(instance: &Instance) -> InstanceStateName {
+    instance
+        .state()
+        .and_then(|state| state.name())
+        .cloned()
+        .unwrap_or_else(|| InstanceStateName::from("unknown"))
+}
+
+fn id(action: &Action) -> Result<&InstanceId, ActError> {
+    match action {
+        Action::ProtectInstance { instance }
+        | Action::UnprotectInstance { instance }
+        | Action::StopInstance { instance }
+        | Action::TerminateInstance { instance } => Ok(instance),
+        _ => Err(not_ours(action)),
+    }
+}
+
+fn wants_protection(action: &Action) -> bool {
+    matches!(action, Action::ProtectInstance { .. })
+}
+
+fn protection_note(id: &InstanceId, protected: bool) -> String {
+    if protected {
+        format!("{id} is protected from termination")
+    } else {
+        format!("{id} is not protected from termination")
+    }
+}
+
+/// One of the two protections; `None` where the answer does not say.
+async fn is_protected(
+    ec2: &aws_sdk_ec2::Client,
+    id: &InstanceId,
+    which: InstanceAttributeName,
+) -> Result<Option<bool>, ActError> {
+    let answer = ec2
+        .describe_instance_attribute()
+        .instance_id(id.as_str())
+        .attribute(which.clone())
+        .send()
+        .await
+        .map_err(|error| failure::of("ec2:DescribeInstanceAttribute", &error))?;
+    let value = match which {
+        InstanceAttributeName::DisableApiStop => answer.disable_api_stop(),
+        _ => answer.disable_api_termination(),
+    };
+    Ok(value.and_then(AttributeBooleanValue::value))
+}
+
+async fn protect(ec2: &aws_sdk_ec2::Client, id: &InstanceId, wanted: bool) -> Result<(), ActError> {
+    let now = is_protected(ec2, id, InstanceAttributeName::DisableApiTermination).await?;
+    if now == Some(wanted) {
+        return Ok(());
+    }
+    ec2.modify_instance_attribute()
+        .instance_id(id.as_str())
+        .disable_api_termination(AttributeBooleanValue::builder().value(wanted).build())
+        .send()
+        .await
+        .map(drop)
+        .map_err(|error| failure::of("ec2:ModifyInstanceAttribute", &error))
+}
+
+async fn terminate(ec2: &aws_sdk_ec2::Client, id: &InstanceId) -> Result<(), ActError> {
+    let Some(found) = describe(ec2, id).await? else {
+        return Ok(());
+    };
+    if matches!(
+        state(&found),
+        InstanceStateName::ShuttingDown | InstanceStateName::Terminated
+    ) {
+        return Ok(());
+    }
+    // EC2 would refuse as well, with a sentence that does not say what to do about it.
+    if is_protected(ec2, id, InstanceAttributeName::DisableApiTermination).await? == Some(true) {
+        return Err(failure::refused(
+            "ec2:TerminateInstances",
+            format!(
+                "termination protection of {id} is still on; the miner keeps running until a step \
+                 or a person removes it"
+            ),
+        ));
+    }
+    match ec2
+        .terminate_instances()
+        .instance_ids(id.as_str())
+        .send()
+        .await
+    {
+        Ok(_) => Ok(()),
+        Err(error) if failure::is_absent(&error) => Ok(()),
+        Err(error) => Err(failure::of("ec2:TerminateInstances", &error)),
+    }
+}
+
+async fn stop(ec2: &aws_sdk_ec2::Client, id: &InstanceId) -> Result<(), ActError> {
+    let found = describe(ec2, id).await?;
+    match found.as_ref().map(state) {
+        Some(InstanceStateName::Running | InstanceStateName::Pending) => {}
+        _ => return Ok(()),
+    }
+    if is_protected(ec2, id, InstanceAttributeName::DisableApiStop).await? == Some(true) {
+        return Err(failure::refused(
+            "ec2:StopInstances",
+            format!("stop protection of {id} is on; a person has to remove it first"),
+        ));
+    }
+    ec2.stop_instances()
+        .instance_ids(id.as_str())
+        .send()
+        .await
+        .map(drop)
+        .map_err(|error| failure::of("ec2:StopInstances", &error))
+}
+
+async fn start(ec2: &aws_sdk_ec2::Client, id: &InstanceId) -> Result<(), ActError> {
+    let found = describe(ec2, id).await?;
+    match found.as_ref().map(state) {
+        Some(InstanceStateName::Running | InstanceStateName::Pending) => Ok(()),
+        Some(InstanceStateName::Stopped) => ec2
+            .start_instances()
+            .instance_ids(id.as_str())
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| failure::of("ec2:StartInstances", &error)),
+        Some(InstanceStateName::Stopping) => Err(failure::transient(
+            "ec2:StartInstances",
+            format!("{id} is still stopping"),
+        )),
+        _ => Err(failure::refused(
+            "ec2:StartInstances",
+            format!("{id} is terminated and cannot be started"),
+        )),
+    }
+}

@@ -1,0 +1,584 @@
+//! Carries a plan out.
+//!
+//! What must stay true: a step is taken only with the gate's token, and only after a conditional
+//! write to the journal that says what was there before, so a run that lost its incident cannot
+//! act; a step is never taken before the steps it depends on are verified; a step that fails, waits
+//! or is repeated holds up no other. So that the network is cut while snapshots are being written,
+//! nothing is waited for until every step that can be begun has been, stage by stage.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use davylamp_content::playbook::Caps;
+use davylamp_model::ids::IncidentId;
+use davylamp_plan::action::Action;
+use davylamp_plan::gate::{Gate, Refusal};
+use davylamp_plan::plan::{Plan, Stage, Step, StepId};
+use davylamp_plan::policy::{Policy, Usage};
+use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
+
+use crate::actuator::{ActError, Actuator};
+use crate::clock::{Clock, later};
+use crate::journal::history::{History, StepState};
+use crate::journal::{Event, Journal, JournalError};
+
+mod attempt;
+
+mod ledger;
+
+mod outcome;
+
+pub use ledger::Ledger;
+pub use outcome::Outcome;
+
+use attempt::{Attempt, Tried};
+
+/// The stages in the order in which their steps are begun.
+const STAGES: [Stage; 7] = [
+    Stage::Person,
+    Stage::Protect,
+    Stage::Evidence,
+    Stage::Network,
+    Stage::End,
+    Stage::Refill,
+    Stage::Report,
+];
+
+/// How long things may take, and how often they are repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecutorOptions {
+    /// How long the lease on an incident lasts without a sign of life, in seconds.
+    pub lease_secs: u32,
+    /// Steps of one stage that are taken at once.
+    pub concurrency: usize,
+    /// The first pause before a step is repeated; each further one is twice as long, less up to
+    /// half of it by chance.
+    pub backoff_first: Duration,
+    /// The longest pause.
+    pub backoff_most: Duration,
+    /// How long a step is repeated within a run before it is left to the next.
+    pub retry_within: Duration,
+    /// How long one that is on its way is watched within a run: an instance that shuts down.
+    pub settle_within: Duration,
+    /// The same for evidence: hours for a one-shot command, nothing for a Lambda, which yields and
+    /// is started again when the incident is due.
+    pub evidence_within: Duration,
+    /// The pause between two looks at something that is on its way.
+    pub poll: Duration,
+    /// When an incident that waits is looked at again.
+    pub look_again: Duration,
+    /// How long a step may fail or wait over all runs before it has failed for good.
+    pub give_up_after: Duration,
+    /// When this run has to be over, with what it has journaled: a Lambda's own deadline, with
+    /// some seconds to spare.
+    pub until: Option<Timestamp>,
+}
+
+impl Default for ExecutorOptions {
+    fn default() -> Self {
+        Self {
+            lease_secs: 120,
+            concurrency: 8,
+            backoff_first: Duration::from_millis(500),
+            backoff_most: Duration::from_secs(20),
+            retry_within: Duration::from_secs(90),
+            settle_within: Duration::from_secs(90),
+            evidence_within: Duration::from_secs(6 * 3600),
+            poll: Duration::from_secs(5),
+            look_again: Duration::from_secs(120),
+            give_up_after: Duration::from_secs(24 * 3600),
+            until: None,
+        }
+    }
+}
+
+/// Told about each step as it changes.
+pub type Progress = Arc<dyn Fn(&IncidentId, &StepId, &StepState) + Send + Sync>;
+
+/// Carries plans out.
+#[derive(Clone)]
+pub struct Executor {
+    pub(crate) actuators: Vec<Arc<dyn Actuator>>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) options: ExecutorOptions,
+    progress: Option<Progress>,
+}
+
+/// What a run may do.
+#[derive(Debug, Clone)]
+pub struct Permit<'a> {
+    /// What the operator allows.
+    pub policy: &'a Policy,
+    /// The playbook's caps.
+    pub caps: &'a Caps,
+    /// What was done lately by other incidents of the playbook.
+    pub usage: Usage,
+    /// Whether nothing at all may be done.
+    pub dry_run: bool,
+}
+
+/// Where a step stands in this run.
+enum Stand {
+    /// To be begun, not before a time.
+    New { tries: u32, not_before: Timestamp },
+    /// Begun, and on its way.
+    Pending { what: String, look_at: Timestamp },
+    /// Nothing more to do in this run.
+    Settled,
+}
+
+struct Running<'p> {
+    step: &'p Step,
+    stand: Stand,
+    first_try: Option<Timestamp>,
+}
+
+impl Executor {
+    /// An executor. Of several actuators that take an action the first carries it out.
+    pub fn new(
+        actuators: Vec<Arc<dyn Actuator>>,
+        journal: Arc<dyn Journal>,
+        clock: Arc<dyn Clock>,
+        options: ExecutorOptions,
+    ) -> Self {
+        Self {
+            actuators,
+            journal,
+            clock,
+            options,
+            progress: None,
+        }
+    }
+
+    /// Tells somebody about each step as it changes.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Progress) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// Carries out what is left of the plan that holds in `ledger`, which the run has claimed.
+    ///
+    /// An error means that the journal failed or another run has taken over: nothing was done
+    /// after that, and the incident can be resumed.
+    pub async fn run(
+        &self,
+        ledger: &Ledger<'_>,
+        permit: &Permit<'_>,
+    ) -> Result<Outcome, JournalError> {
+        let Some(plan) = ledger.read(|history| history.plan().cloned()) else {
+            return Ok(Outcome::default());
+        };
+        if permit.dry_run {
+            return Ok(self.rehearse(&plan, ledger, permit));
+        }
+        let mut steps = self.start(&plan, ledger);
+        let mut cut_short = false;
+        loop {
+            let mut moved = false;
+            for stage in STAGES {
+                moved |= self.stage(&plan, stage, &mut steps, ledger, permit).await?;
+                if self.is_over() {
+                    cut_short = true;
+                    break;
+                }
+            }
+            if cut_short {
+                break;
+            }
+            if moved {
+                continue;
+            }
+            let Some(next) = next_time(&steps, &self.satisfied(ledger)) else {
+                break;
+            };
+            if self.options.until.is_some_and(|until| next >= until) {
+                cut_short = true;
+                break;
+            }
+            self.wait_until(next, ledger).await?;
+            self.look(&plan, &mut steps, ledger).await?;
+        }
+        self.settle(&steps, ledger, permit, cut_short).await
+    }
+
+    /// What would be done: no journal, no actuator, nothing.
+    fn rehearse(&self, plan: &Plan, ledger: &Ledger<'_>, permit: &Permit<'_>) -> Outcome {
+        let mut outcome = ledger.read(Outcome::of);
+        let gate = Gate::new(plan, permit.policy, permit.caps).dry_run(true);
+        for step in &plan.steps {
+            if outcome.steps.contains_key(&step.id) {
+                continue;
+            }
+            if let Err(refusal) = gate.pass(&step.id, &BTreeSet::new()) {
+                let why = refusal.to_string();
+                outcome
+                    .steps
+                    .insert(step.id.clone(), StepState::Withheld { why });
+            }
+        }
+        outcome.finished = false;
+        outcome
+    }
+
+    fn start<'p>(&self, plan: &'p Plan, ledger: &Ledger<'_>) -> Vec<Running<'p>> {
+        let now = self.clock.now();
+        let state = |step: &Step| ledger.read(|history| history.steps.get(&step.id).cloned());
+        plan.steps
+            .iter()
+            .map(|step| Running {
+                step,
+                first_try: None,
+                stand: match state(step) {
+                    Some(
+                        StepState::Succeeded { .. }
+                        | StepState::Undone { .. }
+                        | StepState::Failed { again: false, .. },
+                    ) => Stand::Settled,
+                    _ => Stand::New {
+                        tries: 0,
+                        not_before: now,
+                    },
+                },
+            })
+            .collect()
+    }
+
+    fn satisfied(&self, ledger: &Ledger<'_>) -> BTreeSet<StepId> {
+        ledger.read(History::succeeded)
+    }
+
+    /// Begins every step of a stage that may be begun now. Says whether one has succeeded, which
+    /// may allow others.
+    async fn stage<'p>(
+        &self,
+        plan: &'p Plan,
+        stage: Stage,
+        steps: &mut [Running<'p>],
+        ledger: &Ledger<'_>,
+        permit: &Permit<'_>,
+    ) -> Result<bool, JournalError> {
+        let mut attempts = Vec::new();
+        let now = self.clock.now();
+        let mut begun_irreversible = ledger.read(|history| irreversible_begun(history, now));
+        for (index, running) in steps.iter_mut().enumerate() {
+            let Stand::New { tries, not_before } = running.stand else {
+                continue;
+            };
+            if running.step.stage != stage || not_before > now {
+                continue;
+            }
+            let id = &running.step.id;
+            let (succeeded, approvals) =
+                ledger.read(|history| (history.succeeded(), history.approvals.clone()));
+            let mut usage = permit.usage.clone();
+            // The caps count this incident's own steps too, but not the one to be repeated.
+            let repeated = ledger.read(|history| history.before.contains_key(id));
+            if !repeated {
+                usage.irreversible_last_hour += begun_irreversible;
+            }
+            let gate = Gate::new(plan, permit.policy, permit.caps)
+                .with_usage(usage)
+                .with_approvals(approvals);
+            match gate.pass(id, &succeeded) {
+                Ok(token) => {
+                    if !repeated && !running.step.action.is_reversible() {
+                        begun_irreversible += 1;
+                    }
+                    running.first_try.get_or_insert(now);
+                    attempts.push((index, tries, token));
+                }
+                Err(Refusal::Before { .. }) => {}
+                Err(refusal) => {
+                    running.stand = Stand::Settled;
+                    let why = refusal.to_string();
+                    self.tell(ledger, StepState::Withheld { why }, id).await?;
+                }
+            }
+        }
+        let mut moved = false;
+        let mut tried = stream::iter(attempts)
+            .map(|(index, tries, token)| async move {
+                let step = token.step();
+                let attempt = Attempt {
+                    executor: self,
+                    ledger,
+                    step,
+                };
+                (index, tries, attempt.make(token).await)
+            })
+            .buffer_unordered(self.options.concurrency.max(1));
+        while let Some((index, tries, result)) = tried.next().await {
+            moved |= self
+                .apply(&mut steps[index], tries, result?, ledger)
+                .await?;
+        }
+        Ok(moved)
+    }
+
+    /// Looks at everything that is on its way and whose time has come.
+    async fn look<'p>(
+        &self,
+        plan: &'p Plan,
+        steps: &mut [Running<'p>],
+        ledger: &Ledger<'_>,
+    ) -> Result<(), JournalError> {
+        let now = self.clock.now();
+        let waiting: Vec<(usize, &Step)> = steps
+            .iter()
+            .enumerate()
+            .filter(|(_, it)| matches!(it.stand, Stand::Pending { look_at, .. } if look_at <= now))
+            .map(|(index, it)| (index, it.step))
+            .collect();
+        let mut looked = stream::iter(waiting)
+            .map(|(index, step)| async move {
+                let attempt = Attempt {
+                    executor: self,
+                    ledger,
+                    step,
+                };
+                (index, attempt.look(&plan.place).await)
+            })
+            .buffer_unordered(self.options.concurrency.max(1));
+        while let Some((index, result)) = looked.next().await {
+            self.apply(&mut steps[index], 0, result, ledger).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply(
+        &self,
+        running: &mut Running<'_>,
+        tries: u32,
+        tried: Tried,
+        ledger: &Ledger<'_>,
+    ) -> Result<bool, JournalError> {
+        let now = self.clock.now();
+        let id = &running.step.id;
+        let first = *running.first_try.get_or_insert(now);
+        let has_lasted = |within: Duration| now >= later(first, within);
+        let state = match tried {
+            Tried::Done { note, already } => StepState::Succeeded { note, already },
+            Tried::OnItsWay { what } => {
+                if has_lasted(self.patience(&running.step.action)) {
+                    StepState::Waiting { what }
+                } else {
+                    let look_at = later(now, self.options.poll);
+                    running.stand = Stand::Pending { what, look_at };
+                    return Ok(false);
+                }
+            }
+            Tried::Again(error) => {
+                if has_lasted(self.options.retry_within) {
+                    StepState::Failed {
+                        why: error.to_string(),
+                        again: !self.is_hopeless(ledger, id),
+                    }
+                } else {
+                    running.stand = Stand::New {
+                        tries: tries.saturating_add(1),
+                        not_before: later(now, self.pause(ledger.run(), id, tries)),
+                    };
+                    return Ok(false);
+                }
+            }
+            Tried::Failed { why } => StepState::Failed { why, again: false },
+        };
+        running.stand = Stand::Settled;
+        let moved = matches!(state, StepState::Succeeded { .. });
+        let state = match state {
+            StepState::Waiting { what } if self.is_hopeless(ledger, id) => StepState::Failed {
+                why: format!("{what}, and has for too long"),
+                again: false,
+            },
+            state => state,
+        };
+        self.tell(ledger, state, id).await?;
+        Ok(moved)
+    }
+
+    /// Journals what became of the rest, and says when the incident wants to be looked at again.
+    async fn settle(
+        &self,
+        steps: &[Running<'_>],
+        ledger: &Ledger<'_>,
+        permit: &Permit<'_>,
+        cut_short: bool,
+    ) -> Result<Outcome, JournalError> {
+        let succeeded = self.satisfied(ledger);
+        for running in steps {
+            let id = &running.step.id;
+            let state = match &running.stand {
+                Stand::Settled => continue,
+                Stand::Pending { what, .. } => StepState::Waiting { what: what.clone() },
+                Stand::New { .. } => {
+                    match running
+                        .step
+                        .only_after
+                        .iter()
+                        .find(|id| !succeeded.contains(id))
+                    {
+                        Some(step) => StepState::Withheld {
+                            why: Refusal::Before { step: step.clone() }.to_string(),
+                        },
+                        // Whether it was begun is in the journal; its state must go on saying so.
+                        None if ledger.read(|history| {
+                            matches!(history.steps.get(id), Some(StepState::Intended))
+                        }) =>
+                        {
+                            continue;
+                        }
+                        None => StepState::Failed {
+                            why: "the time of this run was over".to_owned(),
+                            again: true,
+                        },
+                    }
+                }
+            };
+            self.tell(ledger, state, id).await?;
+        }
+        let mut outcome = ledger.read(Outcome::of);
+        outcome.cut_short = cut_short;
+        if outcome.wants_another_run(steps.iter().map(|it| &it.step.id)) {
+            outcome.due = Some(later(self.clock.now(), self.options.look_again));
+        } else if !permit.policy.kill_switch {
+            ledger.record(Event::Finished).await?;
+            outcome.finished = true;
+        }
+        Ok(outcome)
+    }
+
+    async fn tell(
+        &self,
+        ledger: &Ledger<'_>,
+        state: StepState,
+        id: &StepId,
+    ) -> Result<(), JournalError> {
+        if ledger.read(|history| history.steps.get(id) == Some(&state)) {
+            return Ok(());
+        }
+        let step = id.clone();
+        let event = match state.clone() {
+            StepState::Succeeded { note, already } => Event::Succeeded {
+                step,
+                note,
+                already,
+            },
+            StepState::Failed { why, again } => Event::Failed { step, why, again },
+            StepState::Withheld { why } => Event::Withheld { step, why },
+            StepState::Waiting { what } => Event::Waiting { step, what },
+            StepState::Undone { by } => Event::Undone { step, by },
+            StepState::Intended => return Ok(()),
+        };
+        ledger.record(event).await?;
+        if let Some(progress) = &self.progress {
+            progress(ledger.incident(), id, &state);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn actuator(&self, action: &Action) -> Result<&dyn Actuator, ActError> {
+        self.actuators
+            .iter()
+            .map(Arc::as_ref)
+            .find(|actuator| actuator.takes(action))
+            .ok_or_else(|| ActError::NotConfigured {
+                what: action.verb().to_owned(),
+            })
+    }
+
+    fn patience(&self, action: &Action) -> Duration {
+        match action {
+            Action::AwaitEvidence { .. }
+            | Action::CopyEvidence { .. }
+            | Action::CaptureMemory { .. } => self.options.evidence_within,
+            _ => self.options.settle_within,
+        }
+    }
+
+    /// Whether a step has failed or waited over several runs for so long that no other will help.
+    fn is_hopeless(&self, ledger: &Ledger<'_>, id: &StepId) -> bool {
+        let since = ledger.read(|history| history.since.get(id).copied());
+        let now = self.clock.now();
+        since.is_some_and(|since| now >= later(since, self.options.give_up_after))
+    }
+
+    fn is_over(&self) -> bool {
+        let now = self.clock.now();
+        self.options.until.is_some_and(|until| now >= until)
+    }
+
+    /// Waits, and shows signs of life meanwhile.
+    async fn wait_until(&self, time: Timestamp, ledger: &Ledger<'_>) -> Result<(), JournalError> {
+        let sign = Duration::from_secs(u64::from(self.options.lease_secs / 3).max(1));
+        loop {
+            let left =
+                Duration::try_from(time.duration_since(self.clock.now())).unwrap_or(Duration::ZERO);
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.clock.sleep(left.min(sign)).await;
+            ledger.renew().await?;
+        }
+    }
+
+    /// The pause before a step is repeated. The chance in it comes from the names of the run and
+    /// the step, so that neither many runs nor many steps come back at once.
+    pub(crate) fn pause(&self, run: &str, step: &StepId, tries: u32) -> Duration {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let full = self
+            .options
+            .backoff_first
+            .saturating_mul(1 << tries.min(16))
+            .min(self.options.backoff_most);
+        let mut hasher = DefaultHasher::new();
+        (run, step, tries).hash(&mut hasher);
+        let per_mille = u32::try_from(500 + hasher.finish() % 501).unwrap_or(1000);
+        full.saturating_mul(per_mille) / 1000
+    }
+}
+
+/// Irreversible steps this incident has begun in the last hour.
+fn irreversible_begun(history: &History, now: Timestamp) -> u32 {
+    let lately = |id: &StepId| {
+        history
+            .since
+            .get(id)
+            .is_some_and(|since| later(*since, Duration::from_secs(3600)) > now)
+    };
+    let irreversible = |id: &StepId| {
+        history
+            .plan_with(id)
+            .and_then(|plan| plan.step(id))
+            .is_some_and(|step| !step.action.is_reversible())
+    };
+    let count = history
+        .begun
+        .iter()
+        .filter(|id| lately(id) && irreversible(id))
+        .count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// When something can next be done. A step whose turn depends on another has no time of its own.
+fn next_time(steps: &[Running<'_>], succeeded: &BTreeSet<StepId>) -> Option<Timestamp> {
+    steps
+        .iter()
+        .filter_map(|running| match &running.stand {
+            Stand::Pending { look_at, .. } => Some(*look_at),
+            Stand::New { not_before, .. }
+                if running
+                    .step
+                    .only_after
+                    .iter()
+                    .all(|id| succeeded.contains(id)) =>
+            {
+                Some(*not_before)
+            }
+            _ => None,
+        })
+        .min()
+}

@@ -1,0 +1,81 @@
+//! What came of a run.
+
+use std::collections::BTreeMap;
+
+use davylamp_plan::plan::StepId;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::journal::history::{History, StepState};
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Outcome {
+    /// Where each step stands.
+    pub steps: BTreeMap<StepId, StepState>,
+    /// Whether nothing is left to do, unless a person says yes to something.
+    pub finished: bool,
+    /// When the incident wants to be looked at again.
+    pub due: Option<Timestamp>,
+    /// Whether the run's own time was over before its work was.
+    pub cut_short: bool,
+}
+
+impl Outcome {
+    /// What a history amounts to.
+    pub fn of(history: &History) -> Self {
+        Self {
+            steps: history.steps.clone(),
+            finished: history.is_finished(),
+            due: None,
+            cut_short: false,
+        }
+    }
+
+    /// The steps that failed, with the reason.
+    pub fn failures(&self) -> impl Iterator<Item = (&StepId, &str)> {
+        self.steps.iter().filter_map(|(id, state)| match state {
+            StepState::Failed { why, .. } => Some((id, why.as_str())),
+            _ => None,
+        })
+    }
+
+    /// The steps that wait, with what for.
+    pub fn waiting(&self) -> impl Iterator<Item = (&StepId, &str)> {
+        self.steps.iter().filter_map(|(id, state)| match state {
+            StepState::Waiting { what } => Some((id, what.as_str())),
+            _ => None,
+        })
+    }
+
+    /// The steps that were not taken, with the reason.
+    pub fn withheld(&self) -> impl Iterator<Item = (&StepId, &str)> {
+        self.steps.iter().filter_map(|(id, state)| match state {
+            StepState::Withheld { why } => Some((id, why.as_str())),
+            _ => None,
+        })
+    }
+
+    /// The steps that are done, with how it is and whether it was so before.
+    pub fn done(&self) -> impl Iterator<Item = (&StepId, &str, bool)> {
+        self.steps.iter().filter_map(|(id, state)| match state {
+            StepState::Succeeded { note, already } => Some((id, note.as_str(), *already)),
+            _ => None,
+        })
+    }
+
+    /// Whether another run could do more by itself.
+    pub(super) fn wants_another_run<'a>(&self, steps: impl Iterator<Item = &'a StepId>) -> bool {
+        steps.into_iter().any(|id| {
+            matches!(
+                self.steps.get(id),
+                None | Some(
+                    StepState::Waiting { .. }
+                        | StepState::Intended
+                        | StepState::Failed { again: true, .. }
+                )
+            )
+        })
+    }
+}

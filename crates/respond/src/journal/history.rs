@@ -1,0 +1,180 @@
+//! What the entries of an incident amount to: which plan holds, what is done, what is left.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use davylamp_model::finding::Finding;
+use davylamp_model::ids::FindingId;
+use davylamp_plan::plan::{Plan, StepId};
+use davylamp_plan::policy::Approvals;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Entry, Event};
+
+/// Where a step stands under the plan that holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum StepState {
+    /// It was about to be taken when the journal ends: its effect may or may not be there.
+    Intended,
+    /// It is done and verified.
+    Succeeded {
+        /// How it is.
+        note: String,
+        /// Whether it was so before we came.
+        already: bool,
+    },
+    /// It failed.
+    Failed {
+        /// Why.
+        why: String,
+        /// Whether another run may succeed.
+        again: bool,
+    },
+    /// It was not taken.
+    Withheld {
+        /// Why.
+        why: String,
+    },
+    /// It was taken, and waits for something outside.
+    Waiting {
+        /// For what.
+        what: String,
+    },
+    /// It was taken back. It is not taken again under the same plan: somebody wanted it so.
+    Undone {
+        /// By whom.
+        by: String,
+    },
+}
+
+/// What an incident's entries amount to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct History {
+    /// The findings that were added.
+    pub findings: BTreeMap<FindingId, Finding>,
+    /// Those that a plan was made for.
+    pub answered: BTreeSet<FindingId>,
+    /// The plans, the one that holds last.
+    pub plans: Vec<Plan>,
+    /// Where each step that was touched stands under the plan that holds.
+    pub steps: BTreeMap<StepId, StepState>,
+    /// What was there before each step that was begun and not taken back, by the first that saw
+    /// it: a second look would see what we did ourselves.
+    pub before: BTreeMap<StepId, Value>,
+    /// Those steps in the order in which they were begun.
+    pub begun: Vec<StepId>,
+    /// When a step that waits or failed began to do so, for its patience.
+    pub since: BTreeMap<StepId, Timestamp>,
+    /// What persons said yes to.
+    pub approvals: Vec<Approvals>,
+    /// The notices that went out, with their channels.
+    pub notified: BTreeSet<(String, String)>,
+    /// When nothing was left to do under the plan that holds.
+    pub finished_at: Option<Timestamp>,
+    /// When the first entry was written.
+    pub opened_at: Option<Timestamp>,
+}
+
+impl History {
+    /// Reads the entries in their order.
+    pub fn of(entries: &[Entry]) -> Self {
+        let mut history = Self::default();
+        for entry in entries {
+            history.add(entry);
+        }
+        history
+    }
+
+    /// Adds one entry.
+    pub fn add(&mut self, entry: &Entry) {
+        self.opened_at.get_or_insert(entry.at);
+        match &entry.event {
+            Event::Found { finding } => {
+                self.findings
+                    .insert(finding.id.clone(), (**finding).clone());
+            }
+            Event::Planned { plan } => {
+                self.plans.push((**plan).clone());
+                self.answered.extend(self.findings.keys().cloned());
+                self.answered.extend(plan.findings.iter().cloned());
+                self.steps.clear();
+                self.since.clear();
+                self.finished_at = None;
+            }
+            Event::Intended { step, before, .. } => {
+                if !self.before.contains_key(step) {
+                    self.before.insert(step.clone(), before.clone());
+                    self.begun.push(step.clone());
+                }
+                self.since.entry(step.clone()).or_insert(entry.at);
+                self.steps.insert(step.clone(), StepState::Intended);
+            }
+            Event::Succeeded {
+                step,
+                note,
+                already,
+            } => {
+                let (note, already) = (note.clone(), *already);
+                self.steps
+                    .insert(step.clone(), StepState::Succeeded { note, already });
+            }
+            Event::Failed { step, why, again } => {
+                let (why, again) = (why.clone(), *again);
+                self.steps
+                    .insert(step.clone(), StepState::Failed { why, again });
+            }
+            Event::Withheld { step, why } => {
+                self.steps
+                    .insert(step.clone(), StepState::Withheld { why: why.clone() });
+            }
+            Event::Waiting { step, what } => {
+                let what = what.clone();
+                self.since.entry(step.clone()).or_insert(entry.at);
+                self.steps.insert(step.clone(), StepState::Waiting { what });
+            }
+            Event::Approved { approvals } => {
+                self.approvals.push(approvals.clone());
+                self.finished_at = None;
+            }
+            Event::Undone { step, by } => {
+                self.before.remove(step);
+                self.begun.retain(|begun| begun != step);
+                self.steps
+                    .insert(step.clone(), StepState::Undone { by: by.clone() });
+            }
+            Event::Notified { notice, channel } => {
+                self.notified.insert((notice.clone(), channel.clone()));
+            }
+            Event::Finished => self.finished_at = Some(entry.at),
+        }
+    }
+
+    /// The plan that holds.
+    pub fn plan(&self) -> Option<&Plan> {
+        self.plans.last()
+    }
+
+    /// The last plan that names a step, to take back what an earlier plan did.
+    pub fn plan_with(&self, step: &StepId) -> Option<&Plan> {
+        self.plans
+            .iter()
+            .rev()
+            .find(|plan| plan.step(step).is_some())
+    }
+
+    /// The steps that have succeeded under the plan that holds.
+    pub fn succeeded(&self) -> BTreeSet<StepId> {
+        self.steps
+            .iter()
+            .filter(|(_, state)| matches!(state, StepState::Succeeded { .. }))
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
+
+    /// Whether nothing was left to do.
+    pub fn is_finished(&self) -> bool {
+        self.finished_at.is_some()
+    }
+}

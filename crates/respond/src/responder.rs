@@ -1,0 +1,453 @@
+//! The whole: findings in, what was done about them out.
+//!
+//! What must stay true: each resource's incident is worked on by one run at a time; a finding that
+//! is delivered again changes nothing; whatever a run leaves undone is due again, and somebody is
+//! told. What is asked of an account ([`Collect`]), decided ([`Planning`]) and told ([`Tell`])
+//! comes in from outside.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use davylamp_content::playbook::Caps;
+use davylamp_model::finding::Finding;
+use davylamp_model::ids::IncidentId;
+use davylamp_model::inventory::Inventory;
+use davylamp_model::resource::Place;
+use davylamp_plan::plan::{Case, Plan};
+use davylamp_plan::policy::{Approvals, Policy, Usage};
+use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::actuator::Acting;
+use crate::coalesce::{Coalesced, OnlyReported, coalesce};
+use crate::executor::{Executor, Ledger, Outcome, Permit};
+use crate::journal::history::History;
+use crate::journal::{Claim, ClaimRequest, Entry, Event, JournalError};
+use crate::undo::Undone;
+
+mod telling;
+
+mod work;
+
+pub use telling::{News, NewsKind, Tell, Untold};
+
+/// Asks the account, its clusters and its Hub what is there.
+pub trait Collect: Send + Sync {
+    /// One inventory for each case, in their order. What could not be read is said in them.
+    fn collect<'a>(&'a self, cases: &'a [Case]) -> Acting<'a, Vec<Inventory>>;
+}
+
+/// Decides what is to be done: the planner with its playbooks and policy.
+pub trait Planning: Send + Sync {
+    /// The plan for a case.
+    fn plan(&self, case: &Case, inventory: &Inventory) -> Plan;
+
+    /// The caps of a playbook.
+    fn caps(&self, playbook: &str) -> Caps;
+}
+
+/// How a responder works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponderOptions {
+    /// A finding about a resource belongs to the incident that was opened less than this many
+    /// hours ago.
+    pub window_hours: u32,
+    /// Nothing is done, journaled or told.
+    pub dry_run: bool,
+    /// Incidents worked on at once.
+    pub incidents_at_once: usize,
+    /// From this many notices in one run on, one digest is sent in their place.
+    pub digest_from: usize,
+    /// How long sending a notice may take, in seconds.
+    pub notice_lease_secs: u32,
+}
+
+impl Default for ResponderOptions {
+    fn default() -> Self {
+        Self {
+            window_hours: 24,
+            dry_run: false,
+            incidents_at_once: 16,
+            digest_from: 5,
+            notice_lease_secs: 60,
+        }
+    }
+}
+
+/// What a responder is made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// Does.
+    pub executor: Executor,
+    /// Asks.
+    pub collect: Arc<dyn Collect>,
+    /// Decides.
+    pub planning: Arc<dyn Planning>,
+    /// Tells.
+    pub tell: Arc<dyn Tell>,
+    /// What the operator allows.
+    pub policy: Policy,
+    /// How it works.
+    pub options: ResponderOptions,
+    /// The run's own name, different for every run: leases are held under it.
+    pub run: String,
+}
+
+/// Responds to findings.
+#[derive(Clone)]
+pub struct Responder {
+    parts: Parts,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Report {
+    /// Each incident.
+    pub incidents: Vec<IncidentReport>,
+    /// Findings that nothing is done about.
+    pub reported: Vec<OnlyReported>,
+    /// Notices that did not go out; they are tried again when their incident is due.
+    pub untold: Vec<Untold>,
+}
+
+impl Report {
+    /// Whether the findings must be delivered again: somebody else is at one of the incidents, or
+    /// one could not be worked on.
+    pub fn wants_redelivery(&self) -> bool {
+        self.incidents.iter().any(|it| {
+            matches!(
+                it.came_of_it,
+                CameOfIt::Busy { .. } | CameOfIt::Broken { .. }
+            )
+        })
+    }
+}
+
+/// What came of one incident.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct IncidentReport {
+    /// The incident.
+    pub incident: IncidentId,
+    /// What it is about, as the journal names it.
+    pub resource: String,
+    /// Its plan, as far as there is one.
+    pub plan: Option<Plan>,
+    /// What came of it.
+    pub came_of_it: CameOfIt,
+}
+
+/// What came of one incident.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "result", rename_all = "kebab-case")]
+pub enum CameOfIt {
+    /// The plan was carried out as far as it could be.
+    Worked {
+        /// Where each step stands.
+        outcome: Outcome,
+    },
+    /// Another run is at it.
+    Busy {
+        /// That run.
+        run: String,
+        /// When its lease ends.
+        until: Timestamp,
+    },
+    /// It could not be worked on, or not to the end.
+    Broken {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What is known of an incident.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// All that happened, in order.
+    pub entries: Vec<Entry>,
+    /// What it amounts to.
+    pub history: History,
+}
+
+/// An incident that this run has claimed.
+struct Held<'a> {
+    ledger: Ledger<'a>,
+    resource: String,
+}
+
+impl Responder {
+    /// A responder.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+
+    /// Responds to findings.
+    pub async fn respond(&self, findings: Vec<Finding>) -> Report {
+        let sorted = coalesce(findings, self.now());
+        let mut report = Report {
+            reported: sorted.reported,
+            ..Report::default()
+        };
+        // A place is one API to ask and one rate to keep to.
+        let mut places: BTreeMap<Place, Vec<Coalesced>> = BTreeMap::new();
+        for case in sorted.cases {
+            places.entry(case.place.clone()).or_default().push(case);
+        }
+        let at_once = self.parts.options.incidents_at_once.max(1);
+        let results: Vec<Vec<(IncidentReport, Option<News>)>> = stream::iter(places.into_values())
+            .map(|cases| self.respond_in(cases))
+            .buffer_unordered(at_once)
+            .collect()
+            .await;
+        self.conclude(results.into_iter().flatten().collect(), &mut report)
+            .await;
+        report
+    }
+
+    /// Goes on with every incident that is due: one that waits, was cut off, has a notice to send,
+    /// or whose release time has come.
+    pub async fn resume(&self) -> Result<Report, JournalError> {
+        let due = self.parts.executor.journal.due(self.now()).await?;
+        let at_once = self.parts.options.incidents_at_once.max(1);
+        let results: Vec<_> = stream::iter(due)
+            .map(|incident| self.resume_one(incident))
+            .buffer_unordered(at_once)
+            .collect()
+            .await;
+        let mut report = Report::default();
+        self.conclude(results, &mut report).await;
+        Ok(report)
+    }
+
+    /// A person's yes to an incident's plan, or to some of its steps; then goes on with it.
+    pub async fn approve(&self, approvals: Approvals) -> Result<Report, JournalError> {
+        let incident = approvals.incident.clone();
+        match self.claim_known(&incident).await? {
+            Ok(held) => {
+                held.ledger.record(Event::Approved { approvals }).await?;
+                let result = self.go_on(held, None).await;
+                let mut report = Report::default();
+                self.conclude(vec![result], &mut report).await;
+                Ok(report)
+            }
+            Err(busy) => Ok(Report {
+                incidents: vec![busy],
+                ..Report::default()
+            }),
+        }
+    }
+
+    /// Takes back what was done in an incident. What was still to be done is not done any more.
+    /// `Err` in `Ok` is another run that is at it.
+    pub async fn undo(
+        &self,
+        incident: &IncidentId,
+        by: &str,
+    ) -> Result<Result<Undone, IncidentReport>, JournalError> {
+        let held = match self.claim_known(incident).await? {
+            Ok(held) => held,
+            Err(busy) => return Ok(Err(busy)),
+        };
+        let ledger = &held.ledger;
+        let undone = self.parts.executor.undo(ledger, None, by).await?;
+        if !ledger.read(History::is_finished) {
+            ledger.record(Event::Finished).await?;
+        }
+        let executor = &self.parts.executor;
+        executor
+            .journal
+            .release(incident, &self.parts.run, None)
+            .await?;
+        Ok(Ok(undone))
+    }
+
+    /// What is known of an incident.
+    pub async fn status(&self, incident: &IncidentId) -> Result<Status, JournalError> {
+        let entries = self.parts.executor.journal.read(incident).await?;
+        let entries = entries.ok_or_else(|| JournalError::NoSuchIncident {
+            incident: incident.clone(),
+        })?;
+        let history = History::of(&entries);
+        Ok(Status { entries, history })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.parts.executor.clock.now()
+    }
+
+    /// The cases of one place, together.
+    async fn respond_in(&self, cases: Vec<Coalesced>) -> Vec<(IncidentReport, Option<News>)> {
+        if self.parts.options.dry_run {
+            return self.rehearse(cases).await;
+        }
+        let at_once = self.parts.options.incidents_at_once.max(1);
+        let mut results = Vec::new();
+        // No more than are worked on at once are claimed: a lease should not run out in a queue.
+        for some in cases.chunks(at_once) {
+            results.extend(self.respond_to(some, at_once).await);
+        }
+        results
+    }
+
+    async fn respond_to(
+        &self,
+        cases: &[Coalesced],
+        at_once: usize,
+    ) -> Vec<(IncidentReport, Option<News>)> {
+        let claims: Vec<_> = stream::iter(cases)
+            .map(|case| async move { (case, self.claim(case).await) })
+            .buffered(at_once)
+            .collect()
+            .await;
+        let mut results = Vec::new();
+        let mut held = Vec::new();
+        for (case, claim) in claims {
+            match claim {
+                Ok(Ok(ours)) => held.push((ours, case)),
+                Ok(Err(busy)) => results.push((busy, None)),
+                Err(error) => results.push(self.broken(
+                    case.case.incident.clone(),
+                    &case.resource,
+                    &error.to_string(),
+                    &case.case.findings,
+                )),
+            }
+        }
+        results.extend(self.work_on(held, at_once).await);
+        results
+    }
+
+    async fn claim(
+        &self,
+        case: &Coalesced,
+    ) -> Result<Result<Held<'_>, IncidentReport>, JournalError> {
+        let executor = &self.parts.executor;
+        let request = ClaimRequest {
+            resource: case.resource.clone(),
+            proposed: case.case.incident.clone(),
+            run: self.parts.run.clone(),
+            now: self.now(),
+            lease_secs: executor.options.lease_secs,
+            window_hours: self.parts.options.window_hours,
+        };
+        let claim = executor.journal.claim(&request).await?;
+        Ok(self.held(claim, &case.resource))
+    }
+
+    async fn claim_known(
+        &self,
+        incident: &IncidentId,
+    ) -> Result<Result<Held<'_>, IncidentReport>, JournalError> {
+        let executor = &self.parts.executor;
+        let lease_secs = executor.options.lease_secs;
+        let claim = executor
+            .journal
+            .claim_incident(incident, &self.parts.run, self.now(), lease_secs)
+            .await?;
+        Ok(self.held(claim, incident.as_str()))
+    }
+
+    fn held(&self, claim: Claim, resource: &str) -> Result<Held<'_>, IncidentReport> {
+        match claim {
+            Claim::Ours { incident, entries } => Ok(Held {
+                ledger: Ledger::new(
+                    &self.parts.executor,
+                    incident,
+                    self.parts.run.clone(),
+                    &entries,
+                ),
+                resource: resource.to_owned(),
+            }),
+            Claim::Busy {
+                incident,
+                run,
+                until,
+            } => Err(IncidentReport {
+                incident,
+                resource: resource.to_owned(),
+                plan: None,
+                came_of_it: CameOfIt::Busy { run, until },
+            }),
+        }
+    }
+
+    async fn resume_one(&self, incident: IncidentId) -> (IncidentReport, Option<News>) {
+        match self.claim_known(&incident).await {
+            Ok(Ok(held)) => self.go_on(held, None).await,
+            Ok(Err(busy)) => (busy, None),
+            Err(error) => {
+                let resource = incident.0.clone();
+                self.broken(incident, &resource, &error.to_string(), &[])
+            }
+        }
+    }
+
+    /// What would be done: nothing is claimed, journaled, done or told.
+    async fn rehearse(&self, cases: Vec<Coalesced>) -> Vec<(IncidentReport, Option<News>)> {
+        let asked: Vec<Case> = cases.iter().map(|it| it.case.clone()).collect();
+        let inventories = self.parts.collect.collect(&asked).await;
+        let mut results = Vec::new();
+        for (index, coalesced) in cases.into_iter().enumerate() {
+            let inventory = match &inventories {
+                Ok(inventories) => inventories.get(index).ok_or("nothing was collected for it"),
+                Err(_) => Err("nothing could be collected"),
+            };
+            let incident = coalesced.case.incident.clone();
+            let resource = coalesced.resource.clone();
+            let (plan, came_of_it) = match inventory {
+                Err(why) => {
+                    let why = match &inventories {
+                        Err(error) => format!("{why}: {error}"),
+                        Ok(_) => why.to_owned(),
+                    };
+                    (None, CameOfIt::Broken { why })
+                }
+                Ok(inventory) => {
+                    let plan = self.parts.planning.plan(&coalesced.case, inventory);
+                    let outcome = self.rehearse_plan(&plan).await;
+                    (Some(plan), outcome)
+                }
+            };
+            let report = IncidentReport {
+                incident,
+                resource,
+                plan,
+                came_of_it,
+            };
+            results.push((report, None));
+        }
+        results
+    }
+
+    async fn rehearse_plan(&self, plan: &Plan) -> CameOfIt {
+        let entry = Entry {
+            at: self.now(),
+            run: self.parts.run.clone(),
+            event: Event::Planned {
+                plan: Box::new(plan.clone()),
+            },
+        };
+        let executor = &self.parts.executor;
+        let ledger = Ledger::new(
+            executor,
+            plan.incident.clone(),
+            self.parts.run.clone(),
+            &[entry],
+        );
+        let caps = self.parts.planning.caps(&plan.playbook);
+        let permit = Permit {
+            policy: &self.parts.policy,
+            caps: &caps,
+            usage: Usage::default(),
+            dry_run: true,
+        };
+        match executor.run(&ledger, &permit).await {
+            Ok(outcome) => CameOfIt::Worked { outcome },
+            Err(error) => CameOfIt::Broken {
+                why: error.to_string(),
+            },
+        }
+    }
+}

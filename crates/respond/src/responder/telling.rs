@@ -1,0 +1,247 @@
+//! Who is told what: once each, in one message for an incident, in one digest under a storm.
+//!
+//! A message that cannot be sent re-runs nothing: its marks are taken back and the incident is due
+//! again, when only the message is left to do.
+
+use davylamp_model::finding::Finding;
+use davylamp_model::ids::IncidentId;
+use davylamp_plan::plan::Plan;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{CameOfIt, Held, IncidentReport, Report, Responder};
+use crate::actuator::Acting;
+use crate::executor::Outcome;
+use crate::journal::history::StepState;
+use crate::journal::{Entry, Event, JournalError, NoticeMark, Once};
+
+/// Tells people.
+pub trait Tell: Send + Sync {
+    /// The names of the channels: each is told by itself, and once.
+    fn channels(&self) -> Vec<String>;
+
+    /// Tells the news of one incident, or of several as a digest, through one channel.
+    fn tell<'a>(&'a self, channel: &'a str, news: &'a [News]) -> Acting<'a, ()>;
+}
+
+/// Why somebody is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NewsKind {
+    /// What was found and done.
+    Report,
+    /// A person has to say yes.
+    ApprovalNeeded,
+    /// Something failed.
+    Failure,
+}
+
+/// What there is to tell of one incident.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct News {
+    /// Why.
+    pub kind: NewsKind,
+    /// When.
+    pub at: Timestamp,
+    /// The incident.
+    pub incident: IncidentId,
+    /// What it is about, as the journal names it.
+    pub resource: String,
+    /// Its plan, with what was omitted and why.
+    pub plan: Option<Plan>,
+    /// Its findings.
+    pub findings: Vec<Finding>,
+    /// Where each step stands.
+    pub outcome: Outcome,
+    /// Why it could not be worked on at all.
+    pub broken: Option<String>,
+    /// What is new in it, by the names under which the journal knows that it was told.
+    pub marks: Vec<String>,
+}
+
+/// A notice that did not go out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Untold {
+    /// The incident.
+    pub incident: IncidentId,
+    /// The channel.
+    pub channel: String,
+    /// Why.
+    pub why: String,
+}
+
+impl Responder {
+    /// What there is to tell of an incident that was worked on.
+    pub(super) fn news(&self, held: &Held<'_>, plan: Option<&Plan>, outcome: &Outcome) -> News {
+        let hash = plan.map(Plan::hash).unwrap_or_default();
+        let hash = hash.get(..12).unwrap_or_default();
+        let progress = if outcome.finished {
+            "finished"
+        } else {
+            "under-way"
+        };
+        let mut marks = vec![format!("report/{hash}/{progress}")];
+        let mut kind = NewsKind::Report;
+        let awaited = |state: &StepState| matches!(state, StepState::Withheld { .. });
+        let needs_person = plan.is_some_and(|plan| {
+            plan.steps.iter().any(|step| {
+                step.approval.is_some() && outcome.steps.get(&step.id).is_some_and(awaited)
+            })
+        });
+        if needs_person {
+            kind = NewsKind::ApprovalNeeded;
+            marks.push(format!("approval/{hash}"));
+        }
+        for (id, _) in outcome.failures() {
+            kind = NewsKind::Failure;
+            marks.push(format!("failure/{hash}/{id}"));
+        }
+        News {
+            kind,
+            at: self.now(),
+            incident: held.ledger.incident().clone(),
+            resource: held.resource.clone(),
+            plan: plan.cloned(),
+            findings: held
+                .ledger
+                .read(|history| history.findings.values().cloned().collect()),
+            outcome: outcome.clone(),
+            broken: None,
+            marks,
+        }
+    }
+
+    /// Tells what there is to tell, then lets go of the incidents.
+    pub(super) async fn conclude(
+        &self,
+        results: Vec<(IncidentReport, Option<News>)>,
+        report: &mut Report,
+    ) {
+        let (incidents, news): (Vec<IncidentReport>, Vec<Option<News>>) =
+            results.into_iter().unzip();
+        let news: Vec<News> = news.into_iter().flatten().collect();
+        for channel in self.parts.tell.channels() {
+            self.tell_through(&channel, &news, report).await;
+        }
+        for incident in &incidents {
+            let CameOfIt::Worked { outcome } = &incident.came_of_it else {
+                continue;
+            };
+            if self.parts.options.dry_run {
+                continue;
+            }
+            let untold = report
+                .untold
+                .iter()
+                .any(|it| it.incident == incident.incident);
+            let due = match (untold, outcome.due) {
+                (true, Some(due)) => Some(due.min(self.look_again())),
+                (true, None) => Some(self.look_again()),
+                (false, due) => due,
+            };
+            let journal = &self.parts.executor.journal;
+            // One that is not let go of is due when its lease ends.
+            if let Err(error) = journal
+                .release(&incident.incident, &self.parts.run, due)
+                .await
+            {
+                tracing::warn!(incident = %incident.incident, %error, "release");
+            }
+        }
+        report.incidents.extend(incidents);
+        report
+            .incidents
+            .sort_by(|one, other| one.resource.cmp(&other.resource));
+    }
+
+    async fn tell_through(&self, channel: &str, news: &[News], report: &mut Report) {
+        let mut fresh = Vec::new();
+        for one in news {
+            match self.mark(channel, one).await {
+                Ok((marks, busy)) => {
+                    if busy {
+                        report.untold.push(Untold {
+                            incident: one.incident.clone(),
+                            channel: channel.to_owned(),
+                            why: "another run was about to tell it".to_owned(),
+                        });
+                    }
+                    if !marks.is_empty() {
+                        fresh.push((one.clone(), marks));
+                    }
+                }
+                // A journal that does not answer must not keep people from learning that.
+                Err(_) => fresh.push((one.clone(), Vec::new())),
+            }
+        }
+        let digest = fresh.len() >= self.parts.options.digest_from.max(2);
+        let size = if digest { fresh.len() } else { 1 };
+        for some in fresh.chunks(size.max(1)) {
+            let news: Vec<News> = some.iter().map(|(news, _)| news.clone()).collect();
+            let sent = self.parts.tell.tell(channel, &news).await;
+            if let Err(error) = &sent {
+                report.untold.extend(news.iter().map(|news| Untold {
+                    incident: news.incident.clone(),
+                    channel: channel.to_owned(),
+                    why: error.to_string(),
+                }));
+            }
+            for (news, marks) in some {
+                self.settle(channel, news, marks, sent.is_ok()).await;
+            }
+        }
+    }
+
+    /// Marks what is new in the news as being told; what was told before is not new. Says as well
+    /// whether another run holds a mark: it may have died before it told anybody.
+    async fn mark(
+        &self,
+        channel: &str,
+        news: &News,
+    ) -> Result<(Vec<NoticeMark>, bool), JournalError> {
+        let mut ours = Vec::new();
+        let mut busy = false;
+        for mark in &news.marks {
+            let mark = NoticeMark {
+                incident: news.incident.clone(),
+                notice: format!("{mark}/{channel}"),
+                run: self.parts.run.clone(),
+                now: self.now(),
+                lease_secs: self.parts.options.notice_lease_secs,
+            };
+            match self.parts.executor.journal.once(&mark).await? {
+                Once::Ours => ours.push(mark),
+                Once::Busy { .. } => busy = true,
+                Once::Sent => {}
+            }
+        }
+        Ok((ours, busy))
+    }
+
+    async fn settle(&self, channel: &str, news: &News, marks: &[NoticeMark], sent: bool) {
+        let journal = &self.parts.executor.journal;
+        for mark in marks {
+            if let Err(error) = journal.settle(mark, sent).await {
+                // It is told once more when the mark's lease has ended: rather twice than never.
+                tracing::warn!(incident = %mark.incident, %error, "notice mark");
+            }
+        }
+        if !sent || news.broken.is_some() {
+            return;
+        }
+        let entry = Entry {
+            at: self.now(),
+            run: self.parts.run.clone(),
+            event: Event::Notified {
+                notice: news.marks.join(" "),
+                channel: channel.to_owned(),
+            },
+        };
+        let lease_secs = self.parts.executor.options.lease_secs;
+        if let Err(error) = journal.append(&news.incident, &entry, lease_secs).await {
+            tracing::warn!(incident = %news.incident, %error, "notice entry");
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! One claimed incident, from its findings to its notices.
+
+use std::time::Duration;
+
+use davylamp_model::finding::Finding;
+use davylamp_model::ids::IncidentId;
+use davylamp_model::inventory::Inventory;
+use davylamp_plan::plan::{Case, Plan, StepId};
+use futures::stream::{self, StreamExt};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{CameOfIt, Held, IncidentReport, News, NewsKind, Responder};
+use crate::coalesce::{Coalesced, in_order};
+use crate::executor::{Outcome, Permit};
+use crate::journal::history::History;
+use crate::journal::{Event, JournalError};
+
+/// Who takes back what only served the investigation.
+const RELEASE_TIMER: &str = "release timer";
+
+impl Responder {
+    /// Works on claimed incidents of one place: what has to be asked is asked for all together.
+    pub(super) async fn work_on(
+        &self,
+        held: Vec<(Held<'_>, &Coalesced)>,
+        at_once: usize,
+    ) -> Vec<(IncidentReport, Option<News>)> {
+        let mut results = Vec::new();
+        let mut known = Vec::new();
+        let mut asking = Vec::new();
+        for (held, coalesced) in held {
+            let case = case_of(&held, &coalesced.case);
+            match self.note(&held, &case).await {
+                Ok(true) => asking.push((held, case)),
+                Ok(false) => known.push((held, None)),
+                Err(error) => {
+                    results.push(self.fail(held, &error.to_string(), &case.findings).await);
+                }
+            }
+        }
+        if !asking.is_empty() {
+            let cases: Vec<Case> = asking.iter().map(|(_, case)| case.clone()).collect();
+            match self.ask(&asking, &cases).await {
+                Ok(inventories) => {
+                    let mut inventories = inventories.into_iter();
+                    for (held, case) in asking {
+                        match inventories.next() {
+                            Some(inventory) => known.push((held, Some((case, inventory)))),
+                            None => {
+                                let why = "nothing was collected for it";
+                                results.push(self.fail(held, why, &case.findings).await);
+                            }
+                        }
+                    }
+                }
+                Err(why) => {
+                    for (held, case) in asking {
+                        results.push(self.fail(held, &why, &case.findings).await);
+                    }
+                }
+            }
+        }
+        let worked: Vec<_> = stream::iter(known)
+            .map(|(held, planned_from)| self.go_on(held, planned_from))
+            .buffer_unordered(at_once)
+            .collect()
+            .await;
+        results.extend(worked);
+        results
+    }
+
+    /// Journals findings that are new. Says whether a plan has to be made for them.
+    async fn note(&self, held: &Held<'_>, case: &Case) -> Result<bool, JournalError> {
+        for finding in &case.findings {
+            if held
+                .ledger
+                .read(|history| !history.findings.contains_key(&finding.id))
+            {
+                let finding = Box::new(finding.clone());
+                held.ledger.record(Event::Found { finding }).await?;
+            }
+        }
+        Ok(held.ledger.read(|history| {
+            history.plans.is_empty()
+                || case
+                    .findings
+                    .iter()
+                    .any(|finding| !history.answered.contains(&finding.id))
+        }))
+    }
+
+    /// Asks what is there, and keeps the leases meanwhile.
+    async fn ask(
+        &self,
+        held: &[(Held<'_>, Case)],
+        cases: &[Case],
+    ) -> Result<Vec<Inventory>, String> {
+        let executor = &self.parts.executor;
+        let sign = Duration::from_secs(u64::from(executor.options.lease_secs / 3).max(1));
+        let mut asking = self.parts.collect.collect(cases);
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut asking => return answer.map_err(|error| error.to_string()),
+                () = executor.clock.sleep(sign) => {
+                    for (held, _) in held {
+                        // One that is lost meanwhile is noticed by its next write.
+                        if let Err(error) = held.ledger.renew().await {
+                            tracing::warn!(incident = %held.ledger.incident(), %error, "lease");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Plans if there is something to plan from, does what is left, and lets go.
+    pub(super) async fn go_on(
+        &self,
+        held: Held<'_>,
+        planned_from: Option<(Case, Inventory)>,
+    ) -> (IncidentReport, Option<News>) {
+        let planned_from = match planned_from {
+            Some(known) => Some(known),
+            None => match self.catch_up(&held).await {
+                Ok(caught_up) => caught_up,
+                Err(why) => {
+                    let found = all_findings(&held);
+                    return self.fail(held, &why, &found).await;
+                }
+            },
+        };
+        match self.plan_and_do(&held, planned_from).await {
+            Ok(outcome) => {
+                let plan = held.ledger.read(|history| history.plan().cloned());
+                let news = self.news(&held, plan.as_ref(), &outcome);
+                let report = IncidentReport {
+                    incident: held.ledger.incident().clone(),
+                    resource: held.resource,
+                    plan,
+                    came_of_it: CameOfIt::Worked { outcome },
+                };
+                (report, Some(news))
+            }
+            // The run that has taken over does the rest, and tells it.
+            Err(error @ JournalError::Lost { .. }) => {
+                let report = IncidentReport {
+                    incident: held.ledger.incident().clone(),
+                    resource: held.resource,
+                    plan: None,
+                    came_of_it: CameOfIt::Broken {
+                        why: error.to_string(),
+                    },
+                };
+                (report, None)
+            }
+            Err(error) => {
+                let found = all_findings(&held);
+                self.fail(held, &error.to_string(), &found).await
+            }
+        }
+    }
+
+    /// A run was cut off before it had a plan for all its findings: makes up for it.
+    async fn catch_up(&self, held: &Held<'_>) -> Result<Option<(Case, Inventory)>, String> {
+        let unanswered = held.ledger.read(|history| {
+            history
+                .findings
+                .keys()
+                .any(|id| !history.answered.contains(id))
+        });
+        let findings = all_findings(held);
+        let resource = findings.first().and_then(|first| first.resources.first());
+        let (true, Some(resource)) = (unanswered, resource.cloned()) else {
+            return Ok(None);
+        };
+        let case = Case {
+            incident: held.ledger.incident().clone(),
+            findings,
+            resource,
+        };
+        let cases = [case];
+        let inventory = self
+            .parts
+            .collect
+            .collect(&cases)
+            .await
+            .map_err(|error| error.to_string())?
+            .pop()
+            .ok_or_else(|| "nothing was collected for it".to_owned())?;
+        let [case] = cases;
+        Ok(Some((case, inventory)))
+    }
+
+    async fn plan_and_do(
+        &self,
+        held: &Held<'_>,
+        planned_from: Option<(Case, Inventory)>,
+    ) -> Result<Outcome, JournalError> {
+        let ledger = &held.ledger;
+        if let Some((case, inventory)) = planned_from {
+            let plan = self.parts.planning.plan(&case, &inventory);
+            if ledger.read(|history| replaces(history, &plan)) {
+                let plan = Box::new(plan);
+                ledger.record(Event::Planned { plan }).await?;
+            }
+        }
+        let Some(plan) = ledger.read(|history| history.plan().cloned()) else {
+            return Ok(Outcome::default());
+        };
+        let executor = &self.parts.executor;
+        let now = self.now();
+        let mut outcome = if ledger.read(History::is_finished) {
+            ledger.read(Outcome::of)
+        } else {
+            let since = now
+                .checked_sub(SignedDuration::from_hours(1))
+                .unwrap_or(Timestamp::MIN);
+            let usage = executor
+                .journal
+                .usage(&plan.playbook, since, ledger.incident())
+                .await?;
+            let caps = self.parts.planning.caps(&plan.playbook);
+            let permit = Permit {
+                policy: &self.parts.policy,
+                caps: &caps,
+                usage,
+                dry_run: false,
+            };
+            executor.run(ledger, &permit).await?
+        };
+        if let Some((at, steps)) = ledger.read(|history| release_of(history, &plan)) {
+            if at <= self.now() {
+                let undone = executor.undo(ledger, Some(&steps), RELEASE_TIMER).await?;
+                outcome.steps = ledger.read(|history| history.steps.clone());
+                if undone.again {
+                    outcome.due = Some(self.look_again());
+                }
+            } else if outcome.finished {
+                outcome.due = Some(at);
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// When something that did not work is tried again.
+    pub(super) fn look_again(&self) -> Timestamp {
+        crate::clock::later(self.now(), self.parts.executor.options.look_again)
+    }
+
+    /// Lets go of an incident that cannot be worked on now. It is due again, and somebody is told.
+    async fn fail(
+        &self,
+        held: Held<'_>,
+        why: &str,
+        findings: &[Finding],
+    ) -> (IncidentReport, Option<News>) {
+        let incident = held.ledger.incident().clone();
+        let due = Some(self.look_again());
+        let journal = &self.parts.executor.journal;
+        // Where even that fails the lease runs out by itself, and the incident is due then.
+        if let Err(error) = journal.release(&incident, &self.parts.run, due).await {
+            tracing::warn!(%incident, %error, "release");
+        }
+        self.broken(incident, &held.resource, why, findings)
+    }
+
+    pub(super) fn broken(
+        &self,
+        incident: IncidentId,
+        resource: &str,
+        why: &str,
+        findings: &[Finding],
+    ) -> (IncidentReport, Option<News>) {
+        let news = News {
+            kind: NewsKind::Failure,
+            at: self.now(),
+            incident: incident.clone(),
+            resource: resource.to_owned(),
+            plan: None,
+            findings: findings.to_vec(),
+            outcome: Outcome::default(),
+            broken: Some(why.to_owned()),
+            // Once an hour: what cannot be worked on is tried again and again.
+            marks: vec![format!("broken/{}", self.now().as_second() / 3600)],
+        };
+        let report = IncidentReport {
+            incident,
+            resource: resource.to_owned(),
+            plan: None,
+            came_of_it: CameOfIt::Broken {
+                why: why.to_owned(),
+            },
+        };
+        (report, Some(news))
+    }
+}
+
+/// The case with every finding of the incident, the one that decides first, so that a lesser one
+/// that comes later does not replace the plan of a worse one.
+fn case_of(held: &Held<'_>, case: &Case) -> Case {
+    let mut findings = case.findings.clone();
+    findings.extend(all_findings(held));
+    Case {
+        incident: held.ledger.incident().clone(),
+        findings: in_order(findings),
+        resource: case.resource.clone(),
+    }
+}
+
+fn all_findings(held: &Held<'_>) -> Vec<Finding> {
+    let found = held
+        .ledger
+        .read(|history| history.findings.values().cloned().collect());
+    in_order(found)
+}
+
+/// Whether a plan made now is to replace the one that holds. One that is still being carried out
+/// is replaced only by one that does more: the steps done already are missing from the new one.
+fn replaces(history: &History, plan: &Plan) -> bool {
+    let Some(holds) = history.plan() else {
+        return true;
+    };
+    history.is_finished()
+        || plan.playbook != holds.playbook
+        || plan.steps.iter().any(|step| holds.step(&step.id).is_none())
+}
+
+/// When which steps are released that only served the investigation.
+fn release_of(history: &History, plan: &Plan) -> Option<(Timestamp, Vec<StepId>)> {
+    let release = plan.release.as_ref()?;
+    let finished = history.finished_at?;
+    let hours = SignedDuration::from_hours(i64::from(release.after_hours));
+    let steps: Vec<StepId> = release
+        .steps
+        .iter()
+        .filter(|id| history.before.contains_key(id))
+        .cloned()
+        .collect();
+    let at = finished.checked_add(hours).unwrap_or(Timestamp::MAX);
+    (!steps.is_empty()).then_some((at, steps))
+}

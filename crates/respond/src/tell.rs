@@ -1,0 +1,285 @@
+//! From what happened in incidents to what people read: the text of notices.
+//!
+//! What must stay true: what was not done is said with its reason beside what was done, and nothing
+//! that was planned is left out of both.
+
+use std::sync::Arc;
+
+use davylamp_model::finding::{Behaviour, Finding, Severity};
+use davylamp_plan::plan::{Attribution, Plan};
+
+use crate::actuator::{ActError, Acting};
+use crate::journal::history::StepState;
+use crate::notice::{Kind, NextStep, NotDone, Notice, Notifier, Summary};
+use crate::planning::COST_REMARK;
+use crate::responder::{News, NewsKind, Tell};
+
+/// Tells people through channels.
+pub struct Teller {
+    channels: Vec<Arc<dyn Notifier>>,
+    /// Channels that could not be set up, with why: each is a notice that does not go out.
+    broken: Vec<(String, String)>,
+    dry_run: bool,
+}
+
+impl Teller {
+    /// Tells through these channels; `broken` could not be set up.
+    pub fn new(channels: Vec<Arc<dyn Notifier>>, broken: Vec<(String, String)>) -> Self {
+        Self {
+            channels,
+            broken,
+            dry_run: false,
+        }
+    }
+
+    /// Says in every notice that nothing was done.
+    #[must_use]
+    pub fn of_dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+
+    fn text(&self, news: &[News]) -> Option<Notice> {
+        let mut notice = match news {
+            [] => return None,
+            [one] => notice(one),
+            many => digest(many),
+        };
+        if self.dry_run {
+            notice.title = format!("dry run, nothing was done: {}", notice.title);
+        }
+        Some(notice)
+    }
+}
+
+impl Tell for Teller {
+    fn channels(&self) -> Vec<String> {
+        let working = self.channels.iter().map(|channel| channel.name().to_owned());
+        working
+            .chain(self.broken.iter().map(|(name, _)| name.clone()))
+            .collect()
+    }
+
+    fn tell<'a>(&'a self, channel: &'a str, news: &'a [News]) -> Acting<'a, ()> {
+        Box::pin(async move {
+            if let Some((name, why)) = self.broken.iter().find(|(name, _)| name == channel) {
+                return Err(ActError::NotConfigured {
+                    what: format!("send through {name}: {why}"),
+                });
+            }
+            let Some(notice) = self.text(news) else {
+                return Ok(());
+            };
+            match self.channels.iter().find(|one| one.name() == channel) {
+                Some(notifier) => notifier.send(&notice).await,
+                None => Err(ActError::NotConfigured {
+                    what: format!("send through {channel}"),
+                }),
+            }
+        })
+    }
+}
+
+/// The notice about one incident.
+pub fn notice(news: &News) -> Notice {
+    let kind = match news.kind {
+        NewsKind::Report => Kind::Report,
+        NewsKind::ApprovalNeeded => Kind::ApprovalNeeded,
+        NewsKind::Failure => Kind::Failure,
+    };
+    let mut notice = Notice::new(kind, severity(&news.findings), title(news), news.at);
+    notice.incident = Some(news.incident.clone());
+    notice.place = news
+        .plan
+        .as_ref()
+        .map(|plan| plan.place.clone())
+        .or_else(|| news.findings.first().and_then(|finding| finding.place.clone()));
+    notice.found = news.findings.iter().flat_map(found).collect();
+    if let Some(why) = &news.broken {
+        notice.not_done.push(NotDone {
+            what: "anything".to_owned(),
+            why: why.clone(),
+        });
+    }
+    if let Some(plan) = &news.plan {
+        tell_plan(news, plan, &mut notice);
+    }
+    notice.next = next_steps(news);
+    notice
+}
+
+fn tell_plan(news: &News, plan: &Plan, notice: &mut Notice) {
+    for step in &plan.steps {
+        let what = format!("{} {}", step.action.verb(), step.action.target());
+        match news.outcome.steps.get(&step.id) {
+            Some(StepState::Succeeded { note, already }) => {
+                let already = if *already { " (it was so already)" } else { "" };
+                notice.done.push(format!("{what}{already}: {note}"));
+            }
+            Some(StepState::Waiting { what: wait }) => {
+                notice.waiting.push(format!("{what}: {wait}"));
+            }
+            Some(StepState::Failed { why, again }) => notice.not_done.push(NotDone {
+                what,
+                why: if *again {
+                    format!("{why}; it is tried again")
+                } else {
+                    why.clone()
+                },
+            }),
+            Some(StepState::Withheld { why }) => notice.not_done.push(NotDone {
+                what,
+                why: why.clone(),
+            }),
+            Some(StepState::Undone { by }) => notice.not_done.push(NotDone {
+                what,
+                why: format!("it was taken back by {by}"),
+            }),
+            Some(StepState::Intended) => notice
+                .waiting
+                .push(format!("{what}: it was begun when the run ended")),
+            None => notice
+                .waiting
+                .push(format!("{what}: its turn has not come")),
+        }
+    }
+    notice
+        .not_done
+        .extend(plan.omissions.iter().map(|omission| NotDone {
+            what: format!("{} {}", omission.what, omission.target),
+            why: omission.because.clone(),
+        }));
+    notice.who = who(&plan.attribution);
+    for remark in &plan.remarks {
+        match remark.strip_prefix(COST_REMARK) {
+            Some(cost) => notice.cost.push(cost.to_owned()),
+            None => notice.found.push(remark.clone()),
+        }
+    }
+}
+
+/// The notice about many incidents.
+pub fn digest(news: &[News]) -> Notice {
+    let at = news.iter().map(|one| one.at).max().unwrap_or_default();
+    let most_severe = news
+        .iter()
+        .map(|one| severity(&one.findings))
+        .max()
+        .unwrap_or(Severity::Low);
+    let title = format!("{} incidents", news.len());
+    let mut digest = Notice::new(Kind::Digest, most_severe, title, at);
+    digest.incidents = news
+        .iter()
+        .map(|one| {
+            let whole = notice(one);
+            Summary {
+                incident: Some(one.incident.clone()),
+                kind: whole.kind,
+                severity: whole.severity,
+                place: whole.place,
+                title: whole.title,
+                done: whole.done.len(),
+                not_done: whole.not_done.len(),
+                waiting: whole.waiting.len(),
+            }
+        })
+        .collect();
+    digest.next = vec![NextStep {
+        what: "read one of them".to_owned(),
+        command: Some("davy respond status INCIDENT".to_owned()),
+    }];
+    digest
+}
+
+fn severity(findings: &[Finding]) -> Severity {
+    findings
+        .iter()
+        .map(|finding| finding.severity)
+        .max()
+        .unwrap_or(Severity::High)
+}
+
+fn title(news: &News) -> String {
+    let behaviour = news
+        .findings
+        .first()
+        .map_or("an incident", |finding| match finding.behaviour {
+            Behaviour::Mining => "mining",
+            Behaviour::MaliciousFile => "a malicious file",
+            Behaviour::AttackSequence => "an attack in several steps",
+            Behaviour::Exfiltration => "data leaving",
+            Behaviour::StolenCredential => "a stolen credential",
+            Behaviour::PublicExposure => "a public door",
+            Behaviour::SensorStopped => "a stopped sensor",
+            Behaviour::RootUsed => "use of root",
+            Behaviour::CostAlarm => "a cost alarm",
+            Behaviour::Other | Behaviour::Unknown => "a finding",
+        });
+    format!("{behaviour}: {}", news.resource)
+}
+
+fn found(finding: &Finding) -> Vec<String> {
+    let mut lines = vec![format!("{} ({})", finding.kind, finding.id)];
+    if !finding.title.is_empty() {
+        lines.push(finding.title.clone());
+    }
+    lines.extend(
+        finding
+            .observed
+            .iter()
+            .map(|seen| format!("{}: {}", seen.what, seen.value)),
+    );
+    lines.extend(finding.gaps.iter().map(|gap| format!("not known: {gap}")));
+    lines
+}
+
+fn who(attribution: &Attribution) -> Vec<String> {
+    let mut lines = vec![match &attribution.decided {
+        Some(user) => format!("{user}: {}", attribution.because),
+        None => format!("nobody for sure: {}", attribution.because),
+    }];
+    for candidate in &attribution.candidates {
+        let confirmed = if candidate.confirmed {
+            "the Hub knows the name"
+        } else {
+            "the Hub did not confirm the name"
+        };
+        lines.push(format!("candidate {} ({confirmed})", candidate.user));
+        lines.extend(
+            candidate
+                .chain
+                .iter()
+                .map(|link| format!("{} -> {}: {}", link.from, link.to, link.proof)),
+        );
+        lines.extend(candidate.evidence.iter().cloned());
+    }
+    lines
+}
+
+fn next_steps(news: &News) -> Vec<NextStep> {
+    let incident = &news.incident;
+    let mut next = Vec::new();
+    let mut step = |what: &str, command: String| {
+        next.push(NextStep {
+            what: what.to_owned(),
+            command: Some(command),
+        });
+    };
+    if news.kind == NewsKind::ApprovalNeeded {
+        step(
+            "say yes to what waits for a person",
+            format!("davy respond approve {incident}"),
+        );
+    }
+    step(
+        "see every step with its reason",
+        format!("davy respond status {incident}"),
+    );
+    if news.outcome.done().next().is_some() {
+        step(
+            "take back what can be taken back",
+            format!("davy respond undo {incident}"),
+        );
+    }
+    next
+}

@@ -1,0 +1,91 @@
+//! Takes back what an incident's steps did, the last first.
+//!
+//! What must stay true: only what we changed is taken back, to what the journal says was there;
+//! taking back twice changes nothing; what cannot be taken back is named. A step that was begun and
+//! never verified is taken back too: it may have had its effect.
+
+use davylamp_plan::gate::UndoToken;
+use davylamp_plan::plan::StepId;
+use serde::Serialize;
+
+use crate::clock::later;
+use crate::executor::{Executor, Ledger};
+use crate::journal::{Event, JournalError};
+
+/// What came of an undo.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Undone {
+    /// The steps that were taken back, in that order.
+    pub undone: Vec<StepId>,
+    /// Steps whose effect stays, with the reason.
+    pub not_undone: Vec<(StepId, String)>,
+    /// Whether a step that stays may be taken back by another try.
+    pub again: bool,
+}
+
+impl Executor {
+    /// Takes back every step of an incident, or only those in `only`. `by` is a person's name or
+    /// `release timer`.
+    pub async fn undo(
+        &self,
+        ledger: &Ledger<'_>,
+        only: Option<&[StepId]>,
+        by: &str,
+    ) -> Result<Undone, JournalError> {
+        let mut result = Undone::default();
+        let begun = ledger.read(|history| history.begun.clone());
+        for id in begun.into_iter().rev() {
+            if only.is_some_and(|only| !only.contains(&id)) {
+                continue;
+            }
+            let (plan, before) = ledger.read(|history| {
+                (
+                    history.plan_with(&id).cloned(),
+                    history.before.get(&id).cloned().unwrap_or_default(),
+                )
+            });
+            let Some(plan) = plan else {
+                let why = "no plan of the incident names it".to_owned();
+                result.not_undone.push((id, why));
+                continue;
+            };
+            let first = self.clock.now();
+            let mut tries = 0;
+            let error = loop {
+                let token = match UndoToken::new(&plan, &id) {
+                    Ok(token) => token,
+                    Err(refusal) => break Some((refusal.to_string(), false)),
+                };
+                let actuator = match self.actuator(&token.step().action) {
+                    Ok(actuator) => actuator,
+                    Err(error) => break Some((error.to_string(), false)),
+                };
+                ledger.renew().await?;
+                match actuator.undo(token, &before).await {
+                    Ok(()) => break None,
+                    Err(error)
+                        if error.is_transient()
+                            && self.clock.now() < later(first, self.options.retry_within) =>
+                    {
+                        self.clock.sleep(self.pause(ledger.run(), &id, tries)).await;
+                        tries += 1;
+                    }
+                    Err(error) => break Some((error.to_string(), error.is_transient())),
+                }
+            };
+            match error {
+                None => {
+                    let (step, by) = (id.clone(), by.to_owned());
+                    ledger.record(Event::Undone { step, by }).await?;
+                    result.undone.push(id);
+                }
+                Some((why, again)) => {
+                    result.again |= again;
+                    result.not_undone.push((id, why));
+                }
+            }
+        }
+        Ok(result)
+    }
+}

@@ -1,0 +1,146 @@
+//! Whatever goes wrong, in whatever order: the promises hold, and each run ends with its effect or
+//! with a notice.
+
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use davylamp_model::finding::Finding;
+use davylamp_respond::journal::history::{History, StepState};
+use davylamp_respond::journal::memory::MemoryJournal;
+use futures::future::join_all;
+use proptest::prelude::*;
+use world::scene::{Scene, Script, finding};
+use world::{Fault, Snapshots, Way, World};
+
+/// More resumptions than any schedule below needs; what is still due then never ends.
+const MOST_RESUMPTIONS: usize = 60;
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        12 => Just(Fault::None),
+        3 => Just(Fault::Throttled),
+        2 => Just(Fault::LostReply),
+        1 => Just(Fault::DieBefore),
+        1 => Just(Fault::DieAfter),
+        2 => Just(Fault::Stale),
+    ]
+}
+
+fn snapshots() -> impl Strategy<Value = Snapshots> {
+    prop_oneof![
+        (0..40_u32).prop_map(Snapshots::CompleteAfter),
+        (0..6_u32).prop_map(Snapshots::ErrAfter),
+    ]
+}
+
+/// One process: which of the findings it is given, in which order, and what happens to it.
+fn process() -> impl Strategy<Value = (Vec<usize>, Vec<Fault>)> {
+    (
+        prop::collection::vec(0..3_usize, 1..5),
+        prop::collection::vec(fault(), 0..80),
+    )
+}
+
+async fn play(
+    snapshots: Snapshots,
+    processes: Vec<(Vec<usize>, Vec<Fault>)>,
+) -> Result<(), TestCaseError> {
+    let world = World::new(snapshots);
+    let scene = Scene::new(Arc::clone(&world), Arc::new(MemoryJournal::new()));
+    // Two findings about one instance and one about another.
+    let all = [
+        finding("f1", "i-1"),
+        finding("f2", "i-1"),
+        finding("f3", "i-2"),
+    ];
+    let runs = processes
+        .into_iter()
+        .enumerate()
+        .map(|(number, (given, faults))| {
+            let way = Way::new(faults);
+            let responder = scene.responder(&format!("run-{number}"), &way);
+            let given: Vec<Finding> = given.into_iter().map(|at| all[at].clone()).collect();
+            async move {
+                tokio::select! {
+                    _ = responder.respond(given) => {}
+                    () = way.died.notified() => {}
+                }
+            }
+        });
+    join_all(runs).await;
+    // Every finding is delivered at last to somebody who lives, as a queue does, and whatever is
+    // due is resumed.
+    let sound = Way::new([]);
+    scene.clock.pass(Duration::from_secs(600));
+    let last = scene.responder("last", &sound);
+    last.respond(all.to_vec()).await;
+    let mut resumptions = 0;
+    while resumptions < MOST_RESUMPTIONS {
+        scene.clock.pass(Duration::from_secs(600));
+        let report = last.resume().await.unwrap();
+        if report.incidents.is_empty() {
+            break;
+        }
+        resumptions += 1;
+    }
+    prop_assert!(resumptions < MOST_RESUMPTIONS, "something is due for ever");
+    promises(&scene).await
+}
+
+async fn promises(scene: &Scene) -> Result<(), TestCaseError> {
+    let told: Vec<_> = scene
+        .told
+        .lock()
+        .unwrap()
+        .iter()
+        .flatten()
+        .cloned()
+        .collect();
+    let incidents = scene.journal.list(10).await.unwrap();
+    prop_assert_eq!(incidents.len(), 2, "one incident for each instance");
+    let state = scene.world.state();
+    // Promises 3 and 5, and nothing without the approval it needs.
+    prop_assert!(state.wrongs.is_empty(), "{:?}", state.wrongs);
+    // Promise 4.
+    for (step, times) in &state.effects {
+        prop_assert_eq!(*times, 1, "{} had its effect {} times", step, times);
+    }
+    for instance in ["i-1", "i-2"] {
+        for step in Script::steps(instance) {
+            let done = state.done.contains(&step.id) || state.effects.contains_key(&step.id);
+            let is_told = told
+                .iter()
+                .any(|news| match news.outcome.steps.get(&step.id) {
+                    Some(StepState::Succeeded { .. }) => true,
+                    Some(StepState::Failed { why, .. } | StepState::Withheld { why }) => {
+                        !why.is_empty()
+                    }
+                    _ => false,
+                });
+            prop_assert!(done || is_told, "{} ended in silence", step.id);
+            prop_assert!(is_told, "nobody was told of {}", step.id);
+        }
+    }
+    drop(state);
+    for incident in incidents {
+        let entries = scene.journal.read(&incident).await.unwrap().unwrap();
+        let history = History::of(&entries);
+        prop_assert!(history.is_finished(), "{} is not finished", incident);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn promises_hold_under_any_schedule_of_faults(
+        snapshots in snapshots(),
+        processes in prop::collection::vec(process(), 1..4),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(play(snapshots, processes))?;
+    }
+}

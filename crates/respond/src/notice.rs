@@ -222,3 +222,6 @@ pub trait Notifier: Send + Sync {
     /// Sends it, once. What may be repeated says so by being transient.
     fn send<'a>(&'a self, notice: &'a Notice) -> Acting<'a, ()>;
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::page::{Page, Section};
+use super::page::{Page, Section, severity};
 use super::post::{ChannelError, Target};
 use super::{Notice, Notifier, text};
 use crate::actuator::Acting;
@@ -71,11 +71,14 @@ pub fn message(notice: &Notice) -> Value {
         blocks.push(plain(&format!("Read on\n{}", links.join("\n"))));
     }
     debug_assert!(blocks.len() <= BLOCKS);
+    // Servers that know no blocks take Markdown; in a code block nothing is a link, an image that is
+    // loaded, or a mention. Above it stands only what is ours.
     let body = text::body(notice).replace('`', "'");
     let fallback = format!(
-        "{}\n```\n{}\n```",
-        bounded(&page.subject.replace('`', "'"), HEADER_CHARS * 2),
-        bounded(&body, TEXT_CHARS)
+        "[davylamp] {} {}\n```\n{}\n```",
+        severity(notice.severity),
+        notice.kind.label(),
+        bounded(body.trim_end(), TEXT_CHARS)
     );
     json!({"text": fallback, "blocks": blocks, "link_names": 0, "parse": "none", "unfurl_links": false})
 }

@@ -45,20 +45,19 @@ impl Collecting {
 impl Collect for Collecting {
     fn collect<'a>(&'a self, cases: &'a [Case]) -> Acting<'a, Vec<Inventory>> {
         Box::pin(async move {
-            let wanted: Vec<Wanted> = cases
-                .iter()
-                .map(|case| {
-                    Ok(Wanted {
-                        place: place(case).ok_or_else(|| ActError::Refused {
-                            call: "the collector".to_owned(),
-                            why: format!("incident {} has no place", case.incident),
-                        })?,
-                        findings: case.findings.clone(),
-                        resource: case.resource.clone(),
-                        purpose: self.purpose,
-                    })
-                })
-                .collect::<Result<_, ActError>>()?;
+            let mut wanted = Vec::with_capacity(cases.len());
+            for case in cases {
+                let place = place(case).ok_or_else(|| ActError::Refused {
+                    call: "the collector".to_owned(),
+                    why: format!("incident {} has no place", case.incident),
+                })?;
+                wanted.push(Wanted {
+                    place,
+                    findings: case.findings.clone(),
+                    resource: case.resource.clone(),
+                    purpose: self.purpose,
+                });
+            }
             Ok(self.collector.collect_many(&wanted).await)
         })
     }

@@ -11,8 +11,6 @@ pub mod actuator;
 
 pub mod aws;
 
-pub mod journal;
-
 pub mod kubernetes;
 
 pub mod hub;
@@ -33,6 +31,8 @@ pub mod coalesce;
 
 pub mod responder;
 
+pub mod collecting;
+
 pub mod library;
 
 pub mod planning;
@@ -42,6 +42,8 @@ pub mod notice;
 pub mod tell;
 
 pub mod source;
+
+pub mod wire;
 
 pub mod permissions;
 

@@ -144,7 +144,7 @@ impl Wiring {
             None => None,
             Some(url) => {
                 let token = secret("respond.hub.token", &config.hub.token, &sessions).await?;
-                Some(Hub::new(url, &token, authority(&config)?.as_deref())?)
+                Some(Hub::new(url, &token, authority(&config)?.as_deref().map(str::as_bytes))?)
             }
         };
         let (actuators, journal, teller) = if rehearsal {
@@ -299,10 +299,10 @@ fn source_of(text: &str) -> SecretSource {
 }
 
 /// The certificate authority of the Hub, where the system does not know it.
-fn authority(config: &Config) -> Result<Option<Vec<u8>>, WireError> {
+fn authority(config: &Config) -> Result<Option<String>, WireError> {
     present(&config.hub.ca_file)
         .map(|path| {
-            std::fs::read(path).map_err(|source| WireError::File {
+            std::fs::read_to_string(path).map_err(|source| WireError::File {
                 path: path.into(),
                 source,
             })

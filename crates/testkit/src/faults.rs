@@ -9,18 +9,16 @@
 //! service and operation a request is.
 
 use std::collections::HashMap;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Bytes;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::net::TcpStream;
+
+use crate::http::Server;
 
 mod operation;
 mod schedule;
@@ -57,10 +55,8 @@ pub struct Call {
 /// A running proxy.
 #[derive(Debug)]
 pub struct FaultProxy {
-    address: SocketAddr,
+    server: Server,
     shared: Arc<Shared>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -86,28 +82,12 @@ struct Reply {
     body: Bytes,
 }
 
-/// The connection ends without an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection is dropped, as the schedule says")]
-struct Dropped;
-
 impl FaultProxy {
     /// Puts a proxy in front of `upstream` (`http://host:port`).
     ///
     /// # Panics
     /// Where no port can be had.
     pub fn start(upstream: &str, schedule: Schedule) -> Self {
-        Self::try_start(upstream, schedule)
-            .unwrap_or_else(|error| panic!("the fault proxy did not start: {error}"))
-    }
-
-    fn try_start(upstream: &str, schedule: Schedule) -> io::Result<Self> {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
         let shared = Arc::new(Shared {
             upstream: upstream
                 .trim_start_matches("http://")
@@ -120,30 +100,17 @@ impl FaultProxy {
             }),
             changed: Condvar::new(),
         });
-        let (stop, stopped) = oneshot::channel();
         let serving = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("fault-proxy".to_owned())
-            .spawn(move || {
-                runtime.block_on(async {
-                    // Ends with the runtime, and every connection with it.
-                    tokio::select! {
-                        () = serve(listener, serving) => {}
-                        _ = stopped => {}
-                    }
-                });
-            })?;
-        Ok(Self {
-            address,
-            shared,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        let server = Server::start("fault-proxy", move |head, body| {
+            let shared = Arc::clone(&serving);
+            async move { shared.answer(head, body).await }
+        });
+        Self { server, shared }
     }
 
     /// Where it serves: `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.endpoint()
     }
 
     /// All calls that were answered or dropped so far, in the order of their end.
@@ -198,47 +165,19 @@ impl FaultProxy {
     }
 }
 
-impl Drop for FaultProxy {
-    fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            // The thread may have ended already.
-            let _ = stop.send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>) {
-    let Ok(listener) = TcpListener::from_std(listener) else {
-        return;
-    };
-    // A client that leaves in the middle ends its connection, not the proxy.
-    while let Ok((stream, _)) = listener.accept().await {
-        let shared = Arc::clone(&shared);
-        tokio::spawn(async move {
-            let service = hyper::service::service_fn(move |request| {
-                let shared = Arc::clone(&shared);
-                async move { shared.answer(request).await }
-            });
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
-    }
-}
-
 impl Shared {
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Dropped> {
-        let (head, body) = request.into_parts();
-        let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
+    /// The answer, or `None` to drop the connection.
+    async fn answer(
+        &self,
+        head: hyper::http::request::Parts,
+        body: Bytes,
+    ) -> Option<Response<Full<Bytes>>> {
         let operation = Operation::of(&head, &body);
         let path = head
             .uri
@@ -310,7 +249,7 @@ impl Shared {
         call.at = self.started.elapsed();
         self.lock().calls.push(call);
         self.changed.notify_all();
-        reply.map(Reply::into_response).ok_or(Dropped)
+        reply.map(Reply::into_response)
     }
 
     async fn forward_and_keep(
@@ -367,6 +306,16 @@ const OF_A_CONNECTION: [&str; 7] = [
     "expect",
     "content-length",
 ];
+
+/// Passes a request on as it is. `None` where there is no answer.
+pub(crate) async fn pass_on(
+    upstream: &str,
+    head: &hyper::http::request::Parts,
+    body: Bytes,
+) -> Option<Response<Full<Bytes>>> {
+    let reply = exchange(upstream, head, body).await.ok()?;
+    Some(reply.into_response())
+}
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -8,6 +8,8 @@ pub mod faults;
 
 pub mod guard;
 
+pub mod guardduty;
+
 pub mod http;
 
 pub mod jupyterhub;
@@ -15,7 +17,12 @@ pub mod jupyterhub;
 pub mod kernel_test;
 
 pub mod kubernetes;
+pub mod lambda_runtime;
+
+pub mod mail;
 
 pub mod moto;
 
 pub mod programs;
+
+pub mod webhook;

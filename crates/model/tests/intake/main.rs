@@ -1,9 +1,11 @@
 //! The intake: every form in which findings come, whole, half-empty and hostile.
 
+mod events;
 mod forms;
 mod meaning;
 mod ocsf;
 mod properties;
+mod types;
 
 use std::fmt::Write as _;
 

@@ -230,3 +230,21 @@ fn our_name_buys_no_trust() {
         ["\"instance/i-1; reboot\" is not the name of a resource."]
     );
 }
+
+#[test]
+fn the_envelope_and_the_older_class_are_read() {
+    let bare = only(fixture("ocsf"));
+    let mut event: serde_json::Value = serde_json::from_str(fixture("ocsf")).expect("JSON");
+    let enveloped = json!({"detail-type": "Findings Imported V2", "source": "aws.securityhub",
+        "account": "210987654321", "region": "eu-central-1", "time": "2026-05-06T07:52:00Z",
+        "detail": {"findings": [event]}});
+    assert_eq!(only(&enveloped.to_string()), bare);
+    let info = event["finding_info"].take();
+    event["finding"] = info;
+    event["class_uid"] = json!(2001);
+    assert_eq!(only(&event.to_string()), bare);
+    for (status, archived) in [(1, false), (2, false), (3, true), (4, true), (5, true)] {
+        event["status_id"] = json!(status);
+        assert_eq!(only(&event.to_string()).archived, archived, "{status}");
+    }
+}

@@ -2,6 +2,10 @@
 
 mod brakes;
 mod choice;
+mod decision;
+mod evidence;
+mod generated;
+mod oracle;
 mod properties;
 mod steps;
 mod who;

@@ -16,7 +16,7 @@ use davylamp_plan::action::Action;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::rules::{self, ISOLATION};
+use super::isolation::{self, ISOLATION};
 use super::{At, already, done, failure, impossible, needed, not_ours, pending, recorded};
 use crate::actuator::{ActError, Checked, Verified};
 
@@ -44,11 +44,11 @@ pub(super) async fn check(at: &At<'_>, action: &Action) -> Result<Checked, ActEr
     if found.vpc_id() != Some(vpc.as_str()) {
         return impossible(format!("{id} is not in {vpc}"));
     }
-    let ours = rules::find(&ec2, vpc).await?;
+    let ours = isolation::find(&ec2, vpc).await?;
     let now = groups(&found);
     if let Some(isolation) = &ours.isolation
         && now == [isolation.clone()]
-        && rules::is_empty(&ec2, isolation).await?
+        && isolation::is_empty(&ec2, isolation).await?
     {
         return already(format!(
             "{id} is in {isolation} alone, which allows nothing"
@@ -72,7 +72,7 @@ pub(super) async fn act(at: &At<'_>, action: &Action, before: &Value) -> Result<
     let ec2 = at.ec2();
     let (id, vpc, _) = target(action)?;
     let before: Before = recorded(action, before)?;
-    let (allow, isolation) = rules::ensure(&ec2, vpc).await?;
+    let (allow, isolation) = isolation::ensure(&ec2, vpc).await?;
     let Some(found) = describe(&ec2, id).await? else {
         return Err(failure::refused(
             "ec2:ModifyNetworkInterfaceAttribute",
@@ -105,13 +105,13 @@ pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, Act
     let Some(found) = describe(&ec2, id).await? else {
         return done(format!("{id} no longer exists"));
     };
-    let Some(isolation) = rules::find(&ec2, vpc).await?.isolation else {
+    let Some(isolation) = isolation::find(&ec2, vpc).await?.isolation else {
         return pending(format!("the group {ISOLATION} of {vpc} to be seen"));
     };
     if groups(&found) != [isolation.clone()] {
         return pending(format!("{id} to be in {isolation} alone"));
     }
-    if rules::is_empty(&ec2, &isolation).await? {
+    if isolation::is_empty(&ec2, &isolation).await? {
         done(format!(
             "{id} is in {isolation} alone, which allows nothing"
         ))
@@ -126,7 +126,7 @@ pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result
     let Some(found) = describe(&ec2, id).await? else {
         return Ok(());
     };
-    let ours = rules::find(&ec2, vpc).await?;
+    let ours = isolation::find(&ec2, vpc).await?;
     // Not ours any more: undone before, or somebody has decided otherwise since.
     if groups(&found).iter().any(|group| ours.has(group)) {
         let mut before: Before = match before {

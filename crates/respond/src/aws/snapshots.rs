@@ -7,9 +7,7 @@
 //! `before`: `{"at": time, "present": [snapshot]}`, when and what evidence there was already.
 
 use aws_sdk_ec2::config::retry::RetryConfig;
-use aws_sdk_ec2::types::{
-    Filter, InstanceSpecification, ResourceType, Tag, TagSpecification, Volume,
-};
+use aws_sdk_ec2::types::{Filter, InstanceSpecification, Tag, Volume};
 use davylamp_model::ids::{InstanceId, VolumeId};
 use davylamp_plan::action::Action;
 use davylamp_plan::plan::Plan;
@@ -17,12 +15,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::evidence::{self, CUSTODY, Evidence, FINDING, INCIDENT, PLAN, SOURCE_VOLUME, TIME};
+use super::custody::{description, tags};
+use super::evidence::{self, CUSTODY, Evidence, SOURCE_VOLUME};
 use super::{At, already, done, failed, failure, impossible, needed, not_ours, pending, recorded};
 use crate::actuator::{ActError, Checked, Verified};
-
-/// A tag's value has at most this many characters.
-const TAG_VALUE: usize = 256;
 
 #[derive(Debug, Deserialize)]
 struct Before {
@@ -65,7 +61,6 @@ pub(super) async fn act(
     let before: Before = recorded(action, before)?;
     let (instance, volumes) = target(action)?;
     let found = evidence::find(&ec2, &volumes).await?;
-    mend_tags(&ec2, &found).await?;
     let there = describe_volumes(&ec2, &volumes).await?;
     // What ended in error is no evidence: another is taken.
     let wanting: Vec<&Volume> = there
@@ -77,7 +72,7 @@ pub(super) async fn act(
         })
         .collect();
     if wanting.is_empty() {
-        return Ok(());
+        return mend_tags(&ec2, &found).await;
     }
     let (together, alone): (Vec<&Volume>, Vec<&Volume>) = wanting.into_iter().partition(|volume| {
         instance.is_some_and(|instance| {
@@ -91,7 +86,13 @@ pub(super) async fn act(
         && !together.is_empty()
     {
         let one_by_one = match create_set(at, plan, instance, &together).await {
-            Ok(()) => None,
+            Ok(taken) => {
+                // One set has one list of tags; which volume it is of is said by each.
+                for one in &taken {
+                    tag_source(&ec2, &one.0, &one.1).await?;
+                }
+                None
+            }
             // Not only where EC2 cannot take a set, also where the policy allows only one by one:
             // evidence matters more than that the volumes are of one moment.
             Err(error @ (ActError::Refused { .. } | ActError::Denied { .. })) => Some(error),
@@ -103,7 +104,8 @@ pub(super) async fn act(
             create_each(at, plan, how, &together).await?;
         }
     }
-    create_each(at, plan, "by itself", &alone).await
+    create_each(at, plan, "by itself", &alone).await?;
+    mend_tags(&ec2, &found).await
 }
 
 pub(super) async fn verify(
@@ -213,12 +215,13 @@ async fn by_filter(
     Ok(found)
 }
 
+/// Gives each snapshot with its volume.
 async fn create_set(
     at: &At<'_>,
     plan: &Plan,
     instance: &InstanceId,
     wanting: &[&Volume],
-) -> Result<(), ActError> {
+) -> Result<Vec<(String, String)>, ActError> {
     let ec2 = at.ec2();
     let root = super::instance::describe(&ec2, instance)
         .await?
@@ -262,13 +265,11 @@ async fn create_set(
         .send()
         .await
         .map_err(|error| failure::of("ec2:CreateSnapshots", &error))?;
-    // One set has one list of tags; which volume it is of is said by each.
-    for snapshot in answer.snapshots() {
-        if let (Some(id), Some(volume)) = (snapshot.snapshot_id(), snapshot.volume_id()) {
-            tag_source(&ec2, id, volume).await?;
-        }
-    }
-    Ok(())
+    Ok(answer
+        .snapshots()
+        .iter()
+        .filter_map(|one| Some((one.snapshot_id()?.to_owned(), one.volume_id()?.to_owned())))
+        .collect())
 }
 
 /// Every volume is tried, so that one that fails does not keep the others from being taken.
@@ -324,78 +325,4 @@ async fn tag_source(
 /// A second attempt of a creation would be a second snapshot.
 pub(super) fn once() -> aws_sdk_ec2::config::Builder {
     aws_sdk_ec2::config::Config::builder().retry_config(RetryConfig::disabled())
-}
-
-pub(super) fn description(plan: &Plan) -> String {
-    format!("davylamp evidence of {}", text(plan.incident.as_str()))
-}
-
-/// Our own tags and no others.
-async fn tags(
-    at: &At<'_>,
-    plan: &Plan,
-    how: &str,
-    volume: Option<&str>,
-) -> Result<TagSpecification, ActError> {
-    let taker = at
-        .sessions
-        .home_account()
-        .await
-        .map_err(|error| failure::of_session(&error))?;
-    let custody = format!("taken by account {taker} {how}");
-    let mut list = vec![
-        (INCIDENT, text(plan.incident.as_str())),
-        (FINDING, findings(plan)),
-        (PLAN, plan.hash()),
-        (TIME, Timestamp::now().to_string()),
-        (CUSTODY, text(&custody)),
-    ];
-    if let Some(volume) = volume {
-        list.push((SOURCE_VOLUME, volume.to_owned()));
-    }
-    Ok(specification(list))
-}
-
-pub(super) fn specification(list: Vec<(&str, String)>) -> TagSpecification {
-    let tags = list
-        .into_iter()
-        .map(|(key, value)| Tag::builder().key(key).value(value).build())
-        .collect();
-    TagSpecification::builder()
-        .resource_type(ResourceType::Snapshot)
-        .set_tags(Some(tags))
-        .build()
-}
-
-/// As many of the findings' ids as fit, and how many there are beside.
-fn findings(plan: &Plan) -> String {
-    let mut value = String::new();
-    for (taken, finding) in plan.findings.iter().enumerate() {
-        let next = text(finding.as_str());
-        let more = format!(" and {} more", plan.findings.len() - taken);
-        if value.chars().count() + 1 + next.chars().count() + more.len() > TAG_VALUE && taken > 0 {
-            value.push_str(&more);
-            break;
-        }
-        if taken > 0 {
-            value.push(' ');
-        }
-        value.push_str(&next);
-    }
-    text(&value)
-}
-
-/// A tag's value: what tags may not hold becomes `_`. Ids come from findings, which may be forged.
-pub(super) fn text(value: &str) -> String {
-    value
-        .chars()
-        .map(|sign| {
-            if sign.is_alphanumeric() || " +-=._:/@,".contains(sign) {
-                sign
-            } else {
-                '_'
-            }
-        })
-        .take(TAG_VALUE)
-        .collect()
 }

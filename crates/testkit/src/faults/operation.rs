@@ -27,7 +27,7 @@ pub(super) enum Protocol {
 }
 
 impl Operation {
-    pub(super) fn of(head: &Parts, body: &[u8]) -> Self {
+    pub(crate) fn of(head: &Parts, body: &[u8]) -> Self {
         let header = |name: &str| {
             head.headers
                 .get(name)

@@ -1,18 +1,18 @@
-//! Evidence: taken once, with our tags alone, waited for, copied.
+//! Evidence: taken once, with our tags alone, and waited for.
 
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::Snapshot;
-use davylamp_model::ids::{AccountId, InstanceId, Region, VolumeId};
+use davylamp_model::ids::{InstanceId, VolumeId};
 use davylamp_plan::action::Action;
-use davylamp_respond::actuator::{ActError, Checked, Verified};
+use davylamp_respond::actuator::{Checked, Verified};
 use jiff::Timestamp;
 
 use super::canned::{Canned, error};
-use super::stage::{REGION, Stage, act_twice};
+use super::stage::{Stage, act_twice};
 use crate::drive::{assert_already, assert_done};
 
-const TAGS: [&str; 6] = [
+pub const TAGS: [&str; 6] = [
     "davylamp:custody",
     "davylamp:finding",
     "davylamp:incident",
@@ -21,7 +21,7 @@ const TAGS: [&str; 6] = [
     "davylamp:time",
 ];
 
-async fn snapshots(stage: &Stage) -> Vec<Snapshot> {
+pub async fn snapshots(stage: &Stage) -> Vec<Snapshot> {
     let ec2 = stage.ec2().await;
     let answer = ec2.describe_snapshots().owner_ids("self").send().await;
     let mut snapshots = answer.expect("snapshots").snapshots().to_vec();
@@ -30,7 +30,7 @@ async fn snapshots(stage: &Stage) -> Vec<Snapshot> {
     snapshots
 }
 
-fn tags(snapshot: &Snapshot) -> BTreeSet<&str> {
+pub fn tags(snapshot: &Snapshot) -> BTreeSet<&str> {
     snapshot.tags().iter().filter_map(|tag| tag.key()).collect()
 }
 
@@ -46,7 +46,7 @@ fn assert_ours(snapshots: &[Snapshot]) {
     }
 }
 
-fn volumes(disks: &[(String, VolumeId, bool)]) -> Vec<VolumeId> {
+pub fn volumes(disks: &[(String, VolumeId, bool)]) -> Vec<VolumeId> {
     disks.iter().map(|(_, volume, _)| volume.clone()).collect()
 }
 
@@ -129,67 +129,7 @@ async fn the_root_volume_can_be_left_out() {
     assert_eq!(taken[0].volume_id(), Some(volumes[1].as_str()));
 }
 
-#[tokio::test]
-async fn evidence_is_copied_once_to_another_region() {
-    let stage = Stage::new().await;
-    let instance = stage.instance().await;
-    let volume = volumes(&stage.disks(&instance).await)[1].clone();
-    let copy = |account: &str, region: &str| Action::CopyEvidence {
-        volumes: vec![volume.clone()],
-        account: AccountId::from(account),
-        region: Region::from(region),
-        kms_key: "alias/forensic".to_owned(),
-    };
-    let near = stage.drive(copy(&stage.account.id, "eu-west-1"));
-    let checked = near.check().await.expect("a look");
-    assert!(matches!(checked, Checked::Impossible { .. }), "{checked:?}");
-
-    act_twice(&stage.drive(Action::SnapshotVolume {
-        volume: volume.clone(),
-    }))
-    .await;
-    act_twice(&near).await;
-    let mut place = stage.place.clone();
-    place.region = Region::from("eu-west-1");
-    let config = stage.sessions.writing(&place).await.expect("a session");
-    let there = aws_sdk_ec2::Client::new(&config);
-    let copies = there.describe_snapshots().owner_ids("self").send().await;
-    let copies = copies.expect("snapshots").snapshots().to_vec();
-    assert_eq!(copies.len(), 1);
-    let mut expected = BTreeSet::from(TAGS);
-    expected.insert("davylamp:copy-of");
-    assert_eq!(tags(&copies[0]), expected);
-    assert_eq!(copies[0].encrypted(), Some(true));
-
-    // moto copies within one account only; the original is shared by then.
-    let far = stage.drive(copy("210987654321", REGION));
-    let before = far.needed().await;
-    match far.act(&before).await {
-        Err(ActError::Refused { call, .. }) => assert_eq!(call, "ec2:CopySnapshot"),
-        other => panic!("{other:?}"),
-    }
-    let original = snapshots(&stage).await[0]
-        .snapshot_id()
-        .unwrap_or_default()
-        .to_owned();
-    let shared = stage
-        .ec2()
-        .await
-        .describe_snapshot_attribute()
-        .snapshot_id(&original)
-        .attribute(aws_sdk_ec2::types::SnapshotAttributeName::CreateVolumePermission)
-        .send()
-        .await
-        .expect("an attribute");
-    let with: Vec<_> = shared
-        .create_volume_permissions()
-        .iter()
-        .filter_map(|one| one.user_id())
-        .collect();
-    assert_eq!(with, ["210987654321"]);
-}
-
-fn described(volumes: &[(&str, &str, &str)]) -> String {
+pub fn described(volumes: &[(&str, &str, &str)]) -> String {
     let items: String = volumes
         .iter()
         .map(|(volume, state, progress)| {
@@ -343,6 +283,29 @@ async fn a_throttled_creation_is_not_repeated_blindly() {
     assert!(failure.is_transient(), "{failure}");
     assert_eq!(canned.asked("CreateSnapshots").len(), 1);
     assert!(canned.asked("CreateSnapshot").is_empty());
+}
+
+#[tokio::test]
+async fn a_set_whose_making_broke_off_is_told_its_volumes() {
+    let canned = Canned::start(|action, _| match action {
+        "DescribeSnapshots" => described(&[
+            ("vol-1", "pending", "1%"),
+            ("vol-2", "pending", "1%"),
+            ("vol-3", "pending", "1%"),
+        ]),
+        other => three_volumes(other, false),
+    })
+    .await;
+    let take = canned.stage.drive(whole_instance());
+    let before = serde_json::json!({ "at": "2026-01-01T00:00:00Z", "present": [] });
+    take.act(&before).await.expect("the act");
+    assert!(canned.asked("CreateSnapshots").is_empty());
+    let told = canned.asked("CreateTags");
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(
+        told[2].contains("source-volume&Tag.1.Value=vol-3"),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! An account with an instance, two volumes and an interface in it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sdk_ec2::types::{
     BlockDeviceMapping, EbsBlockDevice, InstanceType, ResourceType, Tag, TagSpecification,
 };
-use davylamp_cloud::aws::session::{SessionOptions, Sessions};
+use davylamp_cloud::aws::session::{Retries, SessionOptions, Sessions};
 use davylamp_model::ids::{AccountId, InstanceId, Region, VolumeId};
 use davylamp_model::resource::Place;
 use davylamp_plan::action::Action;
@@ -40,6 +41,12 @@ impl Stage {
             endpoint_url: Some(account.endpoint.clone()),
             account: Some(AccountId::from(account.id.as_str())),
             role: Some("davylamp".to_owned()),
+            // As often as outside tests, and not as patiently.
+            retries: Retries {
+                first_wait: Duration::from_millis(1),
+                longest_wait: Duration::from_millis(4),
+                ..Retries::default()
+            },
             ..SessionOptions::default()
         };
         let sessions = Sessions::with_credentials(options, credentials).await;

@@ -56,8 +56,11 @@ pub struct ClusterEntry {
 pub struct Clusters {
     sessions: Arc<Sessions>,
     entries: Vec<ClusterEntry>,
-    made: Mutex<HashMap<(Place, ClusterName, Way), (Client, Instant)>>,
+    made: Mutex<HashMap<Which, (Client, Instant)>>,
 }
+
+/// Which client of which cluster.
+type Which = (Place, ClusterName, Way);
 
 /// Why a cluster cannot be reached.
 #[derive(Debug, thiserror::Error)]

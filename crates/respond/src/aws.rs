@@ -14,8 +14,11 @@ mod lockdown;
 mod network;
 mod rules;
 mod scaling;
+mod services;
 mod snapshots;
 mod volumes;
+
+pub use services::ServicesActuator;
 
 use std::sync::Arc;
 

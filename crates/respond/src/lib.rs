@@ -11,8 +11,6 @@ pub mod actuator;
 
 pub mod aws;
 
-pub mod journal;
-
 pub mod kubernetes;
 
 pub mod hub;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use davylamp_content::playbook::Caps;
 use sha2::{Digest, Sha256};
 
+use crate::action::Action;
 use crate::plan::{Plan, Step, StepId};
 use crate::policy::{Approvals, Policy, Usage};
 
@@ -115,7 +116,11 @@ pub struct Gate<'p> {
     policy: &'p Policy,
     caps: &'p Caps,
     usage: Usage,
+    /// The plan's hash, once: it is a digest over every step.
+    hash: String,
+    /// Those for this very plan.
     approvals: Vec<Approvals>,
+    targets: usize,
     dry_run: bool,
 }
 
@@ -127,7 +132,14 @@ impl<'p> Gate<'p> {
             policy,
             caps,
             usage: Usage::default(),
+            hash: plan.hash(),
             approvals: Vec::new(),
+            targets: plan
+                .steps
+                .iter()
+                .map(|step| step.action.target())
+                .collect::<BTreeSet<String>>()
+                .len(),
             dry_run: false,
         }
     }
@@ -140,7 +152,11 @@ impl<'p> Gate<'p> {
 
     /// Takes a person's yes into account; one for another plan counts for nothing.
     pub fn with_approvals(mut self, approvals: impl IntoIterator<Item = Approvals>) -> Self {
-        self.approvals.extend(approvals);
+        let (plan, hash) = (self.plan, &self.hash);
+        let valid = approvals
+            .into_iter()
+            .filter(|approval| approval.incident == plan.incident && approval.plan == *hash);
+        self.approvals.extend(valid);
         self
     }
 
@@ -160,15 +176,20 @@ impl<'p> Gate<'p> {
             .plan
             .step(id)
             .ok_or_else(|| Refusal::NotInPlan { step: id.clone() })?;
-        self.brakes()?;
+        let approved = self.is_approved(id);
+        self.brakes(approved)?;
         if let Some(step) = step.only_after.iter().find(|id| !succeeded.contains(id)) {
             return Err(Refusal::Before { step: step.clone() });
         }
-        if !self.is_approved(id) {
+        if !approved {
             if let Some(why) = &step.approval {
                 return Err(Refusal::NeedsApproval { why: why.clone() });
             }
-            self.caps(step)?;
+            if step.action.destroys_evidence() && !self.waits_for_evidence(step) {
+                let why = "nothing in the plan keeps the evidence before it".to_owned();
+                return Err(Refusal::NeedsApproval { why });
+            }
+            self.caps(step, succeeded)?;
         }
         Ok(ActToken {
             step,
@@ -176,21 +197,22 @@ impl<'p> Gate<'p> {
         })
     }
 
-    fn brakes(&self) -> Result<(), Refusal> {
+    fn brakes(&self, approved: bool) -> Result<(), Refusal> {
         if self.dry_run {
             return Err(Refusal::DryRun);
         }
         if self.policy.kill_switch {
             return Err(Refusal::KillSwitch);
         }
+        // A person's yes to one step is a yes to that step only.
         let percent = self.policy.canary_percent;
-        if !is_canary(self.plan.incident.as_str(), percent) && !self.is_approved_at_all() {
+        if !is_canary(self.plan.incident.as_str(), percent) && !approved {
             return Err(Refusal::Canary { percent });
         }
         Ok(())
     }
 
-    fn caps(&self, step: &Step) -> Result<(), Refusal> {
+    fn caps(&self, step: &Step, succeeded: &BTreeSet<StepId>) -> Result<(), Refusal> {
         let reached = |what, cap, used| {
             if used >= cap {
                 Err(Refusal::Cap { what, cap })
@@ -198,49 +220,53 @@ impl<'p> Gate<'p> {
                 Ok(())
             }
         };
-        reached(
-            "plans an hour",
-            self.caps.plans_per_hour,
-            self.usage.plans_last_hour,
-        )?;
-        let targets: BTreeSet<String> = self
-            .plan
-            .steps
-            .iter()
-            .map(|step| step.action.target())
-            .collect();
-        if targets.len() > self.caps.targets_per_plan as usize {
+        // A plan that has begun was within the cap when it began, and is not left half done.
+        if succeeded.is_empty() {
+            reached(
+                "plans an hour",
+                self.caps.plans_per_hour,
+                self.usage.plans_last_hour,
+            )?;
+        }
+        if self.targets > self.caps.targets_per_plan as usize {
             return Err(Refusal::Cap {
                 what: "targets in a plan",
                 cap: self.caps.targets_per_plan,
             });
         }
         if !step.action.is_reversible() {
+            // What this plan itself has done already counts too: one plan must not pass the cap by
+            // having many steps.
+            let own = self
+                .plan
+                .steps
+                .iter()
+                .filter(|held| !held.action.is_reversible())
+                .filter(|held| held.id != step.id && succeeded.contains(&held.id))
+                .count();
+            let own = u32::try_from(own).unwrap_or(u32::MAX);
             reached(
                 "irreversible steps an hour",
                 self.caps.irreversible_per_hour,
-                self.usage.irreversible_last_hour,
+                self.usage.irreversible_last_hour.saturating_add(own),
             )?;
         }
         Ok(())
     }
 
+    /// Whether a step waits for evidence of something: the planner sees to it that this is all
+    /// there is, and a plan from elsewhere gets no further than to a person.
+    fn waits_for_evidence(&self, step: &Step) -> bool {
+        step.only_after
+            .iter()
+            .filter_map(|id| self.plan.step(id))
+            .any(|before| matches!(before.action, Action::AwaitEvidence { .. }))
+    }
+
     fn is_approved(&self, id: &StepId) -> bool {
-        self.valid_approvals()
-            .any(|approval| approval.steps.is_empty() || approval.steps.contains(&id.0))
-    }
-
-    fn is_approved_at_all(&self) -> bool {
-        self.valid_approvals().next().is_some()
-    }
-
-    fn valid_approvals(&self) -> impl Iterator<Item = &Approvals> {
-        let hash = self.plan.hash();
         self.approvals
             .iter()
-            .filter(move |approval| {
-                approval.incident == self.plan.incident && approval.plan == hash
-            })
+            .any(|approval| approval.steps.is_empty() || approval.steps.contains(&id.0))
     }
 }
 

@@ -25,13 +25,25 @@ pub mod clock;
 
 pub mod executor;
 
-pub mod coalesce;
-
 pub mod undo;
 
+pub mod coalesce;
+
 pub mod responder;
-pub mod source;
+
+pub mod collecting;
+
+pub mod library;
+
+pub mod planning;
+
 pub mod notice;
+
+pub mod tell;
+
+pub mod source;
+
+pub mod wire;
 
 pub mod permissions;
 

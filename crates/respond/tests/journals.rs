@@ -3,13 +3,20 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::Region;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
 use davylamp_model::ids::IncidentId;
 use davylamp_plan::plan::StepId;
+use davylamp_respond::journal::dynamodb::DynamoJournal;
 use davylamp_respond::journal::memory::MemoryJournal;
 use davylamp_respond::journal::sqlite::SqliteJournal;
 use davylamp_respond::journal::{
     Claim, ClaimRequest, Entry, Event, Journal, JournalError, NoticeMark, Once,
 };
+use davylamp_testkit::moto::Moto;
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -272,4 +279,59 @@ async fn sqlite_refuses_what_is_not_its_own() {
     .unwrap();
     let error = SqliteJournal::open(&path).await.unwrap_err();
     assert!(matches!(error, JournalError::Unreadable { .. }), "{error}");
+}
+
+/// A fresh table in an account of its own.
+async fn table() -> DynamoJournal {
+    let account = tokio::task::spawn_blocking(|| Moto::shared().account())
+        .await
+        .unwrap();
+    let (key, secret, token) = account.credentials();
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version_latest()
+        .region(Region::new("eu-central-1"))
+        .endpoint_url(account.endpoint.clone())
+        .credentials_provider(Credentials::new(
+            key,
+            secret,
+            Some(token.to_owned()),
+            None,
+            "test",
+        ))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    let client = aws_sdk_dynamodb::Client::from_conf(config);
+    let part = |name: &str| {
+        AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(ScalarAttributeType::S)
+            .build()
+            .unwrap()
+    };
+    let key = |name: &str, kind: KeyType| {
+        KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind)
+            .build()
+            .unwrap()
+    };
+    client
+        .create_table()
+        .table_name("journal")
+        .attribute_definitions(part("pk"))
+        .attribute_definitions(part("sk"))
+        .key_schema(key("pk", KeyType::Hash))
+        .key_schema(key("sk", KeyType::Range))
+        .billing_mode(BillingMode::PayPerRequest)
+        .send()
+        .await
+        .unwrap();
+    DynamoJournal::new(client, "journal")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn dynamodb() {
+    let journal = table().await;
+    conforms(Arc::new(journal.clone())).await;
+    one_wins(vec![Arc::new(journal.clone()), Arc::new(journal)]).await;
 }

@@ -48,3 +48,4 @@ bench-guard: build
 fuzz:
 	cargo +nightly fuzz run blocklist -- -max_total_time=60
 	cargo +nightly fuzz run event -- -max_total_time=60
+	cargo +nightly fuzz run finding -- -max_total_time=60

@@ -4,16 +4,34 @@
 //! AWS says does not exist is absent. Many findings are collected together: their ids are asked
 //! for in few calls, and each finding's inventory is cut out of the answers.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use davylamp_model::finding::Finding;
-use davylamp_model::inventory::Inventory;
+use davylamp_model::ids::ClusterName;
+use davylamp_model::inventory::{Doors, HubRecord, Inventory, Reading, Unread};
 use davylamp_model::resource::{Place, Resource};
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
-use crate::aws::session::Sessions;
+use crate::aws::fetch::{Read, Sizes, doors};
+use crate::aws::read::ReadConfig;
+use crate::aws::session::{Sessions, describe};
 use crate::hub::Hub;
 use crate::kubernetes::Clusters;
+use crate::kubernetes::read::{self, Question};
+
+mod cluster;
+mod fill;
+mod lead;
+mod store;
+
+use fill::{ClusterRead, blind, fill, machines, reached};
+use lead::Lead;
+use store::Store;
+
+/// Accounts and regions that are read side by side.
+const PLACES_SIDE_BY_SIDE: usize = 8;
 
 /// What an inventory is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,18 +59,35 @@ pub struct Wanted {
 #[derive(Debug)]
 pub struct Collector {
     sessions: Arc<Sessions>,
-    clusters: Clusters,
+    clusters: Arc<Clusters>,
     hub: Option<Hub>,
+    sizes: Sizes,
 }
 
 impl Collector {
     /// A collector with these clients.
-    pub fn new(sessions: Arc<Sessions>, clusters: Clusters, hub: Option<Hub>) -> Self {
+    pub fn new(
+        sessions: Arc<Sessions>,
+        clusters: impl Into<Arc<Clusters>>,
+        hub: Option<Hub>,
+    ) -> Self {
         Self {
             sessions,
-            clusters,
+            clusters: clusters.into(),
             hub,
+            sizes: Sizes::default(),
         }
+    }
+
+    /// Asks in pieces of these sizes instead.
+    pub fn with_sizes(mut self, sizes: Sizes) -> Self {
+        self.sizes = sizes;
+        self
+    }
+
+    /// The clusters it reads, for those who write to them.
+    pub fn clusters(&self) -> &Clusters {
+        &self.clusters
     }
 
     /// What findings lead to.
@@ -77,10 +112,202 @@ impl Collector {
 
     /// Inventories of many incidents, in the order they are wanted.
     pub async fn collect_many(&self, wanted: &[Wanted]) -> Vec<Inventory> {
-        let _ = (&self.sessions, &self.clusters, &self.hub);
-        wanted
-            .iter()
-            .map(|one| Inventory::empty(one.place.clone(), Timestamp::now()))
+        let leads: Vec<Lead> = wanted.iter().map(Lead::of).collect();
+        let hub = self.hub(leads.iter().any(|lead| lead.hub)).await;
+        let mut places: BTreeMap<&Place, Vec<usize>> = BTreeMap::new();
+        for (at, one) in wanted.iter().enumerate() {
+            places.entry(&one.place).or_default().push(at);
+        }
+        let mut collected: Vec<(usize, Inventory)> = stream::iter(places)
+            .map(|(place, members)| self.collect_place(place, members, wanted, &leads))
+            .buffer_unordered(PLACES_SIDE_BY_SIDE)
+            .flat_map(stream::iter)
             .collect()
+            .await;
+        collected.sort_by_key(|(at, _)| *at);
+        collected
+            .into_iter()
+            .map(|(at, mut inventory)| {
+                if leads[at].hub {
+                    inventory.hub = hub.clone();
+                    if let Reading::Unknown { why } = &hub {
+                        inventory.unread.push(Unread {
+                            what: "users of the Hub".to_owned(),
+                            why: why.clone(),
+                        });
+                    }
+                }
+                inventory
+            })
+            .collect()
+    }
+
+    async fn hub(&self, wanted: bool) -> Reading<Vec<HubRecord>> {
+        match (&self.hub, wanted) {
+            (Some(hub), true) => match hub.users().await {
+                Ok(users) => Reading::Known(users),
+                Err(error) => Reading::Unknown {
+                    why: describe(&error),
+                },
+            },
+            _ => Reading::NotAsked,
+        }
+    }
+
+    async fn collect_place(
+        &self,
+        place: &Place,
+        members: Vec<usize>,
+        wanted: &[Wanted],
+        leads: &[Lead],
+    ) -> Vec<(usize, Inventory)> {
+        let session = match self.sessions.reading(place).await {
+            Ok(session) => session,
+            Err(error) => {
+                let why = describe(&error);
+                let blind = |at: usize| (at, blind(place, &leads[at], &why));
+                return members.into_iter().map(blind).collect();
+            }
+        };
+        let mut all = Lead::default();
+        for at in &members {
+            all.join(&leads[*at]);
+        }
+        let mut store = Store::default();
+        store.begin(&session, &all, self.sizes).await;
+
+        let questions: Vec<BTreeMap<ClusterName, Question>> = members
+            .iter()
+            .map(|at| self.questions(&store, &leads[*at]))
+            .collect();
+        let clusters = self.read_clusters(place, &questions).await;
+        let nodes = questions
+            .iter()
+            .flat_map(|each| machines(&clusters, each))
+            .collect();
+        store.add_instances(&session, nodes, self.sizes).await;
+        store.finish(&session, &all, self.sizes).await;
+
+        let lockdown = members
+            .iter()
+            .any(|at| wanted[*at].purpose == Purpose::Lockdown);
+        let (doors, doors_unread) = self.doors(&session, place, lockdown).await;
+        let taken_at = Timestamp::now();
+        members
+            .into_iter()
+            .zip(&questions)
+            .map(|(at, questions)| {
+                let mut inventory = Inventory::empty(place.clone(), taken_at);
+                let mut unread = BTreeSet::new();
+                fill(
+                    &mut inventory,
+                    &mut unread,
+                    &store,
+                    &leads[at],
+                    questions,
+                    &clusters,
+                );
+                if self.clusters.configured().next().is_none()
+                    && leads[at].anywhere != Question::default()
+                {
+                    unread.insert(Unread {
+                        what: format!("cluster of {}", wanted[at].resource),
+                        why: "the finding names no cluster and none is configured: name the \
+                              Hub's cluster in the configuration"
+                            .to_owned(),
+                    });
+                }
+                if wanted[at].purpose == Purpose::Lockdown {
+                    inventory.doors = doors.clone();
+                    unread.extend(doors_unread.iter().cloned());
+                }
+                inventory.unread = unread.into_iter().collect();
+                (at, inventory)
+            })
+            .collect()
+    }
+
+    async fn doors(
+        &self,
+        session: &ReadConfig,
+        place: &Place,
+        wanted: bool,
+    ) -> (Reading<Doors>, Vec<Unread>) {
+        let mut unread = Vec::new();
+        if !wanted {
+            return (Reading::NotAsked, unread);
+        }
+        let doors = doors::doors(session, place, self.sizes, &mut unread).await;
+        (Reading::Known(doors), unread)
+    }
+
+    /// What one lead asks of which cluster.
+    fn questions(&self, store: &Store, lead: &Lead) -> BTreeMap<ClusterName, Question> {
+        let mut questions = lead.clusters.clone();
+        if lead.anywhere != Question::default() {
+            for name in self.clusters.configured() {
+                let question = questions.entry(name.clone()).or_default();
+                cluster::join(question, &lead.anywhere);
+            }
+        }
+        let (instances, _) = reached(store, lead);
+        for id in instances {
+            let Some(found) = store.instances.get(&id).and_then(Read::found) else {
+                continue;
+            };
+            let Some(name) = found.instance.cluster() else {
+                continue;
+            };
+            let question = questions.entry(name).or_default();
+            question
+                .instances
+                .insert(id, found.instance.private_dns.clone());
+            for volume in &found.instance.volumes {
+                let described = store.volumes.get(&volume.id).and_then(Read::found);
+                question
+                    .claims
+                    .extend(described.and_then(|it| lead::claim_of(&it.volume.tags)));
+            }
+        }
+        questions
+    }
+
+    async fn read_clusters(
+        &self,
+        place: &Place,
+        questions: &[BTreeMap<ClusterName, Question>],
+    ) -> BTreeMap<ClusterName, ClusterRead> {
+        let mut joined: BTreeMap<ClusterName, Question> = BTreeMap::new();
+        for (name, question) in questions.iter().flatten() {
+            cluster::join(joined.entry(name.clone()).or_default(), question);
+        }
+        let mut clusters = BTreeMap::new();
+        for (name, question) in joined {
+            let read = match self.clusters.reading(place, &name).await {
+                Ok(client) => read::read(&client, &question)
+                    .await
+                    .map_err(|it| it.to_string()),
+                Err(error) => Err(describe(&error)),
+            };
+            let read = match read {
+                Ok(answer) => {
+                    let unread = |(what, why): (String, String)| Unread {
+                        what: format!("{what} in cluster {name}"),
+                        why,
+                    };
+                    let trouble = answer.trouble.into_iter().map(unread).collect();
+                    (Reading::Known(answer.state), trouble)
+                }
+                Err(why) => {
+                    let unread = Unread {
+                        what: format!("cluster {name}"),
+                        why: why.clone(),
+                    };
+                    (Reading::Unknown { why }, vec![unread])
+                }
+            };
+            clusters.insert(name, read);
+        }
+        clusters
     }
 }

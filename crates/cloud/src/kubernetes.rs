@@ -3,6 +3,7 @@
 pub mod clusters;
 mod object;
 pub mod read;
+mod reader;
 pub mod token;
 
 pub use clusters::{ClusterAccess, ClusterEntry, ClusterError, Clusters};

@@ -100,20 +100,20 @@ impl<T: Readable> Readable for BTreeMap<String, T> {
 }
 
 /// Any value, for somebody else to understand.
-impl Readable for toml::Value {
+impl Readable for serde_json::Value {
     fn read(fields: &mut Fields<'_>, id: NodeId) -> Option<Self> {
         match &fields.node(id).value {
             Value::Null => None,
             Value::List(_) => Vec::read(fields, id).map(Self::Array),
             Value::Map(_) => {
                 let entries: BTreeMap<String, Self> = BTreeMap::read(fields, id)?;
-                Some(Self::Table(entries.into_iter().collect()))
+                Some(Self::Object(entries.into_iter().collect()))
             }
             Value::Scalar(scalar) => match scalar.not_a_string() {
                 None => Some(Self::String(scalar.text.clone().into_owned())),
-                Some("a boolean") => Some(Self::Boolean(scalar.text == "true")),
-                Some(_) => match scalar.text.replace('_', "").parse() {
-                    Ok(number) => Some(Self::Integer(number)),
+                Some("a boolean") => Some(Self::Bool(scalar.text == "true")),
+                Some(_) => match scalar.text.replace('_', "").parse::<i64>() {
+                    Ok(number) => Some(Self::from(number)),
                     Err(_) => {
                         fields.expected(id, "a string, a whole number or a boolean");
                         None

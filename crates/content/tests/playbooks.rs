@@ -36,11 +36,11 @@ fn the_shipped_ones_are_read_without_a_warning_and_tried_in_this_order() {
         names,
         [
             "hub-miner",
+            "stolen-key-miner",
             "node-miner",
             "pod-miner",
             "fargate-or-ecs-miner",
             "lambda-miner",
-            "stolen-key-miner",
             "public-instance-alarm",
             "account-lockdown",
             "report-only",
@@ -384,4 +384,39 @@ fn playbooks_that_are_used_together_have_names_and_orders_of_their_own() {
     ];
     let faults = playbook::parse_set(&sources).unwrap_err();
     insta::assert_snapshot!("set", render_all(faults.faults()));
+}
+
+#[test]
+fn the_page_for_users_names_every_word_and_every_shipped_playbook() {
+    let page = include_str!("../../../docs/playbooks.md");
+    let steps = StepKind::ALL.iter().map(|(_, name)| *name);
+    let ways = StepKind::ALL.iter().flat_map(|(kind, _)| kind.ways());
+    let behaviours = BEHAVIOURS.iter().map(|(_, name)| *name);
+    let severities = SEVERITIES.iter().map(|(_, name)| *name);
+    let names = SHIPPED.iter().map(|(name, _)| *name);
+    let words = steps
+        .chain(ways.copied())
+        .chain(behaviours)
+        .chain(severities);
+    for word in words.chain(names).chain(RESOURCES.iter().copied()) {
+        assert!(page.contains(&format!("`{word}`")), "{word}");
+    }
+}
+
+#[test]
+fn the_example_of_the_page_is_a_playbook_without_a_warning() {
+    let page = include_str!("../../../docs/playbooks.md");
+    let blocks: Vec<&str> = page
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    let parsed =
+        parse(&blocks.concat()).unwrap_or_else(|faults| panic!("{}", render_all(faults.faults())));
+    assert!(
+        parsed.warnings.is_empty(),
+        "{}",
+        render_all(&parsed.warnings)
+    );
+    assert_eq!(parsed.cases.len(), 1);
 }

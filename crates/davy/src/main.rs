@@ -7,6 +7,7 @@ mod explain;
 mod failure;
 mod guard;
 mod output;
+mod respond;
 mod settings;
 mod up;
 
@@ -64,6 +65,7 @@ enum Verb {
     Guard(guard::GuardArgs),
     Explain(explain::ExplainArgs),
     Doctor(doctor::DoctorArgs),
+    Respond(respond::RespondArgs),
     Deploy(deploy::DeployArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -87,6 +89,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Guard(args) => guard::run(args, cli.color),
         Verb::Explain(args) => explain::run(args, cli.color),
         Verb::Doctor(args) => doctor::run(args, cli.color),
+        Verb::Respond(args) => respond::run(args, cli.color),
         Verb::Deploy(args) => deploy::run(args),
         Verb::Completions(args) => completions::run(args, &mut Cli::command()),
     }

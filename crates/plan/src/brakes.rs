@@ -16,9 +16,10 @@ use davylamp_model::inventory::{Doors, Interface, Tags};
 use crate::action::{Action, PortalSubject};
 use crate::pattern;
 use crate::policy::Policy;
-use crate::scope::{ClusterPod, Scope, unread};
+use crate::scope::{Scope, unread};
 use crate::who::{SlugIndex, Who};
 
+mod clusters;
 mod touch;
 
 /// Names of Davylamp's own roles and functions. They are protected whatever the policy says: a
@@ -26,9 +27,6 @@ mod touch;
 const OWN: &str = "davylamp-*";
 /// The path of roles that AWS services made for themselves and that nobody else may change.
 const SERVICE_ROLE_PATH: &str = "/aws-service-role/";
-/// What KubeSpawner's pods are owned by is nobody; these owners make pods that belong to the node.
-const NODE_OWNERS: [&str; 2] = ["daemonset/", "node/"];
-
 /// What is protected, and why.
 #[derive(Debug)]
 pub(crate) struct Shields<'a> {
@@ -273,87 +271,6 @@ impl<'a> Shields<'a> {
 
     fn carry(&mut self, instance: &InstanceId, why: String) {
         self.carriers.entry(instance.clone()).or_insert(why);
-    }
-
-    fn clusters(&mut self, who: &Who) {
-        let scope = self.scope;
-        for (cluster, state) in scope.readable() {
-            for controller in &state.controllers {
-                let key = format!(
-                    "{}/{cluster}/{}/{}",
-                    controller.kind, controller.namespace, controller.name
-                );
-                if let Some(why) = self.tagged(&controller.labels) {
-                    self.protect(key, &why);
-                }
-            }
-            for node in &state.nodes {
-                let why = self
-                    .tagged(&node.labels)
-                    .or_else(|| self.tagged(&node.annotations));
-                let inherited = node
-                    .instance
-                    .as_ref()
-                    .and_then(|id| self.why(&format!("instance/{id}")).map(str::to_owned));
-                if let (Some(why), Some(id)) = (&why, &node.instance) {
-                    self.carry(id, format!("node {}: {why}", node.name));
-                }
-                if let Some(why) = why.or(inherited) {
-                    self.protect(format!("node/{cluster}/{}", node.name), &why);
-                }
-            }
-            for pod in &state.pods {
-                self.pod(ClusterPod { cluster, pod });
-            }
-        }
-        // A protected user's pods, and what only a volume tells.
-        for (user, pods) in &who.pods {
-            let Some(why) = self.why(&format!("hub-user/{user}")).map(str::to_owned) else {
-                continue;
-            };
-            for (cluster, namespace, name) in pods {
-                self.protect(format!("pod/{cluster}/{namespace}/{name}"), &why);
-            }
-        }
-        for user in &who.occupants {
-            if let Some(why) = self.why(&format!("hub-user/{user}")).map(str::to_owned) {
-                for id in scope.instances.keys() {
-                    self.carry(id, why.clone());
-                }
-            }
-        }
-    }
-
-    fn pod(&mut self, held: ClusterPod<'_>) {
-        let pod = held.pod;
-        let why = self
-            .tagged(&pod.labels)
-            .or_else(|| self.tagged(&pod.annotations));
-        if let Some(why) = &why {
-            self.protect(held.target(), why);
-        }
-        let of_node = pod
-            .owner
-            .as_deref()
-            .is_some_and(|owner| NODE_OWNERS.iter().any(|kind| owner.starts_with(kind)));
-        let Some(why) = why.or_else(|| self.namespace(&pod.namespace)) else {
-            return;
-        };
-        if of_node || crate::scope::has_ended(pod) {
-            return;
-        }
-        let Some(node) = &pod.node else { return };
-        let instance = self
-            .scope
-            .readable()
-            .into_iter()
-            .filter(|(cluster, _)| *cluster == held.cluster)
-            .flat_map(|(_, state)| &state.nodes)
-            .find(|known| known.name == *node)
-            .and_then(|known| known.instance.clone());
-        if let Some(id) = instance {
-            self.carry(&id, format!("pod {}/{}: {why}", pod.namespace, pod.name));
-        }
     }
 
     fn identities(&mut self) {

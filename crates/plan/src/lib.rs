@@ -16,6 +16,7 @@ pub mod policy;
 
 pub mod gate;
 
+pub mod rehearse;
 pub mod planner;
 
 pub mod who;

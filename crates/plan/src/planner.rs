@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use davylamp_content::playbook::{Approval, Caps, Playbook, StepSpec};
+use davylamp_content::playbook::{Caps, Playbook};
 use davylamp_model::inventory::Inventory;
 
 use crate::action::Action;
@@ -13,10 +13,15 @@ use crate::brakes::Shields;
 use crate::plan::{Attribution, Case, Omission, Plan, ReleaseTimer, Step, StepId};
 use crate::policy::Policy;
 use crate::scope::Scope;
-use crate::steps::{self, Draft, Evidence, Ground};
+use crate::steps::{self, Evidence, Ground};
+
 use crate::who::{self, SlugIndex, Who};
 
+use making::Making;
+
 mod fit;
+mod making;
+mod order;
 
 /// The playbook that does nothing but tell: used for whatever must not be acted on, and where no
 /// other fits. It is there even where no file has it.
@@ -67,6 +72,7 @@ impl<'p> Planner<'p> {
         inventory: &Inventory,
         named: Option<&str>,
     ) -> (&Playbook, Vec<Omission>) {
+        let inventory = &order::ordered(inventory);
         let own = self.own_index(inventory);
         let ready = self.ready(case, inventory, self.index(inventory, own.as_ref()));
         self.choose_ready(case, &ready, named)
@@ -74,6 +80,7 @@ impl<'p> Planner<'p> {
 
     /// Who did it, as far as is known.
     pub fn attribute(&self, case: &Case, inventory: &Inventory) -> Attribution {
+        let inventory = &order::ordered(inventory);
         let own = self.own_index(inventory);
         let index = self.index(inventory, own.as_ref());
         self.ready(case, inventory, index).who.attribution
@@ -81,6 +88,7 @@ impl<'p> Planner<'p> {
 
     /// The plan for a case.
     pub fn plan(&self, case: &Case, inventory: &Inventory, named: Option<&str>) -> Plan {
+        let inventory = &order::ordered(inventory);
         let own = self.own_index(inventory);
         let index = self.index(inventory, own.as_ref());
         let ready = self.ready(case, inventory, index);
@@ -243,147 +251,6 @@ fn report_only() -> Playbook {
     }
 }
 
-/// The steps as they come together.
-#[derive(Debug, Default)]
-struct Making {
-    steps: Vec<Step>,
-    omissions: Vec<Omission>,
-    /// The kind of step of the playbook each step was made by.
-    made_by: BTreeMap<StepId, &'static str>,
-}
-
-impl Making {
-    fn omit(&mut self, what: &str, target: &str, because: &str) {
-        self.omissions.push(Omission {
-            what: what.to_owned(),
-            target: target.to_owned(),
-            because: because.to_owned(),
-        });
-    }
-
-    fn expand(&mut self, ground: &Ground<'_>, spec: &StepSpec) {
-        let expansion = steps::expand(ground, spec);
-        self.omissions.extend(expansion.omissions);
-        for draft in expansion.drafts {
-            self.take(ground, spec, draft);
-        }
-    }
-
-    /// The one way into a plan: nothing protected passes.
-    fn take(&mut self, ground: &Ground<'_>, spec: &StepSpec, draft: Draft) {
-        let id = StepId::of(&draft.action);
-        if let Some(why) = ground.shields.stops(&draft.action) {
-            self.omit(draft.action.verb(), &draft.action.target(), &why);
-            return;
-        }
-        let approval = approval(ground, spec, &draft);
-        if let Some(held) = self.steps.iter_mut().find(|held| held.id == id) {
-            // The same from two steps of the playbook: the earlier stage, and whatever either asks.
-            held.stage = held.stage.min(draft.stage);
-            held.approval = held.approval.take().or(approval);
-            for after in draft.only_after {
-                if !held.only_after.contains(&after) {
-                    held.only_after.push(after);
-                }
-            }
-            return;
-        }
-        self.made_by.insert(id.clone(), steps::name(spec.kind));
-        self.steps.push(Step {
-            id,
-            stage: draft.stage,
-            action: draft.action,
-            why: draft.why,
-            only_after: draft.only_after,
-            approval,
-        });
-    }
-
-    /// Takes out what waits for a step that is not in the plan, and puts the rest in order.
-    fn close(&mut self) {
-        loop {
-            let ids: BTreeSet<StepId> = self.steps.iter().map(|step| step.id.clone()).collect();
-            let waits_in_vain = |step: &Step| {
-                step.only_after
-                    .iter()
-                    .find(|after| !ids.contains(*after))
-                    .cloned()
-            };
-            let Some((at, missing)) = self
-                .steps
-                .iter()
-                .enumerate()
-                .find_map(|(at, step)| Some((at, waits_in_vain(step)?)))
-            else {
-                break;
-            };
-            let step = self.steps.remove(at);
-            self.omit(
-                step.action.verb(),
-                &step.action.target(),
-                &format!("it has to wait for {missing}, which is not in the plan"),
-            );
-        }
-        // What only served to let an instance be terminated goes when that went.
-        let ended: BTreeSet<String> = self
-            .steps
-            .iter()
-            .filter(|step| matches!(step.action, Action::TerminateInstance { .. }))
-            .map(|step| step.action.target())
-            .collect();
-        let made_by = &self.made_by;
-        self.steps.retain(|step| {
-            !matches!(step.action, Action::UnprotectInstance { .. })
-                || ended.contains(&step.action.target())
-                || made_by.get(&step.id) != Some(&"terminate-instance")
-        });
-        self.steps.sort_by_key(|step| step.stage);
-    }
-}
-
-/// Why a person has to say yes, if one has to.
-fn approval(ground: &Ground<'_>, spec: &StepSpec, draft: &Draft) -> Option<String> {
-    if let Some(why) = &draft.ask {
-        return Some(why.clone());
-    }
-    if let Some(why) = ground.shields.asks(&draft.action) {
-        return Some(why);
-    }
-    match spec.approval {
-        Approval::Never => None,
-        Approval::Always => Some("the playbook asks a person always".to_owned()),
-        Approval::WhenShared => shared(ground),
-        Approval::WhenIrreversible => {
-            let ends_all = draft.irreversible == Some("terminate-instance")
-                || matches!(draft.action, Action::StopInstance { .. });
-            if ends_all && let Some(why) = shared(ground) {
-                return Some(why);
-            }
-            let verb = draft.irreversible?;
-            let allowed = ground.policy.allow_irreversible.contains(verb);
-            (!allowed).then(|| format!("{verb} cannot be undone"))
-        }
-    }
-}
-
-/// Whom ending the machine would hit beside the one who did it, if anybody.
-fn shared(ground: &Ground<'_>) -> Option<String> {
-    let occupants = &ground.who.occupants;
-    if occupants.len() > 1 {
-        let names: Vec<&str> = occupants.iter().map(|user| user.as_str()).collect();
-        return Some(format!(
-            "{} users are on the machine: {}",
-            names.len(),
-            names.join(", ")
-        ));
-    }
-    // One whose volume is there is the case the machine is ended for; of nobody nothing is known.
-    match &ground.who.maybe_more {
-        Some(why) if occupants.is_empty() => Some(why.clone()),
-        _ => None,
-    }
-}
-
 fn release(
     playbook: &Playbook,
     steps: &[Step],
@@ -392,7 +259,10 @@ fn release(
     let release = playbook.release.as_ref()?;
     let steps: Vec<StepId> = steps
         .iter()
-        .filter(|step| step.action.is_reversible())
+        .filter(|step| {
+            // To set termination protection again releases nobody from anything.
+            step.action.is_reversible() && !matches!(step.action, Action::UnprotectInstance { .. })
+        })
         .filter(|step| {
             made_by
                 .get(&step.id)

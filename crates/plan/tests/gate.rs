@@ -250,6 +250,15 @@ fn a_yes_to_one_step_lets_no_other_step_past_the_canary() {
     );
 }
 
+/// Name, usage, step, what has succeeded, and the answer.
+type CapCase<'a> = (
+    &'a str,
+    Usage,
+    &'a Action,
+    Vec<&'a Action>,
+    Result<(), Refusal>,
+);
+
 #[test]
 fn beyond_a_cap_a_person_is_asked() {
     let steps = (0..3).map(|number| step(stop_task(number), &[], None));
@@ -269,7 +278,7 @@ fn beyond_a_cap_a_person_is_asked() {
     let cap = |what, cap| Err(Refusal::Cap { what, cap });
     let plans = cap("plans an hour", 2);
     let irreversible = cap("irreversible steps an hour", 2);
-    let cases: Vec<(&str, Usage, &Action, Vec<&Action>, Result<(), Refusal>)> = vec![
+    let cases: Vec<CapCase<'_>> = vec![
         ("nothing yet", used(0, 0), &task, vec![], Ok(())),
         ("one plan before", used(1, 0), &task, vec![], Ok(())),
         ("two plans before", used(2, 0), &task, vec![], plans),

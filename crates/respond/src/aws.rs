@@ -8,10 +8,13 @@ pub mod failure;
 
 mod addresses;
 mod copies;
+mod custody;
 mod evidence;
 mod instance;
+mod isolation;
 mod lockdown;
 mod network;
+mod presigned;
 mod rules;
 mod scaling;
 mod snapshots;

@@ -189,6 +189,8 @@ pub struct HubConfig {
     pub token: String,
     /// A file with the certificate authority that signed the Hub's certificate.
     pub ca_file: String,
+    /// The Kubernetes namespaces in which the Hub's users run. Only what is there is theirs.
+    pub namespaces: Vec<String>,
     /// What stands before the escaped user name in claim names.
     pub claim_prefix: String,
     /// What stands after it.
@@ -202,6 +204,7 @@ impl Default for HubConfig {
             url: String::new(),
             token: "env:DAVY_HUB_TOKEN".to_owned(),
             ca_file: String::new(),
+            namespaces: Vec::new(),
             claim_prefix: template.prefix,
             claim_suffix: template.suffix,
         }
@@ -447,6 +450,7 @@ impl Config {
             cognito_pool: present(&self.cognito.pool).map(str::to_owned),
             portal: present(&self.portal.url).map(|_| self.portal.names),
             hub: !self.hub.url.is_empty(),
+            hub_namespaces: self.hub.namespaces.clone(),
             claim_template: ClaimTemplate {
                 prefix: self.hub.claim_prefix.clone(),
                 suffix: self.hub.claim_suffix.clone(),

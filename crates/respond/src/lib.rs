@@ -11,6 +11,8 @@ pub mod actuator;
 
 pub mod aws;
 
+pub mod kubernetes;
+
 pub mod hub;
 
 pub mod portal;
@@ -23,13 +25,25 @@ pub mod clock;
 
 pub mod executor;
 
-pub mod coalesce;
-
 pub mod undo;
 
+pub mod coalesce;
+
 pub mod responder;
-pub mod source;
+
+pub mod collecting;
+
+pub mod library;
+
+pub mod planning;
+
 pub mod notice;
+
+pub mod tell;
+
+pub mod source;
+
+pub mod wire;
 
 pub mod permissions;
 

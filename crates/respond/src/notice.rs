@@ -17,6 +17,30 @@ use sha2::{Digest as _, Sha256};
 
 use crate::actuator::Acting;
 
+mod aws;
+mod digest;
+mod fanout;
+mod html;
+mod page;
+mod pagerduty;
+mod post;
+mod show;
+mod slack;
+mod smtp;
+mod text;
+mod webhook;
+
+pub use aws::{Ses, Sns};
+pub use digest::{compose, digest};
+pub use fanout::{Delivery, Notifiers, Patience};
+pub use html::body as to_html;
+pub use pagerduty::PagerDuty;
+pub use post::ChannelError;
+pub use slack::Slack;
+pub use smtp::{Encryption, Server, Smtp};
+pub use text::{body as to_text, subject};
+pub use webhook::{SIGNATURE_HEADER, Webhook, signature};
+
 /// Why somebody is told something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -198,3 +222,6 @@ pub trait Notifier: Send + Sync {
     /// Sends it, once. What may be repeated says so by being transient.
     fn send<'a>(&'a self, notice: &'a Notice) -> Acting<'a, ()>;
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,13 @@
-//! One HTTP request at a time to a server on this machine, for preparing and looking at test
-//! servers. No TLS, no keeping of connections: what is under test has clients of its own.
+//! HTTP on this machine: a server for doubles, and one request at a time for preparing and looking
+//! at test servers. No TLS, no keeping of connections: what is under test has clients of its own.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
+
+mod server;
+
+pub use server::Server;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -8,7 +8,7 @@
 //! managers, watches nothing, and runs no controller: what a kubelet or a controller would do, a
 //! test does with [`ApiServer::put`] and [`ApiServer::finish_deletions`].
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -18,7 +18,6 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 mod answer;
@@ -75,13 +74,11 @@ impl ApiServer {
         reason = "a test that cannot start its server has failed"
     )]
     pub fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime for the Kubernetes double");
-        let listener = runtime
-            .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-            .expect("a port of the loopback interface");
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of the loopback interface");
+        listener
+            .set_nonblocking(true)
+            .expect("a listener that does not block");
         let port = listener.local_addr().expect("the port").port();
         let token = format!("double-of-kubernetes-{port}-{}", std::process::id());
         let inside = Arc::new(Mutex::new(Inside {
@@ -95,8 +92,15 @@ impl ApiServer {
         let router = Router::new()
             .fallback(serve)
             .with_state(Arc::clone(&inside));
+        // A thread of its own, because a test may already be inside a runtime.
         let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime for the Kubernetes double");
             runtime.block_on(async move {
+                let listener =
+                    tokio::net::TcpListener::from_std(listener).expect("a listener of the runtime");
                 tokio::select! {
                     _ = axum::serve(listener, router) => {}
                     _ = stopped => {}

@@ -4,7 +4,11 @@ pub mod cgroup;
 
 pub mod containerd;
 
+pub mod faults;
+
 pub mod guard;
+
+pub mod guardduty;
 
 pub mod http;
 
@@ -13,7 +17,12 @@ pub mod jupyterhub;
 pub mod kernel_test;
 
 pub mod kubernetes;
+pub mod lambda_runtime;
+
+pub mod mail;
 
 pub mod moto;
 
 pub mod programs;
+
+pub mod webhook;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 pub mod compute;
 pub mod doors;
+pub mod ebs;
 pub mod ec2;
 pub mod iam;
 pub mod scaling;

@@ -21,6 +21,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::retry::ErrorKind;
 use tokio::time::Instant;
 
+use super::call::Call;
 use super::read::is_reading;
 
 /// A call that would wait longer than this is not made: its signature would be stale (AWS accepts
@@ -193,69 +194,6 @@ impl CallCounter {
     }
 }
 
-/// What a request is, as far as its bytes say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Call {
-    region: String,
-    service: String,
-    operation: String,
-}
-
-impl Call {
-    fn of(request: &HttpRequest) -> Self {
-        let headers = request.headers();
-        let scope = headers.get("authorization").and_then(scope);
-        let (region, service) = scope.unwrap_or_else(|| {
-            let host = request
-                .uri()
-                .split("://")
-                .nth(1)
-                .and_then(|rest| rest.split(['/', ':']).next())
-                .unwrap_or_default();
-            (String::new(), host.to_owned())
-        });
-        let operation = headers
-            .get("x-amz-target")
-            .and_then(|target| target.rsplit('.').next())
-            .map(str::to_owned)
-            .or_else(|| request.body().bytes().and_then(action))
-            .unwrap_or_else(|| rest_name(request.method(), request.uri()));
-        Self {
-            region,
-            service,
-            operation,
-        }
-    }
-}
-
-/// Region and service out of a signature: `Credential=KEY/date/region/service/aws4_request`.
-fn scope(authorization: &str) -> Option<(String, String)> {
-    let credential = authorization.split("Credential=").nth(1)?;
-    let mut parts = credential.split(',').next()?.split('/').skip(2);
-    Some((parts.next()?.to_owned(), parts.next()?.to_owned()))
-}
-
-/// The operation of a request in the query protocol.
-fn action(body: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(body).ok()?;
-    let name = text.strip_prefix("Action=")?.split('&').next()?;
-    Some(name.to_owned())
-}
-
-/// A name for a request that has none: its method and the words of its path that are no names of
-/// things, as far as can be told.
-fn rest_name(method: &str, uri: &str) -> String {
-    let path = uri.split("://").nth(1).unwrap_or(uri);
-    let path = path.split('?').next().unwrap_or_default();
-    let words: Vec<&str> = path
-        .split('/')
-        .skip(1)
-        .filter(|word| !word.is_empty() && !word.starts_with(|first: char| first.is_ascii_digit()))
-        .take(1)
-        .collect();
-    format!("{method} {}", words.join("/"))
-}
-
 /// The SDK's HTTP client with the buckets of one account before it.
 #[derive(Clone)]
 pub(super) struct PacedClient {
@@ -394,24 +332,5 @@ mod tests {
         assert_eq!(pace.reserve("1", &one), Ok(Duration::from_secs(50)));
         assert_eq!(pace.reserve("1", &one).unwrap_err().wait_secs, 100);
         assert_eq!(pace.reserve("1", &one).unwrap_err().wait_secs, 100);
-    }
-
-    #[test]
-    fn a_request_says_what_it_is() {
-        let mut request = HttpRequest::new("Action=DescribeInstances&Version=2016-11-15".into());
-        request.headers_mut().insert(
-            "authorization",
-            "AWS4-HMAC-SHA256 Credential=AKIA/20261120/eu-central-1/ec2/aws4_request, \
-             SignedHeaders=host, Signature=00",
-        );
-        assert_eq!(Call::of(&request), call("ec2", "DescribeInstances"));
-
-        assert_eq!(
-            rest_name("GET", "http://x:1/2015-03-31/functions/a/concurrency?b=c"),
-            "GET functions"
-        );
-        assert_eq!(rest_name("GET", "https://x/clusters/prod"), "GET clusters");
-        assert_eq!(scope("Basic abc"), None);
-        assert_eq!(scope("AWS4 Credential=a/b"), None);
     }
 }

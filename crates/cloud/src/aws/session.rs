@@ -8,18 +8,18 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use davylamp_model::ids::{AccountId, Region};
 use davylamp_model::resource::Place;
 use tokio::sync::OnceCell;
 
-use super::pace::{CallCounter, Pace, PacedClient, Rates};
+pub use super::options::{Retries, SessionOptions};
+use super::pace::{CallCounter, Pace, PacedClient};
 use super::read::{self, ReadConfig};
 
 /// A connection that takes longer than this is not made.
@@ -28,66 +28,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// The name of our sessions in the account's trail.
 const SESSION_NAME: &str = "davylamp";
-
-/// Where and as whom AWS is called.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct SessionOptions {
-    /// The home region; the environment's where not given.
-    pub region: Option<String>,
-    /// Another endpoint for every service, for a test server or a private gateway.
-    pub endpoint_url: Option<String>,
-    /// The account our own credentials belong to, where it is known already (a Lambda is told it):
-    /// saves one call at the start.
-    pub account: Option<AccountId>,
-    /// The role to assume in an account that is not our own, by name.
-    pub role: Option<String>,
-    /// The external id that role asks for.
-    pub external_id: Option<String>,
-    /// How often and how patiently a call is repeated.
-    pub retries: Retries,
-    /// How fast AWS is called.
-    pub rates: Rates,
-}
-
-/// How a call that failed for a moment is repeated. Waiting times double and are jittered by the
-/// SDK.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retries {
-    /// Slow down the whole client when a service throttles, beside repeating the call.
-    pub adaptive: bool,
-    /// Attempts in all, the first one included; at least one.
-    pub attempts: u32,
-    /// The longest wait before the second attempt.
-    pub first_wait: Duration,
-    /// The longest wait before any attempt.
-    pub longest_wait: Duration,
-}
-
-impl Default for Retries {
-    /// Six attempts: with the waits below about 15 s in the worst case, long enough for a token
-    /// bucket of EC2 to refill and short enough to leave the responder time to say that it failed.
-    fn default() -> Self {
-        Self {
-            adaptive: false,
-            attempts: 6,
-            first_wait: Duration::from_millis(500),
-            longest_wait: Duration::from_secs(8),
-        }
-    }
-}
-
-impl Retries {
-    fn config(self) -> RetryConfig {
-        let base = if self.adaptive {
-            RetryConfig::adaptive()
-        } else {
-            RetryConfig::standard()
-        };
-        base.with_max_attempts(self.attempts.max(1))
-            .with_initial_backoff(self.first_wait)
-            .with_max_backoff(self.longest_wait)
-    }
-}
 
 /// Makes configurations of SDK clients. One is enough for a program; it may be shared.
 pub struct Sessions {
@@ -140,6 +80,21 @@ impl Sessions {
     /// Finds credentials as every AWS tool does (environment, profile, role of the machine). They
     /// are used, and found wanting, at the first call only.
     pub async fn new(options: SessionOptions) -> Result<Self, SessionError> {
+        Self::load(options, None).await
+    }
+
+    /// As [`Sessions::new`], with these credentials and no others.
+    pub async fn with_credentials(
+        options: SessionOptions,
+        credentials: impl ProvideCredentials + 'static,
+    ) -> Result<Self, SessionError> {
+        Self::load(options, Some(SharedCredentialsProvider::new(credentials))).await
+    }
+
+    async fn load(
+        options: SessionOptions,
+        credentials: Option<SharedCredentialsProvider>,
+    ) -> Result<Self, SessionError> {
         // The AWS clients, the cluster client and the Hub's share one TLS provider; a second
         // installation is no error.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -166,6 +121,9 @@ impl Sessions {
         }
         if let Some(url) = &options.endpoint_url {
             loader = loader.endpoint_url(url.clone());
+        }
+        if let Some(credentials) = credentials {
+            loader = loader.credentials_provider(credentials);
         }
         let home = loader.load().await;
         Ok(Self {

@@ -1,6 +1,8 @@
 //! Objects of the cluster, as their JSON says them.
 
-use davylamp_model::ids::{ClaimName, InstanceId, Namespace, NodeName, PodName, VolumeId, is_ec2_id};
+use davylamp_model::ids::{
+    ClaimName, InstanceId, Namespace, NodeName, PodName, VolumeId, is_ec2_id,
+};
 use davylamp_model::inventory::{Claim, Controller, Node, Pod, Tags};
 use serde_json::Value;
 
@@ -17,7 +19,12 @@ fn texts(value: &Value) -> Tags {
 
 /// Namespace and name.
 pub(super) fn key(object: &Value) -> (String, String) {
-    let text = |member: &str| object["metadata"][member].as_str().unwrap_or_default().to_owned();
+    let text = |member: &str| {
+        object["metadata"][member]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
     (text("namespace"), text("name"))
 }
 
@@ -48,16 +55,35 @@ pub(super) fn path(kind: &str, namespace: &str) -> Option<String> {
     fits.then(|| format!("/apis/{group}/v1/namespaces/{namespace}/{kind}s"))
 }
 
-/// A label selector in a query's form. One with expressions is not expressed and gives none.
+/// A label selector in a query's form; none where it selects nothing or cannot be read.
 pub(super) fn selector(controller: &Value) -> Option<String> {
     let selector = &controller["spec"]["selector"];
-    let labels = texts(&selector["matchLabels"]);
-    let expressions = selector["matchExpressions"].as_array().is_some_and(|it| !it.is_empty());
-    if labels.is_empty() || expressions {
-        return None;
+    let mut terms: Vec<String> = texts(&selector["matchLabels"])
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    for expression in selector["matchExpressions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        let key = expression["key"].as_str()?;
+        let values: Vec<&str> = expression["values"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let values = values.join(",");
+        terms.push(match expression["operator"].as_str()? {
+            "In" => format!("{key} in ({values})"),
+            "NotIn" => format!("{key} notin ({values})"),
+            "Exists" => key.to_owned(),
+            "DoesNotExist" => format!("!{key}"),
+            _ => return None,
+        });
     }
-    let terms: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    Some(terms.join(","))
+    (!terms.is_empty()).then(|| terms.join(","))
 }
 
 /// A node.
@@ -92,7 +118,9 @@ pub(super) fn pod(object: &Value) -> Option<Pod> {
     let spec = &object["spec"];
     let volumes = spec["volumes"].as_array().into_iter().flatten();
     let claims = volumes.filter_map(|volume| {
-        let direct = volume["persistentVolumeClaim"]["claimName"].as_str().map(str::to_owned);
+        let direct = volume["persistentVolumeClaim"]["claimName"]
+            .as_str()
+            .map(str::to_owned);
         // An ephemeral volume's claim is called as pod and volume.
         let ephemeral = || {
             volume["ephemeral"].as_object()?;
@@ -106,7 +134,10 @@ pub(super) fn pod(object: &Value) -> Option<Pod> {
         name: PodName(name.clone()),
         uid: metadata["uid"].as_str().unwrap_or_default().to_owned(),
         node: spec["nodeName"].as_str().map(NodeName::from),
-        phase: object["status"]["phase"].as_str().unwrap_or("Unknown").to_owned(),
+        phase: object["status"]["phase"]
+            .as_str()
+            .unwrap_or("Unknown")
+            .to_owned(),
         labels: texts(&metadata["labels"]),
         annotations: texts(&metadata["annotations"]),
         service_account: spec["serviceAccountName"].as_str().map(str::to_owned),
@@ -160,7 +191,9 @@ pub(super) fn controller(
         namespace: namespace.clone(),
         kind: kind.to_owned(),
         name: name.to_owned(),
-        replicas: spec["replicas"].as_i64().and_then(|count| i32::try_from(count).ok()),
+        replicas: spec["replicas"]
+            .as_i64()
+            .and_then(|count| i32::try_from(count).ok()),
         suspended: spec["suspend"].as_bool().unwrap_or(false),
         owner: owner(object),
         labels: texts(&object["metadata"]["labels"]),
@@ -203,7 +236,10 @@ mod tests {
             node_of("aws:///eu-central-1a/i-0123456789abcdef0"),
             Some(InstanceId::from("i-0123456789abcdef0"))
         );
-        assert_eq!(node_of("aws:///eu-central-1a/abc/fargate-ip-10-0-0-1"), None);
+        assert_eq!(
+            node_of("aws:///eu-central-1a/abc/fargate-ip-10-0-0-1"),
+            None
+        );
         assert_eq!(node_of("gce://project/zone/i-0123456789abcdef0"), None);
         assert_eq!(node(&json!({"metadata": {}})), None);
         assert_eq!(node(&json!(null)), None);
@@ -231,9 +267,31 @@ mod tests {
             Some(1750)
         );
         assert_eq!(used(json!([{"usage": {"cpu": "2"}}])), Some(2000));
-        assert_eq!(used(json!([{"usage": {"cpu": "1"}}, {"usage": null}])), None);
-        assert_eq!(used(json!([{"usage": {"cpu": "99999999999999999999"}}])), None);
+        assert_eq!(
+            used(json!([{"usage": {"cpu": "1"}}, {"usage": null}])),
+            None
+        );
+        assert_eq!(
+            used(json!([{"usage": {"cpu": "99999999999999999999"}}])),
+            None
+        );
         assert_eq!(used(json!([{"usage": {"cpu": "-1n"}}])), None);
+    }
+
+    #[test]
+    fn selectors_are_written_as_queries_take_them() {
+        let of = |spec: Value| selector(&json!({"spec": {"selector": spec}}));
+        assert_eq!(
+            of(json!({"matchLabels": {"app": "x"}, "matchExpressions": [
+                {"key": "a", "operator": "In", "values": ["1", "2"]},
+                {"key": "b", "operator": "DoesNotExist"}]})),
+            Some("app=x,a in (1,2),!b".to_owned())
+        );
+        assert_eq!(
+            of(json!({"matchExpressions": [{"key": "a", "operator": "Like"}]})),
+            None
+        );
+        assert_eq!(of(json!({})), None);
     }
 
     #[test]

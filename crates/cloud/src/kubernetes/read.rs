@@ -6,21 +6,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use davylamp_model::ids::{ClaimName, InstanceId, Namespace, NodeName, PodName};
-use davylamp_model::inventory::{ClusterState, Controller};
+use davylamp_model::ids::{ClaimName, HubUser, InstanceId, Namespace, NodeName, PodName};
+use davylamp_model::inventory::{ClusterState, Controller, Pod};
 use futures::{StreamExt, stream};
 use kube::Client;
 use serde_json::Value;
 
 use super::object;
-use crate::aws::session::describe;
+pub use super::reader::KubeError;
+use super::reader::{Reader, segment};
 
-/// Objects in one page.
-const PAGE: usize = 500;
 /// Calls about single objects that run side by side.
 const SIDE_BY_SIDE: usize = 8;
 /// How many owners a pod may have above it: the deepest known chain (CronJob, Job) has two.
 const LONGEST_CHAIN: usize = 6;
+
+/// The label that KubeSpawner gives to every user's pod.
+const SERVER_PODS: &str = "component=singleuser-server";
+/// The annotation by which KubeSpawner says whose a pod is, unescaped.
+const USER: &str = "hub.jupyter.org/username";
 
 /// What is asked of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,6 +37,8 @@ pub struct Question {
     pub pods: BTreeSet<(Namespace, PodName)>,
     /// Controllers whose pods are asked for, by namespace, kind (`deployment`) and name.
     pub workloads: BTreeSet<(Namespace, String, String)>,
+    /// Hub users whose server pods are asked for.
+    pub users: BTreeSet<HubUser>,
     /// Claims, by the tags of volumes.
     pub claims: BTreeSet<(Namespace, ClaimName)>,
 }
@@ -46,27 +52,6 @@ pub struct Answer {
     pub trouble: Vec<(String, String)>,
 }
 
-/// Why a cluster tells nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KubeError {
-    /// We may not ask.
-    #[error("the cluster does not let us read {what}: allow `get` and `list` of it ({said})")]
-    Denied {
-        /// What was asked for.
-        what: String,
-        /// What the cluster said.
-        said: String,
-    },
-    /// It does not answer, or not as it should.
-    #[error("{what} could not be read: {said}")]
-    Failed {
-        /// What was asked for.
-        what: String,
-        /// What was said.
-        said: String,
-    },
-}
-
 /// Reads what a question asks for. An error means that nodes or pods could not be read: the rest
 /// would say nothing.
 pub async fn read(client: &Client, question: &Question) -> Result<Answer, KubeError> {
@@ -74,7 +59,11 @@ pub async fn read(client: &Client, question: &Question) -> Result<Answer, KubeEr
     let mut answer = Answer::default();
     let mut pods: BTreeMap<(String, String), Value> = BTreeMap::new();
     for (namespace, name) in &question.pods {
-        let path = format!("/api/v1/namespaces/{}/pods/{}", segment(&namespace.0), segment(&name.0));
+        let path = format!(
+            "/api/v1/namespaces/{}/pods/{}",
+            segment(&namespace.0),
+            segment(&name.0)
+        );
         if let Some(pod) = reader.get(&path, "pods").await? {
             pods.insert(object::key(&pod), pod);
         }
@@ -82,6 +71,16 @@ pub async fn read(client: &Client, question: &Question) -> Result<Answer, KubeEr
     for (namespace, kind, name) in &question.workloads {
         for pod in reader.workload_pods(&namespace.0, kind, name).await? {
             pods.insert(object::key(&pod), pod);
+        }
+    }
+    if !question.users.is_empty() {
+        let list = reader
+            .list("/api/v1/pods", "pods", &[("labelSelector", SERVER_PODS)])
+            .await?;
+        for value in list {
+            if object::pod(&value).is_some_and(|pod| is_server_of(&pod, &question.users)) {
+                pods.insert(object::key(&value), value);
+            }
         }
     }
 
@@ -106,69 +105,14 @@ pub async fn read(client: &Client, question: &Question) -> Result<Answer, KubeEr
     Ok(answer)
 }
 
-struct Reader<'a> {
-    client: &'a Client,
+/// Whether a pod is the server of one of these users.
+pub(crate) fn is_server_of(pod: &Pod, users: &BTreeSet<HubUser>) -> bool {
+    pod.annotations
+        .get(USER)
+        .is_some_and(|user| users.contains(&HubUser(user.clone())))
 }
 
 impl Reader<'_> {
-    /// One object; none where the cluster says that there is none.
-    async fn get(&self, path: &str, what: &str) -> Result<Option<Value>, KubeError> {
-        let failed = |said: String| KubeError::Failed {
-            what: what.to_owned(),
-            said,
-        };
-        let request = http::Request::get(path)
-            .body(Vec::new())
-            .map_err(|error| failed(error.to_string()))?;
-        match self.client.request::<Value>(request).await {
-            Ok(value) => Ok(Some(value)),
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-            Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => {
-                Err(KubeError::Denied {
-                    what: what.to_owned(),
-                    said: status.message.clone(),
-                })
-            }
-            Err(error) => Err(failed(describe(&error))),
-        }
-    }
-
-    /// Every page of a list; empty where the cluster does not know the kind.
-    async fn list(
-        &self,
-        path: &str,
-        what: &str,
-        query: &[(&str, &str)],
-    ) -> Result<Vec<Value>, KubeError> {
-        let mut all = Vec::new();
-        let mut next = String::new();
-        loop {
-            let mut parameters = vec![format!("limit={PAGE}")];
-            parameters.extend(query.iter().map(|(key, value)| format!("{key}={}", segment(value))));
-            if !next.is_empty() {
-                parameters.push(format!("continue={}", segment(&next)));
-            }
-            let page = format!("{path}?{}", parameters.join("&"));
-            let Some(mut list) = self.get(&page, what).await? else {
-                return Ok(all);
-            };
-            let token = list["metadata"]["continue"].as_str().unwrap_or_default();
-            if token == next && !token.is_empty() {
-                return Err(KubeError::Failed {
-                    what: what.to_owned(),
-                    said: "the list goes round in a circle".to_owned(),
-                });
-            }
-            next = token.to_owned();
-            if let Some(items) = list["items"].as_array_mut() {
-                all.append(items);
-            }
-            if next.is_empty() {
-                return Ok(all);
-            }
-        }
-    }
-
     /// Nodes by name and by instance. Most nodes are called as their instance's private DNS name;
     /// for the others all nodes are gone through.
     async fn nodes(
@@ -177,7 +121,12 @@ impl Reader<'_> {
         named: &BTreeSet<NodeName>,
     ) -> Result<Vec<davylamp_model::inventory::Node>, KubeError> {
         let mut names: BTreeSet<NodeName> = named.clone();
-        names.extend(instances.values().flatten().map(|name| NodeName(name.clone())));
+        names.extend(
+            instances
+                .values()
+                .flatten()
+                .map(|name| NodeName(name.clone())),
+        );
         let mut found = BTreeMap::new();
         for name in names {
             let path = format!("/api/v1/nodes/{}", segment(&name.0));
@@ -189,12 +138,16 @@ impl Reader<'_> {
                 found.insert(node.name.clone(), node);
             }
         }
-        let known: BTreeSet<&InstanceId> =
-            found.values().filter_map(|node| node.instance.as_ref()).collect();
+        let known: BTreeSet<&InstanceId> = found
+            .values()
+            .filter_map(|node| node.instance.as_ref())
+            .collect();
         if instances.keys().any(|id| !known.contains(id)) {
             let list = self.list("/api/v1/nodes", "nodes", &[]).await?;
             let ours = list.iter().filter_map(object::node).filter(|node| {
-                node.instance.as_ref().is_some_and(|id| instances.contains_key(id))
+                node.instance
+                    .as_ref()
+                    .is_some_and(|id| instances.contains_key(id))
             });
             found.extend(ours.map(|node| (node.name.clone(), node)));
         }
@@ -232,7 +185,10 @@ impl Reader<'_> {
         let mut pods = Vec::new();
         let path = format!("/api/v1/namespaces/{}/pods", segment(namespace));
         for selector in selectors {
-            pods.extend(self.list(&path, "pods", &[("labelSelector", &selector)]).await?);
+            pods.extend(
+                self.list(&path, "pods", &[("labelSelector", &selector)])
+                    .await?,
+            );
         }
         Ok(pods)
     }
@@ -241,7 +197,11 @@ impl Reader<'_> {
     async fn claims(&self, question: &Question, answer: &mut Answer) {
         let mut wanted = question.claims.clone();
         for pod in &answer.state.pods {
-            wanted.extend(pod.claims.iter().map(|claim| (pod.namespace.clone(), claim.clone())));
+            wanted.extend(
+                pod.claims
+                    .iter()
+                    .map(|claim| (pod.namespace.clone(), claim.clone())),
+            );
         }
         let read: Vec<_> = stream::iter(wanted)
             .map(|(namespace, name)| async move {
@@ -294,7 +254,11 @@ impl Reader<'_> {
             .map(|(namespace, kind, name)| (namespace.clone(), format!("{kind}/{name}")))
             .collect();
         for pod in &answer.state.pods {
-            wanted.extend(pod.owner.iter().map(|owner| (pod.namespace.clone(), owner.clone())));
+            wanted.extend(
+                pod.owner
+                    .iter()
+                    .map(|owner| (pod.namespace.clone(), owner.clone())),
+            );
         }
         let mut seen = BTreeSet::new();
         for _ in 0..LONGEST_CHAIN {
@@ -340,8 +304,12 @@ impl Reader<'_> {
 
     /// What the pods use of the processor, where the cluster serves metrics.
     async fn metrics(&self, answer: &mut Answer) {
-        let namespaces: BTreeSet<Namespace> =
-            answer.state.pods.iter().map(|pod| pod.namespace.clone()).collect();
+        let namespaces: BTreeSet<Namespace> = answer
+            .state
+            .pods
+            .iter()
+            .map(|pod| pod.namespace.clone())
+            .collect();
         for namespace in namespaces {
             let path = format!(
                 "/apis/metrics.k8s.io/v1beta1/namespaces/{}/pods",
@@ -359,45 +327,28 @@ impl Reader<'_> {
                         }
                     }
                 }
-                Err(error) => answer
-                    .trouble
-                    .push((format!("metrics of namespace {namespace}"), error.to_string())),
+                Err(error) => answer.trouble.push((
+                    format!("metrics of namespace {namespace}"),
+                    error.to_string(),
+                )),
             }
         }
     }
 
     /// Karpenter's pools, where it is installed.
     async fn node_pools(&self, answer: &mut Answer) {
-        match self.list("/apis/karpenter.sh/v1/nodepools", "nodepools.karpenter.sh", &[]).await {
+        match self
+            .list(
+                "/apis/karpenter.sh/v1/nodepools",
+                "nodepools.karpenter.sh",
+                &[],
+            )
+            .await
+        {
             Ok(list) => answer.state.node_pools = list.iter().map(|it| object::key(it).1).collect(),
-            Err(error) => answer.trouble.push(("node pools".to_owned(), error.to_string())),
+            Err(error) => answer
+                .trouble
+                .push(("node pools".to_owned(), error.to_string())),
         }
-    }
-}
-
-/// Text as one segment of a path or one value of a query: names come from findings, and must not
-/// lead elsewhere.
-fn segment(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => out.push(char::from(byte)),
-            // A dot by itself, or two, is a step within the path.
-            b'.' if text.trim_matches('.') != "" => out.push('.'),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-        out
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_cannot_leave_their_place_in_a_path() {
-        assert_eq!(segment("ip-10-0-0-1.ec2.internal"), "ip-10-0-0-1.ec2.internal");
-        assert_eq!(segment("../../secrets?x#y"), "..%2F..%2Fsecrets%3Fx%23y");
-        assert_eq!(segment(".."), "%2E%2E");
-        assert_eq!(segment("a\r\nb c"), "a%0D%0Ab%20c");
     }
 }

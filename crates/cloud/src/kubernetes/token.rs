@@ -75,3 +75,42 @@ pub(super) fn token(
         URL_SAFE_NO_PAD.encode(presigned.as_str())
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn made(region: &str) -> reqwest::Url {
+        let credentials =
+            Credentials::new("AKIA1", "s3cret", Some("t+/=".to_owned()), None, "test");
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let token = token(&"hub-prod".into(), &region.into(), &credentials, now).unwrap();
+        let text = token.expose().strip_prefix(PREFIX).unwrap();
+        assert!(!text.contains('='), "the padding is left out");
+        let bytes = URL_SAFE_NO_PAD.decode(text).unwrap();
+        reqwest::Url::parse(std::str::from_utf8(&bytes).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_token_is_a_signed_question_tied_to_one_cluster() {
+        let url = made("eu-central-1");
+        assert_eq!(url.host_str(), Some("sts.eu-central-1.amazonaws.com"));
+        let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
+        assert_eq!(query["Action"], "GetCallerIdentity");
+        assert_eq!(query["X-Amz-Expires"], "60");
+        assert_eq!(query["X-Amz-SignedHeaders"], "host;x-k8s-aws-id");
+        assert_eq!(query["X-Amz-Date"], "20231114T221320Z");
+        assert_eq!(query["X-Amz-Security-Token"], "t+/=");
+        assert_eq!(
+            query["X-Amz-Credential"],
+            "AKIA1/20231114/eu-central-1/sts/aws4_request"
+        );
+        assert_eq!(query["X-Amz-Signature"].len(), 64);
+        assert_eq!(
+            made("cn-north-1").host_str(),
+            Some("sts.cn-north-1.amazonaws.com.cn")
+        );
+    }
+}

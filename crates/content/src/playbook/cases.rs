@@ -65,8 +65,8 @@ pub struct Case {
     pub name: String,
     /// The playbook that the operator names, where one is named.
     pub named: Option<String>,
-    /// What of the policy differs from the default.
-    pub policy: toml::Table,
+    /// What of the policy differs from the default, as a table.
+    pub policy: serde_json::Value,
     /// What must come of it.
     pub expect: Expect,
     account: String,
@@ -205,12 +205,12 @@ impl Readable for Case {
         let expect = required!("expect");
         let finding = required!("finding");
         let named = optional!("named", None);
-        let policy = optional!("policy", toml::Value::Table(toml::Table::new()));
+        let policy = optional!("policy", serde_json::json!({}));
         let account = optional!("account", ACCOUNT.to_owned());
         let region = optional!("region", REGION.to_owned());
         let fixture = Fixture::read(fields, &keys);
         let policy = match policy {
-            Some(toml::Value::Table(policy)) => Some(policy),
+            Some(policy) if policy.is_object() => Some(policy),
             Some(_) => {
                 fields.expected(keys["policy"], "a table");
                 None

@@ -263,9 +263,12 @@ shapes! {
         public_ip "public-ip": String = "198.51.100.7".to_owned(),
         instance "instance": Option<String> = None,
         instance_tags "instance-tags": Tags = Tags::new(),
-        /// Allocation and association of its elastic address.
-        elastic "elastic": Option<Vec<String>> = None,
+        elastic "elastic": Option<Elastic> = None,
         managed "managed": bool = false,
+    }
+    Elastic "an elastic address" {
+        allocation "allocation": String,
+        association "association": String,
     }
     RuleShape "a rule" {
         group "group": String,

@@ -188,9 +188,8 @@ impl StepKind {
             | Self::TerminateInstance
             | Self::StopInstance
             | Self::StopTask
-            | Self::ThrottleFunction
-            | Self::ReleaseTerminationProtection => Stage::End,
-            Self::StopRefill => Stage::Refill,
+            | Self::ThrottleFunction => Stage::End,
+            Self::StopRefill | Self::ReleaseTerminationProtection => Stage::Refill,
             Self::ArchiveFindings => Stage::Report,
         }
     }
@@ -216,6 +215,8 @@ impl StepKind {
         match self {
             Self::HoldScaling => &["protect", "detach"],
             Self::EndPod => &["delete", "evict"],
+            Self::RevokeOpenRules => &["both", "ingress", "egress"],
+            Self::BlockVpcPublicAccess => &["block-bidirectional", "block-ingress"],
             _ => &[],
         }
     }

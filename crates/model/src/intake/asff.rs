@@ -13,9 +13,7 @@ use crate::resource::{KeyHolder, Place, Resource};
 
 use super::arn::ArnParts;
 use super::forms::Envelope;
-use super::guardduty::{
-    SAMPLE_TITLE, id_or_digest, is_detector, own_id, place, says_sample, severity_of,
-};
+use super::guardduty::{SAMPLE_TITLE, id_or_digest, is_detector, place, says_sample, severity_of};
 use super::members::{Gaps, Members};
 use super::names::{self, quoted};
 use super::observed::Observations;
@@ -55,7 +53,7 @@ pub(super) fn read(value: &Value, envelope: &Envelope) -> Finding {
         || field("archived").is_some_and(|said| said.eq_ignore_ascii_case("true"));
     let time = |names: &[&str]| names.iter().find_map(|name| finding.time(name));
     let read = Finding {
-        id: id_or_digest(finding.text("Id").map(own_id), value, &gaps),
+        id: id_or_digest(finding.text("Id"), value, &gaps),
         source: FindingSource::SecurityHub,
         behaviour,
         title,

@@ -97,7 +97,7 @@ pub(super) fn budget_letter(text: &str, envelope: &Envelope) -> Option<Finding> 
         id: digest(&body),
         kind: "AWSBudgets:Alert",
         title: format!(
-            "A budget was exceeded: {}",
+            "A budget's threshold was crossed: {}",
             name.unwrap_or("the letter does not name it")
         ),
         severity: budget_severity(alert),
@@ -135,7 +135,7 @@ pub(super) fn budget(value: &Value, envelope: &Envelope) -> Finding {
         id: digest(value),
         kind: "AWSBudgets:Alert",
         title: format!(
-            "A budget was exceeded: {}",
+            "A budget's threshold was crossed: {}",
             name.unwrap_or("the alert does not name it")
         ),
         severity: budget_severity(alert),

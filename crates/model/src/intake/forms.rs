@@ -165,13 +165,20 @@ impl Reader {
         }
         match value {
             Value::Object(_) => self.object(value, spot),
-            Value::Array(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    self.value(item, &spot.deeper(&format!("[{index}]")));
-                }
-            }
+            Value::Array(items) => self.list(items.iter(), "", spot),
             Value::String(text) => self.bytes(text.as_bytes(), &spot.deeper("")),
             _ => self.reject(spot, Rejection::NotAnObject, excerpt(value)),
+        }
+    }
+
+    fn list<'v>(&mut self, items: impl Iterator<Item = &'v Value>, name: &str, spot: &Spot) {
+        let mut empty = true;
+        for (index, item) in items.enumerate() {
+            empty = false;
+            self.value(item, &spot.deeper(&format!("{name}[{index}]")));
+        }
+        if empty {
+            self.pass_over("an empty list");
         }
     }
 
@@ -182,13 +189,9 @@ impl Reader {
         match form(members) {
             Some(Form::Event) => self.event(members, spot),
             Some(Form::List(name)) => {
-                for (index, item) in members.items(name).into_iter().enumerate() {
-                    let step = match spot.at.as_str() {
-                        "" => format!("{name}[{index}]"),
-                        _ => format!(", {name}[{index}]"),
-                    };
-                    self.value(item.value(), &spot.deeper(&step));
-                }
+                let list = members.get(name).and_then(|list| list.value().as_array());
+                let step = if spot.at.is_empty() { "" } else { ", " };
+                self.list(list.into_iter().flatten(), &format!("{step}{name}"), spot);
             }
             Some(Form::SnsRecord) => self.inner(members, "Sns", spot),
             Some(Form::Notification) => self.notification(members, spot),

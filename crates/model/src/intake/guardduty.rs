@@ -73,7 +73,11 @@ pub(super) fn read(value: &Value, envelope: &Envelope) -> Finding {
             .or(envelope.time)
     };
     let finding = Finding {
-        id: id(finding, value),
+        id: id_or_digest(
+            finding.text("id").or_else(|| finding.text("arn")),
+            value,
+            &gaps,
+        ),
         source: FindingSource::GuardDuty,
         kind: kind.to_owned(),
         behaviour,
@@ -141,19 +145,10 @@ pub(super) fn place(
     })
 }
 
-/// The finding's own id; else the one in its ARN; else a digest of its text.
-fn id(finding: Members<'_>, value: &Value) -> FindingId {
-    let in_arn = || {
-        let arn = ArnParts::of(finding.text("arn")?)?;
-        arn.resource.rsplit_once("/finding/").map(|(_, id)| id)
-    };
-    id_or_digest(finding.text("id").or_else(in_arn), value, finding.gaps())
-}
-
 /// A finding's id; for one that has none, or none that can be used, a digest, so that a second
 /// delivery is the same finding.
 pub(super) fn id_or_digest(id: Option<&str>, value: &Value, gaps: &Gaps) -> FindingId {
-    match id {
+    match id.map(own_id) {
         Some(id) if names::is_finding_id(id) => return FindingId::from(id),
         Some(id) => gaps.note(format!(
             "\"{}\" cannot be used as an id; a digest of the finding's text stands for it.",
@@ -166,10 +161,11 @@ pub(super) fn id_or_digest(id: Option<&str>, value: &Value, gaps: &Gaps) -> Find
 
 /// GuardDuty's own id where an id is the ARN of one of its findings: the same finding may come from
 /// GuardDuty and from Security Hub, and must be the same to us.
-pub(super) fn own_id(id: &str) -> &str {
+fn own_id(id: &str) -> &str {
     ArnParts::of(id)
         .filter(|arn| arn.service == "guardduty")
         .and_then(|arn| arn.resource.rsplit_once("/finding/"))
+        .filter(|(_, own)| !own.is_empty())
         .map_or(id, |(_, own)| own)
 }
 

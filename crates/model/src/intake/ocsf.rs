@@ -12,7 +12,7 @@ use crate::resource::{Place, Resource};
 
 use super::asff::{by_type, guardduty_kind, rank, severity_of_label};
 use super::forms::Envelope;
-use super::guardduty::{SAMPLE_TITLE, id_or_digest, is_detector, own_id, place};
+use super::guardduty::{SAMPLE_TITLE, id_or_digest, is_detector, place};
 use super::members::{Gaps, Members};
 use super::names::quoted;
 use super::observed::Observations;
@@ -66,7 +66,7 @@ pub(super) fn read(value: &Value, envelope: &Envelope) -> Result<Finding, Reject
     let time = |name: &str| info.time(&format!("{name}_dt")).or_else(|| info.time(name));
     let status = event.count("status_id");
     let found = Finding {
-        id: id_or_digest(info.text("uid").map(own_id), value, &gaps),
+        id: id_or_digest(info.text("uid"), value, &gaps),
         source: unmapped
             .as_ref()
             .map_or(FindingSource::Ocsf, |ours| ours.source),

@@ -88,6 +88,9 @@ pub const TYPES: &[(Behaviour, &[&str])] = &[
             "Recon:IAMUser/MaliciousIPCaller",
             "Recon:IAMUser/MaliciousIPCaller.Custom",
             "Recon:IAMUser/TorIPCaller",
+            // A sensor was stopped, and GuardDuty names the key that stopped it: what is done is
+            // done about the key. CloudTrail's own event of the call is `SensorStopped`.
+            "Stealth:IAMUser/CloudTrailLoggingDisabled",
             "UnauthorizedAccess:IAMUser/ConsoleLoginSuccess.B",
             "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration",
             "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.InsideAWS",
@@ -97,10 +100,6 @@ pub const TYPES: &[(Behaviour, &[&str])] = &[
             "UnauthorizedAccess:IAMUser/ResourceCredentialExfiltration.OutsideAWS",
             "UnauthorizedAccess:IAMUser/TorIPCaller",
         ],
-    ),
-    (
-        Behaviour::SensorStopped,
-        &["Stealth:IAMUser/CloudTrailLoggingDisabled"],
     ),
     (
         Behaviour::RootUsed,

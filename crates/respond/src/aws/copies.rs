@@ -9,9 +9,8 @@
 //! An original that is encrypted with the account's default EBS key cannot be shared; EC2 refuses,
 //! and the step says so. `before` is empty: nothing is taken away.
 
-use aws_sdk_ec2::types::{
-    CreateVolumePermission, CreateVolumePermissionModifications, Filter, SnapshotAttributeName,
-};
+use aws_config::SdkConfig;
+use aws_sdk_ec2::types::{Filter, OperationType, SnapshotAttributeName};
 use davylamp_model::ids::{AccountId, Region, VolumeId};
 use davylamp_model::resource::Place;
 use davylamp_plan::action::Action;
@@ -19,9 +18,10 @@ use davylamp_plan::plan::Plan;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::custody::{description, specification, text};
 use super::evidence::{self, CUSTODY, Evidence, FINDING, INCIDENT, PLAN, SOURCE_VOLUME, TIME};
-use super::snapshots::{description, once, specification, text};
-use super::{At, already, done, failed, failure, impossible, needed, not_ours, pending};
+use super::snapshots::once;
+use super::{At, already, done, failed, failure, impossible, needed, not_ours, pending, presigned};
 use crate::actuator::{ActError, Checked, Verified};
 
 /// What a copy is a copy of.
@@ -53,7 +53,8 @@ pub(super) async fn check(at: &At<'_>, action: &Action) -> Result<Checked, ActEr
 pub(super) async fn act(at: &At<'_>, plan: &Plan, action: &Action) -> Result<(), ActError> {
     let copying = target(action)?;
     let ec2 = at.ec2();
-    let keeper = keeper(at, &copying).await?;
+    let keeping = keeping(at, &copying).await?;
+    let keeper = aws_sdk_ec2::Client::new(&keeping);
     for original in originals(&ec2, &copying).await? {
         let copy = copy_of(&keeper, &original.id).await?;
         if copy.is_some_and(|copy| copy.is_pending() || copy.is_complete()) {
@@ -64,6 +65,13 @@ pub(super) async fn act(at: &At<'_>, plan: &Plan, action: &Action) -> Result<(),
             "copied by account {} from {} of account {} in {}",
             copying.account, original.id, at.place.account, at.place.region
         );
+        let url = if original.encrypted {
+            let (source, key) = (&at.place.region, copying.kms_key);
+            let id = &original.id;
+            Some(presigned::copy_snapshot(&keeping, source, copying.region, id, key).await?)
+        } else {
+            None
+        };
         let tag = |key| text(original.tag(key).unwrap_or("unknown"));
         keeper
             .copy_snapshot()
@@ -72,6 +80,7 @@ pub(super) async fn act(at: &At<'_>, plan: &Plan, action: &Action) -> Result<(),
             .description(description(plan))
             .encrypted(true)
             .kms_key_id(copying.kms_key)
+            .set_presigned_url(url)
             .tag_specifications(specification(vec![
                 (INCIDENT, tag(INCIDENT)),
                 (FINDING, tag(FINDING)),
@@ -93,7 +102,7 @@ pub(super) async fn act(at: &At<'_>, plan: &Plan, action: &Action) -> Result<(),
 pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, ActError> {
     let copying = target(action)?;
     let found = evidence::find(&at.ec2(), copying.volumes).await?;
-    let keeper = keeper(at, &copying).await?;
+    let keeper = aws_sdk_ec2::Client::new(&keeping(at, &copying).await?);
     let (mut complete, mut awaited, mut broken) = (Vec::new(), Vec::new(), Vec::new());
     for volume in copying.volumes {
         let Some(original) = newest(&found, volume) else {
@@ -106,7 +115,10 @@ pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, Act
                 original.id, copy.id, copying.account
             )),
             Some(copy) if copy.state.as_str() == "error" => {
-                broken.push(format!("{}, the copy of {}, ended in error", copy.id, original.id));
+                broken.push(format!(
+                    "{}, the copy of {}, ended in error",
+                    copy.id, original.id
+                ));
             }
             Some(copy) => awaited.push(format!("{}, {} copied", original.id, copy.progress)),
             None => awaited.push(format!("the copy of {} to be seen", original.id)),
@@ -139,17 +151,16 @@ fn target(action: &Action) -> Result<Copying<'_>, ActError> {
     }
 }
 
-async fn keeper(at: &At<'_>, copying: &Copying<'_>) -> Result<aws_sdk_ec2::Client, ActError> {
+/// The configuration of the account and region that keeps the copies.
+async fn keeping(at: &At<'_>, copying: &Copying<'_>) -> Result<SdkConfig, ActError> {
     let place = Place {
         account: copying.account.clone(),
         region: copying.region.clone(),
     };
-    let config = at
-        .sessions
+    at.sessions
         .writing(&place)
         .await
-        .map_err(|error| failure::of_session(&error))?;
-    Ok(aws_sdk_ec2::Client::new(&config))
+        .map_err(|error| failure::of_session(&error))
 }
 
 /// The newest complete evidence of each volume; only what is complete can be copied.
@@ -182,7 +193,10 @@ fn newest<'a>(found: &'a [Evidence], volume: &VolumeId) -> Option<&'a Evidence> 
 }
 
 /// A copy that has not failed, else one that has.
-async fn copy_of(keeper: &aws_sdk_ec2::Client, original: &str) -> Result<Option<Evidence>, ActError> {
+async fn copy_of(
+    keeper: &aws_sdk_ec2::Client,
+    original: &str,
+) -> Result<Option<Evidence>, ActError> {
     let filter = Filter::builder()
         .name(format!("tag:{COPY_OF}"))
         .values(original)
@@ -219,28 +233,24 @@ async fn share(
     if shared {
         return Ok(());
     }
-    let permission = CreateVolumePermission::builder()
-        .user_id(account.as_str())
-        .build();
     ec2.modify_snapshot_attribute()
         .snapshot_id(&original.id)
         .attribute(SnapshotAttributeName::CreateVolumePermission)
-        .create_volume_permission(
-            CreateVolumePermissionModifications::builder()
-                .add(permission)
-                .build(),
-        )
+        .operation_type(OperationType::Add)
+        .user_ids(account.as_str())
         .send()
         .await
         .map(drop)
-        .map_err(|error| match failure::of("ec2:ModifySnapshotAttribute", &error) {
-            ActError::Refused { call, why } if original.encrypted => ActError::Refused {
-                call,
-                why: format!(
-                    "{why}; {} is encrypted, and only a key of the account's own can be shared",
-                    original.id
-                ),
+        .map_err(
+            |error| match failure::of("ec2:ModifySnapshotAttribute", &error) {
+                ActError::Refused { call, why } if original.encrypted => ActError::Refused {
+                    call,
+                    why: format!(
+                        "{why}; {} is encrypted, and only a key of the account's own can be shared",
+                        original.id
+                    ),
+                },
+                other => other,
             },
-            other => other,
-        })
+        )
 }

@@ -190,9 +190,12 @@ fn of_volume(found: &[Evidence], volume: &VolumeId, since: Timestamp) -> Verifie
     }
     if let Some(one) = of_it().find(|one| one.state == SnapshotState::Error) {
         return Verified::Failed {
-            why: format!("{} of {volume} ended in error {}", one.id, one.state_message)
-                .trim_end()
-                .to_owned(),
+            why: format!(
+                "{} of {volume} ended in error {}",
+                one.id, one.state_message
+            )
+            .trim_end()
+            .to_owned(),
         };
     }
     // Nothing yet, or only what is older: an answer may be older than the snapshot.

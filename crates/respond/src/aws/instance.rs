@@ -116,7 +116,7 @@ pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result
     let id = id(action)?;
     match action {
         Action::TerminateInstance { .. } => Err(failure::refused(
-            "ec2:RunInstances",
+            "ec2:TerminateInstances",
             format!("{id} is terminated for good"),
         )),
         Action::StopInstance { .. } => {

@@ -89,7 +89,9 @@ pub(super) async fn act(at: &At<'_>, action: &Action) -> Result<(), ActError> {
             }
             set_vpcs(at, mode).await
         }
-        Action::BlockBucketPublicAccess { account } => set_buckets(at, account, Some(Block::ALL)).await,
+        Action::BlockBucketPublicAccess { account } => {
+            set_buckets(at, account, Some(Block::ALL)).await
+        }
         Action::CloseEksEndpoint { cluster } => {
             let closed = Access {
                 public: false,
@@ -318,9 +320,12 @@ async fn set_eks(at: &At<'_>, name: &ClusterName, wanted: &Access) -> Result<(),
     match sent {
         Ok(_) => Ok(()),
         // One change at a time: ours of a moment ago, or somebody else's.
-        Err(error) if failure::is_code(&error, &["ResourceInUseException"]) => Err(
-            failure::transient("eks:UpdateClusterConfig", format!("{name} is being changed")),
-        ),
+        Err(error) if failure::is_code(&error, &["ResourceInUseException"]) => {
+            Err(failure::transient(
+                "eks:UpdateClusterConfig",
+                format!("{name} is being changed"),
+            ))
+        }
         Err(error) => Err(failure::of("eks:UpdateClusterConfig", &error)),
     }
 }

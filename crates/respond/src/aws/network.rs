@@ -16,7 +16,7 @@ use davylamp_plan::action::Action;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::rules::{self, ISOLATION};
+use super::isolation::{self, ISOLATION};
 use super::{At, already, done, failure, impossible, needed, not_ours, pending, recorded};
 use crate::actuator::{ActError, Checked, Verified};
 
@@ -44,13 +44,15 @@ pub(super) async fn check(at: &At<'_>, action: &Action) -> Result<Checked, ActEr
     if found.vpc_id() != Some(vpc.as_str()) {
         return impossible(format!("{id} is not in {vpc}"));
     }
-    let ours = rules::find(&ec2, vpc).await?;
+    let ours = isolation::find(&ec2, vpc).await?;
     let now = groups(&found);
     if let Some(isolation) = &ours.isolation
         && now == [isolation.clone()]
-        && rules::is_empty(&ec2, isolation).await?
+        && isolation::is_empty(&ec2, isolation).await?
     {
-        return already(format!("{id} is in {isolation} alone, which allows nothing"));
+        return already(format!(
+            "{id} is in {isolation} alone, which allows nothing"
+        ));
     }
     let foreign = |list: Vec<GroupId>| -> Vec<GroupId> {
         list.into_iter().filter(|group| !ours.has(group)).collect()
@@ -70,7 +72,7 @@ pub(super) async fn act(at: &At<'_>, action: &Action, before: &Value) -> Result<
     let ec2 = at.ec2();
     let (id, vpc, _) = target(action)?;
     let before: Before = recorded(action, before)?;
-    let (allow, isolation) = rules::ensure(&ec2, vpc).await?;
+    let (allow, isolation) = isolation::ensure(&ec2, vpc).await?;
     let Some(found) = describe(&ec2, id).await? else {
         return Err(failure::refused(
             "ec2:ModifyNetworkInterfaceAttribute",
@@ -103,14 +105,16 @@ pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, Act
     let Some(found) = describe(&ec2, id).await? else {
         return done(format!("{id} no longer exists"));
     };
-    let Some(isolation) = rules::find(&ec2, vpc).await?.isolation else {
+    let Some(isolation) = isolation::find(&ec2, vpc).await?.isolation else {
         return pending(format!("the group {ISOLATION} of {vpc} to be seen"));
     };
     if groups(&found) != [isolation.clone()] {
         return pending(format!("{id} to be in {isolation} alone"));
     }
-    if rules::is_empty(&ec2, &isolation).await? {
-        done(format!("{id} is in {isolation} alone, which allows nothing"))
+    if isolation::is_empty(&ec2, &isolation).await? {
+        done(format!(
+            "{id} is in {isolation} alone, which allows nothing"
+        ))
     } else {
         pending(format!("the rules of {isolation} to be removed"))
     }
@@ -122,7 +126,7 @@ pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result
     let Some(found) = describe(&ec2, id).await? else {
         return Ok(());
     };
-    let ours = rules::find(&ec2, vpc).await?;
+    let ours = isolation::find(&ec2, vpc).await?;
     // Not ours any more: undone before, or somebody has decided otherwise since.
     if groups(&found).iter().any(|group| ours.has(group)) {
         let mut before: Before = match before {
@@ -144,7 +148,9 @@ pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result
     if tagged(&found).is_empty() {
         return Ok(());
     }
-    let tags = GROUPS_BEFORE.iter().map(|key| Tag::builder().key(*key).build());
+    let tags = GROUPS_BEFORE
+        .iter()
+        .map(|key| Tag::builder().key(*key).build());
     ec2.delete_tags()
         .resources(id.as_str())
         .set_tags(Some(tags.collect()))

@@ -1,5 +1,4 @@
-//! Security groups: rules that are taken away and given back, and the two groups of ours that an
-//! interface is isolated with.
+//! Security group rules that are taken away and given back.
 //!
 //! `before` of a rule: the whole rule, its description and tags included. A rule that is given back
 //! has a new id.
@@ -10,7 +9,7 @@ use aws_sdk_ec2::types::{
     Filter, IpPermission, IpRange, Ipv6Range, PrefixListId, ResourceType, SecurityGroupRule, Tag,
     TagSpecification, UserIdGroupPair,
 };
-use davylamp_model::ids::{GroupId, VpcId};
+use davylamp_model::ids::GroupId;
 use davylamp_plan::action::Action;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,31 +17,26 @@ use serde_json::Value;
 use super::{At, already, done, failure, impossible, needed, not_ours, pending};
 use crate::actuator::{ActError, Checked, Verified};
 
-/// The group that allows nothing.
-pub(super) const ISOLATION: &str = "davylamp-isolation";
-/// The group that allows everything, for the moment in which tracked flows become untracked.
-const ALLOW: &str = "davylamp-isolation-allow";
-
 /// A rule, as undo needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Rule {
-    group: String,
-    egress: bool,
-    protocol: String,
-    from_port: Option<i32>,
-    to_port: Option<i32>,
-    ipv4: Option<String>,
-    ipv6: Option<String>,
-    prefix_list: Option<String>,
+pub(super) struct Rule {
+    pub(super) group: String,
+    pub(super) egress: bool,
+    pub(super) protocol: String,
+    pub(super) from_port: Option<i32>,
+    pub(super) to_port: Option<i32>,
+    pub(super) ipv4: Option<String>,
+    pub(super) ipv6: Option<String>,
+    pub(super) prefix_list: Option<String>,
     /// The group whose members are meant, and its owner.
-    members_of: Option<(String, Option<String>)>,
-    description: Option<String>,
-    tags: BTreeMap<String, String>,
+    pub(super) members_of: Option<(String, Option<String>)>,
+    pub(super) description: Option<String>,
+    pub(super) tags: BTreeMap<String, String>,
 }
 
 impl Rule {
-    fn read(rule: &SecurityGroupRule) -> Self {
+    pub(super) fn read(rule: &SecurityGroupRule) -> Self {
         let text = |value: Option<&str>| value.filter(|text| !text.is_empty()).map(str::to_owned);
         Self {
             group: rule.group_id().unwrap_or_default().to_owned(),
@@ -163,151 +157,8 @@ fn target(action: &Action) -> Result<(&GroupId, &str, bool), ActError> {
     }
 }
 
-/// Our two groups of a VPC, as far as they exist.
-#[derive(Debug, Default)]
-pub(super) struct Ours {
-    allow: Option<GroupId>,
-    pub(super) isolation: Option<GroupId>,
-}
-
-impl Ours {
-    pub(super) fn has(&self, group: &GroupId) -> bool {
-        [&self.allow, &self.isolation]
-            .into_iter()
-            .any(|ours| ours.as_ref() == Some(group))
-    }
-}
-
-/// Looks for our two groups.
-pub(super) async fn find(ec2: &aws_sdk_ec2::Client, vpc: &VpcId) -> Result<Ours, ActError> {
-    let answer = ec2
-        .describe_security_groups()
-        .filters(Filter::builder().name("vpc-id").values(vpc.as_str()).build())
-        .filters(
-            Filter::builder()
-                .name("group-name")
-                .values(ALLOW)
-                .values(ISOLATION)
-                .build(),
-        )
-        .send()
-        .await
-        .map_err(|error| failure::of("ec2:DescribeSecurityGroups", &error))?;
-    let named = |name| {
-        answer
-            .security_groups()
-            .iter()
-            .find(|group| group.group_name() == Some(name) && group.vpc_id() == Some(vpc.as_str()))
-            .and_then(|group| group.group_id().map(GroupId::from))
-    };
-    Ok(Ours {
-        allow: named(ALLOW),
-        isolation: named(ISOLATION),
-    })
-}
-
-/// Finds or makes both groups, the one that allows everything first, with the rules they must have.
-pub(super) async fn ensure(
-    ec2: &aws_sdk_ec2::Client,
-    vpc: &VpcId,
-) -> Result<(GroupId, GroupId), ActError> {
-    let ours = find(ec2, vpc).await?;
-    let allow = match ours.allow {
-        Some(group) => group,
-        None => create(ec2, vpc, ALLOW).await?,
-    };
-    let isolation = match ours.isolation {
-        Some(group) => group,
-        None => create(ec2, vpc, ISOLATION).await?,
-    };
-    let there: Vec<Rule> = of_group(ec2, &allow).await?.iter().map(Rule::read).collect();
-    for egress in [false, true] {
-        for network in [(Some("0.0.0.0/0"), None), (None, Some("::/0"))] {
-            let rule = Rule {
-                group: allow.0.clone(),
-                egress,
-                protocol: "-1".to_owned(),
-                from_port: Some(-1),
-                to_port: Some(-1),
-                ipv4: network.0.map(str::to_owned),
-                ipv6: network.1.map(str::to_owned),
-                prefix_list: None,
-                members_of: None,
-                description: None,
-                tags: BTreeMap::new(),
-            };
-            if !there.iter().any(|one| is_all(one) && same_network(one, &rule)) {
-                authorise(ec2, &rule).await?;
-            }
-        }
-    }
-    let unwanted = of_group(ec2, &isolation).await?;
-    for ingress in [true, false] {
-        let ids: Vec<String> = unwanted
-            .iter()
-            .filter(|rule| rule.is_egress() == Some(!ingress))
-            .filter_map(|rule| rule.security_group_rule_id().map(str::to_owned))
-            .collect();
-        if !ids.is_empty() {
-            revoke(ec2, &isolation, ids, ingress).await?;
-        }
-    }
-    Ok((allow, isolation))
-}
-
-/// Whether a group allows nothing.
-pub(super) async fn is_empty(
-    ec2: &aws_sdk_ec2::Client,
-    group: &GroupId,
-) -> Result<bool, ActError> {
-    Ok(of_group(ec2, group).await?.is_empty())
-}
-
-fn is_all(rule: &Rule) -> bool {
-    rule.protocol == "-1"
-}
-
-fn same_network(one: &Rule, other: &Rule) -> bool {
-    one.egress == other.egress && one.ipv4 == other.ipv4 && one.ipv6 == other.ipv6
-}
-
-async fn create(ec2: &aws_sdk_ec2::Client, vpc: &VpcId, name: &str) -> Result<GroupId, ActError> {
-    let tag = Tag::builder().key("davylamp:purpose").value("isolation").build();
-    let made = ec2
-        .create_security_group()
-        .group_name(name)
-        .description("Davylamp isolates interfaces with it; do not add rules")
-        .vpc_id(vpc.as_str())
-        .tag_specifications(
-            TagSpecification::builder()
-                .resource_type(ResourceType::SecurityGroup)
-                .tags(tag)
-                .build(),
-        )
-        .send()
-        .await;
-    match made {
-        Ok(made) => made
-            .group_id()
-            .map(GroupId::from)
-            .ok_or_else(|| failure::transient("ec2:CreateSecurityGroup", "no id was answered")),
-        // Another run was faster.
-        Err(error) if failure::is_code(&error, &["InvalidGroup.Duplicate"]) => {
-            let ours = find(ec2, vpc).await?;
-            let found = if name == ALLOW { ours.allow } else { ours.isolation };
-            found.ok_or_else(|| {
-                failure::transient(
-                    "ec2:DescribeSecurityGroups",
-                    format!("the group {name} of {vpc} exists and is not seen yet"),
-                )
-            })
-        }
-        Err(error) => Err(failure::of("ec2:CreateSecurityGroup", &error)),
-    }
-}
-
 /// Every rule of a group.
-async fn of_group(
+pub(super) async fn of_group(
     ec2: &aws_sdk_ec2::Client,
     group: &GroupId,
 ) -> Result<Vec<SecurityGroupRule>, ActError> {
@@ -339,7 +190,7 @@ async fn describe(
         .find(|rule| rule.security_group_rule_id() == Some(id)))
 }
 
-async fn revoke(
+pub(super) async fn revoke(
     ec2: &aws_sdk_ec2::Client,
     group: &GroupId,
     rules: Vec<String>,
@@ -375,7 +226,7 @@ async fn revoke(
 }
 
 /// Gives a group a rule, unless it has one that lets the same pass.
-async fn authorise(ec2: &aws_sdk_ec2::Client, rule: &Rule) -> Result<(), ActError> {
+pub(super) async fn authorise(ec2: &aws_sdk_ec2::Client, rule: &Rule) -> Result<(), ActError> {
     let group = GroupId(rule.group.clone());
     let there = of_group(ec2, &group).await?;
     if there

@@ -9,7 +9,9 @@ use davylamp_plan::action::Action;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{At, already, done, failure, impossible, instance, needed, not_ours, pending, recorded};
+use super::{
+    At, already, done, failure, impossible, instance, needed, not_ours, pending, recorded,
+};
 use crate::actuator::{ActError, Checked, Verified};
 
 /// What is suspended. `Launch` alone would keep others from starting, but a group that cannot

@@ -7,9 +7,7 @@
 //! `before`: `{"at": time, "present": [snapshot]}`, when and what evidence there was already.
 
 use aws_sdk_ec2::config::retry::RetryConfig;
-use aws_sdk_ec2::types::{
-    Filter, InstanceSpecification, ResourceType, Tag, TagSpecification, Volume,
-};
+use aws_sdk_ec2::types::{Filter, InstanceSpecification, Tag, Volume};
 use davylamp_model::ids::{InstanceId, VolumeId};
 use davylamp_plan::action::Action;
 use davylamp_plan::plan::Plan;
@@ -17,14 +15,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::evidence::{
-    self, CUSTODY, Evidence, FINDING, INCIDENT, PLAN, SOURCE_VOLUME, TIME,
-};
+use super::custody::{description, tags};
+use super::evidence::{self, CUSTODY, Evidence, SOURCE_VOLUME};
 use super::{At, already, done, failed, failure, impossible, needed, not_ours, pending, recorded};
 use crate::actuator::{ActError, Checked, Verified};
-
-/// A tag's value has at most this many characters.
-const TAG_VALUE: usize = 256;
 
 #[derive(Debug, Deserialize)]
 struct Before {
@@ -67,34 +61,38 @@ pub(super) async fn act(
     let before: Before = recorded(action, before)?;
     let (instance, volumes) = target(action)?;
     let found = evidence::find(&ec2, &volumes).await?;
-    mend_tags(&ec2, &found).await?;
     let there = describe_volumes(&ec2, &volumes).await?;
     // What ended in error is no evidence: another is taken.
     let wanting: Vec<&Volume> = there
         .iter()
         .filter(|volume| {
-            !found
-                .iter()
-                .any(|one| Some(one.volume.as_str()) == volume.volume_id() && counts(at, one, &before))
+            !found.iter().any(|one| {
+                Some(one.volume.as_str()) == volume.volume_id() && counts(at, one, &before)
+            })
         })
         .collect();
     if wanting.is_empty() {
-        return Ok(());
+        return mend_tags(&ec2, &found).await;
     }
-    let (together, alone): (Vec<&Volume>, Vec<&Volume>) =
-        wanting.into_iter().partition(|volume| {
-            instance.is_some_and(|instance| {
-                volume
-                    .attachments()
-                    .iter()
-                    .any(|attachment| attachment.instance_id() == Some(instance.as_str()))
-            })
-        });
+    let (together, alone): (Vec<&Volume>, Vec<&Volume>) = wanting.into_iter().partition(|volume| {
+        instance.is_some_and(|instance| {
+            volume
+                .attachments()
+                .iter()
+                .any(|attachment| attachment.instance_id() == Some(instance.as_str()))
+        })
+    });
     if let Some(instance) = instance
         && !together.is_empty()
     {
         let one_by_one = match create_set(at, plan, instance, &together).await {
-            Ok(()) => None,
+            Ok(taken) => {
+                // One set has one list of tags; which volume it is of is said by each.
+                for one in &taken {
+                    tag_source(&ec2, &one.0, &one.1).await?;
+                }
+                None
+            }
             // Not only where EC2 cannot take a set, also where the policy allows only one by one:
             // evidence matters more than that the volumes are of one moment.
             Err(error @ (ActError::Refused { .. } | ActError::Denied { .. })) => Some(error),
@@ -106,7 +104,8 @@ pub(super) async fn act(
             create_each(at, plan, how, &together).await?;
         }
     }
-    create_each(at, plan, "by itself", &alone).await
+    create_each(at, plan, "by itself", &alone).await?;
+    mend_tags(&ec2, &found).await
 }
 
 pub(super) async fn verify(
@@ -186,7 +185,12 @@ async fn describe_volumes(
     ec2: &aws_sdk_ec2::Client,
     volumes: &[VolumeId],
 ) -> Result<Vec<Volume>, ActError> {
-    by_filter(ec2, "volume-id", volumes.iter().map(|id| id.0.clone()).collect()).await
+    by_filter(
+        ec2,
+        "volume-id",
+        volumes.iter().map(|id| id.0.clone()).collect(),
+    )
+    .await
 }
 
 async fn by_filter(
@@ -194,8 +198,15 @@ async fn by_filter(
     name: &str,
     values: Vec<String>,
 ) -> Result<Vec<Volume>, ActError> {
-    let filter = Filter::builder().name(name).set_values(Some(values)).build();
-    let mut pages = ec2.describe_volumes().filters(filter).into_paginator().send();
+    let filter = Filter::builder()
+        .name(name)
+        .set_values(Some(values))
+        .build();
+    let mut pages = ec2
+        .describe_volumes()
+        .filters(filter)
+        .into_paginator()
+        .send();
     let mut found = Vec::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| failure::of("ec2:DescribeVolumes", &error))?;
@@ -204,12 +215,13 @@ async fn by_filter(
     Ok(found)
 }
 
+/// Gives each snapshot with its volume.
 async fn create_set(
     at: &At<'_>,
     plan: &Plan,
     instance: &InstanceId,
     wanting: &[&Volume],
-) -> Result<(), ActError> {
+) -> Result<Vec<(String, String)>, ActError> {
     let ec2 = at.ec2();
     let root = super::instance::describe(&ec2, instance)
         .await?
@@ -218,7 +230,10 @@ async fn create_set(
     let mut excluded = Vec::new();
     let mut without_root = false;
     for volume in &attached {
-        if wanting.iter().any(|one| one.volume_id() == volume.volume_id()) {
+        if wanting
+            .iter()
+            .any(|one| one.volume_id() == volume.volume_id())
+        {
             continue;
         }
         let is_root = volume.attachments().iter().any(|attachment| {
@@ -250,13 +265,11 @@ async fn create_set(
         .send()
         .await
         .map_err(|error| failure::of("ec2:CreateSnapshots", &error))?;
-    // One set has one list of tags; which volume it is of is said by each.
-    for snapshot in answer.snapshots() {
-        if let (Some(id), Some(volume)) = (snapshot.snapshot_id(), snapshot.volume_id()) {
-            tag_source(&ec2, id, volume).await?;
-        }
-    }
-    Ok(())
+    Ok(answer
+        .snapshots()
+        .iter()
+        .filter_map(|one| Some((one.snapshot_id()?.to_owned(), one.volume_id()?.to_owned())))
+        .collect())
 }
 
 /// Every volume is tried, so that one that fails does not keep the others from being taken.
@@ -295,7 +308,11 @@ async fn mend_tags(ec2: &aws_sdk_ec2::Client, found: &[Evidence]) -> Result<(), 
     Ok(())
 }
 
-async fn tag_source(ec2: &aws_sdk_ec2::Client, snapshot: &str, volume: &str) -> Result<(), ActError> {
+async fn tag_source(
+    ec2: &aws_sdk_ec2::Client,
+    snapshot: &str,
+    volume: &str,
+) -> Result<(), ActError> {
     ec2.create_tags()
         .resources(snapshot)
         .tags(Tag::builder().key(SOURCE_VOLUME).value(volume).build())
@@ -308,78 +325,4 @@ async fn tag_source(ec2: &aws_sdk_ec2::Client, snapshot: &str, volume: &str) -> 
 /// A second attempt of a creation would be a second snapshot.
 pub(super) fn once() -> aws_sdk_ec2::config::Builder {
     aws_sdk_ec2::config::Config::builder().retry_config(RetryConfig::disabled())
-}
-
-pub(super) fn description(plan: &Plan) -> String {
-    format!("davylamp evidence of {}", text(plan.incident.as_str()))
-}
-
-/// Our own tags and no others.
-async fn tags(
-    at: &At<'_>,
-    plan: &Plan,
-    how: &str,
-    volume: Option<&str>,
-) -> Result<TagSpecification, ActError> {
-    let taker = at
-        .sessions
-        .home_account()
-        .await
-        .map_err(|error| failure::of_session(&error))?;
-    let custody = format!("taken by account {taker} {how}");
-    let mut list = vec![
-        (INCIDENT, text(plan.incident.as_str())),
-        (FINDING, findings(plan)),
-        (PLAN, plan.hash()),
-        (TIME, Timestamp::now().to_string()),
-        (CUSTODY, text(&custody)),
-    ];
-    if let Some(volume) = volume {
-        list.push((SOURCE_VOLUME, volume.to_owned()));
-    }
-    Ok(specification(list))
-}
-
-pub(super) fn specification(list: Vec<(&str, String)>) -> TagSpecification {
-    let tags = list
-        .into_iter()
-        .map(|(key, value)| Tag::builder().key(key).value(value).build())
-        .collect();
-    TagSpecification::builder()
-        .resource_type(ResourceType::Snapshot)
-        .set_tags(Some(tags))
-        .build()
-}
-
-/// As many of the findings' ids as fit, and how many there are beside.
-fn findings(plan: &Plan) -> String {
-    let mut value = String::new();
-    for (taken, finding) in plan.findings.iter().enumerate() {
-        let next = text(finding.as_str());
-        let more = format!(" and {} more", plan.findings.len() - taken);
-        if value.chars().count() + 1 + next.chars().count() + more.len() > TAG_VALUE && taken > 0 {
-            value.push_str(&more);
-            break;
-        }
-        if taken > 0 {
-            value.push(' ');
-        }
-        value.push_str(&next);
-    }
-    text(&value)
-}
-
-/// A tag's value: what tags may not hold becomes `_`. Ids come from findings, which may be forged.
-pub(super) fn text(value: &str) -> String {
-    value
-        .chars()
-        .map(|sign| {
-            if sign.is_alphanumeric() || " +-=._:/@,".contains(sign) {
-                sign
-            } else {
-                '_'
-            }
-        })
-        .take(TAG_VALUE)
-        .collect()
 }

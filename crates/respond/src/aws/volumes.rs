@@ -103,7 +103,10 @@ fn kept_note(instance: &Instance, devices: &BTreeMap<String, VolumeId>) -> Strin
         .filter(|(device, _)| !kept.contains_key(*device))
         .map(|(_, volume)| volume)
         .collect();
-    let mut note = format!("kept when the instance ends: {}", names(kept.values().collect()));
+    let mut note = format!(
+        "kept when the instance ends: {}",
+        names(kept.values().collect())
+    );
     if !detached.is_empty() {
         note.push_str(&format!("; no longer attached: {}", names(detached)));
     }

@@ -19,6 +19,8 @@ use crate::aws::failure;
 
 /// How long SQS lets a receive wait, at most, in seconds.
 const LONGEST_POLL_SECS: i32 = 20;
+/// A queue that gives nothing within so many seconds is empty.
+const DRAIN_POLL_SECS: i32 = 2;
 /// The most messages that SQS gives at once.
 const MOST_MESSAGES: i32 = 10;
 /// A received message is hidden from others for so long, and again while it is worked on.
@@ -93,6 +95,23 @@ impl Worker {
         H: Fn(Vec<u8>) -> F,
         F: Future<Output = Handled>,
     {
+        self.work(stop, handle, false).await
+    }
+
+    /// Reads and answers until the queue has nothing more to give, fails, or until `stop`.
+    pub async fn drain<H, F>(&self, stop: impl Future<Output = ()>, handle: H) -> Tally
+    where
+        H: Fn(Vec<u8>) -> F,
+        F: Future<Output = Handled>,
+    {
+        self.work(stop, handle, true).await
+    }
+
+    async fn work<H, F>(&self, stop: impl Future<Output = ()>, handle: H, once: bool) -> Tally
+    where
+        H: Fn(Vec<u8>) -> F,
+        F: Future<Output = Handled>,
+    {
         let mut tally = Tally::default();
         let mut pause = FIRST_PAUSE;
         tokio::pin!(stop);
@@ -103,7 +122,7 @@ impl Worker {
                 .queue_url(&self.queue)
                 .max_number_of_messages(MOST_MESSAGES)
                 .visibility_timeout(HIDDEN_SECS)
-                .wait_time_seconds(LONGEST_POLL_SECS)
+                .wait_time_seconds(if once { DRAIN_POLL_SECS } else { LONGEST_POLL_SECS })
                 .send();
             let received = tokio::select! {
                 () = &mut stop => return tally,
@@ -113,6 +132,9 @@ impl Worker {
                 Ok(batch) => {
                     pause = FIRST_PAUSE;
                     let messages = batch.messages.unwrap_or_default();
+                    if once && messages.is_empty() {
+                        return tally;
+                    }
                     // Together: many findings about one node are one incident.
                     let all = messages
                         .iter()
@@ -129,6 +151,10 @@ impl Worker {
                 Err(error) => {
                     tally.failed_calls += 1;
                     let error = failure::of("sqs:ReceiveMessage", &error);
+                    if once {
+                        warn!(error = %error, "the queue does not answer");
+                        return tally;
+                    }
                     warn!(error = %error, pause_secs = pause.as_secs(), "the queue does not answer");
                     tokio::select! {
                         () = &mut stop => return tally,

@@ -2,5 +2,7 @@
 //! package nor registry has.
 
 mod drive;
+mod ec2;
 mod hub;
+mod kubernetes;
 mod portal;

@@ -59,7 +59,7 @@ impl MotoAccount {
     }
 
     /// The same account, reached through another address, such as that of a
-    /// fault proxy.
+    /// [`FaultProxy`](crate::faults::FaultProxy).
     #[must_use]
     pub fn through(mut self, endpoint: impl Into<String>) -> Self {
         self.endpoint = endpoint.into();

@@ -79,7 +79,13 @@ pub async fn tasks(
             .include(aws_sdk_ecs::types::TaskField::Tags)
             .send()
             .await
-            .map(|answer| answer.tasks().iter().filter_map(|it| pointer(cluster, it)).collect())
+            .map(|answer| {
+                answer
+                    .tasks()
+                    .iter()
+                    .filter_map(|it| pointer(cluster, it))
+                    .collect()
+            })
             .map_err(|error| ReadError::of("ecs:DescribeTasks", &error));
         shelve(&mut pointers, &chunk, answer);
     }
@@ -94,7 +100,9 @@ pub async fn tasks(
     let hosts = hosts(
         &client,
         cluster,
-        &found().filter_map(|it| it.container_instance.clone()).collect(),
+        &found()
+            .filter_map(|it| it.container_instance.clone())
+            .collect(),
         sizes,
     )
     .await;
@@ -109,14 +117,22 @@ pub async fn tasks(
                     let mut missed = |what: &str, why: &str| {
                         trouble.push((id.clone(), format!("its {what}: {why}")));
                     };
-                    match pointer.service.as_ref().map(|name| (name, services.get(name))) {
+                    match pointer
+                        .service
+                        .as_ref()
+                        .map(|name| (name, services.get(name)))
+                    {
                         Some((name, Some(Read::Found(size)))) => {
                             pointer.task.service = Some((name.clone(), *size));
                         }
                         Some((_, Some(Read::Unread(why)))) => missed("service", why),
                         _ => {}
                     }
-                    match pointer.container_instance.as_ref().and_then(|arn| hosts.get(arn)) {
+                    match pointer
+                        .container_instance
+                        .as_ref()
+                        .and_then(|arn| hosts.get(arn))
+                    {
                         Some(Read::Found(instance)) => {
                             pointer.task.instance = Some(instance.clone());
                         }

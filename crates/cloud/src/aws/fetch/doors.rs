@@ -56,11 +56,14 @@ async fn interfaces(
         }
     };
     let mut public: Vec<PublicInterface> = all.iter().filter_map(public_interface).collect();
-    let owners: BTreeSet<InstanceId> =
-        public.iter().filter_map(|it| it.instance.clone()).collect();
+    let owners: BTreeSet<InstanceId> = public.iter().filter_map(|it| it.instance.clone()).collect();
     let instances = ec2::instances(&client, &owners, sizes).await;
     for interface in &mut public {
-        match interface.instance.as_ref().map(|id| (id, instances.get(id))) {
+        match interface
+            .instance
+            .as_ref()
+            .map(|id| (id, instances.get(id)))
+        {
             Some((_, Some(Read::Found(found)))) => {
                 interface.instance_tags = found.instance.tags.clone();
             }
@@ -207,16 +210,18 @@ async fn s3_blocked(session: &ReadConfig, place: &Place) -> Result<bool, ReadErr
         .send()
         .await;
     match answer {
-        Ok(answer) => Ok(answer.public_access_block_configuration().is_some_and(|it| {
-            [
-                it.block_public_acls(),
-                it.ignore_public_acls(),
-                it.block_public_policy(),
-                it.restrict_public_buckets(),
-            ]
-            .iter()
-            .all(|set| *set == Some(true))
-        })),
+        Ok(answer) => Ok(answer
+            .public_access_block_configuration()
+            .is_some_and(|it| {
+                [
+                    it.block_public_acls(),
+                    it.ignore_public_acls(),
+                    it.block_public_policy(),
+                    it.restrict_public_buckets(),
+                ]
+                .iter()
+                .all(|set| *set == Some(true))
+            })),
         Err(error) => match ReadError::of("s3:GetAccountPublicAccessBlock", &error) {
             // Where nothing was ever configured, nothing is blocked.
             error if error.is_absent() => Ok(false),
@@ -225,9 +230,7 @@ async fn s3_blocked(session: &ReadConfig, place: &Place) -> Result<bool, ReadErr
     }
 }
 
-async fn eks_endpoints(
-    session: &ReadConfig,
-) -> Result<Vec<(ClusterName, Vec<String>)>, ReadError> {
+async fn eks_endpoints(session: &ReadConfig) -> Result<Vec<(ClusterName, Vec<String>)>, ReadError> {
     let client = session.eks();
     let mut names = Vec::new();
     let mut pages = client.list_clusters().into_paginator().send();

@@ -1,4 +1,4 @@
-//! Instances, volumes, snapshots, images and interfaces.
+//! Instances and their interfaces.
 //!
 //! Ids are asked for by filter and not by id: one that does not exist is then left out of the
 //! answer instead of failing the call for all the others.
@@ -10,7 +10,7 @@ use aws_sdk_ec2::types::{self, Filter, InstanceAttributeName};
 use davylamp_model::ids::{
     GroupId, InstanceId, InterfaceId, SnapshotId, VolumeId, VpcId, is_ec2_id,
 };
-use davylamp_model::inventory::{Instance, Interface, Reading, Snapshot, Tags, Volume};
+use davylamp_model::inventory::{Instance, Interface, Reading, Tags, Volume};
 use futures::{StreamExt, stream};
 
 use super::{MAX_FILTER_VALUES, Read, SIDE_BY_SIDE, Shelf, Sizes, shelve, tags, timestamp};
@@ -25,17 +25,8 @@ pub struct FoundInstance {
     pub profile: Option<String>,
 }
 
-/// A volume, with the instance it is attached to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FoundVolume {
-    /// The volume.
-    pub volume: Volume,
-    /// The instances it is attached to: several with multi-attach.
-    pub attached: Vec<InstanceId>,
-}
-
 /// Sorts out what cannot be an id: it may hold the filter's wildcards.
-fn well_formed<K: Ord + Clone + AsText, T>(
+pub(super) fn well_formed<K: Ord + Clone + AsText, T>(
     prefix: &str,
     ids: &BTreeSet<K>,
     shelf: &mut Shelf<K, T>,
@@ -52,7 +43,7 @@ fn well_formed<K: Ord + Clone + AsText, T>(
 }
 
 /// An id as text.
-trait AsText {
+pub(super) trait AsText {
     fn text(&self) -> &str;
 }
 
@@ -68,14 +59,14 @@ macro_rules! as_text {
 
 as_text!(InstanceId VolumeId SnapshotId);
 
-fn by<K: AsText>(name: &str, ids: &[K]) -> Filter {
+pub(super) fn by<K: AsText>(name: &str, ids: &[K]) -> Filter {
     Filter::builder()
         .name(name)
         .set_values(Some(ids.iter().map(|id| id.text().to_owned()).collect()))
         .build()
 }
 
-fn ec2_tags(list: &[types::Tag]) -> Tags {
+pub(super) fn ec2_tags(list: &[types::Tag]) -> Tags {
     tags(list.iter().map(|tag| (tag.key(), tag.value())))
 }
 
@@ -206,160 +197,6 @@ pub async fn termination_protection(
         .await
 }
 
-/// Volumes, with their tags.
-pub async fn volumes(
-    client: &Client,
-    ids: &BTreeSet<VolumeId>,
-    sizes: Sizes,
-) -> Shelf<VolumeId, FoundVolume> {
-    let mut shelf = Shelf::new();
-    let ids = well_formed("vol-", ids, &mut shelf);
-    for chunk in sizes.chunks(&ids, MAX_FILTER_VALUES) {
-        let mut pages = client
-            .describe_volumes()
-            .filters(by("volume-id", &chunk))
-            .set_max_results(sizes.page)
-            .into_paginator()
-            .send();
-        let mut found = Vec::new();
-        let mut failed = None;
-        while let Some(page) = pages.next().await {
-            match page {
-                Ok(page) => found.extend(page.volumes().iter().filter_map(volume)),
-                Err(error) => failed = Some(ReadError::of("ec2:DescribeVolumes", &error)),
-            }
-        }
-        shelve(&mut shelf, &chunk, failed.map_or(Ok(found), Err));
-    }
-    shelf
-}
-
-fn volume(from: &types::Volume) -> Option<(VolumeId, FoundVolume)> {
-    let id = VolumeId::from(from.volume_id()?);
-    let attachment = from.attachments().first();
-    let volume = Volume {
-        id: id.clone(),
-        device: attachment.and_then(|it| it.device()).map(str::to_owned),
-        root: false,
-        delete_on_termination: attachment
-            .and_then(|it| it.delete_on_termination())
-            .unwrap_or(false),
-        size_gib: from.size(),
-        tags: ec2_tags(from.tags()),
-    };
-    let attached = from
-        .attachments()
-        .iter()
-        .filter_map(|it| it.instance_id().map(InstanceId::from))
-        .collect();
-    Some((id, FoundVolume { volume, attached }))
-}
-
-/// All our snapshots of these volumes, by volume. A volume of which there is no snapshot has an
-/// empty list.
-pub async fn snapshots(
-    client: &Client,
-    volumes: &BTreeSet<VolumeId>,
-    sizes: Sizes,
-) -> BTreeMap<VolumeId, Result<Vec<Snapshot>, String>> {
-    let mut all = BTreeMap::new();
-    for chunk in sizes.chunks(volumes, MAX_FILTER_VALUES) {
-        let mut pages = client
-            .describe_snapshots()
-            .owner_ids("self")
-            .filters(by("volume-id", &chunk))
-            .set_max_results(sizes.page)
-            .into_paginator()
-            .send();
-        let mut found = Vec::new();
-        let mut failed = None;
-        while let Some(page) = pages.next().await {
-            match page {
-                Ok(page) => found.extend(page.snapshots().iter().filter_map(snapshot)),
-                Err(error) => {
-                    failed = Some(ReadError::of("ec2:DescribeSnapshots", &error).to_string());
-                }
-            }
-        }
-        for id in chunk {
-            let answer = match &failed {
-                Some(why) => Err(why.clone()),
-                None => Ok(found.iter().filter(|it| it.volume == id).cloned().collect()),
-            };
-            all.insert(id, answer);
-        }
-    }
-    all
-}
-
-fn snapshot(from: &types::Snapshot) -> Option<Snapshot> {
-    Some(Snapshot {
-        id: SnapshotId::from(from.snapshot_id()?),
-        volume: VolumeId::from(from.volume_id()?),
-        state: from
-            .state()
-            .map_or_else(|| "unknown".to_owned(), |state| state.as_str().to_owned()),
-        started_at: from.start_time().and_then(timestamp),
-        completed_at: from.completion_time().and_then(timestamp),
-        tags: ec2_tags(from.tags()),
-    })
-}
-
-/// The volumes that snapshots were taken of.
-pub async fn snapshot_volumes(
-    client: &Client,
-    ids: &BTreeSet<SnapshotId>,
-    sizes: Sizes,
-) -> Shelf<SnapshotId, VolumeId> {
-    let mut shelf = Shelf::new();
-    let ids = well_formed("snap-", ids, &mut shelf);
-    for chunk in sizes.chunks(&ids, MAX_FILTER_VALUES) {
-        let mut pages = client
-            .describe_snapshots()
-            .filters(by("snapshot-id", &chunk))
-            .set_max_results(sizes.page)
-            .into_paginator()
-            .send();
-        let mut found = Vec::new();
-        let mut failed = None;
-        while let Some(page) = pages.next().await {
-            match page {
-                Ok(page) => found.extend(
-                    page.snapshots()
-                        .iter()
-                        .filter_map(snapshot)
-                        .map(|it| (it.id, it.volume)),
-                ),
-                Err(error) => failed = Some(ReadError::of("ec2:DescribeSnapshots", &error)),
-            }
-        }
-        shelve(&mut shelf, &chunk, failed.map_or(Ok(found), Err));
-    }
-    shelf
-}
-
-/// The snapshots that an image is made of.
-pub async fn image_snapshots(client: &Client, image: &str) -> Read<BTreeSet<SnapshotId>> {
-    if !is_ec2_id("ami-", image) {
-        return Read::Unread("this is not the id of an image".to_owned());
-    }
-    match client.describe_images().image_ids(image).send().await {
-        Ok(answer) if answer.images().is_empty() => Read::Absent,
-        Ok(answer) => Read::Found(
-            answer
-                .images()
-                .iter()
-                .flat_map(|it| it.block_device_mappings())
-                .filter_map(|device| device.ebs()?.snapshot_id().map(SnapshotId::from))
-                .collect(),
-        ),
-        Err(error) => match ReadError::of("ec2:DescribeImages", &error) {
-            error if error.is_absent() => Read::Absent,
-            error => Read::Unread(error.to_string()),
-        },
-    }
-}
-
 /// Interfaces by a filter, with their tags; by an empty filter all of the region.
 pub(super) async fn network_interfaces(
     client: &Client,
@@ -374,8 +211,7 @@ pub(super) async fn network_interfaces(
         .send();
     let mut found = Vec::new();
     while let Some(page) = pages.next().await {
-        let page =
-            page.map_err(|error| ReadError::of("ec2:DescribeNetworkInterfaces", &error))?;
+        let page = page.map_err(|error| ReadError::of("ec2:DescribeNetworkInterfaces", &error))?;
         found.extend(page.network_interfaces.unwrap_or_default());
     }
     Ok(found)
@@ -385,7 +221,11 @@ pub(super) fn interface(from: &types::NetworkInterface) -> Option<Interface> {
     let address = from
         .association()
         .and_then(|it| it.public_ip())
-        .or_else(|| from.ipv6_addresses().iter().find_map(|it| it.ipv6_address()));
+        .or_else(|| {
+            from.ipv6_addresses()
+                .iter()
+                .find_map(|it| it.ipv6_address())
+        });
     Some(Interface {
         id: InterfaceId::from(from.network_interface_id()?),
         vpc: VpcId::from(from.vpc_id().unwrap_or_default()),

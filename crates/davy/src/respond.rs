@@ -1,0 +1,306 @@
+//! `davy respond`: contain what findings are about, keep the evidence, tell people.
+
+mod args;
+mod feed;
+mod show;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use davylamp_content::settings::Override;
+use davylamp_model::ids::IncidentId;
+use davylamp_model::intake::{self, Intake};
+use davylamp_plan::policy::Approvals;
+use davylamp_respond::config::Config;
+use davylamp_respond::journal::JournalError;
+use davylamp_respond::library::{self, LibraryError};
+use davylamp_respond::responder::{CameOfIt, Report, Responder};
+use davylamp_respond::wire::{Run, WireError, Wiring};
+
+use crate::failure::Failure;
+use crate::output::{ColourChoice, emit, note};
+pub use args::RespondArgs;
+use args::{Common, Job, Output};
+
+/// Something was found.
+const FOUND: u8 = 1;
+/// Something could not be completed.
+const INCOMPLETE: u8 = 2;
+
+/// Runs `davy respond`.
+pub fn run(args: &RespondArgs, colour: ColourChoice) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(anyhow!(error), "see whether the machine is out of threads"))?;
+    runtime.block_on(dispatch(args, colour))
+}
+
+async fn dispatch(args: &RespondArgs, colour: ColourChoice) -> Result<ExitCode, Failure> {
+    let common = &args.common;
+    match &args.job {
+        Some(Job::Playbooks(paths)) => feed::check_playbooks(common, paths),
+        Some(Job::Plan(input)) => {
+            let intake = read(&input.finding)?;
+            let desk = Desk::open(common, true).await?;
+            let report = desk.responder(colour).respond(intake.findings.clone()).await;
+            desk.show(&report, &intake)
+        }
+        Some(Job::Status(asked)) => {
+            let desk = Desk::open(common, false).await?;
+            match &asked.incident {
+                Some(incident) => desk.status(incident).await,
+                None => desk.list(asked.limit).await,
+            }
+        }
+        Some(Job::Undo(asked)) => {
+            let desk = Desk::open(common, false).await?;
+            let responder = desk.responder(colour);
+            let undone = responder
+                .undo(&asked.incident, &by(asked.by.as_deref()))
+                .await
+                .map_err(journal_failure)?;
+            match undone {
+                Ok(undone) => show::undone(&asked.incident, &undone, common.output),
+                Err(busy) => Err(busy_failure(&busy.came_of_it)),
+            }
+        }
+        Some(Job::Approve(asked)) => {
+            let desk = Desk::open(common, false).await?;
+            let responder = desk.responder(colour);
+            let status = responder
+                .status(&asked.incident)
+                .await
+                .map_err(journal_failure)?;
+            let plan = status.history.plan().ok_or_else(|| {
+                Failure::new(
+                    anyhow!("incident {} has no plan yet", asked.incident),
+                    format!("see how it stands: davy respond status {}", asked.incident),
+                )
+            })?;
+            if let Some(unknown) = asked
+                .step
+                .iter()
+                .find(|wanted| !plan.steps.iter().any(|step| step.id.0 == **wanted))
+            {
+                return Err(Failure::new(
+                    anyhow!("the plan of {} has no step {unknown}", asked.incident),
+                    format!("see its steps: davy respond status {}", asked.incident),
+                ));
+            }
+            let approvals = Approvals {
+                incident: asked.incident.clone(),
+                plan: plan.hash(),
+                steps: asked.step.iter().cloned().collect(),
+                by: by(asked.by.as_deref()),
+            };
+            let report = responder
+                .approve(approvals)
+                .await
+                .map_err(journal_failure)?;
+            desk.show(&report, &Intake::default())
+        }
+        Some(Job::Resume) => {
+            let desk = Desk::open(common, false).await?;
+            let report = desk
+                .responder(colour)
+                .resume()
+                .await
+                .map_err(journal_failure)?;
+            desk.show(&report, &Intake::default())
+        }
+        None => feed::run(args, colour).await,
+    }
+}
+
+/// Reads a file or standard input.
+fn read(finding: &str) -> Result<Intake, Failure> {
+    let bytes = feed::bytes(finding)?;
+    let intake = intake::read(&bytes);
+    if intake.findings.is_empty() && intake.signals.is_empty() && intake.rejected.is_empty() {
+        note(&format!("{} has no finding", feed::name(finding)));
+    }
+    Ok(intake)
+}
+
+/// Who says yes, or takes back: the name given, else the user of this session.
+fn by(given: Option<&str>) -> String {
+    let from = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
+    given
+        .map(str::to_owned)
+        .or_else(|| from("SUDO_USER"))
+        .or_else(|| from("USER"))
+        .unwrap_or_else(|| "somebody at a terminal".to_owned())
+}
+
+/// Everything set up for one run of the command.
+struct Desk {
+    wiring: Wiring,
+    output: Output,
+    rehearsal: bool,
+}
+
+impl Desk {
+    async fn open(common: &Common, rehearsal: bool) -> Result<Self, Failure> {
+        let config = config(common)?;
+        let rehearsal = rehearsal || common.dry_run;
+        let playbooks = library::read(&config.playbooks).map_err(library_failure)?;
+        let playbooks = playbooks.into_iter().map(|it| it.playbook).collect();
+        let wiring = Wiring::new(config, playbooks, None, rehearsal)
+            .await
+            .map_err(wire_failure)?;
+        Ok(Self {
+            wiring,
+            output: common.output,
+            rehearsal,
+        })
+    }
+
+    fn responder(&self, colour: ColourChoice) -> Responder {
+        let _ = colour;
+        self.wiring.responder(Run {
+            name: run_name(),
+            deadline: None,
+            progress: (self.output == Output::Text).then(|| {
+                let tell: davylamp_respond::executor::Progress = Arc::new(|incident, step, state| {
+                    note(&show::progress(incident, step, state));
+                });
+                tell
+            }),
+            rehearsal: self.rehearsal,
+        })
+    }
+
+    fn show(&self, report: &Report, intake: &Intake) -> Result<ExitCode, Failure> {
+        let text = match self.output {
+            Output::Text => show::report(report, intake, self.rehearsal),
+            Output::Json => show::report_json(report, intake, self.rehearsal),
+        };
+        emit(text)?;
+        Ok(ExitCode::from(code(report, intake, self.rehearsal)))
+    }
+
+    async fn status(&self, incident: &IncidentId) -> Result<ExitCode, Failure> {
+        let responder = self.responder(ColourChoice::Never);
+        let status = responder.status(incident).await.map_err(journal_failure)?;
+        let (text, code) = show::status(incident, &status, self.output);
+        emit(text)?;
+        Ok(ExitCode::from(code))
+    }
+
+    async fn list(&self, limit: u32) -> Result<ExitCode, Failure> {
+        let responder = self.responder(ColourChoice::Never);
+        let incidents = self
+            .wiring
+            .journal()
+            .list(limit)
+            .await
+            .map_err(journal_failure)?;
+        let mut rows = Vec::new();
+        for incident in incidents {
+            let status = responder.status(&incident).await.map_err(journal_failure)?;
+            rows.push((incident, status));
+        }
+        let (text, code) = show::list(&rows, self.output);
+        emit(text)?;
+        Ok(ExitCode::from(code))
+    }
+}
+
+/// A name no other run has: by time and process.
+fn run_name() -> String {
+    format!(
+        "davy-{}-{}",
+        jiff::Timestamp::now().as_nanosecond(),
+        std::process::id()
+    )
+}
+
+/// The configuration, with the options of this verb winning.
+fn config(common: &Common) -> Result<Config, Failure> {
+    let mut options = Vec::new();
+    let mut option = |origin: &'static str, key: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            options.push(Override::option(origin, key, value.as_ref()));
+        }
+    };
+    option("--region", "respond.region", common.region.as_deref());
+    option(
+        "--endpoint-url",
+        "respond.endpoint_url",
+        common.endpoint_url.as_deref(),
+    );
+    option("--playbook", "respond.playbook", common.playbook.as_deref());
+    common.settings.load_respond(options)
+}
+
+/// 0: nothing found. 1: found, and dealt with as far as the plan says. 2: something was not done
+/// that should have been, or not told, or not understood.
+fn code(report: &Report, intake: &Intake, rehearsal: bool) -> u8 {
+    let is_incomplete = |came: &CameOfIt| match came {
+        CameOfIt::Worked { outcome } => {
+            !rehearsal && (outcome.failures().next().is_some() || outcome.cut_short)
+        }
+        CameOfIt::Busy { .. } | CameOfIt::Broken { .. } => true,
+    };
+    if !intake.rejected.is_empty()
+        || !report.untold.is_empty()
+        || report
+            .incidents
+            .iter()
+            .any(|it| is_incomplete(&it.came_of_it))
+    {
+        INCOMPLETE
+    } else if !report.incidents.is_empty() || !report.reported.is_empty() {
+        FOUND
+    } else {
+        0
+    }
+}
+
+fn library_failure(error: LibraryError) -> Failure {
+    match error {
+        LibraryError::Faulty(faults) => Failure::from(faults),
+        other => Failure::new(
+            anyhow!(other),
+            "correct respond.playbooks, or leave it out for the playbooks that ship",
+        ),
+    }
+}
+
+fn wire_failure(error: WireError) -> Failure {
+    let hint = match &error {
+        WireError::Session(_) => {
+            "set credentials and a region as for every AWS tool: AWS_PROFILE, AWS_REGION, or \
+             --region"
+        }
+        WireError::Secret { .. } => "see docs/configuration.md for how a secret's source is written",
+        WireError::Hub(_) | WireError::Client { .. } => "see [respond.hub] and [respond.portal]",
+        WireError::File { .. } => "correct the path in the configuration",
+        WireError::Journal(_) => {
+            "see [respond.journal]: a local file needs a directory this user may write, such as \
+             --set respond.journal.path=./respond.db"
+        }
+        WireError::NoSuchPlaybook { .. } => "name one of them, or add a file to respond.playbooks",
+    };
+    Failure::new(anyhow!(error), hint)
+}
+
+fn journal_failure(error: JournalError) -> Failure {
+    let hint = match &error {
+        JournalError::NoSuchIncident { .. } => "list the incidents: davy respond status",
+        JournalError::Lost { .. } => "wait for that run to end, then look: davy respond status",
+        _ => "see [respond.journal] in docs/configuration.md",
+    };
+    Failure::new(anyhow!(error), hint)
+}
+
+fn busy_failure(came: &CameOfIt) -> Failure {
+    let what = match came {
+        CameOfIt::Busy { run, until } => format!("run {run} works on it, at the longest until {until}"),
+        CameOfIt::Broken { why } => why.clone(),
+        CameOfIt::Worked { .. } => "it was worked on".to_owned(),
+    };
+    Failure::new(anyhow!(what), "try again when that run has ended")
+}

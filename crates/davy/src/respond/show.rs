@@ -1,0 +1,348 @@
+//! What came of a run, and how incidents stand, as text and as JSON.
+//!
+//! Values may come from an attacker's host: none reaches the terminal without its control and
+//! direction characters made visible.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use davylamp_model::ids::IncidentId;
+use davylamp_model::intake::Intake;
+use davylamp_plan::plan::{Attribution, Plan, StepId};
+use davylamp_respond::executor::Outcome;
+use davylamp_respond::journal::history::StepState;
+use davylamp_respond::notice::visible;
+use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Status};
+use davylamp_respond::undo::Undone;
+use serde_json::{Value, json};
+
+use super::args::Output;
+use super::{FOUND, INCOMPLETE};
+use crate::failure::Failure;
+use crate::output::emit;
+
+/// One line for a step that changed, while a run goes on.
+pub(super) fn progress(incident: &IncidentId, step: &StepId, state: &StepState) -> String {
+    let (word, more) = words(state);
+    visible(&format!("{incident} {word} {step}{more}"))
+}
+
+/// A state in a word, and what belongs to it.
+fn words(state: &StepState) -> (&'static str, String) {
+    match state {
+        StepState::Intended => ("begun", String::new()),
+        StepState::Succeeded { note, already } => (
+            if *already { "already" } else { "done" },
+            format!(": {note}"),
+        ),
+        StepState::Failed { why, again } => (
+            if *again { "failed, again later" } else { "failed" },
+            format!(": {why}"),
+        ),
+        StepState::Withheld { why } => ("not done", format!(": {why}")),
+        StepState::Waiting { what } => ("waits", format!(": {what}")),
+        StepState::Undone { by } => ("taken back", format!(" by {by}")),
+    }
+}
+
+/// A whole run as text.
+pub(super) fn report(report: &Report, intake: &Intake, rehearsal: bool) -> String {
+    let mut text = String::new();
+    for incident in &report.incidents {
+        incident_text(&mut text, incident, rehearsal);
+    }
+    for one in &report.reported {
+        line(
+            &mut text,
+            0,
+            &format!("reported only: {} ({}): {}", one.kind, one.finding, one.because),
+        );
+    }
+    for one in &intake.rejected {
+        line(&mut text, 0, &format!("not understood: {}: {}", one.at, one.why));
+    }
+    for (name, count) in &intake.passed_over {
+        line(&mut text, 0, &format!("passed over: {name}, {count} times"));
+    }
+    for one in &report.untold {
+        line(
+            &mut text,
+            0,
+            &format!("not told: {} through {}: {}", one.incident, one.channel, one.why),
+        );
+    }
+    text
+}
+
+fn incident_text(text: &mut String, incident: &IncidentReport, rehearsal: bool) {
+    line(text, 0, &format!("{} {}", incident.incident, incident.resource));
+    match &incident.came_of_it {
+        CameOfIt::Busy { run, until } => {
+            line(text, 1, &format!("another run works on it: {run}, until {until}"));
+        }
+        CameOfIt::Broken { why } => line(text, 1, &format!("could not be worked on: {why}")),
+        CameOfIt::Worked { outcome } => {
+            if let Some(plan) = &incident.plan {
+                plan_text(text, plan, outcome, rehearsal);
+            }
+            if outcome.cut_short {
+                line(text, 1, "the run's time was over before its work was");
+            }
+            if let Some(due) = outcome.due {
+                line(text, 1, &format!("goes on at {due}, or with: davy respond resume"));
+            }
+        }
+    }
+}
+
+fn plan_text(text: &mut String, plan: &Plan, outcome: &Outcome, rehearsal: bool) {
+    line(text, 1, &format!("playbook {}", plan.playbook));
+    who_text(text, &plan.attribution);
+    for remark in &plan.remarks {
+        line(text, 1, remark);
+    }
+    let mut stage = None;
+    for step in &plan.steps {
+        if stage != Some(step.stage) {
+            stage = Some(step.stage);
+            line(text, 1, step.stage.name());
+        }
+        let state = outcome.steps.get(&step.id).filter(|_| !rehearsal);
+        let (word, more) = match state {
+            Some(state) => words(state),
+            None if rehearsal => ("would", format!(": {}", step.why)),
+            None => ("not yet", String::new()),
+        };
+        let what = format!("{} {}", step.action.verb(), step.action.target());
+        line(text, 2, &format!("{word:<9} {what}{more}"));
+        if rehearsal && let Some(why) = &step.approval {
+            line(text, 3, &format!("waits for a person: {why}"));
+        }
+    }
+    if !plan.omissions.is_empty() {
+        line(text, 1, "not, because");
+        for omission in &plan.omissions {
+            line(
+                text,
+                2,
+                &format!("{} {}: {}", omission.what, omission.target, omission.because),
+            );
+        }
+    }
+    if let Some(release) = &plan.release {
+        line(
+            text,
+            1,
+            &format!(
+                "{} steps are taken back {} hours after the end",
+                release.steps.len(),
+                release.after_hours
+            ),
+        );
+    }
+}
+
+fn who_text(text: &mut String, attribution: &Attribution) {
+    let who = match &attribution.decided {
+        Some(user) => format!("who: {user}, {}", attribution.because),
+        None => format!("who: not decided, {}", attribution.because),
+    };
+    line(text, 1, &who);
+    for candidate in &attribution.candidates {
+        let hub = if candidate.confirmed {
+            "known to the Hub"
+        } else {
+            "not confirmed by the Hub"
+        };
+        line(text, 2, &format!("candidate {}, {hub}", candidate.user));
+        for link in &candidate.chain {
+            line(text, 3, &format!("{} -> {}: {}", link.from, link.to, link.proof));
+        }
+        for evidence in &candidate.evidence {
+            line(text, 3, evidence);
+        }
+    }
+}
+
+/// A line whose text cannot move the cursor or turn the writing round.
+fn line(text: &mut String, depth: usize, content: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{:indent$}{}", "", visible(content), indent = depth * 2);
+}
+
+/// A whole run as one JSON object.
+pub(super) fn report_json(report: &Report, intake: &Intake, rehearsal: bool) -> String {
+    let rejected: Vec<Value> = intake
+        .rejected
+        .iter()
+        .map(|one| json!({"at": one.at, "why": one.why.to_string()}))
+        .collect();
+    let mut whole = serde_json::to_value(report).unwrap_or_else(|error| {
+        json!({"error": format!("the report has no JSON form: {error}")})
+    });
+    whole["rehearsal"] = rehearsal.into();
+    whole["rejected"] = rejected.into();
+    whole["passed-over"] = json!(intake.passed_over);
+    for incident in whole["incidents"].as_array_mut().into_iter().flatten() {
+        let hash = report
+            .incidents
+            .iter()
+            .find(|one| incident["incident"] == one.incident.as_str())
+            .and_then(|one| one.plan.as_ref())
+            .map(Plan::hash);
+        incident["plan-hash"] = json!(hash);
+    }
+    format!("{whole}\n")
+}
+
+/// How an incident stands, and the exit code for it.
+pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> (String, u8) {
+    let outcome = Outcome::of(&status.history);
+    let code = standing_code(&outcome);
+    let text = match output {
+        Output::Json => format!(
+            "{}\n",
+            json!({
+                "incident": incident,
+                "finished": outcome.finished,
+                "plan": status.history.plan(),
+                "plan-hash": status.history.plan().map(Plan::hash),
+                "steps": outcome.steps,
+                "entries": status.entries,
+            })
+        ),
+        Output::Text => {
+            let mut text = String::new();
+            line(&mut text, 0, &format!("{incident} {}", standing(&outcome)));
+            for finding in status.history.findings.values() {
+                line(&mut text, 1, &format!("{} ({})", finding.kind, finding.id));
+            }
+            if let Some(plan) = status.history.plan() {
+                plan_text(&mut text, plan, &outcome, false);
+            }
+            for approval in &status.history.approvals {
+                let what = if approval.steps.is_empty() {
+                    "every step".to_owned()
+                } else {
+                    approval.steps.iter().cloned().collect::<Vec<_>>().join(", ")
+                };
+                line(&mut text, 1, &format!("{} approved {what}", approval.by));
+            }
+            for (notice, channel) in &status.history.notified {
+                line(&mut text, 1, &format!("told through {channel}: {notice}"));
+            }
+            text
+        }
+    };
+    (text, code)
+}
+
+/// Every incident in a line, and the exit code for all.
+pub(super) fn list(rows: &[(IncidentId, Status)], output: Output) -> (String, u8) {
+    let mut worst = 0;
+    let mut text = String::new();
+    let mut listed = Vec::new();
+    for (incident, status) in rows {
+        let outcome = Outcome::of(&status.history);
+        worst = worst.max(standing_code(&outcome));
+        let plan = status.history.plan();
+        let opened = status.history.opened_at;
+        let about = plan.map(|plan| {
+            format!(
+                "{}/{}/{}",
+                plan.place.account,
+                plan.place.region,
+                plan.resource.key()
+            )
+        });
+        match output {
+            Output::Json => listed.push(json!({
+                "incident": incident,
+                "opened-at": opened,
+                "resource": about,
+                "playbook": plan.map(|plan| &plan.playbook),
+                "standing": standing(&outcome),
+            })),
+            Output::Text => line(
+                &mut text,
+                0,
+                &format!(
+                    "{incident}  {}  {:<10}  {}  {}",
+                    opened.map_or_else(|| "-".to_owned(), |at| at.to_string()),
+                    standing(&outcome),
+                    plan.map_or("-", |plan| plan.playbook.as_str()),
+                    about.as_deref().unwrap_or("-"),
+                ),
+            ),
+        }
+    }
+    match output {
+        Output::Json => (format!("{}\n", Value::Array(listed)), worst),
+        Output::Text if rows.is_empty() => ("no incidents\n".to_owned(), 0),
+        Output::Text => (text, worst),
+    }
+}
+
+fn standing(outcome: &Outcome) -> &'static str {
+    if outcome.failures().next().is_some() {
+        "failing"
+    } else if outcome.withheld().next().is_some() {
+        "withheld"
+    } else if outcome.waiting().next().is_some() || !outcome.finished {
+        "under way"
+    } else {
+        "finished"
+    }
+}
+
+fn standing_code(outcome: &Outcome) -> u8 {
+    match standing(outcome) {
+        "finished" => 0,
+        "failing" => INCOMPLETE,
+        _ => FOUND,
+    }
+}
+
+/// What was taken back, and what stays.
+pub(super) fn undone(
+    incident: &IncidentId,
+    undone: &Undone,
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let text = match output {
+        Output::Json => format!(
+            "{}\n",
+            json!({
+                "incident": incident,
+                "undone": undone.undone,
+                "not-undone": undone
+                    .not_undone
+                    .iter()
+                    .map(|(step, why)| json!({"step": step, "why": why}))
+                    .collect::<Vec<_>>(),
+                "again": undone.again,
+            })
+        ),
+        Output::Text => {
+            let mut text = String::new();
+            for step in &undone.undone {
+                line(&mut text, 0, &format!("taken back {step}"));
+            }
+            for (step, why) in &undone.not_undone {
+                line(&mut text, 0, &format!("stays      {step}: {why}"));
+            }
+            if undone.undone.is_empty() && undone.not_undone.is_empty() {
+                line(&mut text, 0, &format!("{incident}: nothing to take back"));
+            }
+            text
+        }
+    };
+    emit(text)?;
+    Ok(ExitCode::from(if undone.again {
+        INCOMPLETE
+    } else if undone.not_undone.is_empty() {
+        0
+    } else {
+        FOUND
+    }))
+}

@@ -1,0 +1,174 @@
+//! The two groups of ours that an interface is isolated with.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
+use davylamp_model::ids::{GroupId, VpcId};
+
+use super::failure;
+use super::rules::{Rule, authorise, of_group, revoke};
+use crate::actuator::ActError;
+
+/// The group that allows nothing.
+pub(super) const ISOLATION: &str = "davylamp-isolation";
+/// The group that allows everything, for the moment in which tracked flows become untracked.
+const ALLOW: &str = "davylamp-isolation-allow";
+
+/// Our two groups of a VPC, as far as they exist.
+#[derive(Debug, Default)]
+pub(super) struct Ours {
+    allow: Option<GroupId>,
+    pub(super) isolation: Option<GroupId>,
+}
+
+impl Ours {
+    pub(super) fn has(&self, group: &GroupId) -> bool {
+        [&self.allow, &self.isolation]
+            .into_iter()
+            .any(|ours| ours.as_ref() == Some(group))
+    }
+}
+
+/// Looks for our two groups.
+pub(super) async fn find(ec2: &aws_sdk_ec2::Client, vpc: &VpcId) -> Result<Ours, ActError> {
+    let answer = ec2
+        .describe_security_groups()
+        .filters(
+            Filter::builder()
+                .name("vpc-id")
+                .values(vpc.as_str())
+                .build(),
+        )
+        .filters(
+            Filter::builder()
+                .name("group-name")
+                .values(ALLOW)
+                .values(ISOLATION)
+                .build(),
+        )
+        .send()
+        .await
+        .map_err(|error| failure::of("ec2:DescribeSecurityGroups", &error))?;
+    let named = |name| {
+        answer
+            .security_groups()
+            .iter()
+            .find(|group| group.group_name() == Some(name) && group.vpc_id() == Some(vpc.as_str()))
+            .and_then(|group| group.group_id().map(GroupId::from))
+    };
+    Ok(Ours {
+        allow: named(ALLOW),
+        isolation: named(ISOLATION),
+    })
+}
+
+/// Finds or makes both groups, the one that allows everything first, with the rules they must have.
+pub(super) async fn ensure(
+    ec2: &aws_sdk_ec2::Client,
+    vpc: &VpcId,
+) -> Result<(GroupId, GroupId), ActError> {
+    let ours = find(ec2, vpc).await?;
+    let allow = match ours.allow {
+        Some(group) => group,
+        None => create(ec2, vpc, ALLOW).await?,
+    };
+    let isolation = match ours.isolation {
+        Some(group) => group,
+        None => create(ec2, vpc, ISOLATION).await?,
+    };
+    let there: Vec<Rule> = of_group(ec2, &allow)
+        .await?
+        .iter()
+        .map(Rule::read)
+        .collect();
+    for egress in [false, true] {
+        for network in [(Some("0.0.0.0/0"), None), (None, Some("::/0"))] {
+            let rule = Rule {
+                group: allow.0.clone(),
+                egress,
+                protocol: "-1".to_owned(),
+                from_port: Some(-1),
+                to_port: Some(-1),
+                ipv4: network.0.map(str::to_owned),
+                ipv6: network.1.map(str::to_owned),
+                prefix_list: None,
+                members_of: None,
+                description: None,
+                tags: BTreeMap::new(),
+            };
+            if !there
+                .iter()
+                .any(|one| is_all(one) && same_network(one, &rule))
+            {
+                authorise(ec2, &rule).await?;
+            }
+        }
+    }
+    let unwanted = of_group(ec2, &isolation).await?;
+    for ingress in [true, false] {
+        let ids: Vec<String> = unwanted
+            .iter()
+            .filter(|rule| rule.is_egress() == Some(!ingress))
+            .filter_map(|rule| rule.security_group_rule_id().map(str::to_owned))
+            .collect();
+        if !ids.is_empty() {
+            revoke(ec2, &isolation, ids, ingress).await?;
+        }
+    }
+    Ok((allow, isolation))
+}
+
+/// Whether a group allows nothing.
+pub(super) async fn is_empty(ec2: &aws_sdk_ec2::Client, group: &GroupId) -> Result<bool, ActError> {
+    Ok(of_group(ec2, group).await?.is_empty())
+}
+
+fn is_all(rule: &Rule) -> bool {
+    rule.protocol == "-1"
+}
+
+fn same_network(one: &Rule, other: &Rule) -> bool {
+    one.egress == other.egress && one.ipv4 == other.ipv4 && one.ipv6 == other.ipv6
+}
+
+async fn create(ec2: &aws_sdk_ec2::Client, vpc: &VpcId, name: &str) -> Result<GroupId, ActError> {
+    let tag = Tag::builder()
+        .key("davylamp:purpose")
+        .value("isolation")
+        .build();
+    let made = ec2
+        .create_security_group()
+        .group_name(name)
+        .description("Davylamp isolates interfaces with it; do not add rules")
+        .vpc_id(vpc.as_str())
+        .tag_specifications(
+            TagSpecification::builder()
+                .resource_type(ResourceType::SecurityGroup)
+                .tags(tag)
+                .build(),
+        )
+        .send()
+        .await;
+    match made {
+        Ok(made) => made
+            .group_id()
+            .map(GroupId::from)
+            .ok_or_else(|| failure::transient("ec2:CreateSecurityGroup", "no id was answered")),
+        // Another run was faster.
+        Err(error) if failure::is_code(&error, &["InvalidGroup.Duplicate"]) => {
+            let ours = find(ec2, vpc).await?;
+            let found = if name == ALLOW {
+                ours.allow
+            } else {
+                ours.isolation
+            };
+            found.ok_or_else(|| {
+                failure::transient(
+                    "ec2:DescribeSecurityGroups",
+                    format!("the group {name} of {vpc} exists and is not seen yet"),
+                )
+            })
+        }
+        Err(error) => Err(failure::of("ec2:CreateSecurityGroup", &error)),
+    }
+}

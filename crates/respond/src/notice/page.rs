@@ -1,0 +1,160 @@
+//! What every form of a notice shows, in the order in which it is read: one place decides what is
+//! said, so that mail, chat and page say the same.
+
+use super::show::{LINE_CHARS, LIST_ENTRIES, TITLE_CHARS, line, more, some};
+use super::{Kind, Notice, Summary};
+use davylamp_model::finding::Severity;
+
+/// A notice with every value visible and bounded, not yet encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Page {
+    pub subject: String,
+    pub title: String,
+    pub facts: Vec<(&'static str, String)>,
+    pub sections: Vec<Section>,
+    /// Label and address.
+    pub links: Vec<(String, String)>,
+}
+
+/// A heading and its lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Section {
+    pub heading: &'static str,
+    pub lines: Vec<Line>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    pub text: String,
+    pub command: Option<String>,
+}
+
+impl Line {
+    fn of(text: &str) -> Self {
+        Self {
+            text: line(text, LINE_CHARS),
+            command: None,
+        }
+    }
+}
+
+pub(super) fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "high",
+        Severity::Critical => "critical",
+    }
+}
+
+/// The subject, on one line: what can inject a mail header is not in it.
+pub(super) fn subject(notice: &Notice) -> String {
+    let mut subject = format!(
+        "[davylamp] {} {}: {}",
+        severity(notice.severity),
+        notice.kind.label(),
+        line(&notice.title, TITLE_CHARS)
+    );
+    if let Some(incident) = &notice.incident {
+        subject.push_str(&format!(" ({})", line(incident.as_str(), 40)));
+    }
+    subject
+}
+
+impl Page {
+    pub fn of(notice: &Notice) -> Self {
+        let mut facts = vec![
+            ("kind", notice.kind.label().to_owned()),
+            ("severity", severity(notice.severity).to_owned()),
+        ];
+        if let Some(incident) = &notice.incident {
+            facts.push(("incident", line(incident.as_str(), LINE_CHARS)));
+        }
+        if let Some(place) = &notice.place {
+            facts.push(("account", line(place.account.as_str(), LINE_CHARS)));
+            facts.push(("region", line(place.region.as_str(), LINE_CHARS)));
+        }
+        facts.push(("written", notice.at.to_string()));
+        let (links, links_cut) = some(&notice.links, LIST_ENTRIES);
+        let mut links: Vec<_> = links
+            .iter()
+            .map(|link| {
+                (
+                    line(&link.label, LINE_CHARS),
+                    line(&link.url, 2 * LINE_CHARS),
+                )
+            })
+            .collect();
+        if links_cut > 0 {
+            links.push((more(links_cut), String::new()));
+        }
+        Self {
+            subject: subject(notice),
+            title: line(&notice.title, TITLE_CHARS),
+            facts,
+            sections: sections(notice),
+            links,
+        }
+    }
+}
+
+fn sections(notice: &Notice) -> Vec<Section> {
+    let plain = |heading, list: &[String]| section(heading, list, |text| Line::of(text));
+    let mut sections = vec![
+        section("Incidents", &notice.incidents, |summary| {
+            Line::of(&summarised(summary))
+        }),
+        plain("Found", &notice.found),
+        plain("Done", &notice.done),
+        section("Not done", &notice.not_done, |it| {
+            Line::of(&format!("{} because: {}", it.what, it.why))
+        }),
+        plain("Waiting for", &notice.waiting),
+        plain("Who", &notice.who),
+        plain("Cost so far", &notice.cost),
+        section("Next steps", &notice.next, |step| Line {
+            text: line(&step.what, LINE_CHARS),
+            command: step.command.as_ref().map(|text| line(text, LINE_CHARS)),
+        }),
+    ];
+    // That nothing was done, or nothing left out, is said too; in a report, silence is no answer.
+    let says_all = notice.kind == Kind::Report;
+    sections.retain_mut(|section| {
+        if section.lines.is_empty() && says_all {
+            let nothing = match section.heading {
+                "Done" | "Not done" => "nothing",
+                "Who" => "not known",
+                _ => return false,
+            };
+            section.lines.push(Line::of(nothing));
+        }
+        !section.lines.is_empty()
+    });
+    sections
+}
+
+fn section<T>(heading: &'static str, list: &[T], show: impl Fn(&T) -> Line) -> Section {
+    let (shown, cut) = some(list, LIST_ENTRIES);
+    let mut lines: Vec<Line> = shown.iter().map(show).collect();
+    if cut > 0 {
+        lines.push(Line::of(&more(cut)));
+    }
+    Section { heading, lines }
+}
+
+fn summarised(summary: &Summary) -> String {
+    let incident = summary.incident.as_ref().map_or("-", |id| id.as_str());
+    let place = summary.place.as_ref().map_or_else(
+        || "-".to_owned(),
+        |place| format!("{}/{}", place.account, place.region),
+    );
+    format!(
+        "{incident} {} {} {place}: {} ({} done, {} not done, {} waiting)",
+        severity(summary.severity),
+        summary.kind.label(),
+        summary.title,
+        summary.done,
+        summary.not_done,
+        summary.waiting
+    )
+}

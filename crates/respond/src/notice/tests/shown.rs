@@ -1,0 +1,124 @@
+//! What a reader gets to see.
+
+use serde_json::Value;
+
+use super::*;
+
+#[test]
+fn as_text() {
+    insta::assert_snapshot!("hostile_text", to_text(&hostile()));
+}
+
+#[test]
+fn as_html() {
+    insta::assert_snapshot!("hostile_html", to_html(&hostile()).replace("><", ">\n<"));
+}
+
+#[test]
+fn as_chat_blocks() {
+    insta::assert_json_snapshot!("hostile_slack", slack::message(&hostile()));
+}
+
+#[test]
+fn as_an_event() {
+    insta::assert_json_snapshot!("hostile_pagerduty", pagerduty::event(&hostile(), "ROUTING"));
+}
+
+#[test]
+fn subjects_are_one_visible_line() {
+    let mut notice = hostile();
+    notice.title = format!("a\r\nb\u{2028}c\u{85}d {}", "é".repeat(400));
+    let subject = subject(&notice);
+    assert!(subject.chars().all(|c| !c.is_control() && c != '\u{2028}'));
+    assert!(subject.chars().count() < 300);
+    let ascii = aws::ascii_subject(&notice);
+    assert!(ascii.is_ascii() && ascii.len() < 100);
+}
+
+/// A notice that is too long everywhere.
+fn huge() -> Notice {
+    let mut notice = hostile();
+    let long = "<&>@x ".repeat(2000);
+    notice.title.clone_from(&long);
+    notice.found = vec![long.clone(); 5000];
+    notice.done.clone_from(&notice.found);
+    notice.who.clone_from(&notice.found);
+    notice
+}
+
+#[test]
+fn what_is_too_long_is_cut_and_counted() {
+    let text = to_text(&huge());
+    assert!(text.len() < 256 * 1024, "{}", text.len());
+    assert!(text.contains("… and 4940 more"));
+    assert!(text.contains("(and 11400 more characters)"));
+    assert!(to_html(&huge()).contains("… and 4940 more"));
+}
+
+#[test]
+fn chat_keeps_to_its_limits() {
+    let message = slack::message(&huge());
+    let blocks = message["blocks"].as_array().expect("blocks");
+    assert!(blocks.len() <= 50);
+    let length = |text: &Value| {
+        text["text"]["text"]
+            .as_str()
+            .map_or(0, |it| it.chars().count())
+    };
+    assert!(length(&blocks[0]) <= 150);
+    assert!(blocks[1..].iter().all(|block| length(block) <= 3000));
+    assert!(
+        message["text"]
+            .as_str()
+            .is_some_and(|text| text.len() < 40_000)
+    );
+    assert!(message.to_string().contains("more characters)"));
+    let event = pagerduty::event(&huge(), "ROUTING").to_string();
+    assert!(event.len() < 512 * 1024, "{}", event.len());
+}
+
+#[test]
+fn a_digest_says_every_incident_once_and_groups_reasons() {
+    let notices: Vec<Notice> = (0..500)
+        .map(|number| {
+            let mut notice = hostile();
+            notice.incident = Some(IncidentId(format!("inc-{number:016x}")));
+            notice.found.truncate(1);
+            notice
+        })
+        .collect();
+    let at = notices[0].at;
+    assert_eq!(compose(notices[..3].to_vec(), 3, at).len(), 3);
+    let digests = compose(notices, 3, at);
+    assert_eq!(digests.len(), 1);
+    let digest = &digests[0];
+    assert_eq!((digest.kind, digest.incidents.len()), (Kind::Digest, 500));
+    assert_eq!(
+        digest.done,
+        ["user bob of the Hub stopped (in 500 incidents)"]
+    );
+    assert_eq!(digest.not_done.len(), 1);
+    assert!(
+        digest.not_done[0]
+            .what
+            .starts_with("500 things, such as inc-0000000000000000:")
+    );
+    let text = to_text(digest);
+    assert!(text.contains("… and 440 more") && text.len() < 256 * 1024);
+    assert_ne!(
+        digest.thread(),
+        super::super::digest(&[hostile()], at)
+            .expect("one")
+            .thread()
+    );
+    assert_eq!(super::super::digest(&[], at), None);
+}
+
+#[test]
+fn ids_differ_by_content_and_repeat_for_the_same() {
+    let mut other = hostile();
+    assert_eq!(hostile().id(), other.id());
+    other.done.push("more".to_owned());
+    assert_ne!(hostile().id(), other.id());
+    assert_eq!(hostile().thread(), other.thread());
+}

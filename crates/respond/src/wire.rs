@@ -1,0 +1,316 @@
+//! From the configuration to a responder: which clients, actuators, journal and channels there are.
+//!
+//! What must stay true: a thing that is configured and cannot be set up is an error or a channel
+//! that reports its failure, never silently absent; no secret is read that is not needed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use davylamp_cloud::aws::session::{SessionError, SessionOptions, Sessions};
+use davylamp_cloud::hub::{Hub, HubError};
+use davylamp_cloud::kubernetes::{ClusterAccess, ClusterEntry, Clusters};
+use davylamp_cloud::secrets::{Secret, SecretError, SecretSource};
+use davylamp_content::playbook::Playbook;
+use davylamp_model::ids::{AccountId, ClusterName};
+use davylamp_model::resource::Place;
+use jiff::Timestamp;
+
+use crate::actuator::Actuator;
+use crate::clock::SystemClock;
+use crate::collecting::Collecting;
+use crate::config::{Config, Store, present};
+use crate::executor::{Executor, ExecutorOptions, Progress};
+use crate::journal::dynamodb::DynamoJournal;
+use crate::journal::memory::MemoryJournal;
+use crate::journal::sqlite::SqliteJournal;
+use crate::journal::tags::TagJournal;
+use crate::journal::{Journal, JournalError};
+use crate::planning::Playbooks;
+use crate::responder::{Parts, Responder, ResponderOptions};
+use crate::tell::Teller;
+
+mod actuators;
+mod channels;
+
+/// A Lambda stops this long before its deadline, to journal and to tell.
+const SPARE: Duration = Duration::from_secs(20);
+
+/// What kind of run this is.
+#[derive(Clone)]
+pub struct Run {
+    /// The run's own name, different for every run.
+    pub name: String,
+    /// When it has to be over, where something outside ends it.
+    pub deadline: Option<Timestamp>,
+    /// Told about each step as it changes.
+    pub progress: Option<Progress>,
+    /// Only plan: nothing is done, journaled or told.
+    pub rehearsal: bool,
+}
+
+/// Everything a run needs that does not depend on the run.
+pub struct Wiring {
+    config: Config,
+    sessions: Arc<Sessions>,
+    clusters: Arc<Clusters>,
+    hub: Option<Hub>,
+    playbooks: Vec<Playbook>,
+    actuators: Vec<Arc<dyn Actuator>>,
+    journal: Arc<dyn Journal>,
+    teller: Arc<Teller>,
+}
+
+/// Why there is no responder.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// There is no session with AWS.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// A secret could not be read.
+    #[error("the secret of {key} cannot be read")]
+    Secret {
+        /// The key of the configuration.
+        key: &'static str,
+        /// Why.
+        #[source]
+        source: SecretError,
+    },
+    /// The Hub's client could not be made.
+    #[error("the Hub cannot be reached as it is configured")]
+    Hub(#[from] HubError),
+    /// A file could not be read.
+    #[error("{path} cannot be read")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A client that writes could not be made.
+    #[error("{what} cannot be set up: {why}")]
+    Client {
+        /// What.
+        what: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// The journal could not be opened.
+    #[error("the journal cannot be opened")]
+    Journal(#[from] JournalError),
+    /// A playbook was named that does not exist.
+    #[error("there is no playbook {name}; there are {known}")]
+    NoSuchPlaybook {
+        /// The name.
+        name: String,
+        /// Those there are.
+        known: String,
+    },
+}
+
+impl Wiring {
+    /// Sets everything up. `rehearsal` needs neither journal nor anything that writes, and reads no
+    /// secret of theirs.
+    pub async fn new(
+        config: Config,
+        playbooks: Vec<Playbook>,
+        account: Option<AccountId>,
+        rehearsal: bool,
+    ) -> Result<Self, WireError> {
+        if let Some(name) = present(&config.playbook)
+            && !playbooks.iter().any(|playbook| playbook.name == name)
+        {
+            let known: Vec<_> = playbooks.iter().map(|one| one.name.as_str()).collect();
+            return Err(WireError::NoSuchPlaybook {
+                name: name.to_owned(),
+                known: known.join(", "),
+            });
+        }
+        let text = |text: &str| present(text).map(str::to_owned);
+        let sessions = Sessions::new(SessionOptions {
+            region: text(&config.region),
+            endpoint_url: text(&config.endpoint_url),
+            account,
+            role: text(&config.role),
+            external_id: text(&config.external_id),
+            ..SessionOptions::default()
+        })
+        .await?;
+        let sessions = Arc::new(sessions);
+        let clusters = Arc::new(Clusters::new(Arc::clone(&sessions), clusters(&config)));
+        let hub = match present(&config.hub.url) {
+            None => None,
+            Some(url) => {
+                let token = secret("respond.hub.token", &config.hub.token, &sessions).await?;
+                Some(Hub::new(url, &token, authority(&config)?.as_deref().map(str::as_bytes))?)
+            }
+        };
+        let (actuators, journal, teller) = if rehearsal {
+            let nobody = Teller::new(Vec::new(), Vec::new());
+            let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
+            (Vec::new(), journal, nobody)
+        } else {
+            (
+                actuators::all(&config, &sessions, &clusters).await?,
+                journal(&config, &sessions).await?,
+                channels::teller(&config, &sessions).await,
+            )
+        };
+        Ok(Self {
+            teller: Arc::new(teller.of_dry_run(config.dry_run)),
+            config,
+            sessions,
+            clusters,
+            hub,
+            playbooks,
+            actuators,
+            journal,
+        })
+    }
+
+    /// A responder for one run.
+    pub fn responder(&self, run: Run) -> Responder {
+        let policy = self.config.policy();
+        let wait = Duration::from_secs(u64::from(self.config.evidence_wait_minutes) * 60);
+        let options = ExecutorOptions {
+            evidence_within: if run.deadline.is_some() {
+                Duration::ZERO
+            } else {
+                wait
+            },
+            until: run
+                .deadline
+                .map(|at| at.checked_sub(SPARE).unwrap_or(at)),
+            ..ExecutorOptions::default()
+        };
+        let mut executor = Executor::new(
+            self.actuators.clone(),
+            Arc::clone(&self.journal),
+            Arc::new(SystemClock),
+            options,
+        );
+        if let Some(progress) = run.progress {
+            executor = executor.with_progress(progress);
+        }
+        let named = present(&self.config.playbook).map(str::to_owned);
+        Responder::new(Parts {
+            executor,
+            collect: Arc::new(Collecting::new(
+                Arc::clone(&self.sessions),
+                Arc::clone(&self.clusters),
+                self.hub.clone(),
+                named.clone(),
+            )),
+            planning: Arc::new(Playbooks::new(
+                self.playbooks.clone(),
+                policy.clone(),
+                named,
+            )),
+            tell: Arc::clone(&self.teller) as Arc<dyn crate::responder::Tell>,
+            policy,
+            options: ResponderOptions {
+                window_hours: self.config.window_hours,
+                dry_run: run.rehearsal,
+                observe: self.config.dry_run,
+                incidents_at_once: self.config.parallel as usize,
+                digest_from: self.config.digest_above as usize + 1,
+                ..ResponderOptions::default()
+            },
+            run: run.name,
+        })
+    }
+
+    /// The sessions with AWS.
+    pub fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.journal
+    }
+}
+
+fn clusters(config: &Config) -> Vec<ClusterEntry> {
+    let mut entries: BTreeMap<ClusterName, ClusterAccess> = BTreeMap::new();
+    let path = present(&config.kubernetes.kubeconfig).map(PathBuf::from);
+    for pair in &config.kubernetes.contexts {
+        if let Some((cluster, context)) = pair.split_once('=') {
+            let access = ClusterAccess::Kubeconfig {
+                path: path.clone(),
+                context: Some(context.to_owned()),
+            };
+            entries.insert(ClusterName::from(cluster), access);
+        }
+    }
+    if let Some(name) = present(&config.kubernetes.in_cluster) {
+        entries.insert(ClusterName::from(name), ClusterAccess::InCluster);
+    }
+    entries
+        .into_iter()
+        .map(|(name, access)| ClusterEntry { name, access })
+        .collect()
+}
+
+async fn journal(
+    config: &Config,
+    sessions: &Arc<Sessions>,
+) -> Result<Arc<dyn Journal>, JournalError> {
+    Ok(match config.journal.store {
+        Store::Sqlite => Arc::new(SqliteJournal::open(&config.journal.path).await?),
+        Store::Dynamodb => Arc::new(DynamoJournal::new(
+            sessions.home_writing(),
+            &config.journal.table,
+        )),
+        Store::Tags => Arc::new(TagJournal::new(Arc::clone(sessions))),
+    })
+}
+
+/// Reads the secret that a key of the configuration names.
+async fn secret(
+    key: &'static str,
+    source: &str,
+    sessions: &Sessions,
+) -> Result<Secret, WireError> {
+    source_of(source)
+        .read(Some(sessions))
+        .await
+        .map_err(|source| WireError::Secret { key, source })
+}
+
+/// The source that a text names; `config` has checked its form.
+fn source_of(text: &str) -> SecretSource {
+    if let Some(path) = text.strip_prefix("file:") {
+        SecretSource::File(path.into())
+    } else if let Some(secret) = text.strip_prefix("secretsmanager:") {
+        let (arn, key) = match secret.split_once('#') {
+            Some((arn, key)) => (arn, Some(key.to_owned())),
+            None => (secret, None),
+        };
+        SecretSource::SecretsManager {
+            arn: arn.to_owned(),
+            key,
+        }
+    } else {
+        SecretSource::Env(text.strip_prefix("env:").unwrap_or(text).to_owned())
+    }
+}
+
+/// The certificate authority of the Hub, where the system does not know it.
+fn authority(config: &Config) -> Result<Option<String>, WireError> {
+    present(&config.hub.ca_file)
+        .map(|path| {
+            std::fs::read_to_string(path).map_err(|source| WireError::File {
+                path: path.into(),
+                source,
+            })
+        })
+        .transpose()
+}
+
+/// The place that findings without one are taken to be in.
+pub async fn home(sessions: &Sessions) -> Result<Place, SessionError> {
+    sessions.home_place().await
+}

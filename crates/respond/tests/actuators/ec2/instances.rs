@@ -1,0 +1,205 @@
+//! Protection, stopping, terminating, keeping volumes, scaling groups.
+
+use davylamp_model::ids::{InstanceId, ScalingGroupName};
+use davylamp_plan::action::Action;
+use davylamp_respond::actuator::ActError;
+use serde_json::json;
+
+use super::stage::{REGION, Stage, act_twice, assert_impossible, undo_twice};
+use crate::drive::{assert_already, assert_done};
+
+#[tokio::test]
+async fn an_instance_is_protected_and_released() {
+    let stage = Stage::new().await;
+    let instance = stage.instance().await;
+    let protect = stage.drive(Action::ProtectInstance {
+        instance: instance.clone(),
+    });
+    let before = act_twice(&protect).await;
+    assert_eq!(before, json!({ "protected": false }));
+
+    let release = stage.drive(Action::UnprotectInstance { instance });
+    let was = act_twice(&release).await;
+    assert_eq!(was, json!({ "protected": true }));
+    undo_twice(&release, &was).await;
+    undo_twice(&protect, &before).await;
+}
+
+#[tokio::test]
+async fn what_is_gone_is_not_acted_on() {
+    let stage = Stage::new().await;
+    let instance = InstanceId::from("i-0123456789abcdef0");
+    let end = stage.drive(Action::TerminateInstance {
+        instance: instance.clone(),
+    });
+    assert_already(end.check().await);
+    for action in [
+        Action::ProtectInstance {
+            instance: instance.clone(),
+        },
+        Action::StopInstance { instance },
+    ] {
+        let checked = stage.drive(action).check().await.expect("a look");
+        assert_impossible(checked, "no longer exists");
+    }
+}
+
+#[tokio::test]
+async fn a_protected_instance_is_not_terminated_in_silence() {
+    let stage = Stage::new().await;
+    let instance = stage.instance().await;
+    let protect = stage.drive(Action::ProtectInstance {
+        instance: instance.clone(),
+    });
+    let protected = act_twice(&protect).await;
+    let end = stage.drive(Action::TerminateInstance {
+        instance: instance.clone(),
+    });
+    assert!(!end.is_reversible());
+    let before = end.needed().await;
+    match end.act(&before).await {
+        Err(ActError::Refused { call, why }) => {
+            assert_eq!(call, "ec2:TerminateInstances");
+            assert!(why.contains("termination protection"), "{why}");
+        }
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+    assert_eq!(stage.state(&instance).await, "running");
+
+    protect.undo(&protected).await.expect("the undo");
+    act_twice(&end).await;
+    assert_eq!(stage.state(&instance).await, "terminated");
+    let checked = protect.check().await.expect("a look");
+    assert_impossible(checked, "terminated");
+}
+
+#[tokio::test]
+async fn an_instance_is_stopped_and_started() {
+    let stage = Stage::new().await;
+    let instance = stage.instance().await;
+    let stop = stage.drive(Action::StopInstance {
+        instance: instance.clone(),
+    });
+    let before = act_twice(&stop).await;
+    assert_eq!(stage.state(&instance).await, "stopped");
+    undo_twice(&stop, &before).await;
+    assert_eq!(stage.state(&instance).await, "running");
+}
+
+#[tokio::test]
+async fn volumes_outlive_their_instance() {
+    let stage = Stage::new().await;
+    let instance = stage.instance().await;
+    let disks = stage.disks(&instance).await;
+    assert!(disks.iter().all(|(.., deleted)| *deleted), "{disks:?}");
+    let keep = stage.drive(Action::KeepVolumes {
+        instance: instance.clone(),
+        devices: disks
+            .iter()
+            .map(|(device, volume, _)| (device.clone(), volume.clone()))
+            .collect(),
+    });
+    let before = act_twice(&keep).await;
+    let kept = stage.disks(&instance).await;
+    assert!(kept.iter().all(|(.., deleted)| !deleted), "{kept:?}");
+    undo_twice(&keep, &before).await;
+    assert_eq!(stage.disks(&instance).await, disks);
+}
+
+async fn scaling(stage: &Stage) -> (aws_sdk_autoscaling::Client, ScalingGroupName, InstanceId) {
+    let instance = stage.instance().await;
+    let config = stage
+        .sessions
+        .writing(&stage.place)
+        .await
+        .expect("a session");
+    let client = aws_sdk_autoscaling::Client::new(&config);
+    client
+        .create_auto_scaling_group()
+        .auto_scaling_group_name("nodes")
+        .instance_id(instance.as_str())
+        .availability_zones(format!("{REGION}a"))
+        .min_size(1)
+        .desired_capacity(1)
+        .max_size(5)
+        .send()
+        .await
+        .expect("a group");
+    let group = client.describe_auto_scaling_groups().send().await;
+    let group = group.expect("groups").auto_scaling_groups()[0].clone();
+    let member = group.instances()[0].instance_id().unwrap_or_default();
+    (
+        client,
+        ScalingGroupName::from("nodes"),
+        InstanceId::from(member),
+    )
+}
+
+#[tokio::test]
+async fn a_group_keeps_its_instance_or_lets_it_go() {
+    let stage = Stage::new().await;
+    let (client, group, instance) = scaling(&stage).await;
+    let protect = stage.drive(Action::ProtectFromScaleIn {
+        group: group.clone(),
+        instance: instance.clone(),
+    });
+    let before = act_twice(&protect).await;
+    undo_twice(&protect, &before).await;
+
+    let detach = stage.drive(Action::DetachFromGroup {
+        group: group.clone(),
+        instance: instance.clone(),
+    });
+    let before = act_twice(&detach).await;
+    let found = client.describe_auto_scaling_groups().send().await;
+    let found = found.expect("groups").auto_scaling_groups()[0].clone();
+    assert_eq!(
+        found.desired_capacity(),
+        Some(1),
+        "a detached one is replaced"
+    );
+    assert_eq!(found.instances().len(), 1);
+    assert_ne!(found.instances()[0].instance_id(), Some(instance.as_str()));
+    assert_eq!(stage.state(&instance).await, "running");
+    let checked = protect.check().await.expect("a look");
+    assert_impossible(checked, "not in the scaling group");
+    undo_twice(&detach, &before).await;
+}
+
+#[tokio::test]
+async fn a_group_starts_nothing_and_resumes_only_what_we_suspended() {
+    let stage = Stage::new().await;
+    let (client, group, _) = scaling(&stage).await;
+    client
+        .suspend_processes()
+        .auto_scaling_group_name("nodes")
+        .scaling_processes("AZRebalance")
+        .scaling_processes("Terminate")
+        .send()
+        .await
+        .expect("a person suspends");
+    let suspend = stage.drive(Action::SuspendGroup { group });
+    let before = act_twice(&suspend).await;
+    assert_eq!(before, json!({ "suspended": ["AZRebalance", "Terminate"] }));
+    undo_twice(&suspend, &before).await;
+
+    let gone = stage.drive(Action::SuspendGroup {
+        group: ScalingGroupName::from("other"),
+    });
+    assert_impossible(gone.check().await.expect("a look"), "no longer exists");
+}
+
+#[tokio::test]
+async fn verifying_waits_for_what_was_not_done() {
+    let stage = Stage::new().await;
+    let instance = stage.instance().await;
+    let stop = stage.drive(Action::StopInstance { instance });
+    let before = stop.needed().await;
+    let looked = stop.verify(&before).await.expect("a look");
+    assert!(
+        matches!(looked, davylamp_respond::actuator::Verified::Pending { .. }),
+        "{looked:?}"
+    );
+    stop.act(&before).await.expect("the act");
+    assert_done(&stop.settled(&before).await);
+}

@@ -275,7 +275,8 @@ impl Executor {
             let (succeeded, approvals) =
                 ledger.read(|history| (history.succeeded(), history.approvals.clone()));
             let mut usage = permit.usage.clone();
-            // The caps count this incident's own steps too, but not the one to be repeated.
+            // The gate counts this incident's steps that have succeeded; those under way count as
+            // well, but not the one to be repeated.
             let repeated = ledger.read(|history| history.before.contains_key(id));
             if !repeated {
                 usage.irreversible_last_hour += begun_irreversible;
@@ -541,8 +542,9 @@ impl Executor {
     }
 }
 
-/// Irreversible steps this incident has begun in the last hour.
+/// Irreversible steps this incident has begun in the last hour that have not succeeded yet.
 fn irreversible_begun(history: &History, now: Timestamp) -> u32 {
+    let succeeded = history.succeeded();
     let lately = |id: &StepId| {
         history
             .since
@@ -558,7 +560,7 @@ fn irreversible_begun(history: &History, now: Timestamp) -> u32 {
     let count = history
         .begun
         .iter()
-        .filter(|id| lately(id) && irreversible(id))
+        .filter(|id| lately(id) && irreversible(id) && !succeeded.contains(id))
         .count();
     u32::try_from(count).unwrap_or(u32::MAX)
 }

@@ -24,6 +24,8 @@ pub mod memory;
 
 pub mod sqlite;
 
+pub mod dynamodb;
+
 /// A future that a journal returns.
 pub type Journaling<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use davylamp_model::finding::Finding;
+use davylamp_model::resource::Resource;
 use davylamp_respond::journal::history::{History, StepState};
 use davylamp_respond::journal::memory::MemoryJournal;
 use futures::future::join_all;
@@ -43,12 +44,28 @@ fn process() -> impl Strategy<Value = (Vec<usize>, Vec<Fault>)> {
     )
 }
 
+/// How a schedule ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Every finding is delivered once more to somebody who lives, as a queue does.
+    Redelivered,
+    /// What is due is resumed, and that is all.
+    Resumed,
+}
+
 async fn play(
     snapshots: Snapshots,
     processes: Vec<(Vec<usize>, Vec<Fault>)>,
+    mailbox: Vec<Fault>,
+    yields: bool,
+    end: End,
 ) -> Result<(), TestCaseError> {
     let world = World::new(snapshots);
-    let scene = Scene::new(Arc::clone(&world), Arc::new(MemoryJournal::new()));
+    let mut scene = Scene::new(Arc::clone(&world), Arc::new(MemoryJournal::new()));
+    if yields {
+        scene.options.evidence_within = Duration::ZERO;
+    }
+    scene.mailbox = Some(Way::new(mailbox));
     // Two findings about one instance and one about another.
     let all = [
         finding("f1", "i-1"),
@@ -70,12 +87,13 @@ async fn play(
             }
         });
     join_all(runs).await;
-    // Every finding is delivered at last to somebody who lives, as a queue does, and whatever is
-    // due is resumed.
     let sound = Way::new([]);
+    scene.mailbox = None;
     scene.clock.pass(Duration::from_secs(600));
     let last = scene.responder("last", &sound);
-    last.respond(all.to_vec()).await;
+    if end == End::Redelivered {
+        last.respond(all.to_vec()).await;
+    }
     let mut resumptions = 0;
     while resumptions < MOST_RESUMPTIONS {
         scene.clock.pass(Duration::from_secs(600));
@@ -86,10 +104,10 @@ async fn play(
         resumptions += 1;
     }
     prop_assert!(resumptions < MOST_RESUMPTIONS, "something is due for ever");
-    promises(&scene).await
+    promises(&scene, end).await
 }
 
-async fn promises(scene: &Scene) -> Result<(), TestCaseError> {
+async fn promises(scene: &Scene, end: End) -> Result<(), TestCaseError> {
     let told: Vec<_> = scene
         .told
         .lock()
@@ -99,7 +117,26 @@ async fn promises(scene: &Scene) -> Result<(), TestCaseError> {
         .cloned()
         .collect();
     let incidents = scene.journal.list(10).await.unwrap();
-    prop_assert_eq!(incidents.len(), 2, "one incident for each instance");
+    if end == End::Redelivered {
+        prop_assert_eq!(incidents.len(), 2, "one incident for each instance");
+    }
+    let mut concerned = Vec::new();
+    for incident in &incidents {
+        let entries = scene.journal.read(incident).await.unwrap().unwrap();
+        let history = History::of(&entries);
+        // A run that died between its claim and its first entry left nothing to go on with: its
+        // finding is delivered again, and nothing was done about it before.
+        let Some(plan) = history.plan() else {
+            prop_assert!(entries.is_empty(), "{} was found and not planned", incident);
+            prop_assert_eq!(end, End::Resumed);
+            continue;
+        };
+        prop_assert!(history.is_finished(), "{} is not finished", incident);
+        let Resource::Instance { id } = &plan.resource else {
+            panic!("the scene has instances only");
+        };
+        concerned.push(id.0.clone());
+    }
     let state = scene.world.state();
     // Promises 3 and 5, and nothing without the approval it needs.
     prop_assert!(state.wrongs.is_empty(), "{:?}", state.wrongs);
@@ -107,7 +144,7 @@ async fn promises(scene: &Scene) -> Result<(), TestCaseError> {
     for (step, times) in &state.effects {
         prop_assert_eq!(*times, 1, "{} had its effect {} times", step, times);
     }
-    for instance in ["i-1", "i-2"] {
+    for instance in &concerned {
         for step in Script::steps(instance) {
             let done = state.done.contains(&step.id) || state.effects.contains_key(&step.id);
             let is_told = told
@@ -123,24 +160,22 @@ async fn promises(scene: &Scene) -> Result<(), TestCaseError> {
             prop_assert!(is_told, "nobody was told of {}", step.id);
         }
     }
-    drop(state);
-    for incident in incidents {
-        let entries = scene.journal.read(&incident).await.unwrap().unwrap();
-        let history = History::of(&entries);
-        prop_assert!(history.is_finished(), "{} is not finished", incident);
-    }
     Ok(())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn promises_hold_under_any_schedule_of_faults(
         snapshots in snapshots(),
         processes in prop::collection::vec(process(), 1..4),
+        mailbox in prop::collection::vec(fault(), 0..6),
+        yields: bool,
+        redelivered: bool,
     ) {
+        let end = if redelivered { End::Redelivered } else { End::Resumed };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(play(snapshots, processes))?;
+        runtime.block_on(play(snapshots, processes, mailbox, yields, end))?;
     }
 }

@@ -133,14 +133,18 @@ impl Responder {
         match self.plan_and_do(&held, planned_from).await {
             Ok(outcome) => {
                 let plan = held.ledger.read(|history| history.plan().cloned());
-                let news = self.news(&held, plan.as_ref(), &outcome);
+                // A run that died before it journaled its finding left nothing to tell; the finding
+                // is delivered again.
+                let is_empty = held.ledger.read(|history| history.findings.is_empty());
+                let news = (plan.is_some() || !is_empty)
+                    .then(|| self.news(&held, plan.as_ref(), &outcome));
                 let report = IncidentReport {
                     incident: held.ledger.incident().clone(),
                     resource: held.resource,
                     plan,
                     came_of_it: CameOfIt::Worked { outcome },
                 };
-                (report, Some(news))
+                (report, news)
             }
             // The run that has taken over does the rest, and tells it.
             Err(error @ JournalError::Lost { .. }) => {

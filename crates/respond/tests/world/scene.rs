@@ -308,6 +308,7 @@ impl Collect for Looker {
 /// People who remember what they were told.
 pub struct People {
     pub told: Arc<Mutex<Vec<Vec<News>>>>,
+    pub mailbox: Arc<Way>,
     pub way: Arc<Way>,
 }
 
@@ -318,7 +319,7 @@ impl Tell for People {
 
     fn tell<'a>(&'a self, _: &'a str, news: &'a [News]) -> Acting<'a, ()> {
         Box::pin(async move {
-            let fault = self.way.next();
+            let fault = self.mailbox.next();
             match fault {
                 Fault::Throttled => {
                     return Err(ActError::Refused {
@@ -346,6 +347,8 @@ pub struct Scene {
     pub told: Arc<Mutex<Vec<Vec<News>>>>,
     pub policy: Policy,
     pub options: ExecutorOptions,
+    /// The faults of the mailbox, where they are not those of the process.
+    pub mailbox: Option<Arc<Way>>,
 }
 
 impl Scene {
@@ -357,6 +360,7 @@ impl Scene {
             told: Arc::default(),
             policy: Policy::default(),
             options: ExecutorOptions::default(),
+            mailbox: None,
         }
     }
 
@@ -395,6 +399,7 @@ impl Scene {
             planning: Arc::new(Script),
             tell: Arc::new(People {
                 told: Arc::clone(&self.told),
+                mailbox: Arc::clone(self.mailbox.as_ref().unwrap_or(way)),
                 way: Arc::clone(way),
             }),
             policy: self.policy.clone(),

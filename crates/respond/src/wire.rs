@@ -22,6 +22,7 @@ use crate::clock::SystemClock;
 use crate::collecting::Collecting;
 use crate::config::{Config, Store, present};
 use crate::executor::{Executor, ExecutorOptions, Progress};
+use crate::journal::dynamodb::DynamoJournal;
 use crate::journal::memory::MemoryJournal;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal, JournalError};
@@ -270,7 +271,11 @@ async fn journal(
 ) -> Result<Arc<dyn Journal>, JournalError> {
     Ok(match config.journal.store {
         Store::Sqlite => Arc::new(SqliteJournal::open(&config.journal.path).await?),
-        Store::Dynamodb | Store::Tags => Arc::new(MemoryJournal::new()),
+        Store::Dynamodb => Arc::new(DynamoJournal::new(
+            aws_sdk_dynamodb::Client::new(sessions.home_writing()),
+            &config.journal.table,
+        )),
+        Store::Tags => Arc::new(MemoryJournal::new()),
     })
 }
 

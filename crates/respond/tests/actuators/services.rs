@@ -317,3 +317,42 @@ async fn a_finding_is_archived_and_taken_out_again() {
         "{checked:?}"
     );
 }
+
+#[tokio::test]
+async fn a_service_is_scaled_to_zero_and_back() {
+    let account = Account::new().await;
+    let ecs = aws_sdk_ecs::Client::new(&account.config);
+    let cluster = ecs.create_cluster().cluster_name("jobs").send().await;
+    let cluster = cluster.expect("a cluster");
+    let arn = cluster.cluster().and_then(|cluster| cluster.cluster_arn());
+    let cluster = Arn::from(arn.expect("its ARN"));
+    let container = aws_sdk_ecs::types::ContainerDefinition::builder()
+        .name("web")
+        .image("web")
+        .memory(16)
+        .build();
+    ecs.register_task_definition()
+        .family("web")
+        .container_definitions(container)
+        .send()
+        .await
+        .expect("a definition");
+    ecs.create_service()
+        .cluster(cluster.as_str())
+        .service_name("web")
+        .task_definition("web")
+        .desired_count(3)
+        .send()
+        .await
+        .expect("a service");
+    let scale = |service: &str| Action::ScaleServiceToZero {
+        cluster: cluster.clone(),
+        service: service.to_owned(),
+    };
+    there_and_back(&account.drive(scale("web"))).await;
+    assert_already(account.drive(scale("nothing")).check().await);
+    let task = Arn(cluster.as_str().replace("cluster/", "task/") + "/0123456789abcdef");
+    let stop = account.drive(Action::StopTask { cluster, task });
+    assert_already(stop.check().await);
+    assert!(!stop.is_reversible());
+}

@@ -114,12 +114,15 @@ impl Collector {
     pub async fn collect_many(&self, wanted: &[Wanted]) -> Vec<Inventory> {
         let leads: Vec<Lead> = wanted.iter().map(Lead::of).collect();
         let hub = self.hub(leads.iter().any(|lead| lead.hub)).await;
-        let mut places: BTreeMap<&Place, Vec<usize>> = BTreeMap::new();
+        let mut places: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
         for (at, one) in wanted.iter().enumerate() {
-            places.entry(&one.place).or_default().push(at);
+            places.entry(one.place.clone()).or_default().push(at);
         }
         let mut collected: Vec<(usize, Inventory)> = stream::iter(places)
-            .map(|(place, members)| self.collect_place(place, members, wanted, &leads))
+            .map(|(place, members)| {
+                let leads = &leads;
+                async move { self.collect_place(&place, members, wanted, leads).await }
+            })
             .buffer_unordered(PLACES_SIDE_BY_SIDE)
             .flat_map(stream::iter)
             .collect()

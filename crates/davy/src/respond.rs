@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use davylamp_content::settings::Override;
+use davylamp_model::finding::Finding;
 use davylamp_model::ids::IncidentId;
 use davylamp_model::intake::{self, Intake};
 use davylamp_plan::policy::Approvals;
@@ -44,7 +45,8 @@ async fn dispatch(args: &RespondArgs, colour: ColourChoice) -> Result<ExitCode, 
         Some(Job::Plan(input)) => {
             let intake = read(&input.finding)?;
             let desk = Desk::open(common, true).await?;
-            let report = desk.responder(colour).respond(intake.findings.clone()).await;
+            let findings = desk.placed(&intake).await?;
+            let report = desk.responder(colour).respond(findings).await;
             desk.show(&report, &intake)
         }
         Some(Job::Status(asked)) => {
@@ -179,6 +181,17 @@ impl Desk {
         };
         emit(text)?;
         Ok(ExitCode::from(code(report, intake, self.rehearsal)))
+    }
+
+    /// Findings that do not say where they are (the guard's own) are in our home.
+    async fn placed(&self, intake: &Intake) -> Result<Vec<Finding>, Failure> {
+        let findings = intake.findings.clone();
+        self.wiring.placed(findings).await.map_err(|error| {
+            Failure::new(
+                anyhow!(error).context("a finding does not say where it is"),
+                "set credentials and a region as for every AWS tool",
+            )
+        })
     }
 
     async fn status(&self, incident: &IncidentId) -> Result<ExitCode, Failure> {

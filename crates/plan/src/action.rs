@@ -10,6 +10,14 @@ use davylamp_model::ids::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// The tag by which a snapshot is known to be evidence of ours: only such a one is a reason not to
+/// take another.
+pub const EVIDENCE_TAG: &str = "davylamp:incident";
+
+/// The tag by which termination protection is known to be ours. Where an instance carries it, a plan
+/// may lift the protection that it finds; without it the protection is somebody else's.
+pub const OUR_PROTECTION_TAG: &str = "davylamp:termination-protection";
+
 /// One thing to do, to one target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(

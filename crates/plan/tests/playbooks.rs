@@ -99,7 +99,12 @@ fn made_by(playbook: &Playbook, spec: &StepSpec, case: &Case) -> Vec<Step> {
         playbook
             .steps
             .iter()
-            .filter(|other| other.kind == StepKind::SnapshotEvidence)
+            .filter(|other| match other.kind {
+                StepKind::SnapshotEvidence => true,
+                // A group is only kept from replacing a machine that the playbook ends.
+                StepKind::TerminateInstance => spec.kind == StepKind::StopRefill,
+                _ => false,
+            })
     };
     if spec.kind == StepKind::SnapshotEvidence {
         return with(vec![spec.clone()]);

@@ -17,8 +17,11 @@ mod network;
 mod presigned;
 mod rules;
 mod scaling;
+mod services;
 mod snapshots;
 mod volumes;
+
+pub use services::ServicesActuator;
 
 use std::sync::Arc;
 

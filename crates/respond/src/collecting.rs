@@ -6,6 +6,7 @@ use davylamp_cloud::aws::session::Sessions;
 use davylamp_cloud::collect::{Collector, Purpose, Wanted};
 use davylamp_cloud::hub::Hub;
 use davylamp_cloud::kubernetes::Clusters;
+use davylamp_model::intake::sighting;
 use davylamp_model::inventory::Inventory;
 use davylamp_model::resource::Place;
 use davylamp_plan::plan::Case;
@@ -58,7 +59,11 @@ impl Collect for Collecting {
                     purpose: self.purpose,
                 });
             }
-            Ok(self.collector.collect_many(&wanted).await)
+            let mut inventories = self.collector.collect_many(&wanted).await;
+            for (inventory, case) in inventories.iter_mut().zip(cases) {
+                inventory.sightings = case.findings.iter().filter_map(sighting).collect();
+            }
+            Ok(inventories)
         })
     }
 }

@@ -185,7 +185,8 @@ impl Default for JournalConfig {
 pub struct HubConfig {
     /// Its address up to and without `/hub`. Empty: there is no Hub.
     pub url: String,
-    /// The source of an API token with the scopes `admin:users`, `admin:servers` and `tokens`.
+    /// The source of an API token with the scopes `list:users`, `read:users`, `delete:users`,
+    /// `read:servers`, `delete:servers` and `tokens`.
     pub token: String,
     /// A file with the certificate authority that signed the Hub's certificate.
     pub ca_file: String,

@@ -36,6 +36,7 @@ pub use fanout::{Delivery, Notifiers, Patience};
 pub use html::body as to_html;
 pub use pagerduty::PagerDuty;
 pub use post::ChannelError;
+pub use show::visible;
 pub use slack::Slack;
 pub use smtp::{Encryption, Server, Smtp};
 pub use text::{body as to_text, subject};

@@ -122,6 +122,7 @@ pub const PERMISSIONS: &[Permission] = &[
             "ec2:DescribeSecurityGroups",
             "ec2:DescribeSnapshots",
             "ec2:DescribeVolumes",
+            "iam:GetAccessKeyLastUsed",
             "iam:GetInstanceProfile",
             "iam:GetLoginProfile",
             "iam:GetRole",
@@ -279,7 +280,7 @@ pub const PERMISSIONS: &[Permission] = &[
         purpose: Purpose::Functions,
         actions: &[
             "lambda:DeleteFunctionConcurrency",
-            "lambda:GetFunction",
+            "lambda:GetFunctionConfiguration",
             "lambda:GetFunctionConcurrency",
             "lambda:ListTags",
             "lambda:PutFunctionConcurrency",

@@ -13,8 +13,8 @@ use davylamp_cloud::hub::{Hub, HubError};
 use davylamp_cloud::kubernetes::{ClusterAccess, ClusterEntry, Clusters};
 use davylamp_cloud::secrets::{Secret, SecretError, SecretSource};
 use davylamp_content::playbook::Playbook;
+use davylamp_model::finding::Finding;
 use davylamp_model::ids::{AccountId, ClusterName};
-use davylamp_model::resource::Place;
 use jiff::Timestamp;
 
 use crate::actuator::Actuator;
@@ -25,7 +25,6 @@ use crate::executor::{Executor, ExecutorOptions, Progress};
 use crate::journal::dynamodb::DynamoJournal;
 use crate::journal::memory::MemoryJournal;
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::tags::TagJournal;
 use crate::journal::{Journal, JournalError};
 use crate::planning::Playbooks;
 use crate::responder::{Parts, Responder, ResponderOptions};
@@ -144,7 +143,8 @@ impl Wiring {
             None => None,
             Some(url) => {
                 let token = secret("respond.hub.token", &config.hub.token, &sessions).await?;
-                Some(Hub::new(url, &token, authority(&config)?.as_deref().map(str::as_bytes))?)
+                let base = format!("{}/hub/api", url.trim_end_matches('/'));
+                Some(Hub::new(&base, &token, authority(&config)?.as_deref().map(str::as_bytes))?)
             }
         };
         let (actuators, journal, teller) = if rehearsal {
@@ -213,13 +213,24 @@ impl Wiring {
             options: ResponderOptions {
                 window_hours: self.config.window_hours,
                 dry_run: run.rehearsal,
-                observe: self.config.dry_run,
                 incidents_at_once: self.config.parallel as usize,
                 digest_from: self.config.digest_above as usize + 1,
                 ..ResponderOptions::default()
             },
             run: run.name,
         })
+    }
+
+    /// Findings that do not say where they are (the guard's own) are in our home.
+    pub async fn placed(&self, mut findings: Vec<Finding>) -> Result<Vec<Finding>, SessionError> {
+        if findings.iter().all(|finding| finding.place.is_some()) {
+            return Ok(findings);
+        }
+        let home = self.sessions.home_place().await?;
+        for finding in findings.iter_mut().filter(|it| it.place.is_none()) {
+            finding.place = Some(home.clone());
+        }
+        Ok(findings)
     }
 
     /// The sessions with AWS.
@@ -261,10 +272,10 @@ async fn journal(
     Ok(match config.journal.store {
         Store::Sqlite => Arc::new(SqliteJournal::open(&config.journal.path).await?),
         Store::Dynamodb => Arc::new(DynamoJournal::new(
-            sessions.home_writing(),
+            aws_sdk_dynamodb::Client::new(sessions.home_writing()),
             &config.journal.table,
         )),
-        Store::Tags => Arc::new(TagJournal::new(Arc::clone(sessions))),
+        Store::Tags => Arc::new(MemoryJournal::new()),
     })
 }
 
@@ -310,7 +321,3 @@ fn authority(config: &Config) -> Result<Option<String>, WireError> {
         .transpose()
 }
 
-/// The place that findings without one are taken to be in.
-pub async fn home(sessions: &Sessions) -> Result<Place, SessionError> {
-    sessions.home_place().await
-}

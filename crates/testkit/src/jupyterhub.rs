@@ -195,7 +195,7 @@ impl Hub {
             .map_err(system("starting the Hub"))?;
         let life = supervisor.stdin.take();
         let this = Self {
-            dir: dir,
+            dir,
             supervisor,
             life,
             url: at(public),

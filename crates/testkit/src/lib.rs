@@ -17,6 +17,7 @@ pub mod jupyterhub;
 pub mod kernel_test;
 
 pub mod kubernetes;
+
 pub mod lambda_runtime;
 
 pub mod mail;

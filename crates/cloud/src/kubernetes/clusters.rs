@@ -56,8 +56,11 @@ pub struct ClusterEntry {
 pub struct Clusters {
     sessions: Arc<Sessions>,
     entries: Vec<ClusterEntry>,
-    made: Mutex<HashMap<(Place, ClusterName, Way), (Client, Instant)>>,
+    made: Mutex<HashMap<Which, (Client, Instant)>>,
 }
+
+/// Which client of which cluster.
+type Which = (Place, ClusterName, Way);
 
 /// Why a cluster cannot be reached.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +144,8 @@ impl Clusters {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         config.read_timeout = Some(READ_TIMEOUT);
         config.reset_reader_on_write = true;
+        // Otherwise one call may last minutes, a refused eviction for one: the caller repeats.
+        config.default_retry = false;
         let builder = ClientBuilder::try_from(config).map_err(|error| configuration(&error))?;
         let client = match way {
             Way::Reading => builder.with_layer(&OnlyGet).build(),

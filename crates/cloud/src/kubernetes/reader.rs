@@ -107,7 +107,7 @@ pub(super) fn segment(text: &str) -> String {
                 out.push(char::from(byte))
             }
             // A dot by itself, or two, is a step within the path.
-            b'.' if text.trim_matches('.') != "" => out.push('.'),
+            b'.' if !text.trim_matches('.').is_empty() => out.push('.'),
             _ => out.push_str(&format!("%{byte:02X}")),
         }
         out

@@ -1,6 +1,9 @@
 //! Sessions, people, functions, doors and secrets of an account.
 
 use aws_sdk_ec2::types::Tag;
+use aws_sdk_ecs::types::{
+    AwsVpcConfiguration, ContainerDefinition, LaunchType, NetworkConfiguration, NetworkMode,
+};
 use davylamp_cloud::aws::session::SessionOptions;
 use davylamp_cloud::collect::Purpose;
 use davylamp_cloud::secrets::SecretSource;
@@ -223,4 +226,76 @@ async fn secrets_and_regions_come_from_aws() {
     let account = ground.place().account;
     let regions = ground.sessions.enabled_regions(&account).await.unwrap();
     assert!(regions.contains(&REGION.into()) && regions.is_sorted());
+}
+
+#[tokio::test]
+async fn a_task_is_read_with_its_service_and_interface() {
+    let ground = Ground::new().await;
+    let config = ground.sessions.writing(&ground.place()).await.unwrap();
+    let ecs = aws_sdk_ecs::Client::new(&config);
+    let cluster = ecs.create_cluster().cluster_name("c").send().await.unwrap();
+    let cluster = cluster.cluster().unwrap().cluster_arn().unwrap().to_owned();
+    ecs.register_task_definition()
+        .family("f")
+        .network_mode(NetworkMode::Awsvpc)
+        .container_definitions(
+            ContainerDefinition::builder()
+                .name("c")
+                .image("i")
+                .memory(64)
+                .build(),
+        )
+        .send()
+        .await
+        .unwrap();
+    let client = ground.ec2(REGION).await;
+    let subnets = client.describe_subnets().send().await.unwrap();
+    let groups = client.describe_security_groups().send().await.unwrap();
+    let vpc = AwsVpcConfiguration::builder()
+        .security_groups(groups.security_groups()[0].group_id().unwrap())
+        .subnets(subnets.subnets()[0].subnet_id().unwrap())
+        .build()
+        .unwrap();
+    let ran = ecs
+        .run_task()
+        .cluster("c")
+        .task_definition("f")
+        .launch_type(LaunchType::Fargate)
+        .network_configuration(
+            NetworkConfiguration::builder()
+                .awsvpc_configuration(vpc)
+                .build(),
+        )
+        .send()
+        .await
+        .unwrap();
+    let task = ran.tasks()[0].task_arn().unwrap().to_owned();
+    let resource = |task: &str| Resource::EcsTask {
+        cluster: cluster.as_str().into(),
+        task: task.into(),
+        fargate: true,
+    };
+    let inventory = ground.collect(resource(&task)).await;
+    assert_eq!(inventory.unread, []);
+    let read = &inventory.tasks[0];
+    // The test server moves its status on with every look at it.
+    assert_eq!(read.launch_type, "FARGATE");
+    assert_ne!(read.status, "UNKNOWN");
+    assert_eq!(
+        (read.instance.as_ref(), read.service.as_ref()),
+        (None, None)
+    );
+    assert_eq!(read.interfaces.len(), 1);
+
+    let gone = task.replace(&task[task.len() - 4..], "0000");
+    let inventory = ground.collect(resource(&gone)).await;
+    assert_eq!((inventory.tasks.len(), inventory.unread.len()), (0, 0));
+
+    ground.proxy.set_schedule(Schedule::rules([Rule::new(
+        "ecs",
+        "DescribeTasks",
+        Fault::Throttle,
+    )]));
+    let inventory = ground.collect(resource(&task)).await;
+    assert_eq!(inventory.unread[0].what, format!("task {task}"));
 }

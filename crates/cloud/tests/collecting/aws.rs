@@ -1,6 +1,5 @@
 //! Collecting from AWS, against a test server behind a proxy that fails on demand.
 
-use crate::support::{Ground, REGION, instance, session, wanted};
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification, VolumeType};
 use davylamp_cloud::aws::fetch::Sizes;
 use davylamp_model::inventory::Reading;

@@ -88,7 +88,8 @@ pub(super) async fn run(args: &RespondArgs, colour: ColourChoice) -> Result<Exit
     if let Some(finding) = &args.source.finding {
         let intake = super::read(finding)?;
         let desk = Desk::open(common, false).await?;
-        let report = desk.responder(colour).respond(intake.findings.clone()).await;
+        let findings = desk.placed(&intake).await?;
+        let report = desk.responder(colour).respond(findings).await;
         return desk.show(&report, &intake);
     }
     let desk = Desk::open(common, false).await?;
@@ -170,7 +171,11 @@ async fn work(
 async fn answer(desk: &Desk, body: &[u8], colour: ColourChoice) -> (Handled, u8) {
     let intake = intake::read(body);
     let responder = desk.responder(colour);
-    let mut report = responder.respond(intake.findings.clone()).await;
+    let findings = match desk.placed(&intake).await {
+        Ok(findings) => findings,
+        Err(_) => return (Handled::Again("our own account is not known".to_owned()), INCOMPLETE),
+    };
+    let mut report = responder.respond(findings).await;
     if !intake.signals.is_empty() {
         match responder.resume().await {
             Ok(resumed) => absorb(&mut report, resumed),

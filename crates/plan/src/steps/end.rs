@@ -5,11 +5,8 @@ use davylamp_model::inventory::{Instance, Reading};
 
 use super::network::meant;
 use super::{Expansion, Ground, living};
-use crate::action::Action;
+use crate::action::{Action, OUR_PROTECTION_TAG};
 use crate::plan::StepId;
-
-/// The tag with which our own actuator marks termination protection that it has set.
-pub const OUR_PROTECTION_TAG: &str = "davylamp:termination-protection";
 
 pub(super) fn pods(ground: &Ground<'_>, how: Option<&str>, out: &mut Expansion) {
     for held in meant(ground, out) {

@@ -12,14 +12,11 @@ use davylamp_model::inventory::{Inventory, Snapshot, Volume};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Expansion, Ground, gone};
-use crate::action::Action;
+use crate::action::{Action, EVIDENCE_TAG};
 use crate::brakes::Shields;
 use crate::plan::StepId;
 use crate::policy::Policy;
 use crate::scope::Scope;
-
-/// The tag by which a snapshot is known to be evidence of ours.
-pub const EVIDENCE_TAG: &str = "davylamp:incident";
 
 /// What evidence there is and what has to be taken.
 #[derive(Debug, Default)]

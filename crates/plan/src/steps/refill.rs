@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use davylamp_content::playbook::StepKind;
 use davylamp_model::inventory::Reading;
 
 use super::end::is_ours;
@@ -21,7 +22,12 @@ pub(super) fn stop(ground: &Ground<'_>, out: &mut Expansion) {
     services(ground, out);
 }
 
+/// Only where the playbook ends the machine: a group whose machine stays has nothing to replace,
+/// and suspending it would keep everybody else's from growing.
 fn groups(ground: &Ground<'_>, out: &mut Expansion) {
+    if !ground.has(StepKind::TerminateInstance) && !ground.has(StepKind::StopInstance) {
+        return;
+    }
     let names: BTreeSet<_> = ground
         .scope
         .instances
@@ -155,7 +161,7 @@ pub(super) fn release(ground: &Ground<'_>, out: &mut Expansion) {
                 let why = "somebody set it so that the machine stays";
                 // Until its evidence is complete, protection that keeps it is welcome.
                 let evidence = ground
-                    .has(davylamp_content::playbook::StepKind::SnapshotEvidence)
+                    .has(StepKind::SnapshotEvidence)
                     .then(|| ground.evidence.awaited(&instance.id));
                 out.act(action, why).only_after = evidence.flatten().into_iter().collect();
             }

@@ -4,10 +4,10 @@
 
 use aws_sdk_ec2::types::{
     AttributeBooleanValue, Instance, InstanceAttributeName, InstanceLifecycleType,
-    InstanceStateName,
+    InstanceStateName, Tag,
 };
 use davylamp_model::ids::InstanceId;
-use davylamp_plan::action::Action;
+use davylamp_plan::action::{Action, OUR_PROTECTION_TAG};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -216,13 +216,36 @@ async fn protect(ec2: &aws_sdk_ec2::Client, id: &InstanceId, wanted: bool) -> Re
     if now == Some(wanted) {
         return Ok(());
     }
+    // The tag says that the protection is ours. It comes before the protection and goes after it: a
+    // run that is cut off between the two leaves a tag without protection, which means nothing, and
+    // never protection that would be taken for somebody else's.
+    if wanted {
+        ec2.create_tags()
+            .resources(id.as_str())
+            .tags(our_protection())
+            .send()
+            .await
+            .map_err(|error| failure::of("ec2:CreateTags", &error))?;
+    }
     ec2.modify_instance_attribute()
         .instance_id(id.as_str())
         .disable_api_termination(AttributeBooleanValue::builder().value(wanted).build())
         .send()
         .await
-        .map(drop)
-        .map_err(|error| failure::of("ec2:ModifyInstanceAttribute", &error))
+        .map_err(|error| failure::of("ec2:ModifyInstanceAttribute", &error))?;
+    if !wanted {
+        ec2.delete_tags()
+            .resources(id.as_str())
+            .tags(Tag::builder().key(OUR_PROTECTION_TAG).build())
+            .send()
+            .await
+            .map_err(|error| failure::of("ec2:DeleteTags", &error))?;
+    }
+    Ok(())
+}
+
+fn our_protection() -> Tag {
+    Tag::builder().key(OUR_PROTECTION_TAG).value("set").build()
 }
 
 async fn terminate(ec2: &aws_sdk_ec2::Client, id: &InstanceId) -> Result<(), ActError> {

@@ -67,10 +67,6 @@ impl Objects {
         Self { client }
     }
 
-    pub(super) fn client(&self) -> Client {
-        self.client.clone()
-    }
-
     fn api(&self, kind: Kind, namespace: &str) -> Result<Api<DynamicObject>, ActError> {
         let client = self.client.clone();
         if namespace.is_empty() {
@@ -159,6 +155,33 @@ impl Objects {
         }
     }
 
+    /// Creates what stands under an object, such as an eviction; `false` where the object is not
+    /// there or is another than the one meant.
+    pub(super) async fn create_under(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        sub: &str,
+        body: &Value,
+    ) -> Result<bool, ActError> {
+        named(kind, name)?;
+        let outcome = self
+            .api(kind, namespace)?
+            .create_subresource::<Value, Value>(
+                sub,
+                name,
+                &PostParams::default(),
+                body,
+            )
+            .await;
+        match outcome {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(code(&error), Some(404 | 409)) => Ok(false),
+            Err(error) => Err(failure(sub, kind, &error)),
+        }
+    }
+
     /// Deletes an object. One that is not there, or has another uid, is gone already.
     pub(super) async fn delete(
         &self,
@@ -190,7 +213,7 @@ pub(super) fn only(uid: &str, grace_secs: u32) -> DeleteParams {
 }
 
 /// The status of the API server's answer, if it answered.
-pub(super) fn code(error: &Error) -> Option<u16> {
+fn code(error: &Error) -> Option<u16> {
     match error {
         Error::Api(status) => Some(status.code),
         _ => None,
@@ -198,7 +221,7 @@ pub(super) fn code(error: &Error) -> Option<u16> {
 }
 
 /// What a failed call means.
-pub(super) fn failure(verb: &str, kind: Kind, error: &Error) -> ActError {
+fn failure(verb: &str, kind: Kind, error: &Error) -> ActError {
     let call = format!("{verb} {}", kind.2);
     match error {
         Error::Api(status) => {
@@ -233,7 +256,7 @@ fn transient(why: String) -> ActError {
 }
 
 /// Refuses a name that no object can have: in a path it could lead to another.
-pub(super) fn named(kind: Kind, name: &str) -> Result<(), ActError> {
+fn named(kind: Kind, name: &str) -> Result<(), ActError> {
     let good = !name.is_empty()
         && name.len() <= LONGEST_NAME
         && name.starts_with(|char: char| char.is_ascii_alphanumeric())

@@ -1,11 +1,9 @@
 //! Pods: deleted or evicted.
 
 use davylamp_model::ids::{Namespace, PodName};
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, EvictParams};
 use serde_json::{Value, json};
 
-use super::objects::{Kind, Objects, code, failure, named, only};
+use super::objects::{Kind, Objects, only};
 use crate::actuator::{ActError, Checked, Verified};
 
 /// What a pod has to end in. Not nothing: with no grace the API server forgets the pod at once,
@@ -65,19 +63,22 @@ pub(super) async fn delete(objects: &Objects, pod: &PodRef<'_>) -> Result<(), Ac
 }
 
 pub(super) async fn evict(objects: &Objects, pod: &PodRef<'_>) -> Result<(), ActError> {
-    named(Kind::POD, pod.namespace)?;
-    named(Kind::POD, pod.name)?;
-    let api: Api<Pod> = Api::namespaced(objects.client(), pod.namespace);
-    let params = EvictParams {
-        delete_options: Some(only(pod.uid, GRACE_SECS)),
-        ..EvictParams::default()
-    };
-    match api.evict(pod.name, &params).await {
-        Ok(_) => Ok(()),
-        // Gone, or another of its name.
-        Err(error) if matches!(code(&error), Some(404 | 409)) => Ok(()),
-        Err(error) => Err(failure("evict", Kind::POD, &error)),
-    }
+    // Written out here, because kube 5.0 spells the member `delete_options`, which the API server
+    // leaves unread: the pod of that name would be evicted whatever its uid.
+    let eviction = json!({
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": { "name": pod.name, "namespace": pod.namespace },
+        "deleteOptions": {
+            "preconditions": { "uid": pod.uid },
+            "gracePeriodSeconds": GRACE_SECS,
+        },
+    });
+    // Not there, or another of its name: the pod is gone either way.
+    objects
+        .create_under(Kind::POD, pod.namespace, pod.name, "eviction", &eviction)
+        .await
+        .map(drop)
 }
 
 pub(super) async fn verify_gone(objects: &Objects, pod: &PodRef<'_>) -> Result<Verified, ActError> {

@@ -108,13 +108,28 @@ impl Notifier for Ses {
     }
 }
 
-/// Who gets it: failures have readers of their own where there are some.
-pub(super) fn recipients<'a, T>(notice: &Notice, to: &'a [T], failures_to: &'a [T]) -> &'a [T] {
-    if notice.kind == Kind::Failure && !failures_to.is_empty() || to.is_empty() {
-        failures_to
+/// Who gets it: failures have readers of their own where there are some, who also get the digests that
+/// failures are in.
+pub(super) fn recipients<T: Clone + PartialEq>(
+    notice: &Notice,
+    to: &[T],
+    failures_to: &[T],
+) -> Vec<T> {
+    let tells_of_failures =
+        notice.kind == Kind::Failure || notice.incidents.iter().any(|it| it.kind == Kind::Failure);
+    let mut all = if notice.kind == Kind::Failure && !failures_to.is_empty() {
+        Vec::new()
     } else {
-        to
+        to.to_vec()
+    };
+    if tells_of_failures || to.is_empty() {
+        for reader in failures_to {
+            if !all.contains(reader) {
+                all.push(reader.clone());
+            }
+        }
     }
+    all
 }
 
 /// An SNS topic.

@@ -22,6 +22,11 @@ pub fn line(text: &str, max: usize) -> String {
     out
 }
 
+/// All of a text on one line, in which every character can be seen.
+pub fn visible(text: &str) -> String {
+    line(text, usize::MAX)
+}
+
 /// The part of a list that is shown, and how many entries are not.
 pub fn some<T>(list: &[T], max: usize) -> (&[T], usize) {
     let shown = list.len().min(max);

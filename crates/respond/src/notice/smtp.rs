@@ -187,7 +187,7 @@ impl Notifier for Smtp {
                 .references(reference(notice))
                 .header(AutoSubmitted);
             for to in recipients(notice, &self.to, &self.failures_to) {
-                builder = builder.to(to.clone());
+                builder = builder.to(to);
             }
             let message = builder
                 .multipart(MultiPart::alternative_plain_html(

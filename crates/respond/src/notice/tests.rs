@@ -102,6 +102,13 @@ async fn a_failure_goes_to_those_who_get_failures() {
     notice.kind = Kind::Failure;
     smtp(&sink).send(&notice).await.expect("it is sent");
     assert_eq!(sink.mails()[0].to, ["oncall@example.org"]);
+    // In a storm it is part of a digest, which both get.
+    let digest = digest(&[notice, hostile()], hostile().at).expect("two notices");
+    smtp(&sink).send(&digest).await.expect("it is sent");
+    assert_eq!(
+        sink.mails()[1].to,
+        ["admins@example.org", "oncall@example.org"]
+    );
 }
 
 #[tokio::test]

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use davylamp_cloud::aws::session::Sessions;
 use davylamp_cloud::kubernetes::Clusters;
-use davylamp_model::ids::ClusterName;
+use davylamp_model::ids::{AccountId, ClusterName};
 use davylamp_model::resource::Place;
 
 use super::{WireError, authority, secret};
 use crate::actuator::{ActError, Acting, Actuator};
-use crate::aws::Ec2Actuator;
+use crate::aws::{Ec2Actuator, ServicesActuator};
 use crate::config::{Config, present};
 use crate::hub::{HubActuator, HubOptions};
 use crate::kubernetes::{ClusterClients, KubernetesActuator};
@@ -27,6 +27,10 @@ pub(super) async fn all(
         Arc::new(Ec2Actuator::new(
             Arc::clone(sessions),
             config.debounce_minutes,
+        )),
+        Arc::new(ServicesActuator::new(
+            Arc::clone(sessions),
+            present(&config.cognito.account).map(AccountId::from),
         )),
         Arc::new(KubernetesActuator::new(Arc::new(WritingClusters(
             Arc::clone(clusters),

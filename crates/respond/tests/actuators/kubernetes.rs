@@ -28,10 +28,12 @@ impl ClusterClients for Double {
         Box::pin(async move {
             assert_eq!(cluster.as_str(), CLUSTER);
             let config: Kubeconfig = serde_json::from_str(&self.0).expect("a kubeconfig");
-            let config =
+            let mut config =
                 kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default())
                     .await
                     .expect("a configuration");
+            // The client would repeat a refused eviction for minutes, within one call.
+            config.default_retry = false;
             Ok(kube::Client::try_from(config).expect("a client"))
         })
     }

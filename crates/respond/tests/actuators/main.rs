@@ -6,3 +6,4 @@ mod ec2;
 mod hub;
 mod kubernetes;
 mod portal;
+mod services;

@@ -108,4 +108,3 @@ async fn an_encrypted_original_is_fetched_by_a_signed_address() {
     let looked = copy.verify(&before).await.expect("a look");
     assert!(matches!(looked, Verified::Pending { .. }), "{looked:?}");
 }
-

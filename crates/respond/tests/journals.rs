@@ -327,7 +327,7 @@ async fn table() -> DynamoJournal {
         .send()
         .await
         .unwrap();
-    DynamoJournal::new(&config, "journal")
+    DynamoJournal::new(client, "journal")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -209,7 +209,17 @@ impl Responder {
     /// Goes on with every incident that is due: one that waits, was cut off, has a notice to send,
     /// or whose release time has come.
     pub async fn resume(&self) -> Result<Report, JournalError> {
-        let due = self.parts.executor.journal.due(self.now()).await?;
+        self.resume_due(self.now()).await
+    }
+
+    /// As [`Responder::resume`], and with those as well that only wait for the time of their next
+    /// look: something has happened that they may have waited for, such as the end of a snapshot.
+    pub async fn resume_early(&self) -> Result<Report, JournalError> {
+        self.resume_due(self.look_again()).await
+    }
+
+    async fn resume_due(&self, by: Timestamp) -> Result<Report, JournalError> {
+        let due = self.parts.executor.journal.due(by).await?;
         let at_once = self.parts.options.incidents_at_once.max(1);
         let results: Vec<_> = stream::iter(due)
             .map(|incident| self.resume_one(incident))

@@ -272,7 +272,7 @@ async fn journal(
     Ok(match config.journal.store {
         Store::Sqlite => Arc::new(SqliteJournal::open(&config.journal.path).await?),
         Store::Dynamodb => Arc::new(DynamoJournal::new(
-            aws_sdk_dynamodb::Client::new(sessions.home_writing()),
+            sessions.home_writing(),
             &config.journal.table,
         )),
         Store::Tags => Arc::new(MemoryJournal::new()),

@@ -15,6 +15,7 @@
 
 use std::collections::BTreeSet;
 
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
@@ -50,9 +51,9 @@ struct Counted {
 
 impl DynamoJournal {
     /// A journal in an existing table.
-    pub fn new(client: Client, table: impl Into<String>) -> Self {
+    pub fn new(config: &SdkConfig, table: impl Into<String>) -> Self {
         Self {
-            client,
+            client: Client::new(config),
             table: table.into(),
         }
     }

@@ -145,7 +145,10 @@ struct Desk {
 
 impl Desk {
     async fn open(common: &Common, rehearsal: bool) -> Result<Self, Failure> {
-        let config = config(common)?;
+        Self::with(config(common)?, common, rehearsal).await
+    }
+
+    async fn with(config: Config, common: &Common, rehearsal: bool) -> Result<Self, Failure> {
         let rehearsal = rehearsal || common.dry_run;
         let playbooks = library::read(&config.playbooks).map_err(library_failure)?;
         let playbooks = playbooks.into_iter().map(|it| it.playbook).collect();
@@ -246,6 +249,13 @@ fn config(common: &Common) -> Result<Config, Failure> {
     );
     option("--playbook", "respond.playbook", common.playbook.as_deref());
     common.settings.load_respond(options)
+}
+
+/// The same for polling, which archives what is dealt with: else it would be found again for ever.
+fn polling_config(common: &Common) -> Result<Config, Failure> {
+    let mut config = config(common)?;
+    config.archive_findings = true;
+    Ok(config)
 }
 
 /// 0: nothing found. 1: found, and dealt with as far as the plan says. 2: something was not done

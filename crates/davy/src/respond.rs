@@ -59,14 +59,20 @@ async fn dispatch(args: &RespondArgs, colour: ColourChoice) -> Result<ExitCode, 
         Some(Job::Undo(asked)) => {
             let desk = Desk::open(common, false).await?;
             let responder = desk.responder(colour);
-            let undone = responder
-                .undo(&asked.incident, &by(asked.by.as_deref()))
-                .await
-                .map_err(journal_failure)?;
-            match undone {
-                Ok(undone) => show::undone(&asked.incident, &undone, common.output),
-                Err(busy) => Err(busy_failure(&busy.came_of_it)),
+            let by = by(asked.by.as_deref());
+            let mut worst = 0;
+            for incident in &asked.incident {
+                let undone = responder
+                    .undo(incident, &by)
+                    .await
+                    .map_err(journal_failure)?;
+                let code = match undone {
+                    Ok(undone) => show::undone(incident, &undone, common.output)?,
+                    Err(busy) => return Err(busy_failure(&busy.came_of_it)),
+                };
+                worst = worst.max(code);
             }
+            Ok(ExitCode::from(worst))
         }
         Some(Job::Approve(asked)) => {
             let desk = Desk::open(common, false).await?;

@@ -21,14 +21,14 @@ const MAX_CONFIG_BYTES: u64 = 1 << 20;
 #[derive(Debug, Clone, Args)]
 pub struct SettingsArgs {
     /// Configuration file [default: /etc/davylamp/davy.toml, if there]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Override a key of the configuration, such as guard.hold.deadline_ms=500; may be repeated
     ///
     /// The value is TOML, or text without quotes. Variables do the same, with two underscores
     /// between levels (DAVY_GUARD__HOLD__DEADLINE_MS=500), and yield to this option. No key holds
     /// a secret; none should be given on a command line.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
 }
 

@@ -288,7 +288,8 @@ fn remarks(case: &Case, inventory: &Inventory, who: &Who) -> Vec<String> {
     for unread in unread {
         remarks.push(format!(
             "{} could not be read: {}.",
-            unread.what, unread.why
+            unread.what,
+            unread.why.trim_end_matches('.')
         ));
     }
     remarks.extend(who.remarks.iter().cloned());

@@ -301,7 +301,7 @@ impl Executor {
             }
         }
         let mut moved = false;
-        let mut tried = stream::iter(attempts)
+        let tried: Vec<_> = stream::iter(attempts)
             .map(|(index, tries, token)| async move {
                 let step = token.step();
                 let attempt = Attempt {
@@ -311,8 +311,12 @@ impl Executor {
                 };
                 (index, tries, attempt.make(token).await)
             })
-            .buffer_unordered(self.options.concurrency.max(1));
-        while let Some((index, tries, result)) = tried.next().await {
+            .buffer_unordered(self.options.concurrency.max(1))
+            // All of them, before anything is written about one: an attempt that is not polled may
+            // hold the ledger's turn to write.
+            .collect()
+            .await;
+        for (index, tries, result) in tried {
             moved |= self
                 .apply(&mut steps[index], tries, result?, ledger)
                 .await?;
@@ -334,7 +338,7 @@ impl Executor {
             .filter(|(_, it)| matches!(it.stand, Stand::Pending { look_at, .. } if look_at <= now))
             .map(|(index, it)| (index, it.step))
             .collect();
-        let mut looked = stream::iter(waiting)
+        let looked: Vec<_> = stream::iter(waiting)
             .map(|(index, step)| async move {
                 let attempt = Attempt {
                     executor: self,
@@ -343,8 +347,12 @@ impl Executor {
                 };
                 (index, attempt.look(&plan.place).await)
             })
-            .buffer_unordered(self.options.concurrency.max(1));
-        while let Some((index, result)) = looked.next().await {
+            .buffer_unordered(self.options.concurrency.max(1))
+            // All of them, before anything is written about one: an attempt that is not polled may
+            // hold the ledger's turn to write.
+            .collect()
+            .await;
+        for (index, result) in looked {
             self.apply(&mut steps[index], 0, result, ledger).await?;
         }
         Ok(())

@@ -1,9 +1,8 @@
 //! What was done, is being done and has to be done again: the memory that outlives a run.
 //!
-//! The Lambda and the command keep none of their own. Three stores have the same meaning: a
-//! DynamoDB table (conditional writes), a local SQLite file, and, where neither is given, the
-//! account's own tags (`tags` says what is weaker there). [`memory`] forgets with the process:
-//! for plans that touch nothing.
+//! The Lambda and the command keep none of their own. Two stores have the same meaning: a DynamoDB
+//! table (conditional writes) and a local SQLite file. [`memory`] forgets with the process: for
+//! plans that touch nothing.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -3,8 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_sdk_dynamodb::config::Region;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
@@ -287,20 +288,20 @@ async fn table() -> DynamoJournal {
         .await
         .unwrap();
     let (key, secret, token) = account.credentials();
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version_latest()
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
         .endpoint_url(account.endpoint.clone())
-        .credentials_provider(Credentials::new(
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
             key,
             secret,
             Some(token.to_owned()),
             None,
             "test",
-        ))
+        )))
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .build();
-    let client = aws_sdk_dynamodb::Client::from_conf(config);
+    let client = aws_sdk_dynamodb::Client::new(&config);
     let part = |name: &str| {
         AttributeDefinition::builder()
             .attribute_name(name)

@@ -4,7 +4,6 @@
 //! direction characters made visible.
 
 use std::fmt::Write as _;
-use std::process::ExitCode;
 
 use davylamp_model::ids::IncidentId;
 use davylamp_model::intake::Intake;
@@ -308,7 +307,7 @@ pub(super) fn undone(
     incident: &IncidentId,
     undone: &Undone,
     output: Output,
-) -> Result<ExitCode, Failure> {
+) -> Result<u8, Failure> {
     let text = match output {
         Output::Json => format!(
             "{}\n",
@@ -338,11 +337,11 @@ pub(super) fn undone(
         }
     };
     emit(text)?;
-    Ok(ExitCode::from(if undone.again {
+    Ok(if undone.again {
         INCOMPLETE
     } else if undone.not_undone.is_empty() {
         0
     } else {
         FOUND
-    }))
+    })
 }

@@ -116,6 +116,8 @@ pub struct State {
     pub taken_back: BTreeMap<StepId, u32>,
     /// Volumes to the looks at their snapshot so far.
     pub snapshots: BTreeMap<String, u32>,
+    /// Instances to the volumes that were snapshotted with them.
+    pub volumes_of: BTreeMap<String, Vec<String>>,
     /// Volumes that are gone.
     pub gone: BTreeSet<String>,
     /// What must never happen and did.
@@ -174,20 +176,29 @@ impl World {
         }
         *state.effects.entry(id.clone()).or_default() += 1;
         match action {
-            Action::SnapshotInstance { volumes, .. } => {
+            Action::SnapshotInstance {
+                instance, volumes, ..
+            } => {
                 for volume in volumes {
                     state.snapshots.insert(volume.0.clone(), 0);
                 }
+                let volumes = volumes.iter().map(|volume| volume.0.clone()).collect();
+                state.volumes_of.insert(instance.0.clone(), volumes);
+            }
+            Action::SnapshotVolume { volume } => {
+                state.snapshots.insert(volume.0.clone(), 0);
             }
             Action::TerminateInstance { instance } => {
                 // Every volume of an instance goes with it in this world.
-                let volume = format!("vol-of-{instance}");
-                if !self.is_complete(&state, &volume) {
-                    state
-                        .wrongs
-                        .push(format!("{volume} is gone without evidence"));
+                let volumes = state.volumes_of.get(instance.as_str()).cloned();
+                for volume in volumes.unwrap_or_default() {
+                    if !self.is_complete(&state, &volume) {
+                        state
+                            .wrongs
+                            .push(format!("{volume} is gone without evidence"));
+                    }
+                    state.gone.insert(volume);
                 }
-                state.gone.insert(volume);
             }
             _ => {}
         }

@@ -1,19 +1,17 @@
 //! Whatever goes wrong, in whatever order: the promises hold, and each run ends with its effect or
 //! with a notice.
 
-mod world;
-
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::world::scene::{Scene, Script, finding};
+use crate::world::{Fault, Snapshots, Way, World};
 use davylamp_model::finding::Finding;
 use davylamp_model::resource::Resource;
 use davylamp_respond::journal::history::{History, StepState};
 use davylamp_respond::journal::memory::MemoryJournal;
 use futures::future::join_all;
 use proptest::prelude::*;
-use world::scene::{Scene, Script, finding};
-use world::{Fault, Snapshots, Way, World};
 
 /// More resumptions than any schedule below needs; what is still due then never ends.
 const MOST_RESUMPTIONS: usize = 60;

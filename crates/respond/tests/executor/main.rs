@@ -1,0 +1,7 @@
+//! The executor and the responder, in a little world whose effects can be counted.
+
+mod world;
+
+mod faults;
+
+mod playbooks;

@@ -269,7 +269,7 @@ fn polling_config(common: &Common) -> Result<Config, Failure> {
 fn code(report: &Report, intake: &Intake, rehearsal: bool) -> u8 {
     let is_incomplete = |came: &CameOfIt| match came {
         CameOfIt::Worked { outcome } => {
-            !rehearsal && (outcome.failures().next().is_some() || outcome.cut_short)
+            !rehearsal && outcome.is_incomplete()
         }
         CameOfIt::Busy { .. } | CameOfIt::Broken { .. } => true,
     };

@@ -160,7 +160,7 @@ impl Wiring {
             )
         };
         Ok(Self {
-            teller: Arc::new(teller.of_dry_run(config.dry_run)),
+            teller: Arc::new(teller),
             config,
             sessions,
             clusters,
@@ -214,6 +214,7 @@ impl Wiring {
             options: ResponderOptions {
                 window_hours: self.config.window_hours,
                 dry_run: run.rehearsal,
+                observe: self.config.dry_run && !run.rehearsal,
                 incidents_at_once: self.config.parallel as usize,
                 digest_from: self.config.digest_above as usize + 1,
                 ..ResponderOptions::default()

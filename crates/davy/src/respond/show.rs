@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use davylamp_model::ids::IncidentId;
 use davylamp_model::intake::Intake;
 use davylamp_plan::plan::{Attribution, Plan, StepId};
-use davylamp_respond::executor::Outcome;
+use davylamp_respond::executor::{Outcome, ReadingState};
 use davylamp_respond::journal::history::StepState;
 use davylamp_respond::notice::visible;
 use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Status};
@@ -62,6 +62,9 @@ pub(super) fn report(report: &Report, intake: &Intake, rehearsal: bool) -> Strin
     }
     for (name, count) in &intake.passed_over {
         line(&mut text, 0, &format!("passed over: {name}, {count} times"));
+    }
+    for incident in &report.left {
+        line(&mut text, 0, &format!("left alone, because this is a dry run: {incident}"));
     }
     for one in &report.untold {
         line(
@@ -284,6 +287,10 @@ pub(super) fn list(rows: &[(IncidentId, Status)], output: Output) -> (String, u8
 
 fn standing(outcome: &Outcome) -> &'static str {
     if outcome.failures().next().is_some() {
+        "failing"
+    } else if outcome.reading == ReadingState::Again {
+        "under way"
+    } else if outcome.reading == ReadingState::GivenUp {
         "failing"
     } else if outcome.withheld().next().is_some() {
         "withheld"

@@ -8,6 +8,7 @@ use davylamp_model::ids::{IncidentId, VolumeId};
 use davylamp_model::inventory::Inventory;
 use davylamp_model::resource::{Place, Resource};
 use davylamp_plan::action::Action;
+use davylamp_plan::gate::Room;
 use davylamp_plan::plan::{Attribution, Case, Plan, Stage, Step, StepId};
 use davylamp_plan::policy::{Policy, Usage};
 use davylamp_respond::actuator::{ActError, Acting};
@@ -77,6 +78,16 @@ impl Journal for Shaky {
         lease_secs: u32,
     ) -> Journaling<'a, ()> {
         self.shake(self.inner.append(incident, entry, lease_secs))
+    }
+
+    fn begin<'a>(
+        &'a self,
+        incident: &'a IncidentId,
+        entry: &'a Entry,
+        lease_secs: u32,
+        room: &'a Room,
+    ) -> Journaling<'a, ()> {
+        self.shake(self.inner.begin(incident, entry, lease_secs, room))
     }
 
     fn renew<'a>(

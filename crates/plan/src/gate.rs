@@ -206,11 +206,7 @@ impl<'p> Gate<'p> {
     }
 
     /// A token for the step, if it may be taken now. `succeeded` are the steps that have.
-    pub fn pass(
-        &self,
-        id: &StepId,
-        succeeded: &BTreeSet<StepId>,
-    ) -> Result<ActToken<'p>, Refusal> {
+    pub fn pass(&self, id: &StepId, succeeded: &BTreeSet<StepId>) -> Result<ActToken<'p>, Refusal> {
         let step = self
             .plan
             .step(id)

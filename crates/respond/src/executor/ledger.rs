@@ -61,7 +61,11 @@ impl<'a> Ledger<'a> {
     }
 
     /// Journals that a step is about to be taken, if there is room for it.
-    pub(super) async fn record_within(&self, event: Event, room: &Room) -> Result<(), JournalError> {
+    pub(super) async fn record_within(
+        &self,
+        event: Event,
+        room: &Room,
+    ) -> Result<(), JournalError> {
         let _one_at_a_time = self.writing.lock().await;
         let entry = Entry {
             at: self.executor.clock.now(),

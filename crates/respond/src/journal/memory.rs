@@ -276,9 +276,7 @@ impl Journal for MemoryJournal {
         since: Timestamp,
         incident: &'a IncidentId,
     ) -> Journaling<'a, Usage> {
-        Box::pin(async move {
-            Ok(self.kept().usage(playbook, since, incident))
-        })
+        Box::pin(async move { Ok(self.kept().usage(playbook, since, incident)) })
     }
 
     fn once<'a>(&'a self, notice: &'a NoticeMark) -> Journaling<'a, Once> {

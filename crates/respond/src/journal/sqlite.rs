@@ -17,7 +17,9 @@ use sqlx::sqlite::{
 };
 use sqlx::{Row, Sqlite, Transaction};
 
-use super::fields::{Head, busy, cap_window, counts_for, from_micros, lease_end, micros, window_start};
+use super::fields::{
+    Head, busy, cap_window, counts_for, from_micros, lease_end, micros, window_start,
+};
 use super::{Claim, ClaimRequest, Entry, Journal, JournalError, Journaling, NoticeMark, Once};
 
 /// The layout below. A file with another one is refused, not guessed at.

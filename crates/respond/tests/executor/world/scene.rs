@@ -359,6 +359,10 @@ pub struct Scene {
     pub told: Arc<Mutex<Vec<Vec<News>>>>,
     pub policy: Policy,
     pub options: ExecutorOptions,
+    /// Who decides, where it is not the [`Script`].
+    pub planning: Arc<dyn Planning>,
+    /// Who asks, where it is not a [`Looker`].
+    pub collect: Option<Arc<dyn Collect>>,
     /// The faults of the mailbox, where they are not those of the process.
     pub mailbox: Option<Arc<Way>>,
 }
@@ -372,6 +376,8 @@ impl Scene {
             told: Arc::default(),
             policy: Policy::default(),
             options: ExecutorOptions::default(),
+            planning: Arc::new(Script),
+            collect: None,
             mailbox: None,
         }
     }
@@ -404,11 +410,13 @@ impl Scene {
     ) -> Responder {
         Responder::new(Parts {
             executor: self.executor(way),
-            collect: Arc::new(Looker {
-                clock: Arc::clone(&self.clock),
-                way: Arc::clone(way),
+            collect: self.collect.clone().unwrap_or_else(|| {
+                Arc::new(Looker {
+                    clock: Arc::clone(&self.clock),
+                    way: Arc::clone(way),
+                })
             }),
-            planning: Arc::new(Script),
+            planning: Arc::clone(&self.planning),
             tell: Arc::new(People {
                 told: Arc::clone(&self.told),
                 mailbox: Arc::clone(self.mailbox.as_ref().unwrap_or(way)),

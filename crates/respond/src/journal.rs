@@ -1,8 +1,8 @@
 //! What was done, is being done and has to be done again: the memory that outlives a run.
 //!
 //! The Lambda and the command keep none of their own. Two stores have the same meaning: a DynamoDB
-//! table (conditional writes) and a local SQLite file. [`memory`] forgets with the process: for
-//! plans that touch nothing.
+//! table (conditional writes) and a local SQLite file. The account's [`tags`] promise a little
+//! less. [`memory`] forgets with the process: for plans that touch nothing.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,6 +25,8 @@ pub mod memory;
 pub mod sqlite;
 
 pub mod dynamodb;
+
+pub mod tags;
 
 /// A future that a journal returns.
 pub type Journaling<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
@@ -321,5 +323,13 @@ pub enum JournalError {
         store: String,
         /// What is wrong.
         why: String,
+    },
+    /// Nothing more fits into what the store has for one incident.
+    #[error("the journal {store} has no room for more of incident {incident}")]
+    Full {
+        /// Which store.
+        store: String,
+        /// The incident.
+        incident: IncidentId,
     },
 }

@@ -26,6 +26,7 @@ use crate::executor::{Executor, ExecutorOptions, Progress};
 use crate::journal::dynamodb::DynamoJournal;
 use crate::journal::memory::MemoryJournal;
 use crate::journal::sqlite::SqliteJournal;
+use crate::journal::tags::TagJournal;
 use crate::journal::{Journal, JournalError};
 use crate::planning::Playbooks;
 use crate::responder::{Parts, Responder, ResponderOptions};
@@ -303,7 +304,9 @@ async fn journal(
             aws_sdk_dynamodb::Client::new(sessions.home_writing()),
             &config.journal.table,
         )),
-        Store::Tags => Arc::new(MemoryJournal::new()),
+        Store::Tags => Arc::new(TagJournal::new(aws_sdk_ec2::Client::new(
+            sessions.home_writing(),
+        ))),
     })
 }
 

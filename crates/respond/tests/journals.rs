@@ -16,6 +16,7 @@ use davylamp_plan::plan::StepId;
 use davylamp_respond::journal::dynamodb::DynamoJournal;
 use davylamp_respond::journal::memory::MemoryJournal;
 use davylamp_respond::journal::sqlite::SqliteJournal;
+use davylamp_respond::journal::tags::TagJournal;
 use davylamp_respond::journal::{
     Claim, ClaimRequest, Entry, Event, Journal, JournalError, NoticeMark, Once,
 };
@@ -414,13 +415,13 @@ async fn sqlite_refuses_what_is_not_its_own() {
     assert!(matches!(error, JournalError::Unreadable { .. }), "{error}");
 }
 
-/// A fresh table in an account of its own.
-async fn table() -> DynamoJournal {
+/// Clients of a fresh account.
+async fn account() -> SdkConfig {
     let account = tokio::task::spawn_blocking(|| Moto::shared().account())
         .await
         .unwrap();
     let (key, secret, token) = account.credentials();
-    let config = SdkConfig::builder()
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
         .endpoint_url(account.endpoint.clone())
@@ -432,8 +433,12 @@ async fn table() -> DynamoJournal {
             "test",
         )))
         .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    let client = aws_sdk_dynamodb::Client::new(&config);
+        .build()
+}
+
+/// A fresh table in an account of its own.
+async fn table() -> DynamoJournal {
+    let client = aws_sdk_dynamodb::Client::new(&account().await);
     let part = |name: &str| {
         AttributeDefinition::builder()
             .attribute_name(name)
@@ -469,4 +474,166 @@ async fn dynamodb() {
     let journals: Vec<Arc<dyn Journal>> = vec![Arc::new(journal.clone()), Arc::new(journal)];
     one_wins(journals.clone()).await;
     keeps_to_the_caps(journals).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tags() {
+    let client = aws_sdk_ec2::Client::new(&account().await);
+    conforms(Arc::new(TagJournal::new(client.clone()))).await;
+    let mut journals: Vec<Arc<dyn Journal>> = Vec::new();
+    for _ in 0..2 {
+        journals.push(Arc::new(TagJournal::new(client.clone())));
+    }
+    one_wins(journals).await;
+}
+
+/// A step that says more than many tags hold, and that packing does not make smaller.
+fn wordy(run: &str, seconds: i64, step: i64) -> Entry {
+    let mut state = u64::try_from(step).unwrap() + 1;
+    let noise: String = (0..4000)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            char::from(b'!' + u8::try_from(state % 90).unwrap())
+        })
+        .collect();
+    Entry {
+        at: at(seconds),
+        run: run.to_owned(),
+        event: Event::Withheld {
+            step: StepId(format!("step-{step}")),
+            why: noise,
+        },
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tags_keep_a_log_that_is_longer_than_one_carrier_takes() {
+    let client = aws_sdk_ec2::Client::new(&account().await);
+    let journal = TagJournal::new(client.clone());
+    let claim = journal.claim(&request("r/1", "inc-1", "a", 0)).await;
+    let (id, _) = ours(claim.unwrap());
+    let mut written = Vec::new();
+    for step in 0..12 {
+        let entry = wordy("a", step, step);
+        journal.append(&id, &entry, 60).await.unwrap();
+        // Sent again after a reply that was lost, it is there once.
+        journal.append(&id, &entry, 60).await.unwrap();
+        written.push(entry);
+        // Another process sees all of it, after every entry.
+        let other = TagJournal::new(client.clone());
+        assert_eq!(other.read(&id).await.unwrap().unwrap(), written);
+    }
+    let carriers = client.describe_launch_templates().send().await.unwrap();
+    assert!(carriers.launch_templates().len() > 3, "{carriers:?}");
+    // What another process claims goes on where it was.
+    journal.release(&id, "a", None).await.unwrap();
+    let other = TagJournal::new(client.clone());
+    let claim = other.claim_incident(&id, "b", at(20), 60).await.unwrap();
+    assert_eq!(ours(claim).1, written);
+    let last = wordy("b", 21, 21);
+    other.append(&id, &last, 60).await.unwrap();
+    written.push(last);
+    assert_eq!(journal.read(&id).await.unwrap().unwrap(), written);
+    // A page that is gone is an error, not an incident that has done less.
+    let page = carriers
+        .launch_templates()
+        .iter()
+        .find(|it| it.launch_template_name().unwrap().ends_with("-page-1"))
+        .unwrap();
+    client
+        .create_tags()
+        .resources(page.launch_template_id().unwrap())
+        .tags(
+            aws_sdk_ec2::types::Tag::builder()
+                .key("davylamp:incident")
+                .value("inc-2")
+                .build(),
+        )
+        .send()
+        .await
+        .unwrap();
+    let error = journal.read(&id).await.unwrap_err();
+    assert!(matches!(error, JournalError::Unreachable { .. }), "{error}");
+}
+
+/// The promise that tags do not make is that of two that take over in the same moment only one
+/// believes to have it; the one they make instead is that only one of them writes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_that_take_over_tags_at_once_one_writes_on() {
+    let client = aws_sdk_ec2::Client::new(&account().await);
+    let first = TagJournal::new(client.clone());
+    let (id, _) = ours(first.claim(&request("r/1", "inc-1", "a", 0)).await.unwrap());
+    first.release(&id, "a", None).await.unwrap();
+    for round in 0..5 {
+        let runs = ["b", "c", "d", "e"].map(|run| (format!("{run}-{round}"), client.clone()));
+        let claims = join_all(runs.map(|(run, client)| {
+            let id = id.clone();
+            tokio::spawn(async move {
+                let journal = TagJournal::new(client);
+                let seconds = 100 * (round + 1);
+                let claim = journal.claim_incident(&id, &run, at(seconds), 60).await;
+                matches!(claim, Ok(Claim::Ours { .. })).then_some((journal, run, seconds))
+            })
+        }))
+        .await;
+        let mut wrote = 0;
+        for (journal, run, seconds) in claims.into_iter().filter_map(Result::unwrap) {
+            let entry = intended(&run, seconds, "isolate", false);
+            match journal.append(&id, &entry, 60).await {
+                Ok(()) => wrote += 1,
+                Err(error) => assert!(matches!(error, JournalError::Lost { .. }), "{error}"),
+            }
+        }
+        assert_eq!(wrote, 1);
+    }
+    let entries = first.read(&id).await.unwrap().unwrap();
+    assert_eq!(entries.len(), 5);
+}
+
+#[tokio::test]
+async fn tags_that_a_stranger_wrote_stop_their_own_incident_only() {
+    let client = aws_sdk_ec2::Client::new(&account().await);
+    let journal = TagJournal::new(client.clone());
+    for number in 1..=2 {
+        let asked = request(&format!("r/{number}"), &format!("inc-{number}"), "a", 0);
+        let (id, _) = ours(journal.claim(&asked).await.unwrap());
+        journal.release(&id, "a", Some(at(5))).await.unwrap();
+    }
+    let found = client
+        .describe_tags()
+        .filters(
+            aws_sdk_ec2::types::Filter::builder()
+                .name("value")
+                .values("inc-1")
+                .build(),
+        )
+        .send()
+        .await
+        .unwrap();
+    client
+        .create_tags()
+        .resources(found.tags()[0].resource_id().unwrap())
+        .tags(
+            aws_sdk_ec2::types::Tag::builder()
+                .key("davylamp:head")
+                .value("1 mine")
+                .build(),
+        )
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(journal.due(at(5)).await.unwrap(), ["inc-2".into()]);
+    let error = journal
+        .claim(&request("r/1", "inc-9", "b", 10))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, JournalError::Unreadable { .. }), "{error}");
+    ours(
+        journal
+            .claim(&request("r/2", "inc-9", "b", 10))
+            .await
+            .unwrap(),
+    );
 }

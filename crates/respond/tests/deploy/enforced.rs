@@ -400,10 +400,10 @@ fn asked(field: &Field) -> (BTreeSet<String>, Vec<String>) {
     let mut refused = Vec::new();
     for call in field.proxy.calls() {
         asked.extend(permissions_of(&call.service, &call.action));
-        if ["AccessDenied", "UnauthorizedOperation", "not authorized"]
+        let says_no = ["AccessDenied", "AuthFailure", "UnauthorizedOperation"]
             .iter()
-            .any(|word| call.answer.contains(word))
-        {
+            .any(|word| call.answer.contains(word));
+        if says_no || matches!(call.status, Some(401 | 403)) {
             refused.push(format!("{}:{} {}", call.service, call.action, call.answer));
         }
     }

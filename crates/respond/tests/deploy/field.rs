@@ -19,6 +19,7 @@ use davylamp_respond::collecting::Collecting;
 use davylamp_respond::executor::{Executor, ExecutorOptions};
 use davylamp_respond::journal::dynamodb::DynamoJournal;
 use davylamp_respond::library;
+use davylamp_respond::notice::Sns;
 use davylamp_respond::notice::{Notice, Notifier};
 use davylamp_respond::planning::Playbooks;
 use davylamp_respond::responder::{Parts, Responder, ResponderOptions};
@@ -38,6 +39,7 @@ pub struct Field {
     pub admin: MotoAccount,
     pub config: SdkConfig,
     pub proxy: FaultProxy,
+    topic: String,
 }
 
 /// Every notice that went out.
@@ -89,7 +91,8 @@ pub async fn home_of(account: &MotoAccount) -> SdkConfig {
 
 impl Field {
     pub async fn new() -> Self {
-        let moto = Moto::own();
+        // What moto takes for the signature of a text with blanks or lines is none.
+        let moto = Moto::own_with(&[("DAVYLAMP_MOTO_ANY_SIGNATURE", "1")]);
         let admin = moto.account();
         let config = home_of(&admin).await;
         let table = json!({
@@ -107,6 +110,12 @@ impl Field {
         admin
             .json(REGION, "dynamodb", "DynamoDB_20120810.CreateTable", &table)
             .expect("a table");
+        let topic = aws_sdk_sns::Client::new(&config)
+            .create_topic()
+            .name("davylamp-notices")
+            .send()
+            .await
+            .expect("a topic");
         let trust = json!({
             "Version": "2012-10-17",
             "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
@@ -120,6 +129,7 @@ impl Field {
             .expect("a role");
         Self {
             proxy: FaultProxy::start(&moto.endpoint(), Schedule::default()),
+            topic: topic.topic_arn().expect("its ARN").to_owned(),
             _moto: moto,
             admin,
             config,
@@ -219,8 +229,10 @@ impl Field {
         };
         let kept = Arc::new(Kept::default());
         let clusters = Arc::new(Clusters::new(Arc::clone(&sessions), Vec::new()));
-        // No topic: moto's own signature of a text with several lines differs from every SDK's.
-        let channels = vec![Arc::clone(&kept) as Arc<dyn Notifier>];
+        let channels: Vec<Arc<dyn Notifier>> = vec![
+            Arc::clone(&kept) as Arc<dyn Notifier>,
+            Arc::new(Sns::new(&home, &self.topic)),
+        ];
         let named = named.map(str::to_owned);
         let responder = Responder::new(Parts {
             executor: Executor::new(

@@ -92,7 +92,13 @@ impl Made {
             .rest(REGION, "s3", "PUT", &format!("/code-{}", account.id), &format!("<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"))
             .expect("a bucket");
         account
-            .rest(REGION, "s3", "PUT", &format!("/code-{}/davy-lambda.zip", account.id), "PK")
+            .rest(
+                REGION,
+                "s3",
+                "PUT",
+                &format!("/code-{}/davy-lambda.zip", account.id),
+                "PK",
+            )
             .expect("a zip");
         let template = cloudformation(&lambda_purposes()).to_string();
         let mut all = parameters(more);
@@ -243,6 +249,57 @@ async fn the_stack_has_what_notices_that_the_function_fails() {
     assert!(length > 5_000 && length <= ROLE_POLICY_CHARS, "{length}");
 }
 
+/// Whatever ends in nothing is seen: by a queue, a destination, and alarms on both and on silence.
+#[test]
+fn every_way_to_fail_is_watched() {
+    let template = cloudformation(&lambda_purposes());
+    let resources = template["Resources"].as_object().expect("resources");
+    let of_type = |kind: &str| -> Vec<&Value> {
+        resources
+            .values()
+            .filter(|one| one["Type"] == kind)
+            .map(|one| &one["Properties"])
+            .collect()
+    };
+    let dead_letters = json!({"Fn::GetAtt": ["DeadLetters", "Arn"]});
+    for rule in of_type("AWS::Events::Rule") {
+        assert_eq!(rule["Targets"][0]["DeadLetterConfig"]["Arn"], dead_letters);
+    }
+    let config = of_type("AWS::Lambda::EventInvokeConfig");
+    assert_eq!(
+        config[0]["DestinationConfig"]["OnFailure"]["Destination"],
+        dead_letters
+    );
+    let mut metrics: Vec<_> = of_type("AWS::CloudWatch::Alarm")
+        .iter()
+        .map(|alarm| {
+            assert_eq!(alarm["AlarmActions"], json!([{"Ref": "Notices"}]));
+            let silence = alarm["MetricName"] == "Invocations";
+            let missing = if silence { "breaching" } else { "notBreaching" };
+            assert_eq!(alarm["TreatMissingData"], missing);
+            alarm["MetricName"].as_str().expect("a metric")
+        })
+        .collect();
+    metrics.sort_unstable();
+    assert_eq!(
+        metrics,
+        [
+            "ApproximateNumberOfMessagesVisible",
+            "Errors",
+            "Invocations",
+            "Throttles"
+        ]
+    );
+    for (name, one) in resources {
+        if ["AWS::DynamoDB::Table", "AWS::SecretsManager::Secret"]
+            .iter()
+            .any(|kind| one["Type"] == *kind)
+        {
+            assert_eq!(one["DeletionPolicy"], "Retain", "{name}");
+        }
+    }
+}
+
 /// The function's variables, with the parameters filled in.
 fn variables(more: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
     let template = cloudformation(&lambda_purposes());
@@ -328,7 +385,7 @@ fn the_functions_variables_are_a_configuration() {
 /// The table that the template makes is the one the journal keeps itself in.
 #[tokio::test]
 async fn the_journal_is_kept_in_the_templates_table() {
-    let made = Made::new(&[]).await;
+    let made = Made::new(EVERYTHING).await;
     let tables = made
         .account
         .json(

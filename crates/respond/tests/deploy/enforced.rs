@@ -449,29 +449,36 @@ async fn the_policy_is_enough_for_every_playbook() {
 /// Each statement that is left out is missed in a notice which names the permission.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_statement_is_named_in_a_notice() {
-    for (statement, permission) in [
-        ("TakeEvidence", "ec2:CreateSnapshots"),
-        ("CutTheNetwork", "ec2:ModifyNetworkInterfaceAttribute"),
-        ("HoldTheGroup", "autoscaling:SetInstanceProtection"),
-        ("Look", "ec2:DescribeInstances"),
+    for (permission, named) in [
+        // Volume by volume is tried where all at once may not be.
+        ("ec2:CreateSnapshots", "ec2:CreateSnapshot"),
+        (
+            "ec2:ModifyNetworkInterfaceAttribute",
+            "ec2:ModifyNetworkInterfaceAttribute",
+        ),
+        (
+            "autoscaling:SetInstanceProtection",
+            "autoscaling:SetInstanceProtection",
+        ),
+        ("ec2:DescribeInstances", "ec2:DescribeInstances"),
     ] {
         let field = Field::new().await;
         let targets = populate(&field).await;
-        // Two statements allow these calls: on what is there, and on what is made.
+        // Several statements allow a call: on what is there, and on what is made.
         let without: Vec<&str> = PERMISSIONS
             .iter()
             .filter(|one| one.actions.contains(&permission))
             .map(|one| one.sid)
             .collect();
-        assert!(without.contains(&statement));
+        assert!(!without.is_empty(), "{permission}");
         let (responder, kept) = field.responder(&document(&without), None).await;
         let report = responder.respond(vec![targets.miner(&field)]).await;
         assert!(report.untold.is_empty(), "{:?}", report.untold);
         let notices = kept.take();
-        assert!(!notices.is_empty(), "{statement}: {report:?}");
+        assert!(!notices.is_empty(), "{permission}: {report:?}");
         assert!(
-            notices.iter().any(|notice| names(notice, permission)),
-            "{statement}: {notices:#?}"
+            notices.iter().any(|notice| names(notice, named)),
+            "{permission}: {notices:#?}"
         );
     }
 }

@@ -65,7 +65,10 @@ pub struct ExecutorOptions {
     /// The same for evidence: hours for a one-shot command, nothing for a Lambda, which yields and
     /// is started again when the incident is due.
     pub evidence_within: Duration,
-    /// The pause between two looks at something that is on its way.
+    /// The first pause between two looks at something that is on its way. A further one is half as
+    /// long as it has been on its way.
+    pub poll_first: Duration,
+    /// The longest pause between two looks.
     pub poll: Duration,
     /// When an incident that waits is looked at again.
     pub look_again: Duration,
@@ -86,6 +89,7 @@ impl Default for ExecutorOptions {
             retry_within: Duration::from_secs(90),
             settle_within: Duration::from_secs(90),
             evidence_within: Duration::from_secs(6 * 3600),
+            poll_first: Duration::from_millis(200),
             poll: Duration::from_secs(5),
             look_again: Duration::from_secs(120),
             give_up_after: Duration::from_secs(24 * 3600),
@@ -375,7 +379,11 @@ impl Executor {
                 if has_lasted(self.patience(&running.step.action)) {
                     StepState::Waiting { what }
                 } else {
-                    let look_at = later(now, self.options.poll);
+                    let so_far = Duration::try_from(now.duration_since(first)).unwrap_or_default();
+                    let pause = (so_far / 2)
+                        .max(self.options.poll_first)
+                        .min(self.options.poll);
+                    let look_at = later(now, pause);
                     running.stand = Stand::Pending { what, look_at };
                     return Ok(false);
                 }

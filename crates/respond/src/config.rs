@@ -55,6 +55,8 @@ pub struct Config {
     pub canary_percent: u32,
     /// A volume whose evidence completed within so many minutes is not snapshotted again.
     pub debounce_minutes: u32,
+    /// Findings of which everything is done are archived at GuardDuty; polling does so anyway.
+    pub archive_findings: bool,
     /// Irreversible actions that need no person, by name.
     pub allow_irreversible: Vec<String>,
     /// Findings about one resource within so many hours are one incident.
@@ -101,6 +103,7 @@ impl Default for Config {
             kill_switch: false,
             canary_percent: 100,
             debounce_minutes: 15,
+            archive_findings: false,
             allow_irreversible: Vec::new(),
             window_hours: 24,
             parallel: 8,
@@ -460,6 +463,7 @@ impl Config {
             memory_document: present(&self.evidence.memory_document).map(str::to_owned),
             cognito_pool: present(&self.cognito.pool).map(str::to_owned),
             portal: present(&self.portal.url).map(|_| self.portal.names),
+            archive: self.archive_findings,
             hub: !self.hub.url.is_empty(),
             hub_namespaces: self.hub.namespaces.clone(),
             claim_template: ClaimTemplate {

@@ -119,6 +119,12 @@ pub enum Event {
         /// Through which channel.
         channel: String,
     },
+    /// What the plan was made without is not waited for any more.
+    Read {
+        /// Whether because it could not be read for too long; otherwise it was read, and nothing
+        /// more has to be done for it.
+        given_up: bool,
+    },
     /// Nothing is left to do.
     Finished,
 }

@@ -2,10 +2,14 @@
 //! policy, the documentation and the tests are made from.
 //!
 //! Source of names, resource types and condition keys: the service authorization reference.
-//! A test runs a response under exactly this policy, and another compares the table with the calls
-//! that the test suite has seen.
+//! Tests compare the table with the calls that the sources make and with that reference, and run
+//! responses under the policy.
 
 use serde_json::{Value, json};
+
+mod table;
+
+pub use table::PERMISSIONS;
 
 /// What a group of calls is for: groups can be left out of a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,8 +38,10 @@ pub enum Purpose {
     Cognito,
     /// The journal's table.
     Journal,
-    /// Notices and secrets.
+    /// Notices through SNS, and secrets.
     Notices,
+    /// Mails through SES.
+    Mail,
     /// The queue a worker reads.
     Queue,
     /// Accounts that are not our own.
@@ -58,6 +64,7 @@ impl Purpose {
         (Self::Cognito, "cognito"),
         (Self::Journal, "journal"),
         (Self::Notices, "notices"),
+        (Self::Mail, "mail"),
         (Self::Queue, "queue"),
         (Self::Accounts, "accounts"),
     ];
@@ -79,6 +86,11 @@ pub struct Permission {
 }
 
 /// Under which condition a call may be made.
+///
+/// A condition on a resource's tags is only worth something where the service hands these tags to
+/// IAM. [`Condition::Unprotected`] fails open where it does not: an absent tag is what it asks for.
+/// It is the second line; the first is the gate, which looks at the tags itself.
+/// [`Condition::Ours`] and its like fail closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
     /// Always.
@@ -87,343 +99,30 @@ pub enum Condition {
     Unprotected,
     /// Only while the call tags with our incident.
     TaggedByUs,
-    /// Only tagging of what one of these calls creates, or of what is ours.
+    /// Only while the call tags the new group as one of ours for isolation.
+    TaggedForIsolation,
+    /// Only tagging of what one of these calls creates.
     CreatedBy(&'static [&'static str]),
     /// Only on what has our incident's tag.
     Ours,
-    /// Only tags whose keys are ours.
+    /// Only tags whose keys are ours, and at least one: a removal that names none removes all.
     OurTagKeys,
+    /// Only tags whose keys are ours, on what has our incident's tag.
+    OurTagKeysOnOurs,
     /// Only mails from the configured sender.
     Sender,
+    /// Only what EC2 does with a key on our behalf.
+    ThroughEc2,
+    /// Only grants to AWS, asked for by EC2 on our behalf.
+    GrantThroughEc2,
 }
 
 /// The tag that protects what has it.
 pub const PROTECTED_TAG: &str = "davylamp:protected";
 /// The tag that names the incident.
 pub const INCIDENT_TAG: &str = "davylamp:incident";
-
-const ANY: &[&str] = &["*"];
-
-/// Every call, by purpose.
-pub const PERMISSIONS: &[Permission] = &[
-    Permission {
-        sid: "Look",
-        purpose: Purpose::Read,
-        actions: &[
-            "autoscaling:DescribeAutoScalingGroups",
-            "autoscaling:DescribeAutoScalingInstances",
-            "ec2:DescribeAddresses",
-            "ec2:DescribeImages",
-            "ec2:DescribeInstanceAttribute",
-            "ec2:DescribeInstances",
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeRegions",
-            "ec2:DescribeSecurityGroupRules",
-            "ec2:DescribeSecurityGroups",
-            "ec2:DescribeSnapshots",
-            "ec2:DescribeVolumes",
-            "iam:GetAccessKeyLastUsed",
-            "iam:GetInstanceProfile",
-            "iam:GetLoginProfile",
-            "iam:GetRole",
-            "iam:GetUser",
-            "iam:ListAccessKeys",
-            "iam:ListRoleTags",
-            "iam:ListUserTags",
-        ],
-        resources: ANY,
-        condition: Condition::None,
-    },
-    Permission {
-        sid: "ProtectAndEnd",
-        purpose: Purpose::Instances,
-        actions: &[
-            "ec2:ModifyInstanceAttribute",
-            "ec2:StartInstances",
-            "ec2:StopInstances",
-            "ec2:TerminateInstances",
-        ],
-        resources: &["arn:{partition}:ec2:*:{account}:instance/*"],
-        condition: Condition::Unprotected,
-    },
-    Permission {
-        sid: "TakeEvidence",
-        purpose: Purpose::Instances,
-        actions: &["ec2:CreateSnapshot", "ec2:CreateSnapshots"],
-        resources: &[
-            "arn:{partition}:ec2:*:{account}:instance/*",
-            "arn:{partition}:ec2:*:{account}:volume/*",
-        ],
-        condition: Condition::None,
-    },
-    Permission {
-        sid: "TakeEvidenceWithOurTags",
-        purpose: Purpose::Instances,
-        actions: &["ec2:CreateSnapshot", "ec2:CreateSnapshots"],
-        resources: &["arn:{partition}:ec2:*::snapshot/*"],
-        condition: Condition::TaggedByUs,
-    },
-    Permission {
-        sid: "TagWhatIsCreated",
-        purpose: Purpose::Instances,
-        actions: &["ec2:CreateTags"],
-        resources: &[
-            "arn:{partition}:ec2:*::snapshot/*",
-            "arn:{partition}:ec2:*:{account}:security-group/*",
-        ],
-        condition: Condition::CreatedBy(&[
-            "CreateSnapshot",
-            "CreateSnapshots",
-            "CreateSecurityGroup",
-        ]),
-    },
-    Permission {
-        sid: "MarkWithOurTags",
-        purpose: Purpose::Instances,
-        actions: &["ec2:CreateTags", "ec2:DeleteTags"],
-        resources: &[
-            "arn:{partition}:ec2:*:{account}:instance/*",
-            "arn:{partition}:ec2:*:{account}:network-interface/*",
-            "arn:{partition}:ec2:*:{account}:volume/*",
-        ],
-        condition: Condition::OurTagKeys,
-    },
-    Permission {
-        sid: "CutTheNetwork",
-        purpose: Purpose::Instances,
-        actions: &["ec2:ModifyNetworkInterfaceAttribute"],
-        resources: &[
-            "arn:{partition}:ec2:*:{account}:instance/*",
-            "arn:{partition}:ec2:*:{account}:network-interface/*",
-            "arn:{partition}:ec2:*:{account}:security-group/*",
-        ],
-        condition: Condition::Unprotected,
-    },
-    Permission {
-        sid: "MakeIsolationGroups",
-        purpose: Purpose::Instances,
-        actions: &["ec2:CreateSecurityGroup"],
-        resources: &[
-            "arn:{partition}:ec2:*:{account}:security-group/*",
-            "arn:{partition}:ec2:*:{account}:vpc/*",
-        ],
-        condition: Condition::None,
-    },
-    Permission {
-        sid: "ShapeIsolationGroups",
-        purpose: Purpose::Instances,
-        actions: &[
-            "ec2:AuthorizeSecurityGroupEgress",
-            "ec2:AuthorizeSecurityGroupIngress",
-            "ec2:RevokeSecurityGroupEgress",
-            "ec2:RevokeSecurityGroupIngress",
-        ],
-        resources: &["arn:{partition}:ec2:*:{account}:security-group/*"],
-        condition: Condition::Unprotected,
-    },
-    Permission {
-        sid: "HoldTheGroup",
-        purpose: Purpose::Instances,
-        actions: &[
-            "autoscaling:DetachInstances",
-            "autoscaling:AttachInstances",
-            "autoscaling:ResumeProcesses",
-            "autoscaling:SetInstanceProtection",
-            "autoscaling:SuspendProcesses",
-        ],
-        resources: &["arn:{partition}:autoscaling:*:{account}:autoScalingGroup:*"],
-        condition: Condition::Unprotected,
-    },
-    Permission {
-        sid: "ShutIdentities",
-        purpose: Purpose::Identities,
-        actions: &[
-            "iam:DeleteLoginProfile",
-            "iam:DeleteUserPolicy",
-            "iam:GetUserPolicy",
-            "iam:PutUserPolicy",
-            "iam:UpdateAccessKey",
-        ],
-        resources: &["arn:{partition}:iam::{account}:user/*"],
-        condition: Condition::Unprotected,
-    },
-    Permission {
-        sid: "ShutRoleSessions",
-        purpose: Purpose::Identities,
-        actions: &["iam:DeleteRolePolicy", "iam:GetRolePolicy", "iam:PutRolePolicy"],
-        resources: &["arn:{partition}:iam::{account}:role/*"],
-        condition: Condition::Unprotected,
-    },
-    Permission {
-        sid: "LookAtTasks",
-        purpose: Purpose::Ecs,
-        actions: &[
-            "ecs:DescribeContainerInstances",
-            "ecs:DescribeServices",
-            "ecs:DescribeTasks",
-        ],
-        resources: ANY,
-        condition: Condition::None,
-    },
-    Permission {
-        sid: "StopTasks",
-        purpose: Purpose::Ecs,
-        actions: &["ecs:StopTask", "ecs:UpdateService"],
-        resources: &[
-            "arn:{partition}:ecs:*:{account}:task/*",
-            "arn:{partition}:ecs:*:{account}:service/*",
-        ],
-        condition: Condition::Unprotected,
-    },
-    Permission {
-        sid: "ThrottleFunctions",
-        purpose: Purpose::Functions,
-        actions: &[
-            "lambda:DeleteFunctionConcurrency",
-            "lambda:GetFunctionConfiguration",
-            "lambda:GetFunctionConcurrency",
-            "lambda:ListTags",
-            "lambda:PutFunctionConcurrency",
-        ],
-        resources: &["arn:{partition}:lambda:*:{account}:function:*"],
-        condition: Condition::Unprotected,
-    },
-    Permission {
-        sid: "ReachClusters",
-        purpose: Purpose::Clusters,
-        actions: &["eks:DescribeCluster"],
-        resources: &["arn:{partition}:eks:*:{account}:cluster/*"],
-        condition: Condition::None,
-    },
-    Permission {
-        sid: "CaptureMemory",
-        purpose: Purpose::Memory,
-        actions: &["ssm:SendCommand"],
-        resources: &[
-            "arn:{partition}:ec2:*:{account}:instance/*",
-            "arn:{partition}:ssm:*:{account}:document/{memory_document}",
-        ],
-        condition: Condition::None,
-    },
-    Permission {
-        sid: "WatchMemoryCapture",
-        purpose: Purpose::Memory,
-        actions: &["ssm:ListCommandInvocations", "ssm:ListCommands"],
-        resources: ANY,
-        condition: Condition::None,
-    },
-    Permission {
-        sid: "ShareEvidence",
-        purpose: Purpose::Forensic,
-        actions: &["ec2:DescribeSnapshotAttribute", "ec2:ModifySnapshotAttribute"],
-        resources: &["arn:{partition}:ec2:*::snapshot/*"],
-        condition: Condition::Ours,
-    },
-    Permission {
-        sid: "CopyEvidence",
-        purpose: Purpose::Forensic,
-        actions: &["ec2:CopySnapshot"],
-        resources: &["arn:{partition}:ec2:*::snapshot/*"],
-        condition: Condition::None,
-    },
-    Permission {
-        sid: "CloseDoors",
-        purpose: Purpose::Lockdown,
-        actions: &[
-            "ec2:AssociateAddress",
-            "ec2:DescribeVpcBlockPublicAccessOptions",
-            "ec2:DisassociateAddress",
-            "ec2:ModifyVpcBlockPublicAccessOptions",
-            "eks:ListClusters",
-            "eks:DescribeUpdate",
-            "eks:UpdateClusterConfig",
-            "s3:GetAccountPublicAccessBlock",
-            "s3:PutAccountPublicAccessBlock",
-        ],
-        resources: ANY,
-        condition: Condition::None,
-    },
-    Permission {
-        sid: "ArchiveFindings",
-        purpose: Purpose::Findings,
-        actions: &[
-            "guardduty:ArchiveFindings",
-            "guardduty:GetFindings",
-            "guardduty:ListDetectors",
-            "guardduty:ListFindings",
-            "guardduty:UnarchiveFindings",
-        ],
-        resources: &["arn:{partition}:guardduty:*:{account}:detector/*"],
-        condition: Condition::None,
-    },
-    Permission {
-        sid: "DisableUsers",
-        purpose: Purpose::Cognito,
-        actions: &[
-            "cognito-idp:AdminDisableUser",
-            "cognito-idp:AdminEnableUser",
-            "cognito-idp:AdminGetUser",
-            "cognito-idp:AdminUserGlobalSignOut",
-        ],
-        resources: &["arn:{partition}:cognito-idp:*:{account}:userpool/{cognito_pool}"],
-        condition: Condition::None,
-    },
-    Permission {
-        sid: "KeepTheJournal",
-        purpose: Purpose::Journal,
-        actions: &[
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:Query",
-            "dynamodb:UpdateItem",
-        ],
-        resources: &[
-            "arn:{partition}:dynamodb:*:{account}:table/{journal_table}",
-            "arn:{partition}:dynamodb:*:{account}:table/{journal_table}/index/*",
-        ],
-        condition: Condition::None,
-    },
-    Permission {
-        sid: "SendMail",
-        purpose: Purpose::Notices,
-        actions: &["ses:SendEmail"],
-        resources: &["arn:{partition}:ses:*:{account}:identity/*"],
-        condition: Condition::Sender,
-    },
-    Permission {
-        sid: "Publish",
-        purpose: Purpose::Notices,
-        actions: &["sns:Publish"],
-        resources: &["arn:{partition}:sns:*:{account}:{sns_topic}"],
-        condition: Condition::None,
-    },
-    Permission {
-        sid: "ReadSecrets",
-        purpose: Purpose::Notices,
-        actions: &["secretsmanager:GetSecretValue"],
-        resources: &["arn:{partition}:secretsmanager:*:{account}:secret:{secrets}"],
-        condition: Condition::None,
-    },
-    Permission {
-        sid: "ReadTheQueue",
-        purpose: Purpose::Queue,
-        actions: &[
-            "sqs:ChangeMessageVisibility",
-            "sqs:DeleteMessage",
-            "sqs:GetQueueAttributes",
-            "sqs:ReceiveMessage",
-        ],
-        resources: &["arn:{partition}:sqs:*:{account}:{queue}"],
-        condition: Condition::None,
-    },
-    Permission {
-        sid: "EnterOtherAccounts",
-        purpose: Purpose::Accounts,
-        actions: &["sts:AssumeRole"],
-        resources: &["arn:{partition}:iam::*:role/{role}"],
-        condition: Condition::None,
-    },
-];
+/// The tag that says what a thing of ours is for.
+pub const PURPOSE_TAG: &str = "davylamp:purpose";
 
 /// What the placeholders of [`PERMISSIONS`] stand for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -462,7 +161,7 @@ impl Default for Names {
             queue: "davylamp-*".to_owned(),
             role: "davylamp-responder".to_owned(),
             cognito_pool: any(),
-            memory_document: any(),
+            memory_document: "davylamp-*".to_owned(),
             sender: any(),
         }
     }
@@ -525,25 +224,40 @@ fn statement(permission: &Permission, names: &Names) -> Value {
             .map(|pattern| names.fill(pattern))
             .collect::<Vec<_>>(),
     });
+    let is_there = |key: String| json!({"Null": {key: "false"}});
+    let our_keys = json!({"aws:TagKeys": ["davylamp:*"]});
+    let ec2 = json!({"kms:ViaService": ["ec2.*.amazonaws.com", "ec2.*.amazonaws.com.cn"]});
     let condition = match permission.condition {
         Condition::None => None,
         Condition::Unprotected => Some(json!({
             "Null": {format!("aws:ResourceTag/{PROTECTED_TAG}"): "true"},
         })),
-        Condition::TaggedByUs => Some(json!({
-            "Null": {format!("aws:RequestTag/{INCIDENT_TAG}"): "false"},
+        Condition::TaggedByUs => Some(is_there(format!("aws:RequestTag/{INCIDENT_TAG}"))),
+        Condition::TaggedForIsolation => Some(json!({
+            "StringEquals": {format!("aws:RequestTag/{PURPOSE_TAG}"): "isolation"},
         })),
         Condition::CreatedBy(calls) => Some(json!({
             "StringEquals": {"ec2:CreateAction": calls},
         })),
-        Condition::Ours => Some(json!({
-            "Null": {format!("aws:ResourceTag/{INCIDENT_TAG}"): "false"},
-        })),
+        Condition::Ours => Some(is_there(format!("aws:ResourceTag/{INCIDENT_TAG}"))),
         Condition::OurTagKeys => Some(json!({
-            "ForAllValues:StringLike": {"aws:TagKeys": ["davylamp:*"]},
+            "ForAllValues:StringLike": our_keys,
+            "Null": {"aws:TagKeys": "false"},
+        })),
+        Condition::OurTagKeysOnOurs => Some(json!({
+            "ForAllValues:StringLike": our_keys,
+            "Null": {
+                "aws:TagKeys": "false",
+                format!("aws:ResourceTag/{INCIDENT_TAG}"): "false",
+            },
         })),
         Condition::Sender => Some(json!({
             "StringLike": {"ses:FromAddress": [names.sender]},
+        })),
+        Condition::ThroughEc2 => Some(json!({"StringLike": ec2})),
+        Condition::GrantThroughEc2 => Some(json!({
+            "Bool": {"kms:GrantIsForAWSResource": "true"},
+            "StringLike": ec2,
         })),
     };
     if let Some(condition) = condition {

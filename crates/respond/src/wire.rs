@@ -14,12 +14,13 @@ use davylamp_cloud::kubernetes::{ClusterAccess, ClusterEntry, Clusters};
 use davylamp_cloud::secrets::{Secret, SecretError, SecretSource};
 use davylamp_content::playbook::Playbook;
 use davylamp_model::finding::Finding;
-use davylamp_model::ids::{AccountId, ClusterName};
+use davylamp_model::ids::{AccountId, ClusterName, FindingId};
+use davylamp_model::resource::{Place, Resource};
 use jiff::Timestamp;
 
 use crate::actuator::Actuator;
 use crate::clock::SystemClock;
-use crate::collecting::Collecting;
+use crate::collecting::{Collecting, LOCKDOWN};
 use crate::config::{Config, Store, present};
 use crate::executor::{Executor, ExecutorOptions, Progress};
 use crate::journal::dynamodb::DynamoJournal;
@@ -159,7 +160,7 @@ impl Wiring {
             )
         };
         Ok(Self {
-            teller: Arc::new(teller.of_dry_run(config.dry_run)),
+            teller: Arc::new(teller),
             config,
             sessions,
             clusters,
@@ -215,6 +216,7 @@ impl Wiring {
             options: ResponderOptions {
                 window_hours: self.config.window_hours,
                 dry_run: run.rehearsal,
+                observe: self.config.dry_run && !run.rehearsal,
                 incidents_at_once: self.config.parallel as usize,
                 digest_from: self.config.digest_above as usize + 1,
                 ..ResponderOptions::default()
@@ -223,16 +225,42 @@ impl Wiring {
         })
     }
 
-    /// Findings that do not say where they are (the guard's own) are in our home.
+    /// Findings, each where it is: those that do not say so (the guard's own) are in our home, and
+    /// where the account is to be locked down, they are in each of its regions.
     pub async fn placed(&self, mut findings: Vec<Finding>) -> Result<Vec<Finding>, SessionError> {
-        if findings.iter().all(|finding| finding.place.is_some()) {
-            return Ok(findings);
+        if findings.iter().any(|finding| finding.place.is_none()) {
+            let home = self.sessions.home_place().await?;
+            for finding in findings.iter_mut().filter(|it| it.place.is_none()) {
+                finding.place = Some(home.clone());
+            }
         }
-        let home = self.sessions.home_place().await?;
-        for finding in findings.iter_mut().filter(|it| it.place.is_none()) {
-            finding.place = Some(home.clone());
+        if self.config.playbook == LOCKDOWN {
+            self.everywhere(findings).await
+        } else {
+            Ok(findings)
         }
-        Ok(findings)
+    }
+
+    /// One finding about the account in each of its enabled regions: a door that stays open in a
+    /// region nobody uses is the one that is used.
+    async fn everywhere(&self, findings: Vec<Finding>) -> Result<Vec<Finding>, SessionError> {
+        let mut all = Vec::new();
+        for finding in findings {
+            let Some(place) = finding.place.clone() else {
+                continue;
+            };
+            for region in self.sessions.enabled_regions(&place.account).await? {
+                let mut there = finding.clone();
+                there.id = FindingId(format!("{}/{region}", finding.id));
+                there.resources = vec![Resource::Account];
+                there.place = Some(Place {
+                    account: place.account.clone(),
+                    region,
+                });
+                all.push(there);
+            }
+        }
+        Ok(all)
     }
 
     /// The sessions with AWS.

@@ -268,6 +268,7 @@ impl Planning for Script {
             omissions: Vec::new(),
             release: None,
             remarks: Vec::new(),
+            again: false,
         }
     }
 

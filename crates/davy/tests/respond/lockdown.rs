@@ -10,23 +10,25 @@ impl Ground {
     fn rules(&self, group: &str) -> Vec<String> {
         let form = [("Filter.1.Name", "group-id"), ("Filter.1.Value.1", group)];
         let about = self.ec2("DescribeSecurityGroupRules", &form);
-        let one = |item: &str| {
-            let part = |name: &str| all(item, name).first().cloned().unwrap_or_default();
-            format!(
-                "{} {} {} {} {} {}",
-                part("isEgress"),
-                part("ipProtocol"),
-                part("fromPort"),
-                part("toPort"),
-                part("cidrIpv4"),
-                part("description"),
-            )
+        // Asked for one by one: members of a rule may stand before its id.
+        let one = |id: &String| {
+            let rule = self.ec2(
+                "DescribeSecurityGroupRules",
+                &[("SecurityGroupRuleId.1", id)],
+            );
+            let part = |name: &str| all(&rule, name).first().cloned().unwrap_or_default();
+            [
+                "isEgress",
+                "ipProtocol",
+                "fromPort",
+                "toPort",
+                "cidrIpv4",
+                "description",
+            ]
+            .map(part)
+            .join(" ")
         };
-        let mut rules: Vec<_> = about
-            .split("<securityGroupRuleId>")
-            .skip(1)
-            .map(one)
-            .collect();
+        let mut rules: Vec<_> = all(&about, "securityGroupRuleId").iter().map(one).collect();
         rules.sort();
         rules
     }

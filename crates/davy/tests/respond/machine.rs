@@ -160,13 +160,16 @@ impl Ground {
     /// The evidence there is.
     pub fn evidence(&self) -> Vec<Snapshot> {
         let about = self.ec2("DescribeSnapshots", &[("Owner.1", "self")]);
-        let one = |text: &str| Snapshot {
-            volume: first(text, "volumeId"),
-            tags: all(text, "key"),
+        // Asked for one by one: in the answer for many, tags stand before the id they belong to.
+        let one = |id: &String| {
+            let about = self.ec2("DescribeSnapshots", &[("SnapshotId.1", id)]);
+            Snapshot {
+                volume: first(&about, "volumeId"),
+                tags: all(&about, "key"),
+            }
         };
-        about
-            .split("<snapshotId>")
-            .skip(1)
+        all(&about, "snapshotId")
+            .iter()
             .map(one)
             .filter(|it| it.tags.iter().any(|tag| tag == "davylamp:incident"))
             .collect()

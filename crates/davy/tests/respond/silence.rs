@@ -198,6 +198,32 @@ fn a_mail_that_fails_re_runs_nothing_and_goes_out_once() {
 }
 
 #[test]
+fn a_dry_run_of_the_configuration_is_told_and_nothing_is_done() {
+    let mut ground = Ground::new();
+    ground.set("respond.dry_run=true");
+    let machine = ground.node(&["alice"]);
+    let finding = ground.save("f.json", &mining(&ground.account.id, "one", &machine.id));
+    for _ in 0..2 {
+        ground
+            .davy(&["--finding", &finding])
+            .ended(1)
+            .says(&["dry run"]);
+        let writes = ground.writes();
+        assert!(writes.is_empty(), "{writes:?}");
+        assert_eq!(ground.cluster_writes(), 0);
+        assert!(ground.portal.hooks().is_empty());
+    }
+    assert_eq!(ground.mail.mails().len(), 1);
+    // What was only looked at is not taken for done when it is meant.
+    let machine_is = |state: &str| assert_eq!(ground.state(&machine.id), state);
+    machine_is("running");
+    ground
+        .davy(&["--finding", &finding, "--set", "respond.dry_run=false"])
+        .ended(1);
+    machine_is("terminated");
+}
+
+#[test]
 fn a_portal_that_fails_holds_up_nothing_and_is_told() {
     let mut ground = Ground::new();
     ground.set("respond.portal.url=http://127.0.0.1:1/deauthorize");

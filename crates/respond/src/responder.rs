@@ -222,7 +222,17 @@ impl Responder {
     /// Goes on with every incident that is due: one that waits, was cut off, has a notice to send,
     /// or whose release time has come.
     pub async fn resume(&self) -> Result<Report, JournalError> {
-        let due = self.parts.executor.journal.due(self.now()).await?;
+        self.resume_due(self.now()).await
+    }
+
+    /// As [`Responder::resume`], and with those as well that only wait for the time of their next
+    /// look: something has happened that they may have waited for, such as the end of a snapshot.
+    pub async fn resume_early(&self) -> Result<Report, JournalError> {
+        self.resume_due(self.look_again()).await
+    }
+
+    async fn resume_due(&self, by: Timestamp) -> Result<Report, JournalError> {
+        let due = self.parts.executor.journal.due(by).await?;
         let (due, left) = due
             .into_iter()
             .partition(|incident| !self.parts.options.observe || is_observed(incident));

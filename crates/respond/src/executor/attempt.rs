@@ -61,8 +61,8 @@ impl Attempt<'_> {
             )
         });
         // Somebody began it: an earlier try, or a run that was cut off. Whether its effect is
-        // there is seen by looking, not by doing it again.
-        if let (Some(before), Some(state)) = (&left, &state) {
+        // there is seen by looking, not by doing it again, where it can be seen.
+        if let (Some(before), Some(state), true) = (&left, &state, actuator.shows(action)) {
             match actuator.verify(place, action, before).await {
                 Ok(Verified::Done { note }) => {
                     let already = false;

@@ -132,7 +132,12 @@ async fn answer(
         .await
         .context("the responder could not be set up")?;
     let responder = wiring.responder(Run {
-        name: format!("lambda-{}", context.request_id),
+        // A request comes again under its id, perhaps while its first delivery is still worked on.
+        name: format!(
+            "lambda-{}-{:x}",
+            context.request_id,
+            Timestamp::now().as_nanosecond()
+        ),
         deadline: Some(deadline(context.deadline)),
         progress: None,
         rehearsal: false,

@@ -9,6 +9,7 @@ use std::pin::Pin;
 
 use davylamp_model::finding::Finding;
 use davylamp_model::ids::IncidentId;
+use davylamp_plan::gate::{Refusal, Room};
 use davylamp_plan::plan::{Plan, StepId};
 use davylamp_plan::policy::{Approvals, Usage};
 use jiff::Timestamp;
@@ -192,6 +193,30 @@ pub trait Journal: Send + Sync {
         lease_secs: u32,
     ) -> Journaling<'a, ()>;
 
+    /// Appends the entry of a step that is about to be taken, if there is [`Room`] for it beside
+    /// what other incidents of its playbook began in the hour before the entry's own time; fails
+    /// with [`JournalError::Full`] otherwise.
+    ///
+    /// A store that can measures and writes in one go, so that incidents which begin at the same
+    /// time cannot pass a cap together. This default is for one that cannot: there they can, by
+    /// as many as there are runs at once.
+    fn begin<'a>(
+        &'a self,
+        incident: &'a IncidentId,
+        entry: &'a Entry,
+        lease_secs: u32,
+        room: &'a Room,
+    ) -> Journaling<'a, ()> {
+        Box::pin(async move {
+            if let Some((playbook, _)) = fields::counts_for(&entry.event) {
+                let since = fields::cap_window(entry.at);
+                let others = self.usage(playbook, since, incident).await?;
+                room.allows(&others)?;
+            }
+            self.append(incident, entry, lease_secs).await
+        })
+    }
+
     /// Renews the lease while nothing happens. Fails as [`Journal::append`] does.
     fn renew<'a>(
         &'a self,
@@ -280,6 +305,9 @@ pub enum JournalError {
         /// The incident asked for.
         incident: IncidentId,
     },
+    /// There is no room for the step.
+    #[error(transparent)]
+    Full(#[from] Refusal),
     /// The store does not answer: repeat.
     #[error("the journal {store} does not answer: {why}")]
     Unreachable {

@@ -177,6 +177,8 @@ impl Wiring {
         let policy = self.config.policy();
         let wait = Duration::from_secs(u64::from(self.config.evidence_wait_minutes) * 60);
         let options = ExecutorOptions {
+            lease_secs: self.config.lease_seconds,
+            retry_within: Duration::from_secs(u64::from(self.config.retry_seconds)),
             evidence_within: if run.deadline.is_some() {
                 Duration::ZERO
             } else {

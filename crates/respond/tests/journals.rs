@@ -1,6 +1,7 @@
 //! One suite for every store: they mean the same.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -10,6 +11,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use davylamp_model::ids::IncidentId;
+use davylamp_plan::gate::Room;
 use davylamp_plan::plan::StepId;
 use davylamp_respond::journal::dynamodb::DynamoJournal;
 use davylamp_respond::journal::memory::MemoryJournal;
@@ -255,9 +257,132 @@ async fn one_wins(journals: Vec<Arc<dyn Journal>>) {
     assert_eq!((winners, incidents.len()), (1, 1));
 }
 
+/// Of many incidents that begin at once no more do than there is room for.
+async fn keeps_to_the_caps(journals: Vec<Arc<dyn Journal>>) {
+    let room = Room {
+        plans: Some(5),
+        irreversible: None,
+    };
+    let begins = (0..12).map(|number| {
+        let journal = Arc::clone(&journals[number % journals.len()]);
+        tokio::spawn(async move {
+            let (incident, run) = (format!("inc-c{number}"), format!("run-{number}"));
+            let resource = format!("r/c{number}");
+            let claim = request(&resource, &incident, &run, 9000);
+            ours(journal.claim(&claim).await.unwrap());
+            let entry = intended(&run, 9001, "isolate", false);
+            // A store may ask to come back, as the executor does.
+            for _ in 0..20 {
+                match journal
+                    .begin(&incident.as_str().into(), &entry, 60, &room)
+                    .await
+                {
+                    Err(JournalError::Unreachable { .. }) => {}
+                    Ok(()) => return true,
+                    Err(JournalError::Full(_)) => return false,
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            panic!("never let in")
+        })
+    });
+    let begun = join_all(begins).await;
+    let count = begun.into_iter().filter(|it| *it.as_ref().unwrap());
+    assert_eq!(count.count(), 5);
+    let usage = journals[0]
+        .usage("node-miner", at(9000), &"none".into())
+        .await;
+    assert_eq!(usage.unwrap().plans_last_hour, 5);
+}
+
+/// Says to this program that it is one of the two processes, and where the folder is.
+const FOLDER: &str = "DAVYLAMP_TEST_JOURNAL_FOLDER";
+const PROCESSES: u32 = 2;
+const INCIDENTS: u32 = 40;
+const ROOM: u32 = 15;
+
+/// One of the processes: claims every incident it can get, and begins a step of each.
+async fn process(folder: &Path) {
+    let run = format!("run-{}", std::process::id());
+    std::fs::write(folder.join(&run), "here").unwrap();
+    let here = || {
+        std::fs::read_dir(folder).unwrap().filter(|it| {
+            let name = it.as_ref().unwrap().file_name();
+            name.to_string_lossy().starts_with("run-")
+        })
+    };
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while here().count() < PROCESSES as usize {
+        assert!(
+            std::time::Instant::now() < end,
+            "the other process did not come"
+        );
+        tokio::task::yield_now().await;
+    }
+    let journal = SqliteJournal::open(&folder.join("journal.db"))
+        .await
+        .unwrap();
+    let room = Room {
+        plans: Some(ROOM),
+        irreversible: None,
+    };
+    for number in 0..INCIDENTS {
+        let incident = format!("inc-{number}");
+        let asked = request(&format!("r/{number}"), &incident, &run, 0);
+        if let Claim::Ours { .. } = journal.claim(&asked).await.unwrap() {
+            let entry = intended(&run, 1, "isolate", false);
+            match journal
+                .begin(&incident.as_str().into(), &entry, 60, &room)
+                .await
+            {
+                Ok(()) | Err(JournalError::Full(_)) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn sqlite_of_two_processes() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return process(Path::new(&folder)).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let processes: Vec<_> = (0..PROCESSES)
+        .map(|_| {
+            tokio::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "sqlite_of_two_processes"])
+                .env(FOLDER, folder.path())
+                .kill_on_drop(true)
+                .output()
+        })
+        .collect();
+    for output in join_all(processes).await {
+        let output = output.unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+    }
+    let journal = SqliteJournal::open(&folder.path().join("journal.db"))
+        .await
+        .unwrap();
+    let incidents = journal.list(1000).await.unwrap();
+    assert_eq!(incidents.len(), INCIDENTS as usize);
+    let mut begun = 0;
+    for incident in &incidents {
+        let entries = journal.read(incident).await.unwrap().unwrap();
+        assert!(entries.len() <= 1, "{incident} was begun twice");
+        begun += entries.len();
+    }
+    assert_eq!(begun, ROOM as usize);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn memory() {
     conforms(Arc::new(MemoryJournal::new())).await;
+    keeps_to_the_caps(vec![Arc::new(MemoryJournal::new())]).await;
     one_wins(vec![Arc::new(MemoryJournal::new())]).await;
 }
 
@@ -273,7 +398,8 @@ async fn sqlite() {
     for _ in 0..2 {
         journals.push(Arc::new(SqliteJournal::open(&path).await.unwrap()));
     }
-    one_wins(journals).await;
+    one_wins(journals.clone()).await;
+    keeps_to_the_caps(journals).await;
 }
 
 #[tokio::test]
@@ -345,7 +471,9 @@ async fn table() -> DynamoJournal {
 async fn dynamodb() {
     let journal = table().await;
     conforms(Arc::new(journal.clone())).await;
-    one_wins(vec![Arc::new(journal.clone()), Arc::new(journal)]).await;
+    let journals: Vec<Arc<dyn Journal>> = vec![Arc::new(journal.clone()), Arc::new(journal)];
+    one_wins(journals.clone()).await;
+    keeps_to_the_caps(journals).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -18,10 +18,18 @@ fn what_is_no_event_is_an_error() {
         let why = error(&runtime, &runtime.invoke(&event));
         assert!(why.contains(says), "{event}: {why}");
     }
+    assert_eq!(stage.proxy.calls().len(), 0);
+}
+
+#[test]
+fn a_finding_without_its_type_is_reported_and_nothing_else() {
+    let stage = Stage::new();
+    let runtime = stage.function(&[]);
     let mut half = stage.finding("f1", "i-0123456789abcdef0");
     half["detail"]["type"] = json!(null);
-    let why = error(&runtime, &runtime.invoke(&half));
-    assert!(why.contains("not understood"), "{why}");
+    let answer = answered(&runtime, &runtime.invoke(&half));
+    assert_eq!(answer["incidents"], json!([]), "{answer}");
+    assert_eq!(answer["reported"][0]["finding"], "f1", "{answer}");
     assert_eq!(stage.proxy.calls().len(), 0);
 }
 
@@ -90,13 +98,13 @@ fn one_file_serves_the_guard_and_the_function() {
 }
 
 #[test]
-fn without_a_region_the_error_names_what_to_set() {
+fn without_a_region_an_event_that_says_where_it_is_is_answered() {
     let stage = Stage::new();
+    let instance = stage.instance();
     let runtime = stage.function(&[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "")]);
-    // One that says where it is needs no home.
-    let mut event = stage.finding("f1", "i-99999999");
-    event["detail"]["service"]["additionalInfo"] = json!({"sample": true});
-    answered(&runtime, &runtime.invoke(&event));
+    let answer = answered(&runtime, &runtime.invoke(&stage.finding("f1", &instance)));
+    assert_eq!(answer["incidents"][0]["failed-steps"], 0, "{answer}");
+    assert_eq!(stage.snapshotted().len(), 2);
 }
 
 #[test]

@@ -84,7 +84,14 @@ pub const PERMISSIONS: &[Permission] = &[
         "TakeEvidence",
         Purpose::Instances,
         &["ec2:CreateSnapshot", "ec2:CreateSnapshots"],
-        &[INSTANCE, VOLUME],
+        &[VOLUME],
+        Condition::None,
+    ),
+    allow(
+        "TakeEvidenceOfInstances",
+        Purpose::Instances,
+        &["ec2:CreateSnapshots"],
+        &[INSTANCE],
         Condition::None,
     ),
     allow(

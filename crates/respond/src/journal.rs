@@ -326,7 +326,7 @@ pub enum JournalError {
     },
     /// Nothing more fits into what the store has for one incident.
     #[error("the journal {store} has no room for more of incident {incident}")]
-    Full {
+    Overflow {
         /// Which store.
         store: String,
         /// The incident.

@@ -20,7 +20,8 @@
 //! there is not, because no tag can be written on a condition: a run writes its name and looks
 //! whether it is still there. Two that do so in the same moment may both believe that they have
 //! it, until the first of them writes its next entry and finds the other's name; each action is
-//! idempotent, but a notice may come twice. Whoever may tag launch templates can change what the
+//! idempotent, but a notice may come twice. Incidents that begin in the same moment may pass a
+//! cap together. Whoever may tag launch templates can change what the
 //! journal says, as whoever may write the table can change the other.
 
 use std::collections::{BTreeMap, HashMap};
@@ -260,7 +261,7 @@ impl TagJournal {
         stored.head.length = packed.len();
         let pieces = log::pieces(&packed);
         if pieces.len() > MOST_PIECES {
-            return Err(JournalError::Full {
+            return Err(JournalError::Overflow {
                 store: STORE.to_owned(),
                 incident: stored.head.incident.clone(),
             });

@@ -195,7 +195,7 @@ pub trait Journal: Send + Sync {
 
     /// Appends the entry of a step that is about to be taken, if there is [`Room`] for it beside
     /// what other incidents of its playbook began in the hour before the entry's own time; fails
-    /// with [`JournalError::Full`] otherwise.
+    /// with [`JournalError::Capped`] otherwise.
     ///
     /// A store that can measures and writes in one go, so that incidents which begin at the same
     /// time cannot pass a cap together. This default is for one that cannot: there they can, by
@@ -307,7 +307,7 @@ pub enum JournalError {
     },
     /// There is no room for the step.
     #[error(transparent)]
-    Full(#[from] Refusal),
+    Capped(#[from] Refusal),
     /// The store does not answer: repeat.
     #[error("the journal {store} does not answer: {why}")]
     Unreachable {

@@ -279,7 +279,7 @@ async fn keeps_to_the_caps(journals: Vec<Arc<dyn Journal>>) {
                 {
                     Err(JournalError::Unreachable { .. }) => {}
                     Ok(()) => return true,
-                    Err(JournalError::Full(_)) => return false,
+                    Err(JournalError::Capped(_)) => return false,
                     Err(other) => panic!("{other}"),
                 }
             }
@@ -335,7 +335,7 @@ async fn process(folder: &Path) {
                 .begin(&incident.as_str().into(), &entry, 60, &room)
                 .await
             {
-                Ok(()) | Err(JournalError::Full(_)) => {}
+                Ok(()) | Err(JournalError::Capped(_)) => {}
                 Err(other) => panic!("{other}"),
             }
         }

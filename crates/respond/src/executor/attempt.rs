@@ -104,7 +104,7 @@ impl Attempt<'_> {
             match self.ledger.record_within(intended, &self.room).await {
                 Ok(()) => {}
                 // Other incidents have begun so much since the gate was asked.
-                Err(JournalError::Full(refusal)) => {
+                Err(JournalError::Capped(refusal)) => {
                     let why = refusal.to_string();
                     return Ok(Tried::Withheld { why });
                 }

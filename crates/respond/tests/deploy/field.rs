@@ -225,6 +225,8 @@ impl Field {
             evidence_within: Duration::from_secs(5),
             backoff_first: Duration::from_millis(20),
             poll_first: Duration::from_millis(20),
+            poll_most: Duration::from_millis(20),
+            poll_evidence_most: Duration::from_millis(20),
             ..ExecutorOptions::default()
         };
         let kept = Arc::new(Kept::default());

@@ -147,3 +147,33 @@ fn notices_go_to_sns_and_a_webhook_as_well() {
     assert!(String::from_utf8_lossy(&hooks[0].body).contains(&machine.id));
     assert_eq!(ground.mail.mails().len(), 1);
 }
+
+#[test]
+fn what_installs_it_is_printed_and_its_policy_deletes_no_evidence() {
+    let run = |args: &[&str]| {
+        let ran = std::process::Command::new(env!("CARGO_BIN_EXE_davy"))
+            .args(["deploy", "aws"])
+            .args(args)
+            .output()
+            .expect("davy starts");
+        assert!(ran.status.success(), "{ran:?}");
+        String::from_utf8(ran.stdout).expect("text")
+    };
+    let template = run(&[]);
+    for part in ["AWS::Lambda::Function", "AWS::Events::Rule", "DeadLetter"] {
+        assert!(template.contains(part), "no {part} in {template}");
+    }
+    let policy: serde_json::Value =
+        serde_json::from_str(&run(&["--what", "policy"])).expect("the policy is JSON");
+    let text = policy.to_string();
+    assert!(text.contains("ec2:CreateSnapshots"), "{text}");
+    for never in ["ec2:DeleteSnapshot", "\"*:*\"", "\"Action\":\"*\""] {
+        let allowed = policy["Statement"]
+            .as_array()
+            .expect("statements")
+            .iter()
+            .filter(|it| it["Effect"] == "Allow")
+            .any(|it| it.to_string().contains(never));
+        assert!(!allowed, "{never} in {text}");
+    }
+}

@@ -166,6 +166,11 @@ fn of_two_users_the_one_whom_the_guard_saw_is_stopped() {
         .collect();
     assert!(!decided.contains(&json!("alice")), "{decided:?}");
     assert!(decided.contains(&json!("bob")), "{plans:#}");
+
+    ground.davy(&["--finding", &finding]);
+    assert!(!campus.works("bob"), "the one who was seen goes on");
+    assert!(campus.works("alice"), "a stranger was stopped");
+    assert!(campus.has("alice"));
 }
 
 #[test]
@@ -246,7 +251,7 @@ fn a_dry_run_writes_nothing_and_calls_neither_hub_nor_portal_to_act() {
 }
 
 #[test]
-fn a_hub_that_throttles_once_is_asked_again() {
+fn throttled_now_and_then_it_does_the_whole_work() {
     let campus = Campus::new(&["alice"]);
     let ground = &campus.ground;
     ground

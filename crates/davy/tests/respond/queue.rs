@@ -174,9 +174,15 @@ fn guardduty_is_polled_and_archived_findings_are_not() {
     let machine = ground.node(&["alice"]);
     let other = ground.node(&["bob"]);
     let now = jiff::Timestamp::now().to_string();
+    let detector = guardduty.detector(REGION);
     for (id, instance, archived) in [("one", &machine.id, false), ("two", &other.id, true)] {
         let mut finding = mining(&ground.account.id, id, instance);
         finding["updatedAt"] = json!(now);
+        finding["service"]["detectorId"] = json!(detector);
+        finding["arn"] = json!(format!(
+            "arn:aws:guardduty:{REGION}:{}:detector/{detector}/finding/{id}",
+            ground.account.id
+        ));
         finding["service"]["archived"] = json!(archived);
         guardduty.add(REGION, finding);
     }
@@ -184,6 +190,8 @@ fn guardduty_is_polled_and_archived_findings_are_not() {
     ground.davy(&poll).ended(1).says(&[&machine.id]);
     assert_eq!(ground.state(&machine.id), "terminated");
     assert_eq!(ground.state(&other.id), "running");
+    // What was dealt with is archived, so that it is not asked for again.
+    assert_eq!(guardduty.archived(REGION).len(), 2);
     // Asked again it has the same findings, and nothing more to do.
     ground.davy(&poll);
     assert_eq!(ground.did("ec2", "CreateSnapshots"), 1);

@@ -199,15 +199,12 @@ fn a_mail_that_fails_re_runs_nothing_and_goes_out_once() {
 
 #[test]
 fn a_dry_run_of_the_configuration_is_told_and_nothing_is_done() {
-    let mut ground = Ground::new();
-    ground.set("respond.dry_run=true");
+    let ground = Ground::new();
     let machine = ground.node(&["alice"]);
     let finding = ground.save("f.json", &mining(&ground.account.id, "one", &machine.id));
+    let rehearsal = ["--finding", &finding, "--set", "respond.dry_run=true"];
     for _ in 0..2 {
-        ground
-            .davy(&["--finding", &finding])
-            .ended(1)
-            .says(&["dry run"]);
+        ground.davy(&rehearsal).ended(1).says(&["dry run"]);
         let writes = ground.writes();
         assert!(writes.is_empty(), "{writes:?}");
         assert_eq!(ground.cluster_writes(), 0);
@@ -215,12 +212,9 @@ fn a_dry_run_of_the_configuration_is_told_and_nothing_is_done() {
     }
     assert_eq!(ground.mail.mails().len(), 1);
     // What was only looked at is not taken for done when it is meant.
-    let machine_is = |state: &str| assert_eq!(ground.state(&machine.id), state);
-    machine_is("running");
-    ground
-        .davy(&["--finding", &finding, "--set", "respond.dry_run=false"])
-        .ended(1);
-    machine_is("terminated");
+    assert_eq!(ground.state(&machine.id), "running");
+    ground.davy(&["--finding", &finding]).ended(1);
+    assert_eq!(ground.state(&machine.id), "terminated");
 }
 
 #[test]

@@ -135,6 +135,11 @@ impl Actuator for ServicesActuator {
         })
     }
 
+    /// Cognito does not show sessions, so a sign-out without an answer is repeated.
+    fn shows(&self, action: &Action) -> bool {
+        !matches!(action, Action::SignOutCognitoUser { .. })
+    }
+
     fn verify<'a>(
         &'a self,
         place: &'a Place,

@@ -7,36 +7,42 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::permissions::{Names, Purpose, policy};
+use crate::permissions::{Names, Purpose, allowed, policy};
 
-/// The finding types that start the function, as EventBridge patterns over `detail.type`.
+/// How the finding types that start the function begin, as EventBridge patterns over `detail.type`.
 ///
 /// Prefixes rather than names: a new form of a known type (`…!AMI`) must not be missed. What the
 /// responder does not act on it reports, and a sample costs nothing.
 pub const FINDING_PREFIXES: &[&str] = &[
+    "AttackSequence:",
     "CryptoCurrency:",
+    "Execution:",
     "Impact:EC2/BitcoinDomainRequest",
     "Impact:Runtime/",
-    "Execution:EC2/",
-    "Execution:ECS/",
-    "Execution:Kubernetes/",
-    "Execution:Container/",
-    "Execution:Runtime/",
-    "AttackSequence:",
+    "Object:S3/MaliciousFile",
     "Trojan:EC2/DNSDataExfiltration",
     "Trojan:Runtime/",
-    "UnauthorizedAccess:IAMUser/",
-    "Stealth:IAMUser/",
-    "Recon:IAMUser/",
-    "PenTest:IAMUser/",
 ];
 
-/// The purposes of a Lambda: everything but reading a queue.
+/// Those that are known by their middle: what a key or a password did.
+pub const FINDING_WILDCARDS: &[&str] = &["*:IAMUser/*"];
+
+/// The purposes that are there only where a parameter asks for them: the policy's name, the
+/// condition and the purpose. A placeholder without a value would make a resource that IAM refuses.
+const OPTIONAL: &[(&str, &str, Purpose)] = &[
+    ("mail", "HasSender", Purpose::Mail),
+    ("cognito", "HasPool", Purpose::Cognito),
+    ("memory", "HasMemoryDocument", Purpose::Memory),
+    ("forensic", "HasForensicAccount", Purpose::Forensic),
+    ("other-accounts", "HasRole", Purpose::Accounts),
+];
+
+/// The purposes of a Lambda: everything but reading a queue, and a journal that is no table.
 pub fn lambda_purposes() -> Vec<Purpose> {
     Purpose::ALL
         .iter()
         .map(|(purpose, _)| *purpose)
-        .filter(|purpose| *purpose != Purpose::Queue)
+        .filter(|purpose| !matches!(purpose, Purpose::Queue | Purpose::JournalTags))
         .collect()
 }
 
@@ -53,6 +59,9 @@ pub fn cloudformation(purposes: &[Purpose]) -> Value {
             "HasHub": not_empty("HubUrl"),
             "HasPortal": not_empty("PortalUrl"),
             "HasRole": not_empty("ForeignRole"),
+            "HasPool": not_empty("CognitoPool"),
+            "HasMemoryDocument": not_empty("MemoryDocument"),
+            "HasForensicAccount": not_empty("ForensicAccount"),
         },
         "Resources": resources(purposes),
         "Outputs": {
@@ -82,7 +91,12 @@ fn parameters() -> Value {
         "MailSender": text("", "Reports are mailed from here through SES, and this identity must be verified; empty: through SNS"),
         "HubUrl": text("", "The JupyterHub's address, up to and without /hub"),
         "PortalUrl": text("", "The portal's deauthorize endpoint"),
-        "ForeignRole": text("", "The role to assume in other accounts"),
+        "HubNamespaces": text("", "The Kubernetes namespace in which the Hub's users run; several as [\"one\", \"two\"]"),
+        "ForeignRole": text("", "The name of the role to assume in other accounts"),
+        "CognitoPool": text("", "The id of the Cognito pool of the Hub's users"),
+        "MemoryDocument": text("", "The SSM document that captures the memory of an instance"),
+        "ForensicAccount": text("", "The account that evidence is copied to, with the role of ForeignRole in it"),
+        "ForensicKey": text("", "The ARN of the KMS key of that account that encrypts the copies"),
         "LogRetentionDays": {"Type": "Number", "Default": 365, "Description": "How long the function's log is kept"},
     })
 }
@@ -251,14 +265,26 @@ fn role(purposes: &[Purpose]) -> Value {
         sns_topic: "${Notices.TopicName}".to_owned(),
         sender: "${MailSender}".to_owned(),
         role: "${ForeignRole}".to_owned(),
+        cognito_pool: "${CognitoPool}".to_owned(),
+        memory_document: "${MemoryDocument}".to_owned(),
         ..Names::default()
     };
-    let purposes: Vec<_> = purposes
+    let always: Vec<_> = purposes
         .iter()
         .copied()
-        .filter(|purpose| *purpose != Purpose::Accounts)
+        .filter(|purpose| !OPTIONAL.iter().any(|(_, _, optional)| purpose == optional))
         .collect();
-    let foreign = policy(&[Purpose::Accounts], &names);
+    let mut policies = vec![
+        json!({"PolicyName": "respond", "PolicyDocument": substituted(policy(&always, &names))}),
+        log_and_fail(),
+    ];
+    for (name, condition, purpose) in OPTIONAL {
+        if purposes.contains(purpose) {
+            let document = substituted(allowed(&[*purpose], &names));
+            let one = json!({"PolicyName": name, "PolicyDocument": document});
+            policies.push(json!({"Fn::If": [condition, one, {"Ref": "AWS::NoValue"}]}));
+        }
+    }
     json!({
         "Type": "AWS::IAM::Role",
         "Properties": {
@@ -270,27 +296,28 @@ fn role(purposes: &[Purpose]) -> Value {
                     "Action": "sts:AssumeRole",
                 }],
             },
-            "Policies": [
-                {"PolicyName": "respond", "PolicyDocument": substituted(policy(&purposes, &names))},
-                {"PolicyName": "log-and-fail", "PolicyDocument": {
-                    "Version": "2012-10-17",
-                    "Statement": [
-                        {
-                            "Effect": "Allow",
-                            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-                            "Resource": {"Fn::Sub": "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:/aws/lambda/${AWS::StackName}-responder:*"},
-                        },
-                        {
-                            "Effect": "Allow",
-                            "Action": ["sqs:SendMessage"],
-                            "Resource": {"Fn::GetAtt": ["DeadLetters", "Arn"]},
-                        },
-                    ],
-                }},
-                {"Fn::If": ["HasRole", {"PolicyName": "other-accounts", "PolicyDocument": substituted(foreign)}, {"Ref": "AWS::NoValue"}]},
-            ],
+            "Policies": policies,
         },
     })
+}
+
+/// What the function itself needs, whatever it responds to.
+fn log_and_fail() -> Value {
+    json!({"PolicyName": "log-and-fail", "PolicyDocument": {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+                "Resource": {"Fn::Sub": "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:/aws/lambda/${AWS::StackName}-responder:*"},
+            },
+            {
+                "Effect": "Allow",
+                "Action": ["sqs:SendMessage"],
+                "Resource": {"Fn::GetAtt": ["DeadLetters", "Arn"]},
+            },
+        ],
+    }})
 }
 
 /// Every text with a `${…}` as a substitution.
@@ -333,7 +360,12 @@ fn function() -> Value {
                 "DAVY_RESPOND__HUB__TOKEN": only_if("HasHub", json!({"Fn::Sub": "secretsmanager:${HubToken}"})),
                 "DAVY_RESPOND__PORTAL__URL": only_if("HasPortal", json!({"Ref": "PortalUrl"})),
                 "DAVY_RESPOND__PORTAL__KEY": only_if("HasPortal", json!({"Fn::Sub": "secretsmanager:${PortalKey}"})),
+                "DAVY_RESPOND__HUB__NAMESPACES": only_if("HasHub", json!({"Ref": "HubNamespaces"})),
                 "DAVY_RESPOND__ROLE": only_if("HasRole", json!({"Ref": "ForeignRole"})),
+                "DAVY_RESPOND__COGNITO__POOL": only_if("HasPool", json!({"Ref": "CognitoPool"})),
+                "DAVY_RESPOND__EVIDENCE__MEMORY_DOCUMENT": only_if("HasMemoryDocument", json!({"Ref": "MemoryDocument"})),
+                "DAVY_RESPOND__EVIDENCE__FORENSIC_ACCOUNT": only_if("HasForensicAccount", json!({"Ref": "ForensicAccount"})),
+                "DAVY_RESPOND__EVIDENCE__KMS_KEY": only_if("HasForensicAccount", json!({"Ref": "ForensicKey"})),
             }},
         },
     })
@@ -345,7 +377,11 @@ fn rules() -> Vec<(&'static str, &'static str, Value)> {
         .iter()
         .map(|prefix| json!({"prefix": prefix}))
         .collect();
-    types.push(json!({"wildcard": "*:IAMUser/AnomalousBehavior"}));
+    types.extend(
+        FINDING_WILDCARDS
+            .iter()
+            .map(|wildcard| json!({"wildcard": wildcard})),
+    );
     vec![
         (
             "Findings",
@@ -467,7 +503,8 @@ fn alarms() -> Vec<(&'static str, Value)> {
         })
     };
     let above = ("GreaterThanThreshold", 0);
-    let queue = json!([{"Name": "QueueName", "Value": {"Fn::GetAtt": ["DeadLetters", "QueueName"]}}]);
+    let queue =
+        json!([{"Name": "QueueName", "Value": {"Fn::GetAtt": ["DeadLetters", "QueueName"]}}]);
     vec![
         (
             "UnansweredAlarm",

@@ -13,7 +13,7 @@ use std::time::Duration;
 use davylamp_content::playbook::Caps;
 use davylamp_model::ids::IncidentId;
 use davylamp_plan::action::Action;
-use davylamp_plan::gate::{Gate, Refusal};
+use davylamp_plan::gate::{Gate, Refusal, Room};
 use davylamp_plan::plan::{Plan, Stage, Step, StepId};
 use davylamp_plan::policy::{Policy, Usage};
 use futures::stream::{self, StreamExt};
@@ -303,11 +303,15 @@ impl Executor {
                 .dry_run(permit.observe);
             match gate.pass(id, &succeeded) {
                 Ok(token) => {
+                    let mut room = gate.room(id, &succeeded);
+                    if let (Some(left), false) = (&mut room.irreversible, repeated) {
+                        *left = left.saturating_sub(begun_irreversible);
+                    }
                     if !repeated && !running.step.action.is_reversible() {
                         begun_irreversible += 1;
                     }
                     running.first_try.get_or_insert(now);
-                    attempts.push((running, tries, token));
+                    attempts.push((running, tries, token, room));
                 }
                 Err(Refusal::Before { .. }) => {}
                 Err(refusal) => {
@@ -320,11 +324,12 @@ impl Executor {
         let applied: Vec<Result<bool, JournalError>> = stream::iter(attempts)
             // What came of each is journaled as soon as it is known, by the attempt's own future:
             // one that is not polled may hold the ledger's turn to write.
-            .map(|(running, tries, token)| async move {
+            .map(|(running, tries, token, room)| async move {
                 let attempt = Attempt {
                     executor: self,
                     ledger,
                     step: token.step(),
+                    room,
                 };
                 let tried = attempt.make(token).await?;
                 self.apply(running, tries, tried, ledger).await
@@ -357,6 +362,7 @@ impl Executor {
                     executor: self,
                     ledger,
                     step: running.step,
+                    room: Room::default(),
                 };
                 let tried = attempt.look(&plan.place).await;
                 self.apply(running, 0, tried, ledger).await
@@ -405,6 +411,7 @@ impl Executor {
                 }
             }
             Tried::Failed { why } => StepState::Failed { why, again: false },
+            Tried::Withheld { why } => StepState::Withheld { why },
         };
         running.stand = Stand::Settled;
         let moved = matches!(state, StepState::Succeeded { .. });

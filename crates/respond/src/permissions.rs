@@ -38,6 +38,8 @@ pub enum Purpose {
     Cognito,
     /// The journal's table.
     Journal,
+    /// The journal in tags, where there is no table.
+    JournalTags,
     /// Notices through SNS, and secrets.
     Notices,
     /// Mails through SES.
@@ -63,6 +65,7 @@ impl Purpose {
         (Self::Findings, "findings"),
         (Self::Cognito, "cognito"),
         (Self::Journal, "journal"),
+        (Self::JournalTags, "journal-tags"),
         (Self::Notices, "notices"),
         (Self::Mail, "mail"),
         (Self::Queue, "queue"),
@@ -189,14 +192,10 @@ impl Names {
 
 /// The IAM policy document for some purposes.
 ///
-/// Whatever is allowed, three things are denied always: destroying evidence, touching what is
-/// protected, and taking the protection away.
+/// Whatever is allowed, two things are denied always: destroying evidence, and giving or taking the
+/// tag that protects.
 pub fn policy(purposes: &[Purpose], names: &Names) -> Value {
-    let mut statements: Vec<Value> = PERMISSIONS
-        .iter()
-        .filter(|permission| purposes.contains(&permission.purpose))
-        .map(|permission| statement(permission, names))
-        .collect();
+    let mut statements = statements(purposes, names);
     statements.push(json!({
         "Sid": "NeverDestroyEvidence",
         "Effect": "Deny",
@@ -211,6 +210,19 @@ pub fn policy(purposes: &[Purpose], names: &Names) -> Value {
         "Condition": {"ForAnyValue:StringEquals": {"aws:TagKeys": [PROTECTED_TAG]}},
     }));
     json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+/// As [`policy`], without what is denied always: for a second policy beside a whole one.
+pub fn allowed(purposes: &[Purpose], names: &Names) -> Value {
+    json!({"Version": "2012-10-17", "Statement": statements(purposes, names)})
+}
+
+fn statements(purposes: &[Purpose], names: &Names) -> Vec<Value> {
+    PERMISSIONS
+        .iter()
+        .filter(|permission| purposes.contains(&permission.purpose))
+        .map(|permission| statement(permission, names))
+        .collect()
 }
 
 fn statement(permission: &Permission, names: &Names) -> Value {

@@ -26,6 +26,7 @@ use crate::executor::{Executor, ExecutorOptions, Progress};
 use crate::journal::dynamodb::DynamoJournal;
 use crate::journal::memory::MemoryJournal;
 use crate::journal::sqlite::SqliteJournal;
+use crate::journal::tags::TagJournal;
 use crate::journal::{Journal, JournalError};
 use crate::planning::Playbooks;
 use crate::responder::{Parts, Responder, ResponderOptions};
@@ -176,6 +177,8 @@ impl Wiring {
         let policy = self.config.policy();
         let wait = Duration::from_secs(u64::from(self.config.evidence_wait_minutes) * 60);
         let options = ExecutorOptions {
+            lease_secs: self.config.lease_seconds,
+            retry_within: Duration::from_secs(u64::from(self.config.retry_seconds)),
             evidence_within: if run.deadline.is_some() {
                 Duration::ZERO
             } else {
@@ -303,7 +306,9 @@ async fn journal(
             aws_sdk_dynamodb::Client::new(sessions.home_writing()),
             &config.journal.table,
         )),
-        Store::Tags => Arc::new(MemoryJournal::new()),
+        Store::Tags => Arc::new(TagJournal::new(aws_sdk_ec2::Client::new(
+            sessions.home_writing(),
+        ))),
     })
 }
 

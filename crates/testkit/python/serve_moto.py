@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 
+from moto.iam.access_control import IAMRequestBase
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
@@ -23,6 +24,10 @@ from werkzeug.serving import ThreadedWSGIServer, make_server
 HEALTH = "/davylamp/health"
 # Hundreds of clients may connect at once; the default drops some, and those wait a second.
 ThreadedWSGIServer.request_queue_size = 1024
+# Where policies are enforced, moto checks signatures as well, and computes another one than every SDK
+# for a form with blanks or lines in it. Who calls is told by the key; that is enough for a policy.
+if os.environ.get("DAVYLAMP_MOTO_ANY_SIGNATURE"):
+    IAMRequestBase.check_signature = lambda _self: None
 
 
 class Quiet(MotoRequestHandler):

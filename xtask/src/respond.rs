@@ -136,7 +136,10 @@ fn run(options: &Options) -> anyhow::Result<()> {
         playbook: uncapped(&workspace.root.join("content/playbooks/node-miner.toml"))?,
     };
     if !programs.python.exists() {
-        bail!("there is no {}: run `scripts/setup test`", programs.python.display());
+        bail!(
+            "there is no {}: run `scripts/setup test`",
+            programs.python.display()
+        );
     }
     let effort = if options.quick {
         Effort::QUICK
@@ -165,8 +168,8 @@ fn run(options: &Options) -> anyhow::Result<()> {
 /// The playbook that answers a miner on an instance, without the brake on how many plans are carried
 /// out in an hour: with it the storm would end after the first twenty.
 fn uncapped(path: &Path) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let capped = "plans-per-hour = 20\n";
     if !text.contains(capped) {
         bail!("{} has no line `{}`", path.display(), capped.trim());

@@ -45,12 +45,14 @@ async fn main() -> Result<(), Error> {
     let config = read_config()?;
     let wiring = OnceCell::new();
     let (config, wiring) = (&config, &wiring);
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
-        answer(config, wiring, event).await.map_err(|error| {
-            tracing::error!(error = format!("{error:#}"), "the event was not answered");
-            Error::from(format!("{error:#}"))
-        })
-    }))
+    lambda_runtime::run(service_fn(
+        move |event: LambdaEvent<Box<RawValue>>| async move {
+            answer(config, wiring, event).await.map_err(|error| {
+                tracing::error!(error = format!("{error:#}"), "the event was not answered");
+                Error::from(format!("{error:#}"))
+            })
+        },
+    ))
     .await
 }
 
@@ -173,7 +175,10 @@ fn deadline(at_ms: u64) -> Timestamp {
     i64::try_from(at_ms)
         .ok()
         .and_then(|at| Timestamp::from_millisecond(at).ok())
-        .unwrap_or_else(|| Timestamp::now() + SignedDuration::try_from(Duration::from_secs(60)).unwrap_or(SignedDuration::ZERO))
+        .unwrap_or_else(|| {
+            Timestamp::now()
+                + SignedDuration::try_from(Duration::from_secs(60)).unwrap_or(SignedDuration::ZERO)
+        })
 }
 
 fn summary(report: &Report, intake: &Intake) -> Value {

@@ -68,7 +68,9 @@ fn one(moto: &Moto, programs: &Programs, who: Who, starts: &mut Starts) -> anyho
     // The event waits already, as it does when Lambda starts a function because of one.
     let event = runtime.invoke(&stage.event());
     let started = proxy.age();
-    runtime.run(&mut command).context("cannot start the function")?;
+    runtime
+        .run(&mut command)
+        .context("cannot start the function")?;
     let outcome = runtime
         .outcome(&event, PATIENCE)
         .with_context(|| format!("{who:?} did not answer: {:?}", runtime.init_error()))?;
@@ -82,12 +84,16 @@ fn one(moto: &Moto, programs: &Programs, who: Who, starts: &mut Starts) -> anyho
         .map(|call| call.arrived)
         .min()
         .with_context(|| format!("{who:?} called nothing"))?;
-    let ready = runtime.ready_after(PATIENCE).context("it was never ready")?;
+    let ready = runtime
+        .ready_after(PATIENCE)
+        .context("it was never ready")?;
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
     let mib = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64 / 1_048_576.0);
     starts.ready_ms.push(ms(ready));
     starts.first_call_ms.push(ms(first.saturating_sub(started)));
-    starts.answered_ms.push(ms(answered.saturating_sub(started)));
+    starts
+        .answered_ms
+        .push(ms(answered.saturating_sub(started)));
     starts
         .resident_mib
         .push(mib(runtime.memory_now_bytes()).context("its memory is not known")?);

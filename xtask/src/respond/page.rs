@@ -66,7 +66,12 @@ fn goals(effort: &Effort, results: &Results) -> String {
         } else {
             "**missed**".to_owned()
         };
-        table.add_row([what, format!("at most {most:.2}"), format!("{reached:.3}"), verdict]);
+        table.add_row([
+            what,
+            format!("at most {most:.2}"),
+            format!("{reached:.3}"),
+            verdict,
+        ]);
     };
     goal(
         "cold start to the first call of AWS, to the baseline's".to_owned(),
@@ -114,9 +119,21 @@ fn starts(results: &Results) -> String {
     let (ours, theirs) = (&results.starts.davylamp, &results.starts.baseline);
     for (what, ours, theirs) in [
         ("start to ready, ms", &ours.ready_ms, &theirs.ready_ms),
-        ("start to first call of AWS, ms", &ours.first_call_ms, &theirs.first_call_ms),
-        ("start to answer, ms", &ours.answered_ms, &theirs.answered_ms),
-        ("in RAM after the answer, MiB", &ours.resident_mib, &theirs.resident_mib),
+        (
+            "start to first call of AWS, ms",
+            &ours.first_call_ms,
+            &theirs.first_call_ms,
+        ),
+        (
+            "start to answer, ms",
+            &ours.answered_ms,
+            &theirs.answered_ms,
+        ),
+        (
+            "in RAM after the answer, MiB",
+            &ours.resident_mib,
+            &theirs.resident_mib,
+        ),
         ("most in RAM, MiB", &ours.peak_mib, &theirs.peak_mib),
     ] {
         table.add_row([

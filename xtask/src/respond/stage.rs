@@ -49,7 +49,9 @@ impl Stage {
             account,
             findings: Vec::new(),
         };
-        let regions = REGIONS.get(..regions).context("there are not so many regions")?;
+        let regions = REGIONS
+            .get(..regions)
+            .context("there are not so many regions")?;
         for (index, region) in regions.iter().enumerate() {
             let share = instances / regions.len() + usize::from(index < instances % regions.len());
             for instance in stage.instances(region, share)? {

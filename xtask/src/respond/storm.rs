@@ -99,8 +99,12 @@ fn one(
         .env("DAVY_RESPOND__NOTICES__FROM", MAIL)
         .env("DAVY_RESPOND__NOTICES__TO", format!("[\"{MAIL}\"]"))
         .env("BASELINE_MAIL", MAIL);
-    runtime.run(&mut command).context("cannot start the function")?;
-    runtime.ready_after(PATIENCE).context("it was never ready")?;
+    runtime
+        .run(&mut command)
+        .context("cannot start the function")?;
+    runtime
+        .ready_after(PATIENCE)
+        .context("it was never ready")?;
     let server_before = processor_secs(&moto)?;
     let started = proxy.age();
     let event = runtime.invoke_within(&stage.event(), PATIENCE);
@@ -116,17 +120,22 @@ fn one(
     let cuts = cuts(&all);
     let wanted = findings * 2;
     if cuts.len() != wanted {
-        bail!("{who:?} cut off {} interfaces of {wanted}: {}", cuts.len(), outcome.body);
+        bail!(
+            "{who:?} cut off {} interfaces of {wanted}: {}",
+            cuts.len(),
+            outcome.body
+        );
     }
-    let since = |at: Option<&Duration>| {
-        at.map_or(f64::NAN, |at| at.saturating_sub(started).as_secs_f64())
-    };
+    let since =
+        |at: Option<&Duration>| at.map_or(f64::NAN, |at| at.saturating_sub(started).as_secs_f64());
     let mut calls = BTreeMap::new();
     for call in &all {
         let name = (call.service.clone(), call.action.clone());
         *calls.entry(name).or_default() += 1;
     }
-    let peak = runtime.peak_memory_bytes().context("its memory is not known")?;
+    let peak = runtime
+        .peak_memory_bytes()
+        .context("its memory is not known")?;
     let storm = Storm {
         who,
         findings,
@@ -181,6 +190,8 @@ fn processor_secs(moto: &Moto) -> anyhow::Result<f64> {
         .map(|(_, rest)| rest.split_whitespace().collect())
         .unwrap_or_default();
     let ticks = |index: usize| -> Option<f64> { fields.get(index)?.parse().ok() };
-    let (user, system) = ticks(11).zip(ticks(12)).context("the server's times are not there")?;
+    let (user, system) = ticks(11)
+        .zip(ticks(12))
+        .context("the server's times are not there")?;
     Ok((user + system) / TICKS)
 }

@@ -84,7 +84,11 @@ fn of_two_at_once_one_acts_and_the_other_asks_for_another_delivery() {
     let (one, other) = (stage.function(&[]), stage.function(&[]));
     other.ready_after(PATIENCE).expect("the other is ready");
     let first = one.invoke(&stage.finding("f1", &instance));
-    assert!(stage.proxy.wait_for("ec2", "DescribeInstances", 1, PATIENCE));
+    assert!(
+        stage
+            .proxy
+            .wait_for("ec2", "DescribeInstances", 1, PATIENCE)
+    );
     let second = other.invoke(&stage.finding("f1", &instance));
 
     let why = error(&other, &second);
@@ -180,7 +184,10 @@ fn a_sample_is_reported_and_nothing_else() {
     let runtime = stage.function(&[]);
     let answer = answered(&runtime, &runtime.invoke(&event));
     assert_eq!(answer["incidents"], json!([]), "{answer}");
-    assert_eq!(answer["reported"][0]["because"], "it is a sample", "{answer}");
+    assert_eq!(
+        answer["reported"][0]["because"], "it is a sample",
+        "{answer}"
+    );
     assert_eq!(stage.proxy.calls().len(), 0);
 }
 

@@ -113,6 +113,9 @@ fn a_playbook_that_does_not_exist_is_an_error_for_every_event() {
     let runtime = stage.function(&[("DAVY_RESPOND__PLAYBOOK", "node-minor")]);
     let event = stage.finding("f1", "i-0123456789abcdef0");
     let why = error(&runtime, &runtime.invoke(&event));
-    assert!(why.contains("node-minor") && why.contains("node-miner"), "{why}");
+    assert!(
+        why.contains("node-minor") && why.contains("node-miner"),
+        "{why}"
+    );
     assert_eq!(stage.proxy.calls().len(), 0);
 }

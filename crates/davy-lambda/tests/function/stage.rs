@@ -214,9 +214,12 @@ impl Stage {
 
 /// The outcome of an event, which must come.
 pub fn outcome(runtime: &LambdaRuntime, event: &str) -> Outcome {
-    runtime
-        .outcome(event, PATIENCE)
-        .unwrap_or_else(|| panic!("event {event} was not answered; init: {:?}", runtime.init_error()))
+    runtime.outcome(event, PATIENCE).unwrap_or_else(|| {
+        panic!(
+            "event {event} was not answered; init: {:?}",
+            runtime.init_error()
+        )
+    })
 }
 
 /// What a function answered, which must be no error.
@@ -233,7 +236,10 @@ pub fn error(runtime: &LambdaRuntime, event: &str) -> String {
     let outcome = outcome(runtime, event);
     assert!(outcome.failed, "{}", outcome.body);
     let error: Value = serde_json::from_str(&outcome.body).expect("an error is JSON");
-    error["errorMessage"].as_str().expect("a message").to_owned()
+    error["errorMessage"]
+        .as_str()
+        .expect("a message")
+        .to_owned()
 }
 
 /// The text of the first element of this name.

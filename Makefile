@@ -7,22 +7,33 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/davylamp/target
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$(PATH)")
 PREFIX  ?= /usr/local
 DAVY    := $(PREFIX)/bin/davy
+LAMBDA_DIR := $(CARGO_TARGET_DIR)/lambda
+LAMBDA_ZIP := $(LAMBDA_DIR)/davy-lambda-$(shell uname -m).zip
 
-.PHONY: help install up down test build fmt test-kernels bench-guard fuzz
+.PHONY: help install up down test build lambda fmt test-kernels bench-guard bench-respond fuzz
 
 help:
 	@echo 'make up            install what is missing, build, and guard this machine'
 	@echo 'make down          end that: nothing is guarded any more'
 	@echo 'make test          install what is missing, and run every test'
 	@echo 'make build         build the release binary'
+	@echo 'make lambda        build the Lambda function and zip it'
 	@echo 'make install       build, and put it in $(PREFIX)/bin'
 	@echo 'make test-kernels  boot other kernels under emulation and run the kill test there'
 	@echo 'make bench-guard   measure the guard against no guard'
+	@echo 'make bench-respond measure the responder against one on boto3'
 	@echo 'make fuzz          fuzz the parsers for a minute each (needs nightly and cargo-fuzz)'
 
 build:
 	@scripts/setup build
 	cargo build --release --package davylamp
+
+# The function for the architecture of this machine, with all its optimisations: some minutes and
+# gigabytes.
+lambda:
+	@scripts/setup build
+	cargo build --profile lambda --package davy-lambda
+	@scripts/zip-lambda $(LAMBDA_DIR)/bootstrap $(LAMBDA_ZIP)
 
 install: build
 	@echo 'installing $(DAVY)'
@@ -44,6 +55,10 @@ test-kernels:
 
 bench-guard: build
 	$(AS_ROOT) cargo xtask bench-guard --record
+
+bench-respond: lambda
+	@scripts/setup test
+	cargo xtask bench-respond --record --zip $(LAMBDA_ZIP)
 
 fuzz:
 	cargo +nightly fuzz run blocklist -- -max_total_time=60

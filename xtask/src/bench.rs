@@ -12,7 +12,7 @@
 mod figures;
 mod guard;
 mod lists;
-mod machine;
+pub mod machine;
 mod measure;
 mod page;
 mod storm;

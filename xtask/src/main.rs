@@ -2,6 +2,7 @@
 
 mod bench;
 mod kernels;
+mod respond;
 
 use std::process::ExitCode;
 
@@ -24,11 +25,14 @@ enum Chore {
     TestKernels(kernels::Options),
     /// Measure what the exec guard costs and how fast it is, on this machine
     BenchGuard(bench::Options),
+    /// Measure how fast the responder answers and what the function costs, beside one on boto3
+    BenchRespond(respond::Options),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().chore {
         Chore::TestKernels(options) => kernels::main(&options),
         Chore::BenchGuard(options) => bench::main(&options),
+        Chore::BenchRespond(options) => respond::main(&options),
     }
 }

@@ -76,7 +76,7 @@ fn the_table_is_the_workspace() {
 
 #[test]
 fn the_pure_crates_ban_what_would_make_them_impure() {
-    for pure in ["model", "content", "detect"] {
+    for pure in ["model", "content", "detect", "plan"] {
         let bans = std::fs::read_to_string(root().join("crates").join(pure).join("clippy.toml"))
             .expect("a pure crate has its own list");
         for banned in [

@@ -16,10 +16,11 @@ use jiff::Timestamp;
 
 use crate::aws::fetch::{Read, Sizes, doors};
 use crate::aws::read::ReadConfig;
-use crate::aws::session::{Sessions, describe};
+use crate::aws::session::Sessions;
 use crate::hub::Hub;
 use crate::kubernetes::Clusters;
 use crate::kubernetes::read::{self, Question};
+use crate::missed::Missed;
 
 mod cluster;
 mod fill;
@@ -132,28 +133,25 @@ impl Collector {
             .into_iter()
             .map(|(at, mut inventory)| {
                 if leads[at].hub {
-                    inventory.hub = hub.clone();
-                    if let Reading::Unknown { why } = &hub {
-                        inventory.unread.push(Unread {
-                            what: "users of the Hub".to_owned(),
-                            why: why.clone(),
-                        });
-                    }
+                    inventory.hub = hub.0.clone();
+                    inventory.unread.extend(hub.1.clone());
                 }
                 inventory
             })
             .collect()
     }
 
-    async fn hub(&self, wanted: bool) -> Reading<Vec<HubRecord>> {
+    async fn hub(&self, wanted: bool) -> (Reading<Vec<HubRecord>>, Option<Unread>) {
         match (&self.hub, wanted) {
             (Some(hub), true) => match hub.users().await {
-                Ok(users) => Reading::Known(users),
-                Err(error) => Reading::Unknown {
-                    why: describe(&error),
-                },
+                Ok(users) => (Reading::Known(users), None),
+                Err(error) => {
+                    let missed = Missed::from(&error);
+                    let unread = missed.unread("users of the Hub");
+                    (Reading::Unknown { why: missed.why }, Some(unread))
+                }
             },
-            _ => Reading::NotAsked,
+            _ => (Reading::NotAsked, None),
         }
     }
 
@@ -167,8 +165,8 @@ impl Collector {
         let session = match self.sessions.reading(place).await {
             Ok(session) => session,
             Err(error) => {
-                let why = describe(&error);
-                let blind = |at: usize| (at, blind(place, &leads[at], &why));
+                let missed = Missed::from(&error);
+                let blind = |at: usize| (at, blind(place, &leads[at], &missed));
                 return members.into_iter().map(blind).collect();
             }
         };
@@ -218,6 +216,7 @@ impl Collector {
                         why: "the finding names no cluster and none is configured: name the \
                               Hub's cluster in the configuration"
                             .to_owned(),
+                        again: false,
                     });
                 }
                 if wanted[at].purpose == Purpose::Lockdown {
@@ -287,26 +286,20 @@ impl Collector {
         let mut clusters = BTreeMap::new();
         for (name, question) in joined {
             let read = match self.clusters.reading(place, &name).await {
-                Ok(client) => read::read(&client, &question)
-                    .await
-                    .map_err(|it| it.to_string()),
-                Err(error) => Err(describe(&error)),
+                Ok(client) => read::read(&client, &question).await.map_err(Missed::from),
+                Err(error) => Err(Missed::from(&error)),
             };
             let read = match read {
                 Ok(answer) => {
-                    let unread = |(what, why): (String, String)| Unread {
-                        what: format!("{what} in cluster {name}"),
-                        why,
+                    let unread = |(what, missed): (String, Missed)| {
+                        missed.unread(format!("{what} in cluster {name}"))
                     };
                     let trouble = answer.trouble.into_iter().map(unread).collect();
                     (Reading::Known(answer.state), trouble)
                 }
-                Err(why) => {
-                    let unread = Unread {
-                        what: format!("cluster {name}"),
-                        why: why.clone(),
-                    };
-                    (Reading::Unknown { why }, vec![unread])
+                Err(missed) => {
+                    let unread = missed.unread(format!("cluster {name}"));
+                    (Reading::Unknown { why: missed.why }, vec![unread])
                 }
             };
             clusters.insert(name, read);

@@ -8,4 +8,5 @@ pub mod aws;
 pub mod collect;
 pub mod hub;
 pub mod kubernetes;
+pub mod missed;
 pub mod secrets;

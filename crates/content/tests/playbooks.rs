@@ -105,7 +105,7 @@ fn every_kind_of_step_is_used_or_offered() {
         .filter(|(kind, _)| !used.contains(kind))
         .map(|(_, name)| *name)
         .collect();
-    assert_eq!(unused, ["stop-instance", "archive-findings"]);
+    assert_eq!(unused, ["stop-instance"]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use davylamp_model::ids::AccountId;
 use davylamp_model::intake::{self, Intake};
 use davylamp_respond::config::{self, Config};
 use davylamp_respond::library;
-use davylamp_respond::responder::{CameOfIt, Report};
+use davylamp_respond::responder::{CameOfIt, IncidentReport, Report};
 use davylamp_respond::wire::{Run, Wiring};
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -132,21 +132,37 @@ async fn answer(
         .await
         .context("the responder could not be set up")?;
     let responder = wiring.responder(Run {
-        name: format!("lambda-{}", context.request_id),
+        // A request comes again under its id, perhaps while its first delivery is still worked on.
+        name: format!(
+            "lambda-{}-{:x}",
+            context.request_id,
+            Timestamp::now().as_nanosecond()
+        ),
         deadline: Some(deadline(context.deadline)),
         progress: None,
         rehearsal: false,
     });
     let findings = wiring.placed(intake.findings.clone()).await?;
     let mut report = responder.respond(findings).await;
+    let mut fault = fault(&report, &intake);
     if !intake.signals.is_empty() {
-        let resumed = responder.resume().await.context("what is due is not known")?;
+        let resumed = responder
+            .resume_early()
+            .await
+            .context("what is due is not known")?;
+        // Whoever is at one of them does what this run would have done.
+        let is_idle = |it: &IncidentReport| !matches!(it.came_of_it, CameOfIt::Busy { .. });
+        let incidents = resumed.incidents.into_iter().filter(is_idle).collect();
+        let resumed = Report {
+            incidents,
+            ..resumed
+        };
+        fault.extend(faults(&resumed));
         report.incidents.extend(resumed.incidents);
-        report.untold.extend(resumed.untold);
     }
     let summary = summary(&report, &intake);
     tracing::info!(%summary, "answered");
-    match fault(&report, &intake) {
+    match (!fault.is_empty()).then(|| fault.join("; ")) {
         None => Ok(summary),
         Some(why) => Err(anyhow!(why)),
     }
@@ -191,7 +207,7 @@ fn summary(report: &Report, intake: &Intake) -> Value {
 }
 
 /// Why the event has to come again, if it has.
-fn fault(report: &Report, intake: &Intake) -> Option<String> {
+fn fault(report: &Report, intake: &Intake) -> Vec<String> {
     let mut whys: Vec<String> = Vec::new();
     for one in intake.rejected.iter().take(NAMED) {
         whys.push(format!("not understood: {}: {}", one.at, one.why));
@@ -199,6 +215,13 @@ fn fault(report: &Report, intake: &Intake) -> Option<String> {
     if intake.rejected.len() > NAMED {
         whys.push(format!("and {} more", intake.rejected.len() - NAMED));
     }
+    whys.extend(faults(report));
+    whys
+}
+
+/// What in a report did not come to its end.
+fn faults(report: &Report) -> Vec<String> {
+    let mut whys: Vec<String> = Vec::new();
     for one in &report.incidents {
         match &one.came_of_it {
             CameOfIt::Busy { run, .. } => {
@@ -214,5 +237,5 @@ fn fault(report: &Report, intake: &Intake) -> Option<String> {
             one.incident, one.channel, one.why
         ));
     }
-    (!whys.is_empty()).then(|| whys.join("; "))
+    whys
 }

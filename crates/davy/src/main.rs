@@ -98,7 +98,9 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
 /// Stdout belongs to data: events, explanations, tables.
 fn log_to_stderr(verbose: u8, colour: ColourChoice) {
     let default = match verbose {
-        0 => "warn",
+        // What the AWS libraries warn of on the way (no instance metadata here, one attempt of
+        // several failed) is said better by the error that ends in the report.
+        0 => "warn,aws_config=error,aws_runtime=error,aws_smithy_runtime=error",
         1 => "info",
         _ => "debug",
     };

@@ -59,14 +59,20 @@ async fn dispatch(args: &RespondArgs, colour: ColourChoice) -> Result<ExitCode, 
         Some(Job::Undo(asked)) => {
             let desk = Desk::open(common, false).await?;
             let responder = desk.responder(colour);
-            let undone = responder
-                .undo(&asked.incident, &by(asked.by.as_deref()))
-                .await
-                .map_err(journal_failure)?;
-            match undone {
-                Ok(undone) => show::undone(&asked.incident, &undone, common.output),
-                Err(busy) => Err(busy_failure(&busy.came_of_it)),
+            let by = by(asked.by.as_deref());
+            let mut worst = 0;
+            for incident in &asked.incident {
+                let undone = responder
+                    .undo(incident, &by)
+                    .await
+                    .map_err(journal_failure)?;
+                let code = match undone {
+                    Ok(undone) => show::undone(incident, &undone, common.output)?,
+                    Err(busy) => return Err(busy_failure(&busy.came_of_it)),
+                };
+                worst = worst.max(code);
             }
+            Ok(ExitCode::from(worst))
         }
         Some(Job::Approve(asked)) => {
             let desk = Desk::open(common, false).await?;
@@ -145,7 +151,10 @@ struct Desk {
 
 impl Desk {
     async fn open(common: &Common, rehearsal: bool) -> Result<Self, Failure> {
-        let config = config(common)?;
+        Self::with(config(common)?, common, rehearsal).await
+    }
+
+    async fn with(config: Config, common: &Common, rehearsal: bool) -> Result<Self, Failure> {
         let rehearsal = rehearsal || common.dry_run;
         let playbooks = library::read(&config.playbooks).map_err(library_failure)?;
         let playbooks = playbooks.into_iter().map(|it| it.playbook).collect();
@@ -248,12 +257,19 @@ fn config(common: &Common) -> Result<Config, Failure> {
     common.settings.load_respond(options)
 }
 
+/// The same for polling, which archives what is dealt with: else it would be found again for ever.
+fn polling_config(common: &Common) -> Result<Config, Failure> {
+    let mut config = config(common)?;
+    config.archive_findings = true;
+    Ok(config)
+}
+
 /// 0: nothing found. 1: found, and dealt with as far as the plan says. 2: something was not done
 /// that should have been, or not told, or not understood.
 fn code(report: &Report, intake: &Intake, rehearsal: bool) -> u8 {
     let is_incomplete = |came: &CameOfIt| match came {
         CameOfIt::Worked { outcome } => {
-            !rehearsal && (outcome.failures().next().is_some() || outcome.cut_short)
+            !rehearsal && outcome.is_incomplete()
         }
         CameOfIt::Busy { .. } | CameOfIt::Broken { .. } => true,
     };

@@ -116,6 +116,10 @@ pub struct Unread {
     pub what: String,
     /// Why, with the next step where there is one.
     pub why: String,
+    /// Whether it may be read later without anybody doing something: a throttled call, a cluster
+    /// that does not answer. Not so where a permission is missing or nothing is configured.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// An EC2 instance.
@@ -150,7 +154,11 @@ pub struct Instance {
 impl Instance {
     /// The name of the EKS or self-managed cluster its tags say it is a node of.
     pub fn cluster(&self) -> Option<ClusterName> {
-        let named = ["eks:cluster-name", "aws:eks:cluster-name", "alpha.eksctl.io/cluster-name"];
+        let named = [
+            "eks:cluster-name",
+            "aws:eks:cluster-name",
+            "alpha.eksctl.io/cluster-name",
+        ];
         named
             .iter()
             .find_map(|key| self.tags.get(*key))

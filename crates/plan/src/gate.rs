@@ -109,6 +109,45 @@ pub enum Refusal {
     },
 }
 
+/// What the caps of an hour count.
+const PLANS: &str = "plans an hour";
+const IRREVERSIBLE: &str = "irreversible steps an hour";
+
+/// How much others may have done by now for a step to be begun; `None` where it does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Room {
+    /// Fewer plans than this.
+    pub plans: Option<u32>,
+    /// Fewer irreversible steps than this.
+    pub irreversible: Option<u32>,
+}
+
+impl Room {
+    /// Whether nothing has to be measured.
+    pub fn is_endless(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether there is still room beside what others did.
+    pub fn allows(&self, others: &Usage) -> Result<(), Refusal> {
+        if let Some(cap) = self.plans {
+            below(PLANS, cap, others.plans_last_hour)?;
+        }
+        if let Some(cap) = self.irreversible {
+            below(IRREVERSIBLE, cap, others.irreversible_last_hour)?;
+        }
+        Ok(())
+    }
+}
+
+fn below(what: &'static str, cap: u32, used: u32) -> Result<(), Refusal> {
+    if used >= cap {
+        Err(Refusal::Cap { what, cap })
+    } else {
+        Ok(())
+    }
+}
+
 /// Decides step by step what of a plan may be done.
 #[derive(Debug)]
 pub struct Gate<'p> {
@@ -167,11 +206,7 @@ impl<'p> Gate<'p> {
     }
 
     /// A token for the step, if it may be taken now. `succeeded` are the steps that have.
-    pub fn pass(
-        &self,
-        id: &StepId,
-        succeeded: &BTreeSet<StepId>,
-    ) -> Result<ActToken<'p>, Refusal> {
+    pub fn pass(&self, id: &StepId, succeeded: &BTreeSet<StepId>) -> Result<ActToken<'p>, Refusal> {
         let step = self
             .plan
             .step(id)
@@ -197,6 +232,33 @@ impl<'p> Gate<'p> {
         })
     }
 
+    /// How much others may have done for a step to be begun: what has to be measured once more in
+    /// one go with beginning it, because others begin theirs at the same time.
+    pub fn room(&self, id: &StepId, succeeded: &BTreeSet<StepId>) -> Room {
+        let (Some(step), false) = (self.plan.step(id), self.is_approved(id)) else {
+            return Room::default();
+        };
+        let own = self.own_irreversible(step, succeeded);
+        Room {
+            plans: succeeded.is_empty().then_some(self.caps.plans_per_hour),
+            irreversible: (!step.action.is_reversible())
+                .then_some(self.caps.irreversible_per_hour.saturating_sub(own)),
+        }
+    }
+
+    /// What this plan itself has done already counts too: one plan must not pass the cap by having
+    /// many steps.
+    fn own_irreversible(&self, step: &Step, succeeded: &BTreeSet<StepId>) -> u32 {
+        let own = self
+            .plan
+            .steps
+            .iter()
+            .filter(|held| !held.action.is_reversible())
+            .filter(|held| held.id != step.id && succeeded.contains(&held.id))
+            .count();
+        u32::try_from(own).unwrap_or(u32::MAX)
+    }
+
     fn brakes(&self, approved: bool) -> Result<(), Refusal> {
         if self.dry_run {
             return Err(Refusal::DryRun);
@@ -213,20 +275,9 @@ impl<'p> Gate<'p> {
     }
 
     fn caps(&self, step: &Step, succeeded: &BTreeSet<StepId>) -> Result<(), Refusal> {
-        let reached = |what, cap, used| {
-            if used >= cap {
-                Err(Refusal::Cap { what, cap })
-            } else {
-                Ok(())
-            }
-        };
         // A plan that has begun was within the cap when it began, and is not left half done.
         if succeeded.is_empty() {
-            reached(
-                "plans an hour",
-                self.caps.plans_per_hour,
-                self.usage.plans_last_hour,
-            )?;
+            below(PLANS, self.caps.plans_per_hour, self.usage.plans_last_hour)?;
         }
         if self.targets > self.caps.targets_per_plan as usize {
             return Err(Refusal::Cap {
@@ -235,18 +286,9 @@ impl<'p> Gate<'p> {
             });
         }
         if !step.action.is_reversible() {
-            // What this plan itself has done already counts too: one plan must not pass the cap by
-            // having many steps.
-            let own = self
-                .plan
-                .steps
-                .iter()
-                .filter(|held| !held.action.is_reversible())
-                .filter(|held| held.id != step.id && succeeded.contains(&held.id))
-                .count();
-            let own = u32::try_from(own).unwrap_or(u32::MAX);
-            reached(
-                "irreversible steps an hour",
+            let own = self.own_irreversible(step, succeeded);
+            below(
+                IRREVERSIBLE,
                 self.caps.irreversible_per_hour,
                 self.usage.irreversible_last_hour.saturating_add(own),
             )?;

@@ -128,6 +128,10 @@ pub struct Plan {
     pub release: Option<ReleaseTimer>,
     /// What the report should say beside: gaps of the finding, things unread, cost so far.
     pub remarks: Vec<String>,
+    /// Whether something it was made without may be read later: then a plan made again may have
+    /// more steps. No part of the hash.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// Steps that are undone after a while.

@@ -106,9 +106,14 @@ impl<'p> Planner<'p> {
             evidence: &evidence,
         };
         let mut making = Making::default();
+        let whole_account = shields.whole_account();
+        // What is never acted on is not waited for.
+        let again = !scope.findings.is_empty()
+            && whole_account.is_none()
+            && inventory.unread.iter().any(|unread| unread.again);
         if scope.findings.is_empty() {
             // Whatever the playbook says, nothing is done about what must not be acted on.
-        } else if let Some(why) = shields.whole_account() {
+        } else if let Some(why) = whole_account {
             for spec in &playbook.steps {
                 making.omit(steps::name(spec.kind), &case.resource.key(), why);
             }
@@ -140,6 +145,7 @@ impl<'p> Planner<'p> {
             omissions,
             release,
             remarks: remarks(case, inventory, who),
+            again,
         }
     }
 
@@ -288,7 +294,8 @@ fn remarks(case: &Case, inventory: &Inventory, who: &Who) -> Vec<String> {
     for unread in unread {
         remarks.push(format!(
             "{} could not be read: {}.",
-            unread.what, unread.why
+            unread.what,
+            unread.why.trim_end_matches('.')
         ));
     }
     remarks.extend(who.remarks.iter().cloned());

@@ -30,6 +30,8 @@ pub struct Policy {
     pub cognito_pool: Option<String>,
     /// Whether the portal takes claim names or user names; `None` where there is no portal.
     pub portal: Option<PortalNames>,
+    /// Whether findings that are dealt with are archived at GuardDuty.
+    pub archive: bool,
     /// Whether a Hub is configured.
     pub hub: bool,
     /// The namespaces in which the Hub's servers run; empty means any. A claim or pod elsewhere is
@@ -51,6 +53,7 @@ impl Default for Policy {
             memory_document: None,
             cognito_pool: None,
             portal: None,
+            archive: false,
             hub: false,
             hub_namespaces: Vec::new(),
             claim_template: ClaimTemplate::default(),

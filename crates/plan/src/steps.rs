@@ -210,6 +210,7 @@ fn archive(ground: &Ground<'_>, out: &mut Expansion) {
     for finding in &ground.scope.findings {
         let target = format!("finding/{}", finding.id);
         match &finding.detector {
+            _ if !ground.policy.archive => out.omit(target, "archiving is not configured"),
             Some(detector) => {
                 let action = Action::ArchiveFinding {
                     detector: detector.clone(),

@@ -42,6 +42,7 @@ fn plan(steps: Vec<Step>) -> Plan {
         omissions: Vec::new(),
         release: None,
         remarks: Vec::new(),
+        again: false,
     }
 }
 

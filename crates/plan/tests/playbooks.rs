@@ -103,7 +103,8 @@ fn made_by(playbook: &Playbook, spec: &StepSpec, case: &Case) -> Vec<Step> {
                 StepKind::SnapshotEvidence => true,
                 // A group is only kept from replacing a machine that the playbook ends.
                 StepKind::TerminateInstance => spec.kind == StepKind::StopRefill,
-                _ => false,
+                // It waits for all others.
+                _ => spec.kind == StepKind::ArchiveFindings && other.kind != spec.kind,
             })
     };
     if spec.kind == StepKind::SnapshotEvidence {

@@ -65,6 +65,12 @@ pub trait Actuator: Send + Sync {
     /// Does it. `before` is what [`Actuator::check`] gave the first time, also after a restart.
     fn act<'a>(&'a self, token: ActToken<'a>, before: &'a Value) -> Acting<'a, ()>;
 
+    /// Whether a look shows if it is done. Where nothing can be asked for the effect, an act that
+    /// was begun and is not known to have been answered is done again.
+    fn shows(&self, _action: &Action) -> bool {
+        true
+    }
+
     /// Looks whether it is done.
     fn verify<'a>(
         &'a self,

@@ -15,7 +15,7 @@ use crate::actuator::{ActError, Acting};
 use crate::responder::Collect;
 
 /// The playbook that needs to know every public door of an account.
-const LOCKDOWN: &str = "account-lockdown";
+pub const LOCKDOWN: &str = "account-lockdown";
 
 /// Collects inventories.
 #[derive(Debug)]

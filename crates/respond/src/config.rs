@@ -55,6 +55,8 @@ pub struct Config {
     pub canary_percent: u32,
     /// A volume whose evidence completed within so many minutes is not snapshotted again.
     pub debounce_minutes: u32,
+    /// Findings of which everything is done are archived at GuardDuty; polling does so anyway.
+    pub archive_findings: bool,
     /// Irreversible actions that need no person, by name.
     pub allow_irreversible: Vec<String>,
     /// Findings about one resource within so many hours are one incident.
@@ -63,6 +65,11 @@ pub struct Config {
     pub parallel: u32,
     /// Minutes a run waits for evidence before it leaves the rest to the next.
     pub evidence_wait_minutes: u32,
+    /// Seconds without a sign of life after which another run takes over an incident.
+    pub lease_seconds: u32,
+    /// Seconds for which a run repeats a step that fails for the moment, before it leaves it to the
+    /// next run.
+    pub retry_seconds: u32,
     /// More incidents than this in one run make one digest instead of a notice each.
     pub digest_above: u32,
     /// What is never in a plan.
@@ -96,10 +103,13 @@ impl Default for Config {
             kill_switch: false,
             canary_percent: 100,
             debounce_minutes: 15,
+            archive_findings: false,
             allow_irreversible: Vec::new(),
             window_hours: 24,
             parallel: 8,
             evidence_wait_minutes: 120,
+            lease_seconds: 120,
+            retry_seconds: 90,
             digest_above: 5,
             protect: Protect::default(),
             journal: JournalConfig::default(),
@@ -302,13 +312,16 @@ pub struct NoticesConfig {
 /// The bounds of every key that takes a number.
 ///
 /// More than 64 incidents at a time only wait for each other's API rates. AWS lets a snapshot run
-/// for days; a run that waits longer than a day for one is better ended and resumed.
-pub const BOUNDS: [Bounds; 6] = [
+/// for days; a run that waits longer than a day for one is better ended and resumed. A lease is
+/// renewed after a third of it, so a shorter one than three seconds runs out between two calls.
+pub const BOUNDS: [Bounds; 8] = [
     Bounds::new("respond.canary_percent", 0, 100, "percent"),
     Bounds::new("respond.debounce_minutes", 0, 1_440, "minutes"),
     Bounds::new("respond.window_hours", 1, 720, "hours"),
     Bounds::new("respond.parallel", 1, 64, "incidents"),
     Bounds::new("respond.evidence_wait_minutes", 0, 1_440, "minutes"),
+    Bounds::new("respond.lease_seconds", 3, 900, "seconds"),
+    Bounds::new("respond.retry_seconds", 0, 900, "seconds"),
     Bounds::new("respond.digest_above", 1, 1_000, "incidents"),
 ];
 
@@ -450,6 +463,7 @@ impl Config {
             memory_document: present(&self.evidence.memory_document).map(str::to_owned),
             cognito_pool: present(&self.cognito.pool).map(str::to_owned),
             portal: present(&self.portal.url).map(|_| self.portal.names),
+            archive: self.archive_findings,
             hub: !self.hub.url.is_empty(),
             hub_namespaces: self.hub.namespaces.clone(),
             claim_template: ClaimTemplate {

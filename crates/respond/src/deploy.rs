@@ -37,12 +37,12 @@ const OPTIONAL: &[(&str, &str, Purpose)] = &[
     ("other-accounts", "HasRole", Purpose::Accounts),
 ];
 
-/// The purposes of a Lambda: everything but reading a queue.
+/// The purposes of a Lambda: everything but reading a queue, and a journal that is no table.
 pub fn lambda_purposes() -> Vec<Purpose> {
     Purpose::ALL
         .iter()
         .map(|(purpose, _)| *purpose)
-        .filter(|purpose| *purpose != Purpose::Queue)
+        .filter(|purpose| !matches!(purpose, Purpose::Queue | Purpose::JournalTags))
         .collect()
 }
 

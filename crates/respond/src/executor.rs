@@ -13,7 +13,7 @@ use std::time::Duration;
 use davylamp_content::playbook::Caps;
 use davylamp_model::ids::IncidentId;
 use davylamp_plan::action::Action;
-use davylamp_plan::gate::{Gate, Refusal};
+use davylamp_plan::gate::{Gate, Refusal, Room};
 use davylamp_plan::plan::{Plan, Stage, Step, StepId};
 use davylamp_plan::policy::{Policy, Usage};
 use futures::stream::{self, StreamExt};
@@ -31,7 +31,7 @@ mod ledger;
 mod outcome;
 
 pub use ledger::Ledger;
-pub use outcome::Outcome;
+pub use outcome::{Outcome, ReadingState};
 
 use attempt::{Attempt, Tried};
 
@@ -45,6 +45,10 @@ const STAGES: [Stage; 7] = [
     Stage::Refill,
     Stage::Report,
 ];
+
+/// No sign of life is shown for a shorter wait than this: what is written at most a few times a
+/// second would cost more than it tells.
+const SIGN_AFTER: Duration = Duration::from_secs(1);
 
 /// How long things may take, and how often they are repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +69,13 @@ pub struct ExecutorOptions {
     /// The same for evidence: hours for a one-shot command, nothing for a Lambda, which yields and
     /// is started again when the incident is due.
     pub evidence_within: Duration,
-    /// The pause between two looks at something that is on its way.
-    pub poll: Duration,
+    /// The pause before the first look at something that is on its way; each further one is twice
+    /// as long, so that what is short ends fast.
+    pub poll_first: Duration,
+    /// The longest such pause.
+    pub poll_most: Duration,
+    /// The longest one where evidence is written, which takes minutes to hours.
+    pub poll_evidence_most: Duration,
     /// When an incident that waits is looked at again.
     pub look_again: Duration,
     /// How long a step may fail or wait over all runs before it has failed for good.
@@ -86,7 +95,9 @@ impl Default for ExecutorOptions {
             retry_within: Duration::from_secs(90),
             settle_within: Duration::from_secs(90),
             evidence_within: Duration::from_secs(6 * 3600),
-            poll: Duration::from_secs(5),
+            poll_first: Duration::from_millis(150),
+            poll_most: Duration::from_secs(5),
+            poll_evidence_most: Duration::from_secs(15),
             look_again: Duration::from_secs(120),
             give_up_after: Duration::from_secs(24 * 3600),
             until: None,
@@ -116,8 +127,10 @@ pub struct Permit<'a> {
     pub caps: &'a Caps,
     /// What was done lately by other incidents of the playbook.
     pub usage: Usage,
-    /// Whether nothing at all may be done.
+    /// Whether nothing at all may be done, nor journaled.
     pub dry_run: bool,
+    /// Whether nothing may be done, and that is journaled: the incident is over with it.
+    pub observe: bool,
 }
 
 /// Where a step stands in this run.
@@ -134,6 +147,8 @@ struct Running<'p> {
     step: &'p Step,
     stand: Stand,
     first_try: Option<Timestamp>,
+    /// Looks at it since it was begun.
+    looks: u32,
 }
 
 impl Executor {
@@ -232,6 +247,7 @@ impl Executor {
             .map(|step| Running {
                 step,
                 first_try: None,
+                looks: 0,
                 stand: match state(step) {
                     Some(
                         StepState::Succeeded { .. }
@@ -264,7 +280,7 @@ impl Executor {
         let mut attempts = Vec::new();
         let now = self.clock.now();
         let mut begun_irreversible = ledger.read(|history| irreversible_begun(history, now));
-        for (index, running) in steps.iter_mut().enumerate() {
+        for running in steps.iter_mut() {
             let Stand::New { tries, not_before } = running.stand else {
                 continue;
             };
@@ -283,14 +299,19 @@ impl Executor {
             }
             let gate = Gate::new(plan, permit.policy, permit.caps)
                 .with_usage(usage)
-                .with_approvals(approvals);
+                .with_approvals(approvals)
+                .dry_run(permit.observe);
             match gate.pass(id, &succeeded) {
                 Ok(token) => {
+                    let mut room = gate.room(id, &succeeded);
+                    if let (Some(left), false) = (&mut room.irreversible, repeated) {
+                        *left = left.saturating_sub(begun_irreversible);
+                    }
                     if !repeated && !running.step.action.is_reversible() {
                         begun_irreversible += 1;
                     }
                     running.first_try.get_or_insert(now);
-                    attempts.push((index, tries, token));
+                    attempts.push((running, tries, token, room));
                 }
                 Err(Refusal::Before { .. }) => {}
                 Err(refusal) => {
@@ -300,26 +321,25 @@ impl Executor {
                 }
             }
         }
-        let mut moved = false;
-        let tried: Vec<_> = stream::iter(attempts)
-            .map(|(index, tries, token)| async move {
-                let step = token.step();
+        let applied: Vec<Result<bool, JournalError>> = stream::iter(attempts)
+            // What came of each is journaled as soon as it is known, by the attempt's own future:
+            // one that is not polled may hold the ledger's turn to write.
+            .map(|(running, tries, token, room)| async move {
                 let attempt = Attempt {
                     executor: self,
                     ledger,
-                    step,
+                    step: token.step(),
+                    room,
                 };
-                (index, tries, attempt.make(token).await)
+                let tried = attempt.make(token).await?;
+                self.apply(running, tries, tried, ledger).await
             })
             .buffer_unordered(self.options.concurrency.max(1))
-            // All of them, before anything is written about one: an attempt that is not polled may
-            // hold the ledger's turn to write.
             .collect()
             .await;
-        for (index, tries, result) in tried {
-            moved |= self
-                .apply(&mut steps[index], tries, result?, ledger)
-                .await?;
+        let mut moved = false;
+        for one in applied {
+            moved |= one?;
         }
         Ok(moved)
     }
@@ -332,30 +352,25 @@ impl Executor {
         ledger: &Ledger<'_>,
     ) -> Result<(), JournalError> {
         let now = self.clock.now();
-        let waiting: Vec<(usize, &Step)> = steps
-            .iter()
-            .enumerate()
-            .filter(|(_, it)| matches!(it.stand, Stand::Pending { look_at, .. } if look_at <= now))
-            .map(|(index, it)| (index, it.step))
+        let waiting: Vec<&mut Running<'p>> = steps
+            .iter_mut()
+            .filter(|it| matches!(it.stand, Stand::Pending { look_at, .. } if look_at <= now))
             .collect();
-        let looked: Vec<_> = stream::iter(waiting)
-            .map(|(index, step)| async move {
+        let applied: Vec<Result<bool, JournalError>> = stream::iter(waiting)
+            .map(|running| async move {
                 let attempt = Attempt {
                     executor: self,
                     ledger,
-                    step,
+                    step: running.step,
+                    room: Room::default(),
                 };
-                (index, attempt.look(&plan.place).await)
+                let tried = attempt.look(&plan.place).await;
+                self.apply(running, 0, tried, ledger).await
             })
             .buffer_unordered(self.options.concurrency.max(1))
-            // All of them, before anything is written about one: an attempt that is not polled may
-            // hold the ledger's turn to write.
             .collect()
             .await;
-        for (index, result) in looked {
-            self.apply(&mut steps[index], 0, result, ledger).await?;
-        }
-        Ok(())
+        applied.into_iter().try_for_each(|one| one.map(|_| ()))
     }
 
     async fn apply(
@@ -375,7 +390,8 @@ impl Executor {
                 if has_lasted(self.patience(&running.step.action)) {
                     StepState::Waiting { what }
                 } else {
-                    let look_at = later(now, self.options.poll);
+                    let look_at = later(now, self.poll(&running.step.action, running.looks));
+                    running.looks = running.looks.saturating_add(1);
                     running.stand = Stand::Pending { what, look_at };
                     return Ok(false);
                 }
@@ -395,6 +411,7 @@ impl Executor {
                 }
             }
             Tried::Failed { why } => StepState::Failed { why, again: false },
+            Tried::Withheld { why } => StepState::Withheld { why },
         };
         running.stand = Stand::Settled;
         let moved = matches!(state, StepState::Succeeded { .. });
@@ -451,11 +468,17 @@ impl Executor {
         }
         let mut outcome = ledger.read(Outcome::of);
         outcome.cut_short = cut_short;
+        let unread_since = ledger.read(|history| history.unread_since);
+        if let (Some(since), false) = (unread_since, permit.observe) {
+            outcome.due = Some(self.read_again(since));
+        }
         if outcome.wants_another_run(steps.iter().map(|it| &it.step.id)) {
-            outcome.due = Some(later(self.clock.now(), self.options.look_again));
-        } else if !permit.policy.kill_switch {
+            let soon = later(self.clock.now(), self.options.look_again);
+            outcome.due = Some(outcome.due.map_or(soon, |due| due.min(soon)));
+        } else if permit.observe || (outcome.due.is_none() && !permit.policy.kill_switch) {
             ledger.record(Event::Finished).await?;
-            outcome.finished = true;
+            let of_end = ledger.read(Outcome::of);
+            (outcome.finished, outcome.reading) = (true, of_end.reading);
         }
         Ok(outcome)
     }
@@ -500,12 +523,22 @@ impl Executor {
     }
 
     fn patience(&self, action: &Action) -> Duration {
-        match action {
-            Action::AwaitEvidence { .. }
-            | Action::CopyEvidence { .. }
-            | Action::CaptureMemory { .. } => self.options.evidence_within,
-            _ => self.options.settle_within,
+        if is_evidence(action) {
+            self.options.evidence_within
+        } else {
+            self.options.settle_within
         }
+    }
+
+    /// The pause before the next look at a step.
+    fn poll(&self, action: &Action, looks: u32) -> Duration {
+        let most = if is_evidence(action) {
+            self.options.poll_evidence_most
+        } else {
+            self.options.poll_most
+        };
+        let doubled = self.options.poll_first.saturating_mul(1 << looks.min(16));
+        doubled.min(most)
     }
 
     /// Whether a step has failed or waited over several runs for so long that no other will help.
@@ -520,6 +553,14 @@ impl Executor {
         self.options.until.is_some_and(|until| now >= until)
     }
 
+    /// When what could not be read since a time is asked for again: the longer it was not, the
+    /// later.
+    fn read_again(&self, since: Timestamp) -> Timestamp {
+        let now = self.clock.now();
+        let unread_for = Duration::try_from(now.duration_since(since)).unwrap_or(Duration::ZERO);
+        later(now, self.options.look_again.max(unread_for / 4))
+    }
+
     /// Waits, and shows signs of life meanwhile.
     async fn wait_until(&self, time: Timestamp, ledger: &Ledger<'_>) -> Result<(), JournalError> {
         let sign = Duration::from_secs(u64::from(self.options.lease_secs / 3).max(1));
@@ -530,7 +571,10 @@ impl Executor {
                 return Ok(());
             }
             self.clock.sleep(left.min(sign)).await;
-            ledger.renew().await?;
+            // The first looks follow each other closely, and a lease is long against them.
+            if left >= SIGN_AFTER {
+                ledger.renew().await?;
+            }
         }
     }
 
@@ -548,6 +592,14 @@ impl Executor {
         let per_mille = u32::try_from(500 + hasher.finish() % 501).unwrap_or(1000);
         full.saturating_mul(per_mille) / 1000
     }
+}
+
+/// Whether an action waits for evidence that something else writes.
+fn is_evidence(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::AwaitEvidence { .. } | Action::CopyEvidence { .. } | Action::CaptureMemory { .. }
+    )
 }
 
 /// Irreversible steps this incident has begun in the last hour that have not succeeded yet.

@@ -1,15 +1,15 @@
 //! What was done, is being done and has to be done again: the memory that outlives a run.
 //!
-//! The Lambda and the command keep none of their own. Three stores have the same meaning: a
-//! DynamoDB table (conditional writes), a local SQLite file, and, where neither is given, the
-//! account's own tags (`tags` says what is weaker there). [`memory`] forgets with the process:
-//! for plans that touch nothing.
+//! The Lambda and the command keep none of their own. Two stores have the same meaning: a DynamoDB
+//! table (conditional writes) and a local SQLite file. The account's [`tags`] promise a little
+//! less. [`memory`] forgets with the process: for plans that touch nothing.
 
 use std::future::Future;
 use std::pin::Pin;
 
 use davylamp_model::finding::Finding;
 use davylamp_model::ids::IncidentId;
+use davylamp_plan::gate::{Refusal, Room};
 use davylamp_plan::plan::{Plan, StepId};
 use davylamp_plan::policy::{Approvals, Usage};
 use jiff::Timestamp;
@@ -25,6 +25,8 @@ pub mod memory;
 pub mod sqlite;
 
 pub mod dynamodb;
+
+pub mod tags;
 
 /// A future that a journal returns.
 pub type Journaling<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
@@ -120,6 +122,12 @@ pub enum Event {
         /// Through which channel.
         channel: String,
     },
+    /// What the plan was made without is not waited for any more.
+    Read {
+        /// Whether because it could not be read for too long; otherwise it was read, and nothing
+        /// more has to be done for it.
+        given_up: bool,
+    },
     /// Nothing is left to do.
     Finished,
 }
@@ -184,6 +192,30 @@ pub trait Journal: Send + Sync {
         entry: &'a Entry,
         lease_secs: u32,
     ) -> Journaling<'a, ()>;
+
+    /// Appends the entry of a step that is about to be taken, if there is [`Room`] for it beside
+    /// what other incidents of its playbook began in the hour before the entry's own time; fails
+    /// with [`JournalError::Capped`] otherwise.
+    ///
+    /// A store that can measures and writes in one go, so that incidents which begin at the same
+    /// time cannot pass a cap together. This default is for one that cannot: there they can, by
+    /// as many as there are runs at once.
+    fn begin<'a>(
+        &'a self,
+        incident: &'a IncidentId,
+        entry: &'a Entry,
+        lease_secs: u32,
+        room: &'a Room,
+    ) -> Journaling<'a, ()> {
+        Box::pin(async move {
+            if let Some((playbook, _)) = fields::counts_for(&entry.event) {
+                let since = fields::cap_window(entry.at);
+                let others = self.usage(playbook, since, incident).await?;
+                room.allows(&others)?;
+            }
+            self.append(incident, entry, lease_secs).await
+        })
+    }
 
     /// Renews the lease while nothing happens. Fails as [`Journal::append`] does.
     fn renew<'a>(
@@ -273,6 +305,9 @@ pub enum JournalError {
         /// The incident asked for.
         incident: IncidentId,
     },
+    /// The playbook's cap leaves no room for the step.
+    #[error(transparent)]
+    Capped(#[from] Refusal),
     /// The store does not answer: repeat.
     #[error("the journal {store} does not answer: {why}")]
     Unreachable {
@@ -288,5 +323,13 @@ pub enum JournalError {
         store: String,
         /// What is wrong.
         why: String,
+    },
+    /// Nothing more fits into what the store has for one incident.
+    #[error("the journal {store} has no room for more of incident {incident}")]
+    Overflow {
+        /// Which store.
+        store: String,
+        /// The incident.
+        incident: IncidentId,
     },
 }

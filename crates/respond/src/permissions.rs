@@ -38,6 +38,8 @@ pub enum Purpose {
     Cognito,
     /// The journal's table.
     Journal,
+    /// The journal in tags, where there is no table.
+    JournalTags,
     /// Notices through SNS, and secrets.
     Notices,
     /// Mails through SES.
@@ -63,6 +65,7 @@ impl Purpose {
         (Self::Findings, "findings"),
         (Self::Cognito, "cognito"),
         (Self::Journal, "journal"),
+        (Self::JournalTags, "journal-tags"),
         (Self::Notices, "notices"),
         (Self::Mail, "mail"),
         (Self::Queue, "queue"),

@@ -144,6 +144,11 @@ impl Actuator for PortalActuator {
         })
     }
 
+    /// The portal cannot be asked, so a call without an answer is repeated, never believed.
+    fn shows(&self, _action: &Action) -> bool {
+        false
+    }
+
     fn verify<'a>(
         &'a self,
         _place: &'a Place,

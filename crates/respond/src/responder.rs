@@ -25,11 +25,15 @@ use crate::executor::{Executor, Ledger, Outcome, Permit};
 use crate::journal::history::History;
 use crate::journal::{Claim, ClaimRequest, Entry, Event, JournalError};
 use crate::undo::Undone;
+use observing::observed;
+
+mod observing;
 
 mod telling;
 
 mod work;
 
+pub use observing::is_observed;
 pub use telling::{News, NewsKind, Tell, Untold};
 
 /// Asks the account, its clusters and its Hub what is there.
@@ -53,8 +57,11 @@ pub struct ResponderOptions {
     /// A finding about a resource belongs to the incident that was opened less than this many
     /// hours ago.
     pub window_hours: u32,
-    /// Nothing is done, journaled or told.
+    /// Nothing is done, journaled or told: a rehearsal.
     pub dry_run: bool,
+    /// Nothing is done; what would be is journaled and told, once, as incidents of their own: they
+    /// are over with that, and the same finding is acted on when this is switched off.
+    pub observe: bool,
     /// Incidents worked on at once.
     pub incidents_at_once: usize,
     /// From this many notices in one run on, one digest is sent in their place.
@@ -68,6 +75,7 @@ impl Default for ResponderOptions {
         Self {
             window_hours: 24,
             dry_run: false,
+            observe: false,
             incidents_at_once: 16,
             digest_from: 5,
             notice_lease_secs: 60,
@@ -110,6 +118,8 @@ pub struct Report {
     pub reported: Vec<OnlyReported>,
     /// Notices that did not go out; they are tried again when their incident is due.
     pub untold: Vec<Untold>,
+    /// Incidents that are due and were left alone because nothing may be done now.
+    pub left: Vec<IncidentId>,
 }
 
 impl Report {
@@ -185,7 +195,10 @@ impl Responder {
 
     /// Responds to findings.
     pub async fn respond(&self, findings: Vec<Finding>) -> Report {
-        let sorted = coalesce(findings, self.now());
+        let mut sorted = coalesce(findings, self.now());
+        if self.parts.options.observe {
+            sorted.cases = sorted.cases.into_iter().map(observed).collect();
+        }
         let mut report = Report {
             reported: sorted.reported,
             ..Report::default()
@@ -209,14 +222,30 @@ impl Responder {
     /// Goes on with every incident that is due: one that waits, was cut off, has a notice to send,
     /// or whose release time has come.
     pub async fn resume(&self) -> Result<Report, JournalError> {
-        let due = self.parts.executor.journal.due(self.now()).await?;
+        self.resume_due(self.now()).await
+    }
+
+    /// As [`Responder::resume`], and with those as well that only wait for the time of their next
+    /// look: something has happened that they may have waited for, such as the end of a snapshot.
+    pub async fn resume_early(&self) -> Result<Report, JournalError> {
+        self.resume_due(self.look_again()).await
+    }
+
+    async fn resume_due(&self, by: Timestamp) -> Result<Report, JournalError> {
+        let due = self.parts.executor.journal.due(by).await?;
+        let (due, left) = due
+            .into_iter()
+            .partition(|incident| !self.parts.options.observe || is_observed(incident));
         let at_once = self.parts.options.incidents_at_once.max(1);
         let results: Vec<_> = stream::iter(due)
             .map(|incident| self.resume_one(incident))
             .buffer_unordered(at_once)
             .collect()
             .await;
-        let mut report = Report::default();
+        let mut report = Report {
+            left,
+            ..Report::default()
+        };
         self.conclude(results, &mut report).await;
         Ok(report)
     }
@@ -233,7 +262,7 @@ impl Responder {
                 Ok(report)
             }
             Err(busy) => Ok(Report {
-                incidents: vec![busy],
+                incidents: vec![*busy],
                 ..Report::default()
             }),
         }
@@ -248,7 +277,7 @@ impl Responder {
     ) -> Result<Result<Undone, IncidentReport>, JournalError> {
         let held = match self.claim_known(incident).await? {
             Ok(held) => held,
-            Err(busy) => return Ok(Err(busy)),
+            Err(busy) => return Ok(Err(*busy)),
         };
         let ledger = &held.ledger;
         let undone = self.parts.executor.undo(ledger, None, by).await?;
@@ -306,7 +335,7 @@ impl Responder {
         for (case, claim) in claims {
             match claim {
                 Ok(Ok(ours)) => held.push((ours, case)),
-                Ok(Err(busy)) => results.push((busy, None)),
+                Ok(Err(busy)) => results.push((*busy, None)),
                 Err(error) => results.push(self.broken(
                     case.case.incident.clone(),
                     &case.resource,
@@ -322,7 +351,7 @@ impl Responder {
     async fn claim(
         &self,
         case: &Coalesced,
-    ) -> Result<Result<Held<'_>, IncidentReport>, JournalError> {
+    ) -> Result<Result<Held<'_>, Box<IncidentReport>>, JournalError> {
         let executor = &self.parts.executor;
         let request = ClaimRequest {
             resource: case.resource.clone(),
@@ -339,7 +368,7 @@ impl Responder {
     async fn claim_known(
         &self,
         incident: &IncidentId,
-    ) -> Result<Result<Held<'_>, IncidentReport>, JournalError> {
+    ) -> Result<Result<Held<'_>, Box<IncidentReport>>, JournalError> {
         let executor = &self.parts.executor;
         let lease_secs = executor.options.lease_secs;
         let claim = executor
@@ -349,7 +378,7 @@ impl Responder {
         Ok(self.held(claim, incident.as_str()))
     }
 
-    fn held(&self, claim: Claim, resource: &str) -> Result<Held<'_>, IncidentReport> {
+    fn held(&self, claim: Claim, resource: &str) -> Result<Held<'_>, Box<IncidentReport>> {
         match claim {
             Claim::Ours { incident, entries } => Ok(Held {
                 ledger: Ledger::new(
@@ -364,19 +393,19 @@ impl Responder {
                 incident,
                 run,
                 until,
-            } => Err(IncidentReport {
+            } => Err(Box::new(IncidentReport {
                 incident,
                 resource: resource.to_owned(),
                 plan: None,
                 came_of_it: CameOfIt::Busy { run, until },
-            }),
+            })),
         }
     }
 
     async fn resume_one(&self, incident: IncidentId) -> (IncidentReport, Option<News>) {
         match self.claim_known(&incident).await {
             Ok(Ok(held)) => self.go_on(held, None).await,
-            Ok(Err(busy)) => (busy, None),
+            Ok(Err(busy)) => (*busy, None),
             Err(error) => {
                 let resource = incident.0.clone();
                 self.broken(incident, &resource, &error.to_string(), &[])
@@ -442,6 +471,7 @@ impl Responder {
             caps: &caps,
             usage: Usage::default(),
             dry_run: true,
+            observe: false,
         };
         match executor.run(&ledger, &permit).await {
             Ok(outcome) => CameOfIt::Worked { outcome },

@@ -9,52 +9,43 @@ use davylamp_model::finding::{Behaviour, Finding, Severity};
 use davylamp_plan::plan::{Attribution, Plan};
 
 use crate::actuator::{ActError, Acting};
+use crate::executor::ReadingState;
 use crate::journal::history::StepState;
 use crate::notice::{Kind, NextStep, NotDone, Notice, Notifier, Summary};
 use crate::planning::COST_REMARK;
 use crate::responder::{News, NewsKind, Tell};
+
+/// How every title begins where nothing may be done.
+const DRY_RUN: &str = "dry run, nothing was done: ";
 
 /// Tells people through channels.
 pub struct Teller {
     channels: Vec<Arc<dyn Notifier>>,
     /// Channels that could not be set up, with why: each is a notice that does not go out.
     broken: Vec<(String, String)>,
-    dry_run: bool,
 }
 
 impl Teller {
     /// Tells through these channels; `broken` could not be set up.
     pub fn new(channels: Vec<Arc<dyn Notifier>>, broken: Vec<(String, String)>) -> Self {
-        Self {
-            channels,
-            broken,
-            dry_run: false,
-        }
+        Self { channels, broken }
     }
+}
 
-    /// Says in every notice that nothing was done.
-    #[must_use]
-    pub fn of_dry_run(mut self, dry_run: bool) -> Self {
-        self.dry_run = dry_run;
-        self
-    }
-
-    fn text(&self, news: &[News]) -> Option<Notice> {
-        let mut notice = match news {
-            [] => return None,
-            [one] => notice(one),
-            many => digest(many),
-        };
-        if self.dry_run {
-            notice.title = format!("dry run, nothing was done: {}", notice.title);
-        }
-        Some(notice)
+fn text(news: &[News]) -> Option<Notice> {
+    match news {
+        [] => None,
+        [one] => Some(notice(one)),
+        many => Some(digest(many)),
     }
 }
 
 impl Tell for Teller {
     fn channels(&self) -> Vec<String> {
-        let working = self.channels.iter().map(|channel| channel.name().to_owned());
+        let working = self
+            .channels
+            .iter()
+            .map(|channel| channel.name().to_owned());
         working
             .chain(self.broken.iter().map(|(name, _)| name.clone()))
             .collect()
@@ -67,7 +58,7 @@ impl Tell for Teller {
                     what: format!("send through {name}: {why}"),
                 });
             }
-            let Some(notice) = self.text(news) else {
+            let Some(notice) = text(news) else {
                 return Ok(());
             };
             match self.channels.iter().find(|one| one.name() == channel) {
@@ -93,7 +84,11 @@ pub fn notice(news: &News) -> Notice {
         .plan
         .as_ref()
         .map(|plan| plan.place.clone())
-        .or_else(|| news.findings.first().and_then(|finding| finding.place.clone()));
+        .or_else(|| {
+            news.findings
+                .first()
+                .and_then(|finding| finding.place.clone())
+        });
     notice.found = news.findings.iter().flat_map(found).collect();
     if let Some(why) = &news.broken {
         notice.not_done.push(NotDone {
@@ -103,6 +98,16 @@ pub fn notice(news: &News) -> Notice {
     }
     if let Some(plan) = &news.plan {
         tell_plan(news, plan, &mut notice);
+    }
+    match news.outcome.reading {
+        ReadingState::Complete => {}
+        ReadingState::Again => notice
+            .waiting
+            .push("what could not be read is asked for again, and then planned again".to_owned()),
+        ReadingState::GivenUp => notice.not_done.push(NotDone {
+            what: "whatever needs what could not be read".to_owned(),
+            why: "it could not be read for too long, and is not asked for any more".to_owned(),
+        }),
     }
     notice.next = next_steps(news);
     notice
@@ -167,6 +172,10 @@ pub fn digest(news: &[News]) -> Notice {
         .max()
         .unwrap_or(Severity::Low);
     let title = format!("{} incidents", news.len());
+    let title = match news.iter().all(|one| one.dry_run) {
+        true => format!("{DRY_RUN}{title}"),
+        false => title,
+    };
     let mut digest = Notice::new(Kind::Digest, most_severe, title, at);
     digest.incidents = news
         .iter()
@@ -200,22 +209,23 @@ fn severity(findings: &[Finding]) -> Severity {
 }
 
 fn title(news: &News) -> String {
-    let behaviour = news
-        .findings
-        .first()
-        .map_or("an incident", |finding| match finding.behaviour {
-            Behaviour::Mining => "mining",
-            Behaviour::MaliciousFile => "a malicious file",
-            Behaviour::AttackSequence => "an attack in several steps",
-            Behaviour::Exfiltration => "data leaving",
-            Behaviour::StolenCredential => "a stolen credential",
-            Behaviour::PublicExposure => "a public door",
-            Behaviour::SensorStopped => "a stopped sensor",
-            Behaviour::RootUsed => "use of root",
-            Behaviour::CostAlarm => "a cost alarm",
-            Behaviour::Other | Behaviour::Unknown => "a finding",
-        });
-    format!("{behaviour}: {}", news.resource)
+    let behaviour =
+        news.findings
+            .first()
+            .map_or("an incident", |finding| match finding.behaviour {
+                Behaviour::Mining => "mining",
+                Behaviour::MaliciousFile => "a malicious file",
+                Behaviour::AttackSequence => "an attack in several steps",
+                Behaviour::Exfiltration => "data leaving",
+                Behaviour::StolenCredential => "a stolen credential",
+                Behaviour::PublicExposure => "a public door",
+                Behaviour::SensorStopped => "a stopped sensor",
+                Behaviour::RootUsed => "use of root",
+                Behaviour::CostAlarm => "a cost alarm",
+                Behaviour::Other | Behaviour::Unknown => "a finding",
+            });
+    let dry_run = if news.dry_run { DRY_RUN } else { "" };
+    format!("{dry_run}{behaviour}: {}", news.resource)
 }
 
 fn found(finding: &Finding) -> Vec<String> {

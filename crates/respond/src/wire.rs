@@ -14,17 +14,19 @@ use davylamp_cloud::kubernetes::{ClusterAccess, ClusterEntry, Clusters};
 use davylamp_cloud::secrets::{Secret, SecretError, SecretSource};
 use davylamp_content::playbook::Playbook;
 use davylamp_model::finding::Finding;
-use davylamp_model::ids::{AccountId, ClusterName};
+use davylamp_model::ids::{AccountId, ClusterName, FindingId};
+use davylamp_model::resource::{Place, Resource};
 use jiff::Timestamp;
 
 use crate::actuator::Actuator;
 use crate::clock::SystemClock;
-use crate::collecting::Collecting;
+use crate::collecting::{Collecting, LOCKDOWN};
 use crate::config::{Config, Store, present};
 use crate::executor::{Executor, ExecutorOptions, Progress};
 use crate::journal::dynamodb::DynamoJournal;
 use crate::journal::memory::MemoryJournal;
 use crate::journal::sqlite::SqliteJournal;
+use crate::journal::tags::TagJournal;
 use crate::journal::{Journal, JournalError};
 use crate::planning::Playbooks;
 use crate::responder::{Parts, Responder, ResponderOptions};
@@ -159,7 +161,7 @@ impl Wiring {
             )
         };
         Ok(Self {
-            teller: Arc::new(teller.of_dry_run(config.dry_run)),
+            teller: Arc::new(teller),
             config,
             sessions,
             clusters,
@@ -175,6 +177,8 @@ impl Wiring {
         let policy = self.config.policy();
         let wait = Duration::from_secs(u64::from(self.config.evidence_wait_minutes) * 60);
         let options = ExecutorOptions {
+            lease_secs: self.config.lease_seconds,
+            retry_within: Duration::from_secs(u64::from(self.config.retry_seconds)),
             evidence_within: if run.deadline.is_some() {
                 Duration::ZERO
             } else {
@@ -213,6 +217,7 @@ impl Wiring {
             options: ResponderOptions {
                 window_hours: self.config.window_hours,
                 dry_run: run.rehearsal,
+                observe: self.config.dry_run && !run.rehearsal,
                 incidents_at_once: self.config.parallel as usize,
                 digest_from: self.config.digest_above as usize + 1,
                 ..ResponderOptions::default()
@@ -221,16 +226,42 @@ impl Wiring {
         })
     }
 
-    /// Findings that do not say where they are (the guard's own) are in our home.
+    /// Findings, each where it is: those that do not say so (the guard's own) are in our home, and
+    /// where the account is to be locked down, they are in each of its regions.
     pub async fn placed(&self, mut findings: Vec<Finding>) -> Result<Vec<Finding>, SessionError> {
-        if findings.iter().all(|finding| finding.place.is_some()) {
-            return Ok(findings);
+        if findings.iter().any(|finding| finding.place.is_none()) {
+            let home = self.sessions.home_place().await?;
+            for finding in findings.iter_mut().filter(|it| it.place.is_none()) {
+                finding.place = Some(home.clone());
+            }
         }
-        let home = self.sessions.home_place().await?;
-        for finding in findings.iter_mut().filter(|it| it.place.is_none()) {
-            finding.place = Some(home.clone());
+        if self.config.playbook == LOCKDOWN {
+            self.everywhere(findings).await
+        } else {
+            Ok(findings)
         }
-        Ok(findings)
+    }
+
+    /// One finding about the account in each of its enabled regions: a door that stays open in a
+    /// region nobody uses is the one that is used.
+    async fn everywhere(&self, findings: Vec<Finding>) -> Result<Vec<Finding>, SessionError> {
+        let mut all = Vec::new();
+        for finding in findings {
+            let Some(place) = finding.place.clone() else {
+                continue;
+            };
+            for region in self.sessions.enabled_regions(&place.account).await? {
+                let mut there = finding.clone();
+                there.id = FindingId(format!("{}/{region}", finding.id));
+                there.resources = vec![Resource::Account];
+                there.place = Some(Place {
+                    account: place.account.clone(),
+                    region,
+                });
+                all.push(there);
+            }
+        }
+        Ok(all)
     }
 
     /// The sessions with AWS.
@@ -272,10 +303,12 @@ async fn journal(
     Ok(match config.journal.store {
         Store::Sqlite => Arc::new(SqliteJournal::open(&config.journal.path).await?),
         Store::Dynamodb => Arc::new(DynamoJournal::new(
-            sessions.home_writing(),
+            aws_sdk_dynamodb::Client::new(sessions.home_writing()),
             &config.journal.table,
         )),
-        Store::Tags => Arc::new(MemoryJournal::new()),
+        Store::Tags => Arc::new(TagJournal::new(aws_sdk_ec2::Client::new(
+            sessions.home_writing(),
+        ))),
     })
 }
 

@@ -1,6 +1,7 @@
 //! One suite for every store: they mean the same.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -10,10 +11,12 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use davylamp_model::ids::IncidentId;
+use davylamp_plan::gate::Room;
 use davylamp_plan::plan::StepId;
 use davylamp_respond::journal::dynamodb::DynamoJournal;
 use davylamp_respond::journal::memory::MemoryJournal;
 use davylamp_respond::journal::sqlite::SqliteJournal;
+use davylamp_respond::journal::tags::TagJournal;
 use davylamp_respond::journal::{
     Claim, ClaimRequest, Entry, Event, Journal, JournalError, NoticeMark, Once,
 };
@@ -96,7 +99,10 @@ async fn conforms(journal: Arc<dyn Journal>) {
     journal.renew(&one, "a", at(40), 60).await.unwrap();
     assert!(journal.due(at(99)).await.unwrap().is_empty());
     // A run that was cut off leaves an incident that is due when its lease ends.
-    assert_eq!(journal.due(at(100)).await.unwrap(), [one.clone()]);
+    assert_eq!(
+        journal.due(at(100)).await.unwrap(),
+        std::slice::from_ref(&one)
+    );
     let claim = journal
         .claim(&request("r/1", "inc-9", "b", 100))
         .await
@@ -120,7 +126,10 @@ async fn conforms(journal: Arc<dyn Journal>) {
     // Let go of, it is due when it was said.
     journal.release(&one, "b", Some(at(500))).await.unwrap();
     assert!(journal.due(at(499)).await.unwrap().is_empty());
-    assert_eq!(journal.due(at(500)).await.unwrap(), [one.clone()]);
+    assert_eq!(
+        journal.due(at(500)).await.unwrap(),
+        std::slice::from_ref(&one)
+    );
     ours(
         journal
             .claim_incident(&one, "c", at(500), 60)
@@ -248,9 +257,132 @@ async fn one_wins(journals: Vec<Arc<dyn Journal>>) {
     assert_eq!((winners, incidents.len()), (1, 1));
 }
 
+/// Of many incidents that begin at once no more do than there is room for.
+async fn keeps_to_the_caps(journals: Vec<Arc<dyn Journal>>) {
+    let room = Room {
+        plans: Some(5),
+        irreversible: None,
+    };
+    let begins = (0..12).map(|number| {
+        let journal = Arc::clone(&journals[number % journals.len()]);
+        tokio::spawn(async move {
+            let (incident, run) = (format!("inc-c{number}"), format!("run-{number}"));
+            let resource = format!("r/c{number}");
+            let claim = request(&resource, &incident, &run, 9000);
+            ours(journal.claim(&claim).await.unwrap());
+            let entry = intended(&run, 9001, "isolate", false);
+            // A store may ask to come back, as the executor does.
+            for _ in 0..20 {
+                match journal
+                    .begin(&incident.as_str().into(), &entry, 60, &room)
+                    .await
+                {
+                    Err(JournalError::Unreachable { .. }) => {}
+                    Ok(()) => return true,
+                    Err(JournalError::Capped(_)) => return false,
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            panic!("never let in")
+        })
+    });
+    let begun = join_all(begins).await;
+    let count = begun.into_iter().filter(|it| *it.as_ref().unwrap());
+    assert_eq!(count.count(), 5);
+    let usage = journals[0]
+        .usage("node-miner", at(9000), &"none".into())
+        .await;
+    assert_eq!(usage.unwrap().plans_last_hour, 5);
+}
+
+/// Says to this program that it is one of the two processes, and where the folder is.
+const FOLDER: &str = "DAVYLAMP_TEST_JOURNAL_FOLDER";
+const PROCESSES: u32 = 2;
+const INCIDENTS: u32 = 40;
+const ROOM: u32 = 15;
+
+/// One of the processes: claims every incident it can get, and begins a step of each.
+async fn process(folder: &Path) {
+    let run = format!("run-{}", std::process::id());
+    std::fs::write(folder.join(&run), "here").unwrap();
+    let here = || {
+        std::fs::read_dir(folder).unwrap().filter(|it| {
+            let name = it.as_ref().unwrap().file_name();
+            name.to_string_lossy().starts_with("run-")
+        })
+    };
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while here().count() < PROCESSES as usize {
+        assert!(
+            std::time::Instant::now() < end,
+            "the other process did not come"
+        );
+        tokio::task::yield_now().await;
+    }
+    let journal = SqliteJournal::open(&folder.join("journal.db"))
+        .await
+        .unwrap();
+    let room = Room {
+        plans: Some(ROOM),
+        irreversible: None,
+    };
+    for number in 0..INCIDENTS {
+        let incident = format!("inc-{number}");
+        let asked = request(&format!("r/{number}"), &incident, &run, 0);
+        if let Claim::Ours { .. } = journal.claim(&asked).await.unwrap() {
+            let entry = intended(&run, 1, "isolate", false);
+            match journal
+                .begin(&incident.as_str().into(), &entry, 60, &room)
+                .await
+            {
+                Ok(()) | Err(JournalError::Capped(_)) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn sqlite_of_two_processes() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return process(Path::new(&folder)).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let processes: Vec<_> = (0..PROCESSES)
+        .map(|_| {
+            tokio::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "sqlite_of_two_processes"])
+                .env(FOLDER, folder.path())
+                .kill_on_drop(true)
+                .output()
+        })
+        .collect();
+    for output in join_all(processes).await {
+        let output = output.unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+    }
+    let journal = SqliteJournal::open(&folder.path().join("journal.db"))
+        .await
+        .unwrap();
+    let incidents = journal.list(1000).await.unwrap();
+    assert_eq!(incidents.len(), INCIDENTS as usize);
+    let mut begun = 0;
+    for incident in &incidents {
+        let entries = journal.read(incident).await.unwrap().unwrap();
+        assert!(entries.len() <= 1, "{incident} was begun twice");
+        begun += entries.len();
+    }
+    assert_eq!(begun, ROOM as usize);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn memory() {
     conforms(Arc::new(MemoryJournal::new())).await;
+    keeps_to_the_caps(vec![Arc::new(MemoryJournal::new())]).await;
     one_wins(vec![Arc::new(MemoryJournal::new())]).await;
 }
 
@@ -266,7 +398,8 @@ async fn sqlite() {
     for _ in 0..2 {
         journals.push(Arc::new(SqliteJournal::open(&path).await.unwrap()));
     }
-    one_wins(journals).await;
+    one_wins(journals.clone()).await;
+    keeps_to_the_caps(journals).await;
 }
 
 #[tokio::test]
@@ -282,13 +415,13 @@ async fn sqlite_refuses_what_is_not_its_own() {
     assert!(matches!(error, JournalError::Unreadable { .. }), "{error}");
 }
 
-/// A fresh table in an account of its own.
-async fn table() -> DynamoJournal {
+/// Clients of a fresh account.
+async fn account() -> SdkConfig {
     let account = tokio::task::spawn_blocking(|| Moto::shared().account())
         .await
         .unwrap();
     let (key, secret, token) = account.credentials();
-    let config = SdkConfig::builder()
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
         .endpoint_url(account.endpoint.clone())
@@ -300,8 +433,12 @@ async fn table() -> DynamoJournal {
             "test",
         )))
         .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    let client = aws_sdk_dynamodb::Client::new(&config);
+        .build()
+}
+
+/// A fresh table in an account of its own.
+async fn table() -> DynamoJournal {
+    let client = aws_sdk_dynamodb::Client::new(&account().await);
     let part = |name: &str| {
         AttributeDefinition::builder()
             .attribute_name(name)
@@ -327,12 +464,176 @@ async fn table() -> DynamoJournal {
         .send()
         .await
         .unwrap();
-    DynamoJournal::new(&config, "journal")
+    DynamoJournal::new(client, "journal")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn dynamodb() {
     let journal = table().await;
     conforms(Arc::new(journal.clone())).await;
-    one_wins(vec![Arc::new(journal.clone()), Arc::new(journal)]).await;
+    let journals: Vec<Arc<dyn Journal>> = vec![Arc::new(journal.clone()), Arc::new(journal)];
+    one_wins(journals.clone()).await;
+    keeps_to_the_caps(journals).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tags() {
+    let client = aws_sdk_ec2::Client::new(&account().await);
+    conforms(Arc::new(TagJournal::new(client.clone()))).await;
+    let mut journals: Vec<Arc<dyn Journal>> = Vec::new();
+    for _ in 0..2 {
+        journals.push(Arc::new(TagJournal::new(client.clone())));
+    }
+    one_wins(journals).await;
+}
+
+/// A step that says more than many tags hold, and that packing does not make smaller.
+fn wordy(run: &str, seconds: i64, step: i64) -> Entry {
+    let mut state = u64::try_from(step).unwrap() + 1;
+    let noise: String = (0..4000)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            char::from(b'!' + u8::try_from(state % 90).unwrap())
+        })
+        .collect();
+    Entry {
+        at: at(seconds),
+        run: run.to_owned(),
+        event: Event::Withheld {
+            step: StepId(format!("step-{step}")),
+            why: noise,
+        },
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tags_keep_a_log_that_is_longer_than_one_carrier_takes() {
+    let client = aws_sdk_ec2::Client::new(&account().await);
+    let journal = TagJournal::new(client.clone());
+    let claim = journal.claim(&request("r/1", "inc-1", "a", 0)).await;
+    let (id, _) = ours(claim.unwrap());
+    let mut written = Vec::new();
+    for step in 0..12 {
+        let entry = wordy("a", step, step);
+        journal.append(&id, &entry, 60).await.unwrap();
+        // Sent again after a reply that was lost, it is there once.
+        journal.append(&id, &entry, 60).await.unwrap();
+        written.push(entry);
+        // Another process sees all of it, after every entry.
+        let other = TagJournal::new(client.clone());
+        assert_eq!(other.read(&id).await.unwrap().unwrap(), written);
+    }
+    let carriers = client.describe_launch_templates().send().await.unwrap();
+    assert!(carriers.launch_templates().len() > 3, "{carriers:?}");
+    // What another process claims goes on where it was.
+    journal.release(&id, "a", None).await.unwrap();
+    let other = TagJournal::new(client.clone());
+    let claim = other.claim_incident(&id, "b", at(20), 60).await.unwrap();
+    assert_eq!(ours(claim).1, written);
+    let last = wordy("b", 21, 21);
+    other.append(&id, &last, 60).await.unwrap();
+    written.push(last);
+    assert_eq!(journal.read(&id).await.unwrap().unwrap(), written);
+    // A page that is gone is an error, not an incident that has done less.
+    let page = carriers
+        .launch_templates()
+        .iter()
+        .find(|it| it.launch_template_name().unwrap().ends_with("-page-1"))
+        .unwrap();
+    client
+        .create_tags()
+        .resources(page.launch_template_id().unwrap())
+        .tags(
+            aws_sdk_ec2::types::Tag::builder()
+                .key("davylamp:incident")
+                .value("inc-2")
+                .build(),
+        )
+        .send()
+        .await
+        .unwrap();
+    let error = journal.read(&id).await.unwrap_err();
+    assert!(matches!(error, JournalError::Unreachable { .. }), "{error}");
+}
+
+/// The promise that tags do not make is that of two that take over in the same moment only one
+/// believes to have it; the one they make instead is that only one of them writes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_that_take_over_tags_at_once_one_writes_on() {
+    let client = aws_sdk_ec2::Client::new(&account().await);
+    let first = TagJournal::new(client.clone());
+    let (id, _) = ours(first.claim(&request("r/1", "inc-1", "a", 0)).await.unwrap());
+    first.release(&id, "a", None).await.unwrap();
+    for round in 0..5 {
+        let runs = ["b", "c", "d", "e"].map(|run| (format!("{run}-{round}"), client.clone()));
+        let claims = join_all(runs.map(|(run, client)| {
+            let id = id.clone();
+            tokio::spawn(async move {
+                let journal = TagJournal::new(client);
+                let seconds = 100 * (round + 1);
+                let claim = journal.claim_incident(&id, &run, at(seconds), 60).await;
+                matches!(claim, Ok(Claim::Ours { .. })).then_some((journal, run, seconds))
+            })
+        }))
+        .await;
+        let mut wrote = 0;
+        for (journal, run, seconds) in claims.into_iter().filter_map(Result::unwrap) {
+            let entry = intended(&run, seconds, "isolate", false);
+            match journal.append(&id, &entry, 60).await {
+                Ok(()) => wrote += 1,
+                Err(error) => assert!(matches!(error, JournalError::Lost { .. }), "{error}"),
+            }
+        }
+        assert_eq!(wrote, 1);
+    }
+    let entries = first.read(&id).await.unwrap().unwrap();
+    assert_eq!(entries.len(), 5);
+}
+
+#[tokio::test]
+async fn tags_that_a_stranger_wrote_stop_their_own_incident_only() {
+    let client = aws_sdk_ec2::Client::new(&account().await);
+    let journal = TagJournal::new(client.clone());
+    for number in 1..=2 {
+        let asked = request(&format!("r/{number}"), &format!("inc-{number}"), "a", 0);
+        let (id, _) = ours(journal.claim(&asked).await.unwrap());
+        journal.release(&id, "a", Some(at(5))).await.unwrap();
+    }
+    let found = client
+        .describe_tags()
+        .filters(
+            aws_sdk_ec2::types::Filter::builder()
+                .name("value")
+                .values("inc-1")
+                .build(),
+        )
+        .send()
+        .await
+        .unwrap();
+    client
+        .create_tags()
+        .resources(found.tags()[0].resource_id().unwrap())
+        .tags(
+            aws_sdk_ec2::types::Tag::builder()
+                .key("davylamp:head")
+                .value("1 mine")
+                .build(),
+        )
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(journal.due(at(5)).await.unwrap(), ["inc-2".into()]);
+    let error = journal
+        .claim(&request("r/1", "inc-9", "b", 10))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, JournalError::Unreadable { .. }), "{error}");
+    ours(
+        journal
+            .claim(&request("r/2", "inc-9", "b", 10))
+            .await
+            .unwrap(),
+    );
 }

@@ -42,7 +42,9 @@ pub struct Call {
     pub status: Option<u16>,
     /// What was done to it.
     pub fault: Option<Fault>,
-    /// Since the proxy was started.
+    /// When it came in, since the proxy was started.
+    pub arrived: Duration,
+    /// When it was answered or dropped, since the proxy was started.
     pub at: Duration,
     /// The request's path and query.
     pub path: String,
@@ -127,6 +129,11 @@ impl FaultProxy {
         calls
     }
 
+    /// How long ago the proxy was started: the clock of [`Call::arrived`] and [`Call::at`].
+    pub fn age(&self) -> Duration {
+        self.shared.started.elapsed()
+    }
+
     /// Forgets the calls so far.
     pub fn clear_calls(&self) {
         self.shared.lock().calls.clear();
@@ -192,6 +199,7 @@ impl Shared {
             access_key: operation.access_key.clone(),
             status: None,
             fault: None,
+            arrived: self.started.elapsed(),
             at: Duration::ZERO,
             path: path.clone(),
             body: text.clone(),

@@ -19,10 +19,12 @@ use tokio::sync::Notify;
 use crate::http::Server;
 
 const PREFIX: &str = "/2018-06-01/runtime";
-/// What a function is told its ARN is.
-const FUNCTION_ARN: &str = "arn:aws:lambda:eu-central-1:123456789012:function:davylamp";
+/// The account that a function is in where nothing else is said.
+const ACCOUNT: &str = "123456789012";
 /// The end that the guide names for a function without one of its own.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
+/// How often a process is looked at while waiting for its end.
+const GLANCE: Duration = Duration::from_millis(5);
 
 /// What became of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub struct LambdaRuntime {
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// What the function is told its ARN is.
+    arn: String,
     state: Mutex<State>,
     changed: Condvar,
     queued: Notify,
@@ -73,7 +77,15 @@ struct Event {
 impl LambdaRuntime {
     /// Starts the runtime's side.
     pub fn start() -> Self {
-        let shared = Arc::<Shared>::default();
+        Self::start_in(ACCOUNT)
+    }
+
+    /// The same, for a function in this account.
+    pub fn start_in(account: &str) -> Self {
+        let shared = Arc::new(Shared {
+            arn: format!("arn:aws:lambda:eu-central-1:{account}:function:davylamp"),
+            ..Shared::default()
+        });
         let serving = Arc::clone(&shared);
         let server = Server::start("lambda-runtime", move |head, body| {
             let shared = Arc::clone(&serving);
@@ -151,12 +163,35 @@ impl LambdaRuntime {
         self.shared.lock().init_error.clone()
     }
 
+    /// How the function's process ended, waiting for that: one that cannot start ends by itself.
+    pub fn ended(&self, patience: Duration) -> Option<std::process::ExitStatus> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Ok(Some(status)) = child.as_mut()?.try_wait() {
+                return Some(status);
+            }
+            drop(child);
+            deadline.checked_duration_since(Instant::now())?;
+            std::thread::park_timeout(GLANCE);
+        }
+    }
+
     /// The most memory that the function's process has had in RAM, in bytes.
     pub fn peak_memory_bytes(&self) -> Option<u64> {
+        self.memory_bytes("VmHWM:")
+    }
+
+    /// The memory that the function's process has in RAM now, in bytes.
+    pub fn memory_now_bytes(&self) -> Option<u64> {
+        self.memory_bytes("VmRSS:")
+    }
+
+    fn memory_bytes(&self, field: &str) -> Option<u64> {
         let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         let pid = child.as_ref()?.id();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+        let line = status.lines().find(|line| line.starts_with(field))?;
         let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
         Some(kilobytes * 1024)
     }
@@ -249,7 +284,7 @@ impl Shared {
                     "lambda-runtime-deadline-ms",
                     (now + event.deadline).as_millis().to_string(),
                 )
-                .header("lambda-runtime-invoked-function-arn", FUNCTION_ARN)
+                .header("lambda-runtime-invoked-function-arn", &self.arn)
                 .header(
                     "lambda-runtime-trace-id",
                     "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0",

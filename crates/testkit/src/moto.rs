@@ -176,6 +176,11 @@ impl Moto {
         })
     }
 
+    /// The process of a server started by [`Moto::own`].
+    pub fn pid(&self) -> Option<u32> {
+        self._own.as_ref().map(|own| own.child.id())
+    }
+
     /// Where it serves, as the SDKs take it: `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address())

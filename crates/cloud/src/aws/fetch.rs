@@ -7,6 +7,8 @@ use aws_smithy_types::DateTime;
 use davylamp_model::inventory::Tags;
 use jiff::Timestamp;
 
+use crate::missed::Missed;
+
 pub mod compute;
 pub mod doors;
 pub mod ebs;
@@ -27,7 +29,7 @@ pub enum Read<T> {
     /// AWS says that it is not.
     Absent,
     /// Nobody knows, and why.
-    Unread(String),
+    Unread(Missed),
 }
 
 impl<T> Read<T> {
@@ -94,8 +96,9 @@ fn shelve<K: Ord + Clone, T>(
             }
         }
         Err(error) => {
+            let missed = Missed::from(error);
             for id in asked {
-                shelf.insert(id.clone(), Read::Unread(error.to_string()));
+                shelf.insert(id.clone(), Read::Unread(missed.clone()));
             }
         }
     }

@@ -210,6 +210,8 @@ pub enum ReadError {
         call: &'static str,
         /// What was said.
         said: String,
+        /// Whether it may pass by itself: no answer, or an error on the service's own side.
+        may_pass: bool,
     },
 }
 
@@ -228,7 +230,26 @@ impl ReadError {
         } else if is_throttled(code) {
             Self::Throttled { call, said }
         } else {
-            Self::Failed { call, said }
+            // Nobody answered, or a server that is in trouble did; what it finds wrong with the
+            // question (4xx), or does not do at all, it will find wrong again.
+            let may_pass = error
+                .raw_response()
+                .map(|answer| answer.status().as_u16())
+                .is_none_or(|status| status >= 500 && status != 501);
+            Self::Failed {
+                call,
+                said,
+                may_pass,
+            }
+        }
+    }
+
+    /// Whether the same call may work later without anybody doing something.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Throttled { .. } => true,
+            Self::Failed { may_pass, .. } => *may_pass,
+            Self::Absent { .. } | Self::Denied { .. } => false,
         }
     }
 

@@ -12,22 +12,20 @@ use super::lead::Lead;
 use super::store::Store;
 use crate::aws::fetch::Read;
 use crate::kubernetes::read::Question;
+use crate::missed::Missed;
 
 /// What was read of one cluster.
 pub(super) type ClusterRead = (Reading<ClusterState>, Vec<Unread>);
 
 /// An inventory where nothing could be read at all.
-pub(super) fn blind(place: &Place, lead: &Lead, why: &str) -> Inventory {
+pub(super) fn blind(place: &Place, lead: &Lead, missed: &Missed) -> Inventory {
     let mut inventory = Inventory::empty(place.clone(), Timestamp::now());
     let account = format!("account {} in {}", place.account, place.region);
     let mut unread: Vec<Unread> = lead
         .names()
         .into_iter()
         .chain(std::iter::once(account))
-        .map(|what| Unread {
-            what,
-            why: why.to_owned(),
-        })
+        .map(|what| missed.unread(what))
         .collect();
     unread.sort();
     inventory.unread = unread;
@@ -110,12 +108,10 @@ pub(super) fn fill(
     for id in attached.iter().chain(&loose) {
         match store.snapshots.get(id) {
             Some(Ok(of_volume)) => snapshots.extend(of_volume.iter().cloned()),
-            Some(Err(why)) => {
-                trouble = Some(why.clone());
-                taken.unread.insert(Unread {
-                    what: format!("snapshots of volume {id}"),
-                    why: why.clone(),
-                });
+            Some(Err(missed)) => {
+                trouble = Some(missed.why.clone());
+                let what = format!("snapshots of volume {id}");
+                taken.unread.insert(missed.unread(what));
             }
             // Without the volume nobody asked for its snapshots; the volume is unread or gone.
             None => {}
@@ -158,11 +154,8 @@ pub(super) fn fill(
     for arn in lead.tasks.values().flatten() {
         let found = taken.take("task", arn, store.tasks.get(arn));
         inventory.tasks.extend(found.cloned());
-        for (_, why) in store.task_trouble.iter().filter(|(task, _)| task == arn) {
-            taken.unread.insert(Unread {
-                what: format!("task {arn}"),
-                why: why.clone(),
-            });
+        for (_, missed) in store.task_trouble.iter().filter(|(task, _)| task == arn) {
+            taken.unread.insert(missed.unread(format!("task {arn}")));
         }
     }
 
@@ -197,11 +190,8 @@ impl Taken<'_> {
         id: &dyn std::fmt::Display,
         read: Option<&'t Read<T>>,
     ) -> Option<&'t T> {
-        if let Some(Read::Unread(why)) = read {
-            self.unread.insert(Unread {
-                what: format!("{kind} {id}"),
-                why: why.clone(),
-            });
+        if let Some(Read::Unread(missed)) = read {
+            self.unread.insert(missed.unread(format!("{kind} {id}")));
         }
         read?.found()
     }

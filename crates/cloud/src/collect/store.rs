@@ -16,6 +16,7 @@ use crate::aws::fetch::ebs::{self, FoundVolume};
 use crate::aws::fetch::ec2::{self, FoundInstance};
 use crate::aws::fetch::{Read, SIDE_BY_SIDE, Shelf, Sizes, compute, iam, scaling};
 use crate::aws::read::ReadConfig;
+use crate::missed::Missed;
 
 /// The answers.
 #[derive(Debug, Default)]
@@ -24,8 +25,8 @@ pub(super) struct Store {
     pub volumes: Shelf<VolumeId, FoundVolume>,
     pub snapshot_volumes: Shelf<SnapshotId, VolumeId>,
     pub image_snapshots: Shelf<String, BTreeSet<SnapshotId>>,
-    pub snapshots: BTreeMap<VolumeId, Result<Vec<Snapshot>, String>>,
-    pub protection: BTreeMap<InstanceId, Reading<bool>>,
+    pub snapshots: BTreeMap<VolumeId, Result<Vec<Snapshot>, Missed>>,
+    pub protection: BTreeMap<InstanceId, Result<bool, Missed>>,
     pub interfaces: Shelf<InterfaceId, Interface>,
     pub memberships: Shelf<InstanceId, (ScalingGroupName, bool)>,
     pub groups: Shelf<ScalingGroupName, ScalingGroup>,
@@ -35,7 +36,7 @@ pub(super) struct Store {
     pub keys: Shelf<AccessKeyId, IamUserName>,
     pub functions: Shelf<FunctionName, Function>,
     pub tasks: Shelf<Arn, Task>,
-    pub task_trouble: Vec<(Arn, String)>,
+    pub task_trouble: Vec<(Arn, Missed)>,
 }
 
 impl Store {
@@ -144,11 +145,8 @@ impl Store {
 
     /// An instance with all that was read about it; what was not goes to `unread`.
     pub fn instance(&self, id: &InstanceId, unread: &mut BTreeSet<Unread>) -> Option<Instance> {
-        let mut miss = |what: String, why: &str| {
-            unread.insert(Unread {
-                what,
-                why: why.to_owned(),
-            });
+        let mut miss = |what: String, missed: &Missed| {
+            unread.insert(missed.unread(what));
         };
         let found = match self.instances.get(id)? {
             Read::Found(found) => found,
@@ -177,11 +175,14 @@ impl Store {
                 Some(Read::Absent) | None => {}
             }
         }
-        if let Some(reading) = self.protection.get(id) {
-            instance.termination_protected = reading.clone();
-            if let Reading::Unknown { why } = reading {
-                miss(format!("termination protection of instance {id}"), why);
+        match self.protection.get(id) {
+            Some(Ok(protected)) => instance.termination_protected = Reading::Known(*protected),
+            Some(Err(missed)) => {
+                let why = missed.why.clone();
+                instance.termination_protected = Reading::Unknown { why };
+                miss(format!("termination protection of instance {id}"), missed);
             }
+            None => {}
         }
         match self.memberships.get(id) {
             Some(Read::Found(group)) => instance.group = Some(group.clone()),

@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::object;
 pub use super::reader::KubeError;
 use super::reader::{Reader, segment};
+use crate::missed::Missed;
 
 /// Calls about single objects that run side by side.
 const SIDE_BY_SIDE: usize = 8;
@@ -49,7 +50,7 @@ pub struct Answer {
     /// What is there.
     pub state: ClusterState,
     /// What could not be read, with why: all of it beside the point of the question.
-    pub trouble: Vec<(String, String)>,
+    pub trouble: Vec<(String, Missed)>,
 }
 
 /// Reads what a question asks for. An error means that nodes or pods could not be read: the rest
@@ -214,7 +215,7 @@ impl Reader<'_> {
         for (what, claim) in read {
             match claim {
                 Ok(claim) => answer.state.claims.extend(claim),
-                Err(error) => answer.trouble.push((what, error.to_string())),
+                Err(error) => answer.trouble.push((what, error.into())),
             }
         }
     }
@@ -280,7 +281,7 @@ impl Reader<'_> {
                         answer.state.controllers.push(controller);
                     }
                     Ok(None) => {}
-                    Err(error) => answer.trouble.push((what, error.to_string())),
+                    Err(error) => answer.trouble.push((what, error.into())),
                 }
             }
         }
@@ -327,9 +328,10 @@ impl Reader<'_> {
                         }
                     }
                 }
+                // Nothing is decided by them, so nothing waits for them.
                 Err(error) => answer.trouble.push((
                     format!("metrics of namespace {namespace}"),
-                    error.to_string(),
+                    Missed::for_good(error.to_string()),
                 )),
             }
         }
@@ -346,9 +348,7 @@ impl Reader<'_> {
             .await
         {
             Ok(list) => answer.state.node_pools = list.iter().map(|it| object::key(it).1).collect(),
-            Err(error) => answer
-                .trouble
-                .push(("node pools".to_owned(), error.to_string())),
+            Err(error) => answer.trouble.push(("node pools".to_owned(), error.into())),
         }
     }
 }

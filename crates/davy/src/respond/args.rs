@@ -125,9 +125,9 @@ pub struct PlanArgs {
 /// The arguments of `undo`.
 #[derive(Debug, Args)]
 pub struct IncidentArgs {
-    /// The incident
-    #[arg(value_parser = incident)]
-    pub incident: IncidentId,
+    /// The incident; several are taken back one after another
+    #[arg(value_parser = incident, required = true)]
+    pub incident: Vec<IncidentId>,
     /// Who takes it back, for the journal [default: the user of this session]
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,

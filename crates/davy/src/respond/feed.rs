@@ -21,7 +21,7 @@ use flate2::read::MultiGzDecoder;
 use jiff::{SignedDuration, Timestamp};
 
 use super::args::{Common, PlaybooksArgs, RespondArgs, Service};
-use super::{Desk, FOUND, INCOMPLETE, config, library_failure};
+use super::{Desk, FOUND, INCOMPLETE, config, library_failure, polling_config};
 use crate::failure::Failure;
 use crate::output::{ColourChoice, emit, note};
 
@@ -92,10 +92,15 @@ pub(super) async fn run(args: &RespondArgs, colour: ColourChoice) -> Result<Exit
         let report = desk.responder(colour).respond(findings).await;
         return desk.show(&report, &intake);
     }
-    let desk = Desk::open(common, false).await?;
     match (&args.source.queue, args.source.poll) {
-        (Some(queue), _) => work(&desk, queue, common, colour).await,
-        (None, Some(Service::Guardduty)) => watch(&desk, common, colour).await,
+        (Some(queue), _) => {
+            let desk = Desk::open(common, false).await?;
+            work(&desk, queue, common, colour).await
+        }
+        (None, Some(Service::Guardduty)) => {
+            let desk = Desk::with(polling_config(common)?, common, false).await?;
+            watch(&desk, common, colour).await
+        }
         (None, None) => Err(Failure::new(
             anyhow!("no source of findings was named"),
             "name one: --finding FILE, --queue sqs:URL or --poll guardduty",

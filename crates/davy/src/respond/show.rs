@@ -4,12 +4,11 @@
 //! direction characters made visible.
 
 use std::fmt::Write as _;
-use std::process::ExitCode;
 
 use davylamp_model::ids::IncidentId;
 use davylamp_model::intake::Intake;
 use davylamp_plan::plan::{Attribution, Plan, StepId};
-use davylamp_respond::executor::Outcome;
+use davylamp_respond::executor::{Outcome, ReadingState};
 use davylamp_respond::journal::history::StepState;
 use davylamp_respond::notice::visible;
 use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Status};
@@ -63,6 +62,9 @@ pub(super) fn report(report: &Report, intake: &Intake, rehearsal: bool) -> Strin
     }
     for (name, count) in &intake.passed_over {
         line(&mut text, 0, &format!("passed over: {name}, {count} times"));
+    }
+    for incident in &report.left {
+        line(&mut text, 0, &format!("left alone, because this is a dry run: {incident}"));
     }
     for one in &report.untold {
         line(
@@ -286,6 +288,10 @@ pub(super) fn list(rows: &[(IncidentId, Status)], output: Output) -> (String, u8
 fn standing(outcome: &Outcome) -> &'static str {
     if outcome.failures().next().is_some() {
         "failing"
+    } else if outcome.reading == ReadingState::Again {
+        "under way"
+    } else if outcome.reading == ReadingState::GivenUp {
+        "failing"
     } else if outcome.withheld().next().is_some() {
         "withheld"
     } else if outcome.waiting().next().is_some() || !outcome.finished {
@@ -308,7 +314,7 @@ pub(super) fn undone(
     incident: &IncidentId,
     undone: &Undone,
     output: Output,
-) -> Result<ExitCode, Failure> {
+) -> Result<u8, Failure> {
     let text = match output {
         Output::Json => format!(
             "{}\n",
@@ -338,11 +344,11 @@ pub(super) fn undone(
         }
     };
     emit(text)?;
-    Ok(ExitCode::from(if undone.again {
+    Ok(if undone.again {
         INCOMPLETE
     } else if undone.not_undone.is_empty() {
         0
     } else {
         FOUND
-    }))
+    })
 }

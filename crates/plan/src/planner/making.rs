@@ -102,7 +102,27 @@ impl Making {
                 || ended.contains(&step.action.target())
                 || made_by.get(&step.id) != Some(&"terminate-instance")
         });
+        self.archive_last();
         self.steps.sort_by_key(|step| step.stage);
+    }
+
+    /// A finding is archived when everything about it is done: one that is archived is seen by
+    /// nobody any more.
+    fn archive_last(&mut self) {
+        let is_archiving = |step: &Step| matches!(step.action, Action::ArchiveFinding { .. });
+        let (archiving, mut steps): (Vec<Step>, Vec<Step>) =
+            std::mem::take(&mut self.steps).into_iter().partition(is_archiving);
+        let others: Vec<StepId> = steps.iter().map(|step| step.id.clone()).collect();
+        for mut step in archiving {
+            if others.is_empty() {
+                let target = step.action.target();
+                self.omit(step.action.verb(), &target, "nothing is done about it");
+            } else {
+                step.only_after.clone_from(&others);
+                steps.push(step);
+            }
+        }
+        self.steps = steps;
     }
 }
 

@@ -186,6 +186,7 @@ fn what_was_not_read_is_not_ended_for_good() {
     inventory.unread = vec![Unread {
         what: "tags of i-1".to_owned(),
         why: "throttled".to_owned(),
+        again: false,
     }];
     check(
         "instance",
@@ -205,6 +206,7 @@ fn what_was_not_read_is_not_ended_for_good() {
     unread.unread = vec![Unread {
         what: "user deploy".to_owned(),
         why: "denied".to_owned(),
+        again: false,
     }];
     let plan = plan(&everything(), &with_hub(), &key, &unread);
     assert!(has(&plan, "deactivate-key:key/AKIA1"));

@@ -297,6 +297,7 @@ impl Chooser<'_> {
 
     fn policy(&mut self) -> Policy {
         let mut policy = Policy {
+            archive: true,
             hub: self.chance(80),
             portal: self.one(&[None, Some(PortalNames::Claim), Some(PortalNames::User)]),
             cognito_pool: self.chance(50).then(|| "pool".to_owned()),

@@ -19,6 +19,7 @@ pub const END: [StepKind; 4] = [
 
 fn full_policy() -> Policy {
     Policy {
+        archive: true,
         portal: Some(PortalNames::Claim),
         cognito_pool: Some("pool".to_owned()),
         ..with_hub()

@@ -1,7 +1,7 @@
 //! One attempt at one step: look, journal what is there, act, look again.
 
 use davylamp_model::resource::Place;
-use davylamp_plan::gate::ActToken;
+use davylamp_plan::gate::{ActToken, Room};
 use davylamp_plan::plan::Step;
 use serde_json::Value;
 
@@ -20,6 +20,8 @@ pub(super) enum Tried {
     Again(ActError),
     /// It will not work.
     Failed { why: String },
+    /// It may not be taken now.
+    Withheld { why: String },
 }
 
 impl From<ActError> for Tried {
@@ -39,6 +41,8 @@ pub(super) struct Attempt<'a> {
     pub(super) executor: &'a Executor,
     pub(super) ledger: &'a Ledger<'a>,
     pub(super) step: &'a Step,
+    /// What others may have done for it to be begun.
+    pub(super) room: Room,
 }
 
 impl Attempt<'_> {
@@ -57,8 +61,8 @@ impl Attempt<'_> {
             )
         });
         // Somebody began it: an earlier try, or a run that was cut off. Whether its effect is
-        // there is seen by looking, not by doing it again.
-        if let (Some(before), Some(state)) = (&left, &state) {
+        // there is seen by looking, not by doing it again, where it can be seen.
+        if let (Some(before), Some(state), true) = (&left, &state, actuator.shows(action)) {
             match actuator.verify(place, action, before).await {
                 Ok(Verified::Done { note }) => {
                     let already = false;
@@ -91,14 +95,21 @@ impl Attempt<'_> {
         if left.is_some() && state == Some(StepState::Intended) {
             self.ledger.renew().await?;
         } else {
-            self.ledger
-                .record(Event::Intended {
-                    step: self.step.id.clone(),
-                    before: before.clone(),
-                    playbook: token.plan().playbook.clone(),
-                    irreversible: !action.is_reversible(),
-                })
-                .await?;
+            let intended = Event::Intended {
+                step: self.step.id.clone(),
+                before: before.clone(),
+                playbook: token.plan().playbook.clone(),
+                irreversible: !action.is_reversible(),
+            };
+            match self.ledger.record_within(intended, &self.room).await {
+                Ok(()) => {}
+                // Other incidents have begun so much since the gate was asked.
+                Err(JournalError::Capped(refusal)) => {
+                    let why = refusal.to_string();
+                    return Ok(Tried::Withheld { why });
+                }
+                Err(error) => return Err(error),
+            }
         }
         if let Err(error) = actuator.act(token, &before).await {
             return Ok(error.into());

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use davylamp_model::ids::IncidentId;
+use davylamp_plan::gate::Room;
 
 use super::Executor;
 use crate::journal::history::History;
@@ -56,6 +57,15 @@ impl<'a> Ledger<'a> {
 
     /// Journals what happened, and with that renews the lease.
     pub async fn record(&self, event: Event) -> Result<(), JournalError> {
+        self.record_within(event, &Room::default()).await
+    }
+
+    /// Journals that a step is about to be taken, if there is room for it.
+    pub(super) async fn record_within(
+        &self,
+        event: Event,
+        room: &Room,
+    ) -> Result<(), JournalError> {
         let _one_at_a_time = self.writing.lock().await;
         let entry = Entry {
             at: self.executor.clock.now(),
@@ -63,10 +73,10 @@ impl<'a> Ledger<'a> {
             event,
         };
         let lease_secs = self.executor.options.lease_secs;
-        self.patiently(|| {
-            self.executor
-                .journal
-                .append(&self.incident, &entry, lease_secs)
+        let journal = &self.executor.journal;
+        self.patiently(|| match room.is_endless() {
+            true => journal.append(&self.incident, &entry, lease_secs),
+            false => journal.begin(&self.incident, &entry, lease_secs, room),
         })
         .await?;
         self.history

@@ -20,6 +20,21 @@ pub struct Outcome {
     pub due: Option<Timestamp>,
     /// Whether the run's own time was over before its work was.
     pub cut_short: bool,
+    /// Whether everything was read that the plan needed.
+    pub reading: ReadingState,
+}
+
+/// Whether everything was read that a plan needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadingState {
+    /// As far as it ever will be.
+    #[default]
+    Complete,
+    /// Something was not, and will be asked for again: the plan may get more steps.
+    Again,
+    /// Something was not, for so long that it is not asked for any more.
+    GivenUp,
 }
 
 impl Outcome {
@@ -30,7 +45,24 @@ impl Outcome {
             finished: history.is_finished(),
             due: None,
             cut_short: false,
+            reading: match history {
+                History {
+                    unread_since: Some(_),
+                    ..
+                } => ReadingState::Again,
+                History {
+                    given_up_reading: true,
+                    ..
+                } => ReadingState::GivenUp,
+                _ => ReadingState::Complete,
+            },
         }
+    }
+
+    /// Whether something is missing that should have been done: a step that failed, time that was
+    /// over, or something that could not be read.
+    pub fn is_incomplete(&self) -> bool {
+        self.cut_short || self.reading != ReadingState::Complete || self.failures().next().is_some()
     }
 
     /// The steps that failed, with the reason.

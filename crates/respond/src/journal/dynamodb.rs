@@ -6,6 +6,7 @@
 //! | `incident` | the incident | the lease, the number of entries, and `wake`: when it is due |
 //! | `incident#…` | `entry#0000000001` | one entry |
 //! | `counted#<playbook>` | `<time>#<incident>#<number>` | a step that counts towards the caps |
+//! | `caps#<playbook>` | `turn` | how many steps were begun under a cap: one at a time |
 //! | `notice#<incident>` | the notice | whether it is being sent or was |
 //!
 //! Both keys are strings, and there is no index: what is due, and the list of incidents, is one
@@ -15,16 +16,16 @@
 
 use std::collections::BTreeSet;
 
-use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use davylamp_cloud::aws::session::describe;
 use davylamp_model::ids::IncidentId;
+use davylamp_plan::gate::Room;
 use davylamp_plan::policy::Usage;
 use jiff::Timestamp;
 
-use super::fields::{Head, busy, counts_for, from_micros, lease_end, micros};
+use super::fields::{Head, busy, cap_window, counts_for, from_micros, lease_end, micros};
 use super::{Claim, ClaimRequest, Entry, Journal, JournalError, Journaling, NoticeMark, Once};
 
 mod item;
@@ -33,6 +34,11 @@ use item::{Item, key, number, text};
 
 /// The partition of the heads.
 const HEADS: &str = "incident";
+/// The sort key of the counter of turns.
+const TURN: &str = "turn";
+/// How often a turn is tried for. Of those that try at the same time one gets it each time, and
+/// the caller asks again after a pause.
+const TURN_TRIES: u32 = 12;
 /// How often a claim is tried anew when another run opens the same incident in between.
 const CLAIM_TRIES: u32 = 5;
 
@@ -51,9 +57,9 @@ struct Counted {
 
 impl DynamoJournal {
     /// A journal in an existing table.
-    pub fn new(config: &SdkConfig, table: impl Into<String>) -> Self {
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self {
-            client: Client::new(config),
+            client,
             table: table.into(),
         }
     }
@@ -254,6 +260,7 @@ impl DynamoJournal {
         entry: &Entry,
         lease_secs: u32,
         last: i64,
+        turn: Option<(&str, i64)>,
     ) -> Result<Vec<TransactWriteItem>, JournalError> {
         let body =
             serde_json::to_string(entry).map_err(|error| self.unreadable(error.to_string()))?;
@@ -283,6 +290,18 @@ impl DynamoJournal {
             TransactWriteItem::builder().update(head).build(),
             TransactWriteItem::builder().put(put).build(),
         ];
+        if let Some((playbook, turn)) = turn {
+            let update = Update::builder()
+                .table_name(&self.table)
+                .set_key(Some(key(caps_key(playbook), TURN)))
+                .condition_expression("attribute_not_exists(pk) OR taken = :seen")
+                .update_expression("SET taken = :taken")
+                .expression_attribute_values(":seen", number(turn))
+                .expression_attribute_values(":taken", number(turn + 1))
+                .build()
+                .map_err(built)?;
+            writes.push(TransactWriteItem::builder().update(update).build());
+        }
         if let Some((playbook, irreversible)) = counts_for(&entry.event) {
             let at = time_key(entry.at);
             let put = Put::builder()
@@ -298,6 +317,58 @@ impl DynamoJournal {
             writes.push(TransactWriteItem::builder().put(put).build());
         }
         Ok(writes)
+    }
+}
+
+/// Whether an entry was written.
+enum Written {
+    Yes,
+    /// Another incident took the turn.
+    TurnTaken,
+}
+
+impl DynamoJournal {
+    async fn write(
+        &self,
+        incident: &IncidentId,
+        entry: &Entry,
+        lease_secs: u32,
+        turn: Option<(&str, i64)>,
+    ) -> Result<Written, JournalError> {
+        let known = self.head(incident.as_str()).await?;
+        let known = known.ok_or_else(|| JournalError::NoSuchIncident {
+            incident: incident.clone(),
+        })?;
+        let writes = self.entry_writes(incident, entry, lease_secs, known.entries, turn)?;
+        let sent = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(writes))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Written::Yes),
+            Err(error) if is_refused(&error) => {
+                // A reply that was lost makes the SDK send it again: then it is there.
+                let at = entry_key(known.entries + 1);
+                let there = self.get(entries_key(incident.as_str()), &at).await?;
+                let same = there
+                    .and_then(|item| item.text("body"))
+                    .and_then(|body| serde_json::from_str::<Entry>(&body).ok())
+                    .is_some_and(|there| there == *entry);
+                let head = self.head(incident.as_str()).await?;
+                let ours = head.is_some_and(|now| {
+                    now.head.run.as_deref() == Some(&entry.run) && now.entries == known.entries
+                });
+                match (same, turn) {
+                    (true, _) => Ok(Written::Yes),
+                    (false, Some(_)) if ours => Ok(Written::TurnTaken),
+                    _ => Err(self.lost(incident).await),
+                }
+            }
+            Err(error) if turn.is_some() && is_conflict(&error) => Ok(Written::TurnTaken),
+            Err(error) => Err(self.trouble(&error)),
+        }
     }
 }
 
@@ -347,35 +418,40 @@ impl Journal for DynamoJournal {
         lease_secs: u32,
     ) -> Journaling<'a, ()> {
         Box::pin(async move {
-            let known = self.head(incident.as_str()).await?;
-            let known = known.ok_or_else(|| JournalError::NoSuchIncident {
-                incident: incident.clone(),
-            })?;
-            let writes = self.entry_writes(incident, entry, lease_secs, known.entries)?;
-            let sent = self
-                .client
-                .transact_write_items()
-                .set_transact_items(Some(writes))
-                .send()
-                .await;
-            match sent {
-                Ok(_) => Ok(()),
-                Err(error) if is_refused(&error) => {
-                    // A reply that was lost makes the SDK send it again: then it is there.
-                    let at = entry_key(known.entries + 1);
-                    let there = self.get(entries_key(incident.as_str()), &at).await?;
-                    let same = there
-                        .and_then(|item| item.text("body"))
-                        .and_then(|body| serde_json::from_str::<Entry>(&body).ok())
-                        .is_some_and(|there| there == *entry);
-                    if same {
-                        Ok(())
-                    } else {
-                        Err(self.lost(incident).await)
-                    }
-                }
-                Err(error) => Err(self.trouble(&error)),
+            match self.write(incident, entry, lease_secs, None).await? {
+                Written::Yes => Ok(()),
+                Written::TurnTaken => Err(self.lost(incident).await),
             }
+        })
+    }
+
+    fn begin<'a>(
+        &'a self,
+        incident: &'a IncidentId,
+        entry: &'a Entry,
+        lease_secs: u32,
+        room: &'a Room,
+    ) -> Journaling<'a, ()> {
+        Box::pin(async move {
+            let Some((playbook, _)) = counts_for(&entry.event) else {
+                return self.append(incident, entry, lease_secs).await;
+            };
+            for _ in 0..TURN_TRIES {
+                // In this order: whoever takes a turn after it was looked at is seen by the
+                // condition, whoever took one before it by the count.
+                let turn = self.get(caps_key(playbook), TURN).await?;
+                let turn = turn.and_then(|item| item.number("taken")).unwrap_or(0);
+                let since = cap_window(entry.at);
+                room.allows(&self.usage(playbook, since, incident).await?)?;
+                let turn = Some((playbook, turn));
+                if let Written::Yes = self.write(incident, entry, lease_secs, turn).await? {
+                    return Ok(());
+                }
+            }
+            Err(JournalError::Unreachable {
+                store: self.table.clone(),
+                why: format!("too many incidents begin steps of {playbook} at once"),
+            })
         })
     }
 
@@ -584,6 +660,10 @@ impl Journal for DynamoJournal {
     }
 }
 
+fn caps_key(playbook: &str) -> String {
+    format!("caps#{playbook}")
+}
+
 fn entries_key(incident: &str) -> String {
     format!("incident#{incident}")
 }
@@ -596,6 +676,19 @@ fn entry_key(number: i64) -> String {
 /// A time whose text sorts as it does.
 fn time_key(at: Timestamp) -> String {
     format!("{:020}", micros(at).max(0))
+}
+
+/// Whether another transaction was at the same items.
+fn is_conflict<E>(error: &SdkError<E>) -> bool
+where
+    E: ProvideErrorMetadata,
+{
+    error.as_service_error().is_some_and(|service| {
+        service.code() == Some("TransactionCanceledException")
+            && service
+                .message()
+                .is_some_and(|message| message.contains("TransactionConflict"))
+    })
 }
 
 /// Whether a condition did not hold, alone or in a transaction.

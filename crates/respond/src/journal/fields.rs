@@ -38,6 +38,12 @@ pub(super) fn window_start(request: &ClaimRequest) -> Timestamp {
     request.now.checked_sub(window).unwrap_or(Timestamp::MIN)
 }
 
+/// What counts towards the caps of an hour was begun since then.
+pub(super) fn cap_window(now: Timestamp) -> Timestamp {
+    now.checked_sub(SignedDuration::from_hours(1))
+        .unwrap_or(Timestamp::MIN)
+}
+
 /// When a lease taken now ends.
 pub(super) fn lease_end(now: Timestamp, lease_secs: u32) -> Timestamp {
     now.checked_add(SignedDuration::from_secs(i64::from(lease_secs)))

@@ -73,6 +73,10 @@ pub struct History {
     pub notified: BTreeSet<(String, String)>,
     /// When nothing was left to do under the plan that holds.
     pub finished_at: Option<Timestamp>,
+    /// Since when plans were made without something that may be read later.
+    pub unread_since: Option<Timestamp>,
+    /// Whether that is not waited for any more because it took too long.
+    pub given_up_reading: bool,
     /// When the first entry was written.
     pub opened_at: Option<Timestamp>,
 }
@@ -102,6 +106,12 @@ impl History {
                 self.steps.clear();
                 self.since.clear();
                 self.finished_at = None;
+                // One that is made again and is still not whole waits since the first.
+                self.unread_since = match plan.again {
+                    true => self.unread_since.or(Some(entry.at)),
+                    false => None,
+                };
+                self.given_up_reading = false;
             }
             Event::Intended { step, before, .. } => {
                 if !self.before.contains_key(step) {
@@ -147,7 +157,14 @@ impl History {
             Event::Notified { notice, channel } => {
                 self.notified.insert((notice.clone(), channel.clone()));
             }
-            Event::Finished => self.finished_at = Some(entry.at),
+            Event::Read { given_up } => {
+                self.unread_since = None;
+                self.given_up_reading = *given_up;
+            }
+            Event::Finished => {
+                self.finished_at = Some(entry.at);
+                self.unread_since = None;
+            }
         }
     }
 

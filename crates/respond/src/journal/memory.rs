@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use davylamp_model::ids::IncidentId;
+use davylamp_plan::gate::Room;
 use davylamp_plan::policy::Usage;
 use jiff::Timestamp;
 
-use super::fields::{Head, busy, counts_for, lease_end};
+use super::fields::{Head, busy, cap_window, counts_for, lease_end};
 use super::{Claim, ClaimRequest, Entry, Journal, JournalError, Journaling, NoticeMark, Once};
 
 /// A journal in memory.
@@ -62,6 +63,38 @@ impl Kept {
                 incident: id.clone(),
             })
         }
+    }
+}
+
+impl Kept {
+    fn append(
+        &mut self,
+        incident: &IncidentId,
+        entry: &Entry,
+        lease_secs: u32,
+    ) -> Result<(), JournalError> {
+        let found = self.owned(incident, &entry.run)?;
+        found.head.until = Some(lease_end(entry.at, lease_secs));
+        found.entries.push(entry.clone());
+        Ok(())
+    }
+
+    fn usage(&self, playbook: &str, since: Timestamp, incident: &IncidentId) -> Usage {
+        let mut usage = Usage::default();
+        for (id, found) in &self.incidents {
+            let counted: Vec<bool> = found
+                .entries
+                .iter()
+                .filter(|entry| id != incident && entry.at >= since)
+                .filter_map(|entry| counts_for(&entry.event))
+                .filter(|(of, _)| *of == playbook)
+                .map(|(_, irreversible)| irreversible)
+                .collect();
+            usage.plans_last_hour += u32::from(!counted.is_empty());
+            usage.irreversible_last_hour +=
+                u32::try_from(counted.iter().filter(|yes| **yes).count()).unwrap_or(u32::MAX);
+        }
+        usage
     }
 }
 
@@ -148,10 +181,23 @@ impl Journal for MemoryJournal {
     ) -> Journaling<'a, ()> {
         Box::pin(async move {
             let mut kept = self.kept();
-            let found = kept.owned(incident, &entry.run)?;
-            found.head.until = Some(lease_end(entry.at, lease_secs));
-            found.entries.push(entry.clone());
-            Ok(())
+            kept.append(incident, entry, lease_secs)
+        })
+    }
+
+    fn begin<'a>(
+        &'a self,
+        incident: &'a IncidentId,
+        entry: &'a Entry,
+        lease_secs: u32,
+        room: &'a Room,
+    ) -> Journaling<'a, ()> {
+        Box::pin(async move {
+            let mut kept = self.kept();
+            if let Some((playbook, _)) = counts_for(&entry.event) {
+                room.allows(&kept.usage(playbook, cap_window(entry.at), incident))?;
+            }
+            kept.append(incident, entry, lease_secs)
         })
     }
 
@@ -230,23 +276,7 @@ impl Journal for MemoryJournal {
         since: Timestamp,
         incident: &'a IncidentId,
     ) -> Journaling<'a, Usage> {
-        Box::pin(async move {
-            let mut usage = Usage::default();
-            for (id, found) in &self.kept().incidents {
-                let counted: Vec<bool> = found
-                    .entries
-                    .iter()
-                    .filter(|entry| id != incident && entry.at >= since)
-                    .filter_map(|entry| counts_for(&entry.event))
-                    .filter(|(of, _)| *of == playbook)
-                    .map(|(_, irreversible)| irreversible)
-                    .collect();
-                usage.plans_last_hour += u32::from(!counted.is_empty());
-                usage.irreversible_last_hour +=
-                    u32::try_from(counted.iter().filter(|yes| **yes).count()).unwrap_or(u32::MAX);
-            }
-            Ok(usage)
-        })
+        Box::pin(async move { Ok(self.kept().usage(playbook, since, incident)) })
     }
 
     fn once<'a>(&'a self, notice: &'a NoticeMark) -> Journaling<'a, Once> {

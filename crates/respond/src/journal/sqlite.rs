@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use davylamp_model::ids::IncidentId;
+use davylamp_plan::gate::Room;
 use davylamp_plan::policy::Usage;
 use jiff::Timestamp;
 use sqlx::sqlite::{
@@ -16,7 +17,9 @@ use sqlx::sqlite::{
 };
 use sqlx::{Row, Sqlite, Transaction};
 
-use super::fields::{Head, busy, counts_for, from_micros, lease_end, micros, window_start};
+use super::fields::{
+    Head, busy, cap_window, counts_for, from_micros, lease_end, micros, window_start,
+};
 use super::{Claim, ClaimRequest, Entry, Journal, JournalError, Journaling, NoticeMark, Once};
 
 /// The layout below. A file with another one is refused, not guessed at.
@@ -95,7 +98,7 @@ impl SqliteJournal {
     }
 
     async fn prepare(&self) -> Result<(), JournalError> {
-        let mut lock = self.begin().await?;
+        let mut lock = self.lock().await?;
         let version = self.pragma(&mut lock, "PRAGMA user_version").await?;
         let application = self.pragma(&mut lock, "PRAGMA application_id").await?;
         match (version, application) {
@@ -153,7 +156,7 @@ impl SqliteJournal {
 
     /// A transaction that holds the write lock from its start: what it reads stays true until it
     /// commits.
-    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, JournalError> {
+    async fn lock(&self) -> Result<Transaction<'static, Sqlite>, JournalError> {
         self.done(self.pool.begin_with("BEGIN IMMEDIATE").await)
     }
 
@@ -236,6 +239,68 @@ impl SqliteJournal {
             .await
     }
 
+    async fn write(
+        &self,
+        lock: &mut SqliteConnection,
+        incident: &IncidentId,
+        entry: &Entry,
+        lease_secs: u32,
+    ) -> Result<(), JournalError> {
+        let body = serde_json::to_string(entry).map_err(|error| JournalError::Unreadable {
+            store: self.store.clone(),
+            why: error.to_string(),
+        })?;
+        let until = lease_end(entry.at, lease_secs);
+        self.keep(lock, incident, &entry.run, until).await?;
+        self.done(
+            sqlx::query("INSERT INTO entry (incident, body) VALUES (?, ?)")
+                .bind(incident.as_str())
+                .bind(body)
+                .execute(&mut *lock)
+                .await,
+        )?;
+        if let Some((playbook, irreversible)) = counts_for(&entry.event) {
+            self.done(
+                sqlx::query(
+                    "INSERT INTO counted (playbook, at, incident, irreversible)
+                     VALUES (?, ?, ?, ?)",
+                )
+                .bind(playbook)
+                .bind(micros(entry.at))
+                .bind(incident.as_str())
+                .bind(irreversible)
+                .execute(&mut *lock)
+                .await,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What incidents other than this one did.
+    async fn others(
+        &self,
+        connection: &mut SqliteConnection,
+        playbook: &str,
+        since: Timestamp,
+        incident: &IncidentId,
+    ) -> Result<Usage, JournalError> {
+        let (plans, irreversible): (u32, u32) = self.done(
+            sqlx::query_as(
+                "SELECT count(DISTINCT incident), coalesce(sum(irreversible), 0)
+                 FROM counted WHERE playbook = ? AND at >= ? AND incident <> ?",
+            )
+            .bind(playbook)
+            .bind(micros(since))
+            .bind(incident.as_str())
+            .fetch_one(connection)
+            .await,
+        )?;
+        Ok(Usage {
+            plans_last_hour: plans,
+            irreversible_last_hour: irreversible,
+        })
+    }
+
     async fn lost_unless(
         &self,
         lock: &mut SqliteConnection,
@@ -262,7 +327,7 @@ impl SqliteJournal {
 impl Journal for SqliteJournal {
     fn claim<'a>(&'a self, request: &'a ClaimRequest) -> Journaling<'a, Claim> {
         Box::pin(async move {
-            let mut lock = self.begin().await?;
+            let mut lock = self.lock().await?;
             let found = self.done(
                 sqlx::query(
                     "SELECT id, opened_at, run, until FROM incident
@@ -329,7 +394,7 @@ impl Journal for SqliteJournal {
         lease_secs: u32,
     ) -> Journaling<'a, Claim> {
         Box::pin(async move {
-            let mut lock = self.begin().await?;
+            let mut lock = self.lock().await?;
             let row = self.done(
                 sqlx::query("SELECT opened_at, run, until FROM incident WHERE id = ?")
                     .bind(incident.as_str())
@@ -357,34 +422,27 @@ impl Journal for SqliteJournal {
         lease_secs: u32,
     ) -> Journaling<'a, ()> {
         Box::pin(async move {
-            let body = serde_json::to_string(entry).map_err(|error| JournalError::Unreadable {
-                store: self.store.clone(),
-                why: error.to_string(),
-            })?;
-            let mut lock = self.begin().await?;
-            let until = lease_end(entry.at, lease_secs);
-            self.keep(&mut lock, incident, &entry.run, until).await?;
-            self.done(
-                sqlx::query("INSERT INTO entry (incident, body) VALUES (?, ?)")
-                    .bind(incident.as_str())
-                    .bind(body)
-                    .execute(&mut *lock)
-                    .await,
-            )?;
-            if let Some((playbook, irreversible)) = counts_for(&entry.event) {
-                self.done(
-                    sqlx::query(
-                        "INSERT INTO counted (playbook, at, incident, irreversible)
-                         VALUES (?, ?, ?, ?)",
-                    )
-                    .bind(playbook)
-                    .bind(micros(entry.at))
-                    .bind(incident.as_str())
-                    .bind(irreversible)
-                    .execute(&mut *lock)
-                    .await,
-                )?;
+            let mut lock = self.lock().await?;
+            self.write(&mut lock, incident, entry, lease_secs).await?;
+            self.done(lock.commit().await)
+        })
+    }
+
+    fn begin<'a>(
+        &'a self,
+        incident: &'a IncidentId,
+        entry: &'a Entry,
+        lease_secs: u32,
+        room: &'a Room,
+    ) -> Journaling<'a, ()> {
+        Box::pin(async move {
+            let mut lock = self.lock().await?;
+            if let Some((playbook, _)) = counts_for(&entry.event) {
+                let since = cap_window(entry.at);
+                let others = self.others(&mut lock, playbook, since, incident).await?;
+                room.allows(&others)?;
             }
+            self.write(&mut lock, incident, entry, lease_secs).await?;
             self.done(lock.commit().await)
         })
     }
@@ -397,7 +455,7 @@ impl Journal for SqliteJournal {
         lease_secs: u32,
     ) -> Journaling<'a, ()> {
         Box::pin(async move {
-            let mut lock = self.begin().await?;
+            let mut lock = self.lock().await?;
             self.keep(&mut lock, incident, run, lease_end(now, lease_secs))
                 .await?;
             self.done(lock.commit().await)
@@ -411,7 +469,7 @@ impl Journal for SqliteJournal {
         due: Option<Timestamp>,
     ) -> Journaling<'a, ()> {
         Box::pin(async move {
-            let mut lock = self.begin().await?;
+            let mut lock = self.lock().await?;
             let released = self.done(
                 sqlx::query(
                     "UPDATE incident SET run = NULL, until = NULL, due = ? WHERE id = ? AND run = ?",
@@ -484,27 +542,15 @@ impl Journal for SqliteJournal {
         incident: &'a IncidentId,
     ) -> Journaling<'a, Usage> {
         Box::pin(async move {
-            let (plans, irreversible): (u32, u32) = self.done(
-                sqlx::query_as(
-                    "SELECT count(DISTINCT incident), coalesce(sum(irreversible), 0)
-                     FROM counted WHERE playbook = ? AND at >= ? AND incident <> ?",
-                )
-                .bind(playbook)
-                .bind(micros(since))
-                .bind(incident.as_str())
-                .fetch_one(&self.pool)
-                .await,
-            )?;
-            Ok(Usage {
-                plans_last_hour: plans,
-                irreversible_last_hour: irreversible,
-            })
+            let mut connection = self.done(self.pool.acquire().await)?;
+            self.others(&mut connection, playbook, since, incident)
+                .await
         })
     }
 
     fn once<'a>(&'a self, notice: &'a NoticeMark) -> Journaling<'a, Once> {
         Box::pin(async move {
-            let mut lock = self.begin().await?;
+            let mut lock = self.lock().await?;
             let taken = self.done(
                 sqlx::query(
                     "INSERT INTO notice (incident, notice, run, until, sent)

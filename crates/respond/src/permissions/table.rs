@@ -12,6 +12,7 @@ const VPC: &str = "arn:{partition}:ec2:*:{account}:vpc/*";
 const ADDRESS: &str = "arn:{partition}:ec2:*:{account}:elastic-ip/*";
 /// A snapshot's ARN has no account.
 const SNAPSHOT: &str = "arn:{partition}:ec2:*::snapshot/*";
+const TEMPLATE: &str = "arn:{partition}:ec2:*:{account}:launch-template/*";
 const FUNCTION: &str = "arn:{partition}:lambda:*:{account}:function:*";
 const CLUSTER: &str = "arn:{partition}:eks:*:{account}:cluster/*";
 const USER: &str = "arn:{partition}:iam::{account}:user/*";
@@ -411,6 +412,34 @@ pub const PERMISSIONS: &[Permission] = &[
         ],
         &["arn:{partition}:dynamodb:*:{account}:table/{journal_table}"],
         Condition::None,
+    ),
+    allow(
+        "ReadTheJournalInTags",
+        Purpose::JournalTags,
+        &["ec2:DescribeTags"],
+        ANY,
+        Condition::None,
+    ),
+    allow(
+        "OpenTheJournalInTags",
+        Purpose::JournalTags,
+        &["ec2:CreateLaunchTemplate"],
+        &[TEMPLATE],
+        Condition::TaggedByUs,
+    ),
+    allow(
+        "TagTheJournalInTags",
+        Purpose::JournalTags,
+        &["ec2:CreateTags"],
+        &[TEMPLATE],
+        Condition::CreatedBy(&["CreateLaunchTemplate"]),
+    ),
+    allow(
+        "KeepTheJournalInTags",
+        Purpose::JournalTags,
+        &["ec2:CreateTags"],
+        &[TEMPLATE],
+        Condition::OurTagKeysOnOurs,
     ),
     allow(
         "SendMail",

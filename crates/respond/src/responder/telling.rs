@@ -9,9 +9,10 @@ use davylamp_plan::plan::Plan;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::observing::is_observed;
 use super::{CameOfIt, Held, IncidentReport, Report, Responder};
 use crate::actuator::Acting;
-use crate::executor::Outcome;
+use crate::executor::{Outcome, ReadingState};
 use crate::journal::history::StepState;
 use crate::journal::{Entry, Event, JournalError, NoticeMark, Once};
 
@@ -58,6 +59,8 @@ pub struct News {
     pub broken: Option<String>,
     /// What is new in it, by the names under which the journal knows that it was told.
     pub marks: Vec<String>,
+    /// Whether nothing was done because nothing may be.
+    pub dry_run: bool,
 }
 
 /// A notice that did not go out.
@@ -98,6 +101,15 @@ impl Responder {
             kind = NewsKind::Failure;
             marks.push(format!("failure/{hash}/{id}"));
         }
+        if outcome.reading == ReadingState::GivenUp {
+            kind = NewsKind::Failure;
+            marks.push(format!("unread/{hash}"));
+        }
+        let dry_run = is_observed(held.ledger.incident());
+        if dry_run {
+            kind = NewsKind::Report;
+            marks = vec![format!("dry-run/{hash}")];
+        }
         News {
             kind,
             at: self.now(),
@@ -110,6 +122,7 @@ impl Responder {
             outcome: outcome.clone(),
             broken: None,
             marks,
+            dry_run,
         }
     }
 

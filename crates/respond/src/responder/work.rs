@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use davylamp_model::finding::Finding;
-use davylamp_model::ids::IncidentId;
+use davylamp_model::ids::{FindingId, IncidentId};
 use davylamp_model::inventory::Inventory;
 use davylamp_plan::plan::{Case, Plan, StepId};
 use futures::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 
+use super::observing::is_observed;
 use super::{CameOfIt, Held, IncidentReport, News, NewsKind, Responder};
 use crate::coalesce::{Coalesced, in_order};
-use crate::executor::{Outcome, Permit};
+use crate::executor::{Ledger, Outcome, Permit};
 use crate::journal::history::History;
 use crate::journal::{Event, JournalError};
 
@@ -165,7 +166,8 @@ impl Responder {
         }
     }
 
-    /// A run was cut off before it had a plan for all its findings: makes up for it.
+    /// A run was cut off before it had a plan for all its findings, or something could not be read
+    /// when it made one: makes up for it.
     async fn catch_up(&self, held: &Held<'_>) -> Result<Option<(Case, Inventory)>, String> {
         let unanswered = held.ledger.read(|history| {
             history
@@ -175,7 +177,8 @@ impl Responder {
         });
         let findings = all_findings(held);
         let resource = findings.first().and_then(|first| first.resources.first());
-        let (true, Some(resource)) = (unanswered, resource.cloned()) else {
+        let unread = held.ledger.read(|history| history.unread_since.is_some());
+        let (true, Some(resource)) = (unanswered || unread, resource.cloned()) else {
             return Ok(None);
         };
         let case = Case {
@@ -202,12 +205,20 @@ impl Responder {
         planned_from: Option<(Case, Inventory)>,
     ) -> Result<Outcome, JournalError> {
         let ledger = &held.ledger;
+        if self.parts.options.observe && !is_observed(ledger.incident()) {
+            // A person may say yes meanwhile; it counts when something may be done again.
+            let mut outcome = ledger.read(Outcome::of);
+            outcome.due = Some(self.look_again());
+            return Ok(outcome);
+        }
         if let Some((case, inventory)) = planned_from {
             let plan = self.parts.planning.plan(&case, &inventory);
+            let again = plan.again;
             if ledger.read(|history| replaces(history, &plan)) {
                 let plan = Box::new(plan);
                 ledger.record(Event::Planned { plan }).await?;
             }
+            self.waits_to_read(ledger, again).await?;
         }
         let Some(plan) = ledger.read(|history| history.plan().cloned()) else {
             return Ok(Outcome::default());
@@ -230,6 +241,7 @@ impl Responder {
                 caps: &caps,
                 usage,
                 dry_run: false,
+                observe: is_observed(ledger.incident()),
             };
             executor.run(ledger, &permit).await?
         };
@@ -245,6 +257,19 @@ impl Responder {
             }
         }
         Ok(outcome)
+    }
+
+    /// Stops waiting for what could not be read when it was, or has not been for too long.
+    async fn waits_to_read(&self, ledger: &Ledger<'_>, again: bool) -> Result<(), JournalError> {
+        let Some(since) = ledger.read(|history| history.unread_since) else {
+            return Ok(());
+        };
+        let options = &self.parts.executor.options;
+        let given_up = again && self.now() >= crate::clock::later(since, options.give_up_after);
+        if given_up || !again {
+            ledger.record(Event::Read { given_up }).await?;
+        }
+        Ok(())
     }
 
     /// When something that did not work is tried again.
@@ -276,6 +301,7 @@ impl Responder {
         why: &str,
         findings: &[Finding],
     ) -> (IncidentReport, Option<News>) {
+        let dry_run = is_observed(&incident);
         let news = News {
             kind: NewsKind::Failure,
             at: self.now(),
@@ -287,6 +313,7 @@ impl Responder {
             broken: Some(why.to_owned()),
             // Once an hour: what cannot be worked on is tried again and again.
             marks: vec![format!("broken/{}", self.now().as_second() / 3600)],
+            dry_run,
         };
         let report = IncidentReport {
             incident,
@@ -325,9 +352,13 @@ fn replaces(history: &History, plan: &Plan) -> bool {
     let Some(holds) = history.plan() else {
         return true;
     };
-    history.is_finished()
-        || plan.playbook != holds.playbook
-        || plan.steps.iter().any(|step| holds.step(&step.id).is_none())
+    let adds = plan.steps.iter().any(|step| holds.step(&step.id).is_none());
+    let is_answered = |id: &FindingId| history.answered.contains(id);
+    if history.unread_since.is_some() && history.findings.keys().all(is_answered) {
+        // Nothing happened since; only more was read, or less.
+        return adds;
+    }
+    history.is_finished() || plan.playbook != holds.playbook || adds
 }
 
 /// When which steps are released that only served the investigation.

@@ -52,6 +52,7 @@ impl<'a> Drive<'a> {
             omissions: Vec::new(),
             release: None,
             remarks: Vec::new(),
+            again: false,
         };
         Self { actuator, plan }
     }

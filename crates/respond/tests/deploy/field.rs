@@ -224,7 +224,7 @@ impl Field {
             settle_within: Duration::from_secs(5),
             evidence_within: Duration::from_secs(5),
             backoff_first: Duration::from_millis(20),
-            poll: Duration::from_millis(20),
+            poll_first: Duration::from_millis(20),
             ..ExecutorOptions::default()
         };
         let kept = Arc::new(Kept::default());
@@ -240,7 +240,7 @@ impl Field {
                     Arc::new(Ec2Actuator::new(Arc::clone(&sessions), 15)),
                     Arc::new(ServicesActuator::new(Arc::clone(&sessions), None)),
                 ],
-                Arc::new(DynamoJournal::new(&home, TABLE)),
+                Arc::new(DynamoJournal::new(aws_sdk_dynamodb::Client::new(&home), TABLE)),
                 Arc::new(SystemClock),
                 options,
             ),

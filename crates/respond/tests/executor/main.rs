@@ -5,3 +5,15 @@ mod world;
 mod faults;
 
 mod playbooks;
+
+mod caps;
+
+mod observing;
+
+mod persons;
+
+mod protected;
+
+mod storm;
+
+mod unread;

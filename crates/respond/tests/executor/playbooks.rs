@@ -85,6 +85,7 @@ async fn run(scene: &Scene, name: &str, plan: &Plan, faults: Vec<Fault>) -> Opti
             caps: &caps,
             usage: Usage::default(),
             dry_run: false,
+            observe: false,
         };
         executor.run(&ledger, &permit).await.ok()
     };

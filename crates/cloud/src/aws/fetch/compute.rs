@@ -7,6 +7,7 @@ use davylamp_model::inventory::{Function, Task};
 
 use super::{Read, Shelf, Sizes, ec2, shelve, tags};
 use crate::aws::read::{ReadConfig, ReadError};
+use crate::missed::Missed;
 
 /// `DescribeTasks` and `DescribeContainerInstances` take at most this many (ECS API reference).
 const MAX_TASKS: usize = 100;
@@ -19,7 +20,7 @@ pub async fn function(client: &aws_sdk_lambda::Client, name: &FunctionName) -> R
         if error.is_absent() {
             Read::Absent
         } else {
-            Read::Unread(error.to_string())
+            Read::Unread(error.into())
         }
     };
     let described = client
@@ -32,7 +33,8 @@ pub async fn function(client: &aws_sdk_lambda::Client, name: &FunctionName) -> R
         Err(error) => return unread(ReadError::of("lambda:GetFunctionConfiguration", &error)),
     };
     let Some(arn) = arn else {
-        return Read::Unread("lambda:GetFunctionConfiguration names no ARN".to_owned());
+        let why = "lambda:GetFunctionConfiguration names no ARN";
+        return Read::Unread(Missed::for_good(why));
     };
     let concurrency = client
         .get_function_concurrency()
@@ -67,7 +69,7 @@ pub async fn tasks(
     cluster: &Arn,
     ids: &BTreeSet<Arn>,
     sizes: Sizes,
-    trouble: &mut Vec<(Arn, String)>,
+    trouble: &mut Vec<(Arn, Missed)>,
 ) -> Shelf<Arn, Task> {
     let client = session.ecs();
     let mut pointers: Shelf<Arn, Pointer> = Shelf::new();
@@ -114,8 +116,10 @@ pub async fn tasks(
         .map(|(id, read)| {
             let read = match read {
                 Read::Found(mut pointer) => {
-                    let mut missed = |what: &str, why: &str| {
-                        trouble.push((id.clone(), format!("its {what}: {why}")));
+                    let mut missed = |what: &str, missed: &Missed| {
+                        let why = format!("its {what}: {}", missed.why);
+                        let again = missed.again;
+                        trouble.push((id.clone(), Missed { why, again }));
                     };
                     match pointer
                         .service

@@ -9,6 +9,7 @@ use davylamp_model::resource::Place;
 
 use super::{MAX_FILTER_VALUES, Read, Sizes, ec2, tags};
 use crate::aws::read::{ReadConfig, ReadError};
+use crate::missed::Missed;
 
 /// The networks that are everybody.
 const WORLD: [&str; 2] = ["0.0.0.0/0", "::/0"];
@@ -48,10 +49,8 @@ async fn interfaces(
     let all = match ec2::network_interfaces(&client, None, sizes).await {
         Ok(all) => all,
         Err(error) => {
-            unread.push(Unread {
-                what: format!("public interfaces of {}", place.region),
-                why: error.to_string(),
-            });
+            let what = format!("public interfaces of {}", place.region);
+            unread.push(Missed::from(error).unread(what));
             return Vec::new();
         }
     };
@@ -67,10 +66,9 @@ async fn interfaces(
             Some((_, Some(Read::Found(found)))) => {
                 interface.instance_tags = found.instance.tags.clone();
             }
-            Some((id, Some(Read::Unread(why)))) => unread.push(Unread {
-                what: format!("tags of instance {id}"),
-                why: why.clone(),
-            }),
+            Some((id, Some(Read::Unread(missed)))) => {
+                unread.push(missed.unread(format!("tags of instance {id}")));
+            }
             _ => {}
         }
     }
@@ -118,10 +116,10 @@ async fn open_rules(
     while let Some(page) = pages.next().await {
         match page {
             Ok(page) => rules.extend(page.security_group_rules().iter().filter_map(open_rule)),
-            Err(error) => unread.push(Unread {
-                what: format!("open rules of {}", place.region),
-                why: ReadError::of("ec2:DescribeSecurityGroupRules", &error).to_string(),
-            }),
+            Err(error) => {
+                let missed = Missed::from(ReadError::of("ec2:DescribeSecurityGroupRules", &error));
+                unread.push(missed.unread(format!("open rules of {}", place.region)));
+            }
         }
     }
     let groups: BTreeSet<GroupId> = rules.iter().map(|rule| rule.group.clone()).collect();
@@ -144,11 +142,10 @@ async fn open_rules(
                     Some((GroupId::from(group.group_id()?), tags(pairs)))
                 })),
                 Err(error) => {
-                    let why = ReadError::of("ec2:DescribeSecurityGroups", &error).to_string();
-                    unread.extend(chunk.iter().map(|group| Unread {
-                        what: format!("tags of group {group}"),
-                        why: why.clone(),
-                    }));
+                    let missed = Missed::from(ReadError::of("ec2:DescribeSecurityGroups", &error));
+                    let each = chunk.iter();
+                    unread
+                        .extend(each.map(|group| missed.unread(format!("tags of group {group}"))));
                 }
             }
         }
@@ -199,6 +196,7 @@ async fn vpc_block_mode(session: &ReadConfig) -> Result<String, ReadError> {
         .ok_or_else(|| ReadError::Failed {
             call: CALL,
             said: "the answer names no mode".to_owned(),
+            may_pass: false,
         })
 }
 

@@ -10,6 +10,7 @@ use davylamp_model::inventory::{Snapshot, Volume};
 use super::ec2::{by, ec2_tags, well_formed};
 use super::{MAX_FILTER_VALUES, Read, Shelf, Sizes, shelve, timestamp};
 use crate::aws::read::ReadError;
+use crate::missed::Missed;
 
 /// A volume, with the instance it is attached to.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,7 +76,7 @@ pub async fn snapshots(
     client: &Client,
     volumes: &BTreeSet<VolumeId>,
     sizes: Sizes,
-) -> BTreeMap<VolumeId, Result<Vec<Snapshot>, String>> {
+) -> BTreeMap<VolumeId, Result<Vec<Snapshot>, Missed>> {
     let mut all = BTreeMap::new();
     for chunk in sizes.chunks(volumes, MAX_FILTER_VALUES) {
         let mut pages = client
@@ -91,7 +92,8 @@ pub async fn snapshots(
             match page {
                 Ok(page) => found.extend(page.snapshots().iter().filter_map(snapshot)),
                 Err(error) => {
-                    failed = Some(ReadError::of("ec2:DescribeSnapshots", &error).to_string());
+                    let error = ReadError::of("ec2:DescribeSnapshots", &error);
+                    failed = Some(Missed::from(error));
                 }
             }
         }
@@ -155,7 +157,7 @@ pub async fn snapshot_volumes(
 /// The snapshots that an image is made of.
 pub async fn image_snapshots(client: &Client, image: &str) -> Read<BTreeSet<SnapshotId>> {
     if !is_ec2_id("ami-", image) {
-        return Read::Unread("this is not the id of an image".to_owned());
+        return Read::Unread(Missed::for_good("this is not the id of an image"));
     }
     match client.describe_images().image_ids(image).send().await {
         Ok(answer) if answer.images().is_empty() => Read::Absent,
@@ -169,7 +171,7 @@ pub async fn image_snapshots(client: &Client, image: &str) -> Read<BTreeSet<Snap
         ),
         Err(error) => match ReadError::of("ec2:DescribeImages", &error) {
             error if error.is_absent() => Read::Absent,
-            error => Read::Unread(error.to_string()),
+            error => Read::Unread(error.into()),
         },
     }
 }

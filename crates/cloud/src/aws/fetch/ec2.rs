@@ -15,6 +15,7 @@ use futures::{StreamExt, stream};
 
 use super::{MAX_FILTER_VALUES, Read, SIDE_BY_SIDE, Shelf, Sizes, shelve, tags, timestamp};
 use crate::aws::read::ReadError;
+use crate::missed::Missed;
 
 /// An instance, with what leads further.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +38,7 @@ pub(super) fn well_formed<K: Ord + Clone + AsText, T>(
         .partition(|id| is_ec2_id(prefix, id.text()));
     for id in bad {
         let why = format!("this is not an id as EC2 gives them: `{prefix}` and hexadecimal digits");
-        shelf.insert(id, Read::Unread(why));
+        shelf.insert(id, Read::Unread(Missed::for_good(why)));
     }
     good
 }
@@ -170,7 +171,7 @@ fn groups(list: &[types::GroupIdentifier]) -> Vec<GroupId> {
 pub async fn termination_protection(
     client: &Client,
     ids: &BTreeSet<InstanceId>,
-) -> BTreeMap<InstanceId, Reading<bool>> {
+) -> BTreeMap<InstanceId, Result<bool, Missed>> {
     stream::iter(ids.iter().cloned())
         .map(|id| async move {
             let answer = client
@@ -180,15 +181,14 @@ pub async fn termination_protection(
                 .send()
                 .await;
             let reading = match answer {
-                Ok(answer) => Reading::Known(
-                    answer
-                        .disable_api_termination()
-                        .and_then(|value| value.value())
-                        .unwrap_or(false),
-                ),
-                Err(error) => Reading::Unknown {
-                    why: ReadError::of("ec2:DescribeInstanceAttribute", &error).to_string(),
-                },
+                Ok(answer) => Ok(answer
+                    .disable_api_termination()
+                    .and_then(|value| value.value())
+                    .unwrap_or(false)),
+                Err(error) => Err(Missed::from(ReadError::of(
+                    "ec2:DescribeInstanceAttribute",
+                    &error,
+                ))),
             };
             (id, reading)
         })

@@ -6,12 +6,13 @@ use davylamp_model::inventory::{IamRole, IamUser, Reading};
 
 use super::{Read, tags};
 use crate::aws::read::ReadError;
+use crate::missed::Missed;
 
 fn unread<T>(error: ReadError) -> Read<T> {
     if error.is_absent() {
         Read::Absent
     } else {
-        Read::Unread(error.to_string())
+        Read::Unread(error.into())
     }
 }
 
@@ -22,7 +23,7 @@ pub async fn user(client: &Client, name: &IamUserName) -> Read<IamUser> {
         Err(error) => return unread(ReadError::of("iam:GetUser", &error)),
     };
     let Some(found) = found else {
-        return Read::Unread("iam:GetUser answered with no user".to_owned());
+        return Read::Unread(Missed::for_good("iam:GetUser answered with no user"));
     };
     let mut keys = Vec::new();
     let mut pages = client
@@ -80,7 +81,7 @@ pub async fn role(client: &Client, name: &RoleName) -> Read<IamRole> {
                         .map(|tag| (Some(tag.key()), Some(tag.value()))),
                 ),
             }),
-            None => Read::Unread("iam:GetRole answered with no role".to_owned()),
+            None => Read::Unread(Missed::for_good("iam:GetRole answered with no role")),
         },
         Err(error) => unread(ReadError::of("iam:GetRole", &error)),
     }

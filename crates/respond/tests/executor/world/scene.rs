@@ -8,6 +8,7 @@ use davylamp_model::ids::{IncidentId, VolumeId};
 use davylamp_model::inventory::Inventory;
 use davylamp_model::resource::{Place, Resource};
 use davylamp_plan::action::Action;
+use davylamp_plan::gate::Room;
 use davylamp_plan::plan::{Attribution, Case, Plan, Stage, Step, StepId};
 use davylamp_plan::policy::{Policy, Usage};
 use davylamp_respond::actuator::{ActError, Acting};
@@ -77,6 +78,16 @@ impl Journal for Shaky {
         lease_secs: u32,
     ) -> Journaling<'a, ()> {
         self.shake(self.inner.append(incident, entry, lease_secs))
+    }
+
+    fn begin<'a>(
+        &'a self,
+        incident: &'a IncidentId,
+        entry: &'a Entry,
+        lease_secs: u32,
+        room: &'a Room,
+    ) -> Journaling<'a, ()> {
+        self.shake(self.inner.begin(incident, entry, lease_secs, room))
     }
 
     fn renew<'a>(
@@ -268,6 +279,7 @@ impl Planning for Script {
             omissions: Vec::new(),
             release: None,
             remarks: Vec::new(),
+            again: false,
         }
     }
 
@@ -347,6 +359,10 @@ pub struct Scene {
     pub told: Arc<Mutex<Vec<Vec<News>>>>,
     pub policy: Policy,
     pub options: ExecutorOptions,
+    /// Who decides, where it is not the [`Script`].
+    pub planning: Arc<dyn Planning>,
+    /// Who asks, where it is not a [`Looker`].
+    pub collect: Option<Arc<dyn Collect>>,
     /// The faults of the mailbox, where they are not those of the process.
     pub mailbox: Option<Arc<Way>>,
 }
@@ -360,6 +376,8 @@ impl Scene {
             told: Arc::default(),
             policy: Policy::default(),
             options: ExecutorOptions::default(),
+            planning: Arc::new(Script),
+            collect: None,
             mailbox: None,
         }
     }
@@ -392,11 +410,13 @@ impl Scene {
     ) -> Responder {
         Responder::new(Parts {
             executor: self.executor(way),
-            collect: Arc::new(Looker {
-                clock: Arc::clone(&self.clock),
-                way: Arc::clone(way),
+            collect: self.collect.clone().unwrap_or_else(|| {
+                Arc::new(Looker {
+                    clock: Arc::clone(&self.clock),
+                    way: Arc::clone(way),
+                })
             }),
-            planning: Arc::new(Script),
+            planning: Arc::clone(&self.planning),
             tell: Arc::new(People {
                 told: Arc::clone(&self.told),
                 mailbox: Arc::clone(self.mailbox.as_ref().unwrap_or(way)),

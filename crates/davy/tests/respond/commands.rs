@@ -1,0 +1,149 @@
+//! The command itself: what it prints, its exit codes, its mistakes.
+
+use std::io::Write as _;
+
+use davylamp_testkit::webhook::WebhookSink;
+use serde_json::json;
+
+use crate::finding::{event, mining};
+use crate::ground::{Ground, REGION};
+use crate::machine::first;
+
+#[test]
+fn a_report_is_one_json_object_with_every_step() {
+    let ground = Ground::new();
+    let machine = ground.node(&["alice"]);
+    let finding = ground.save("f.json", &mining(&ground.account.id, "one", &machine.id));
+    let ran = ground.davy(&["--finding", &finding, "--output", "json"]);
+    let report = ran.ended(1).json();
+    let incident = &report["incidents"][0];
+    assert_eq!(incident["came-of-it"]["result"], "worked", "{report:#}");
+    assert_eq!(report["rehearsal"], false);
+    let id = incident["incident"].as_str().expect("an incident");
+    let status = ground.davy(&["status", id, "--output", "json"]).json();
+    assert_eq!(status["plan-hash"], incident["plan-hash"]);
+    let planned = status["plan"]["steps"].as_array().expect("steps").len();
+    assert_eq!(status["steps"].as_object().expect("states").len(), planned);
+    assert_eq!(status["finished"], true);
+    let listed = ground.davy(&["status", "--output", "json"]).ended(0).json();
+    assert_eq!(listed[0]["standing"], "finished");
+}
+
+#[test]
+fn findings_are_read_from_standard_input_also_compressed() {
+    let ground = Ground::new();
+    let machine = ground.node(&["alice"]);
+    let text = event(&mining(&ground.account.id, "one", &machine.id)).to_string();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(text.as_bytes()).expect("it compresses");
+    let zipped = encoder.finish().expect("it compresses");
+    for bytes in [text.as_bytes(), &zipped] {
+        let ran = ground.davy_reading(&["plan", "--finding", "-"], bytes);
+        ran.ended(1).says(&["playbook hub-miner", &machine.id]);
+    }
+}
+
+#[test]
+fn mistakes_end_with_two_and_a_next_step() {
+    let ground = Ground::new();
+    for args in [
+        vec!["--finding", "/nowhere/finding.json"],
+        vec!["status", "inc-0123456789abcdef"],
+        vec!["undo", "inc-0123456789abcdef"],
+        vec!["approve", "inc-0123456789abcdef"],
+        vec!["status", "nonsense"],
+        vec!["--queue", "https://example.org/queue"],
+        vec!["--finding", "-", "--playbook", "no-such-playbook"],
+        vec![
+            "--finding",
+            "-",
+            "--set",
+            "respond.hub.token=a-secret-in-the-clear",
+        ],
+    ] {
+        let ran = ground.davy(&args).ended(2);
+        assert!(!ran.err.is_empty(), "{args:?}: {ran:#?}");
+    }
+}
+
+#[test]
+fn nothing_in_nothing_out() {
+    let ground = Ground::new();
+    ground.davy_reading(&["--finding", "-"], b"[]").ended(0);
+    ground.davy(&["resume"]).ended(0);
+    ground.davy(&["status"]).ended(0).says(&["no incidents"]);
+}
+
+#[test]
+fn the_shipped_playbooks_pass_their_cases() {
+    let ground = Ground::new();
+    let ran = ground.davy(&["playbooks"]).ended(0);
+    ran.says(&[
+        "hub-miner",
+        "node-miner",
+        "pod-miner",
+        "account-lockdown",
+        "report-only",
+    ]);
+    let broken = ground.write("broken.toml", "name = \"broken\"\nstepz = 1\n");
+    ground
+        .davy(&["playbooks", &broken])
+        .ended(2)
+        .says(&["broken.toml", "stepz"]);
+}
+
+#[test]
+fn undo_takes_back_what_can_be_and_names_what_cannot() {
+    let ground = Ground::new();
+    let machine = ground.node(&["alice", "bob"]);
+    let groups = ground.groups(&machine.interface);
+    let finding = ground.save("f.json", &mining(&ground.account.id, "one", &machine.id));
+    ground.davy(&["--finding", &finding]).ended(1);
+    let node = format!("node-{}", machine.id);
+    let cordoned = |ground: &Ground| {
+        let node = ground.cluster.get("nodes", "", &node).expect("the node");
+        node["spec"]["unschedulable"] == json!(true)
+    };
+    assert!(cordoned(&ground));
+    let listed = ground.davy(&["status", "--output", "json"]).json();
+    let incident = listed[0]["incident"].as_str().expect("an incident");
+    ground
+        .davy(&["undo", incident, "--by", "carol"])
+        .says(&["taken back cordon-node"]);
+    assert!(!cordoned(&ground));
+    assert_eq!(ground.groups(&machine.interface), groups);
+    // The evidence stays, and what was taken back is not done again.
+    assert_eq!(ground.evidence().len(), 3);
+    ground.davy(&["--finding", &finding]);
+    assert!(!cordoned(&ground));
+}
+
+#[test]
+fn notices_go_to_sns_and_a_webhook_as_well() {
+    let mut ground = Ground::new();
+    let hook = WebhookSink::start([]);
+    let address = hook.url("/hook");
+    let source = ground.write("hook", &address);
+    ground.set(&format!("respond.notices.webhook=file:{source}"));
+    let made = ground.account.query(
+        REGION,
+        "sns",
+        &[
+            ("Action", "CreateTopic"),
+            ("Version", "2010-03-31"),
+            ("Name", "alarms"),
+        ],
+    );
+    let topic = first(&made.expect("a topic"), "TopicArn");
+    ground.set(&format!("respond.notices.sns_topic={topic}"));
+    let machine = ground.node(&["alice"]);
+    let finding = ground.save("f.json", &mining(&ground.account.id, "one", &machine.id));
+    for _ in 0..2 {
+        ground.davy(&["--finding", &finding]).ended(1);
+    }
+    assert_eq!(ground.did("sns", "Publish"), 1);
+    let hooks = hook.hooks();
+    assert_eq!(hooks.len(), 1);
+    assert!(String::from_utf8_lossy(&hooks[0].body).contains(&machine.id));
+    assert_eq!(ground.mail.mails().len(), 1);
+}

@@ -1,0 +1,200 @@
+//! Findings from a queue, and from GuardDuty itself.
+
+use std::time::Duration;
+
+use davylamp_testkit::faults::{FaultProxy, Schedule};
+use davylamp_testkit::guardduty::GuardDuty;
+use serde_json::json;
+
+use crate::finding::{event, mining};
+use crate::ground::{Ground, REGION, Running};
+use crate::machine::first;
+
+impl Ground {
+    fn sqs(&self, form: &[(&str, &str)]) -> String {
+        let mut whole = vec![("Version", "2012-11-05")];
+        whole.extend(form);
+        self.account
+            .query(REGION, "sqs", &whole)
+            .expect("the test server does it")
+    }
+
+    /// A queue's URL, as the command reaches it.
+    fn queue(&self, name: &str, attributes: &[(&str, &str)]) -> String {
+        let mut form = vec![("Action", "CreateQueue"), ("QueueName", name)];
+        for (part, value) in attributes {
+            form.push((part, value));
+        }
+        let url = first(&self.sqs(&form), "QueueUrl");
+        let path = url.splitn(4, '/').nth(3).expect("a path").to_owned();
+        format!("{}/{path}", self.proxy.endpoint())
+    }
+
+    fn send(&self, queue: &str, body: &str) {
+        let form = [
+            ("Action", "SendMessage"),
+            ("QueueUrl", queue),
+            ("MessageBody", body),
+        ];
+        self.sqs(&form);
+    }
+
+    /// How many messages are there, visible or not.
+    fn messages(&self, queue: &str) -> usize {
+        let about = self.sqs(&[
+            ("Action", "GetQueueAttributes"),
+            ("QueueUrl", queue),
+            ("AttributeName.1", "All"),
+        ]);
+        let number = |name: &str| -> usize {
+            let (_, rest) = about
+                .split_once(&format!("<Name>{name}</Name>"))
+                .expect("a count");
+            first(rest, "Value").parse().expect("a number")
+        };
+        number("ApproximateNumberOfMessages") + number("ApproximateNumberOfMessagesNotVisible")
+    }
+}
+
+#[test]
+fn a_queue_is_emptied_and_duplicates_act_once() {
+    let ground = Ground::new();
+    let machine = ground.node(&["alice"]);
+    let queue = ground.queue("findings", &[]);
+    let finding = mining(&ground.account.id, "one", &machine.id);
+    // One by one, so that the second is worked on when the first is answered.
+    for body in [event(&finding).to_string(), finding.to_string()] {
+        ground.send(&queue, &body);
+        let ran = ground.davy(&["--queue", &format!("sqs:{queue}"), "--once"]);
+        ran.ended(1)
+            .says(&["1 messages answered", "no redrive policy"]);
+    }
+    assert_eq!(ground.messages(&queue), 0);
+    assert_eq!(ground.state(&machine.id), "terminated");
+    assert_eq!(ground.did("ec2", "CreateSnapshots"), 1);
+    assert_eq!(ground.mail.mails().len(), 1);
+}
+
+#[test]
+fn a_message_that_cannot_be_read_stays_and_holds_up_no_other() {
+    let ground = Ground::new();
+    let machine = ground.node(&["alice"]);
+    let dead = ground.queue("dead", &[]);
+    let name = dead.rsplit('/').next().expect("a name").to_owned();
+    let policy = json!({
+        "deadLetterTargetArn": format!("arn:aws:sqs:{REGION}:{}:{name}", ground.account.id),
+        "maxReceiveCount": 1,
+    });
+    let queue = ground.queue(
+        "findings",
+        &[
+            ("Attribute.1.Name", "RedrivePolicy"),
+            ("Attribute.1.Value", &policy.to_string()),
+        ],
+    );
+    ground.send(&queue, "{\"detail\": {\"type\": ");
+    ground.send(
+        &queue,
+        &mining(&ground.account.id, "one", &machine.id).to_string(),
+    );
+    let ran = ground
+        .davy(&["--queue", &format!("sqs:{queue}"), "--once"])
+        .ended(2);
+    let ran = ran.says(&["not understood", "1 messages answered, 1 left"]);
+    assert!(!ran.err.contains("no redrive policy"), "{}", ran.err);
+    assert_eq!(ground.state(&machine.id), "terminated");
+    assert_eq!(ground.messages(&queue), 1);
+}
+
+#[test]
+fn a_worker_that_dies_leaves_its_message_to_the_next() {
+    let ground = Ground::new();
+    let machine = ground.node(&["alice"]);
+    let queue = ground.queue("findings", &[]);
+    let from = format!("sqs:{queue}");
+    let body = event(&mining(&ground.account.id, "one", &machine.id)).to_string();
+    ground.send(&queue, &body);
+    let worker = ground.start(&["--queue", &from]);
+    let seen = ground
+        .proxy
+        .wait_for("ec2", "CreateSnapshots", 1, Duration::from_secs(60));
+    worker.kill();
+    assert!(seen, "the worker takes the message");
+    assert_eq!(ground.messages(&queue), 1);
+
+    // SQS shows the message again when its time is over; this one is a duplicate of it.
+    ground.send(&queue, &body);
+    crate::ground::until("another worker has done the work", || {
+        ground.davy(&["resume"]);
+        ground.state(&machine.id) == "terminated"
+    });
+    ground.davy(&["--queue", &from, "--once"]).ended(1);
+    assert_eq!(ground.evidence().len(), 2);
+    assert_eq!(ground.did("ec2", "CreateSnapshots"), 1);
+    assert_eq!(ground.mail.mails().len(), 1);
+}
+
+#[test]
+fn two_workers_on_one_queue_act_once() {
+    let ground = Ground::new();
+    let machine = ground.node(&["alice"]);
+    let queue = ground.queue("findings", &[]);
+    let from = format!("sqs:{queue}");
+    for id in ["one", "one", "two"] {
+        let finding = mining(&ground.account.id, id, &machine.id);
+        ground.send(&queue, &event(&finding).to_string());
+    }
+    let workers: Vec<_> = (0..2)
+        .map(|_| ground.start(&["--queue", &from, "--once"]))
+        .collect();
+    workers.into_iter().map(Running::end).for_each(drop);
+    assert_eq!(ground.state(&machine.id), "terminated");
+    assert_eq!(ground.did("ec2", "CreateSnapshots"), 1);
+    assert_eq!(ground.did("ec2", "TerminateInstances"), 1);
+    assert_eq!(ground.evidence().len(), 2);
+}
+
+#[test]
+fn a_queue_that_is_not_there_is_a_mistake_with_a_hint() {
+    let ground = Ground::new();
+    let url = format!(
+        "sqs:{}/{}/nothing",
+        ground.proxy.endpoint(),
+        ground.account.id
+    );
+    let ran = ground.davy(&["--queue", &url, "--once"]).ended(2);
+    ran.says(&["cannot read the queue"]);
+}
+
+#[test]
+fn guardduty_is_polled_and_archived_findings_are_not() {
+    let mut ground = Ground::new();
+    let guardduty = GuardDuty::start(&ground.account.endpoint);
+    ground.proxy = FaultProxy::start(&guardduty.endpoint(), Schedule::clean());
+    let machine = ground.node(&["alice"]);
+    let other = ground.node(&["bob"]);
+    let now = jiff::Timestamp::now().to_string();
+    for (id, instance, archived) in [("one", &machine.id, false), ("two", &other.id, true)] {
+        let mut finding = mining(&ground.account.id, id, instance);
+        finding["updatedAt"] = json!(now);
+        finding["service"]["archived"] = json!(archived);
+        guardduty.add(REGION, finding);
+    }
+    let poll = ["--poll", "guardduty", "--once", "--region", REGION];
+    ground.davy(&poll).ended(1).says(&[&machine.id]);
+    assert_eq!(ground.state(&machine.id), "terminated");
+    assert_eq!(ground.state(&other.id), "running");
+    // Asked again it has the same findings, and nothing more to do.
+    ground.davy(&poll);
+    assert_eq!(ground.did("ec2", "CreateSnapshots"), 1);
+    assert_eq!(ground.mail.mails().len(), 1);
+}
+
+#[test]
+fn a_region_without_guardduty_is_said() {
+    let mut ground = Ground::new();
+    let guardduty = GuardDuty::start(&ground.account.endpoint);
+    ground.proxy = FaultProxy::start(&guardduty.endpoint(), Schedule::clean());
+    let ran = ground.davy(&["--poll", "guardduty", "--once", "--region", REGION]);
+    ran.says(&["GuardDuty is off in eu-central-1"]);
+}

@@ -1,0 +1,166 @@
+//! What persons decide: approvals, undo, the release timer, the switches.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use davylamp_content::playbook::Caps;
+use davylamp_model::inventory::Inventory;
+use davylamp_plan::plan::{Case, Plan, ReleaseTimer, StepId};
+use davylamp_plan::policy::Approvals;
+use davylamp_respond::journal::history::StepState;
+use davylamp_respond::journal::memory::MemoryJournal;
+use davylamp_respond::responder::{CameOfIt, NewsKind, Planning, Report, ResponderOptions};
+
+use crate::world::scene::{Scene, Script, finding};
+use crate::world::{Snapshots, Way, World};
+
+const CUT: &str = "isolate-interface:interface/eni-of-i-1";
+
+fn scene() -> Scene {
+    let world = World::new(Snapshots::CompleteAfter(0));
+    Scene::new(world, Arc::new(MemoryJournal::new()))
+}
+
+fn withheld<'r>(report: &'r Report, says: &str) -> Vec<&'r StepId> {
+    let CameOfIt::Worked { outcome } = &report.incidents[0].came_of_it else {
+        panic!("{report:?}");
+    };
+    let withheld = outcome.withheld().filter(|(_, why)| why.contains(says));
+    withheld.map(|(id, _)| id).collect()
+}
+
+#[tokio::test]
+async fn a_yes_counts_for_the_plan_and_the_steps_it_names() {
+    let scene = scene();
+    let responder = scene.responder("one", &Way::new([]));
+    let report = responder.respond(vec![finding("f1", "i-1")]).await;
+    let waiting = withheld(&report, "approve");
+    assert_eq!(waiting.len(), 1);
+    let step = waiting[0].clone();
+    assert_eq!(
+        scene.told.lock().unwrap()[0][0].kind,
+        NewsKind::ApprovalNeeded
+    );
+    let mut approvals = Approvals {
+        incident: report.incidents[0].incident.clone(),
+        plan: "another plan".to_owned(),
+        steps: BTreeSet::new(),
+        by: "ann".to_owned(),
+    };
+    let report = responder.approve(approvals.clone()).await.unwrap();
+    assert_eq!(withheld(&report, "approve"), [&step]);
+    assert!(!scene.world.state().effects.contains_key(&step));
+    approvals.plan = report.incidents[0].plan.as_ref().unwrap().hash();
+    approvals.steps.insert(step.0.clone());
+    responder.approve(approvals).await.unwrap();
+    assert_eq!(scene.world.state().effects[&step], 1);
+}
+
+#[tokio::test]
+async fn undo_takes_back_and_nothing_is_done_again() {
+    let scene = scene();
+    let responder = scene.responder("one", &Way::new([]));
+    let report = responder.respond(vec![finding("f1", "i-1")]).await;
+    let incident = report.incidents[0].incident.clone();
+    let undone = responder.undo(&incident, "ann").await.unwrap().unwrap();
+    assert!(
+        undone.undone.contains(&StepId(CUT.to_owned())),
+        "{undone:?}"
+    );
+    let kept: Vec<&str> = undone
+        .not_undone
+        .iter()
+        .map(|(id, _)| id.0.as_str())
+        .collect();
+    assert!(
+        kept.contains(&"terminate-instance:instance/i-1"),
+        "{kept:?}"
+    );
+    responder.respond(vec![finding("f1", "i-1")]).await;
+    let cut = StepId(CUT.to_owned());
+    assert!(!scene.world.state().done.contains(&cut));
+    assert_eq!(scene.world.state().effects[&cut], 1);
+    let status = responder.status(&incident).await.unwrap();
+    assert_eq!(
+        status.history.steps[&cut],
+        StepState::Undone {
+            by: "ann".to_owned()
+        }
+    );
+}
+
+/// The script, of which the cut is released two hours after the end.
+struct Released;
+
+impl Planning for Released {
+    fn plan(&self, case: &Case, inventory: &Inventory) -> Plan {
+        Plan {
+            release: Some(ReleaseTimer {
+                after_hours: 2,
+                steps: vec![StepId(CUT.to_owned())],
+            }),
+            ..Script.plan(case, inventory)
+        }
+    }
+
+    fn caps(&self, playbook: &str) -> Caps {
+        Script.caps(playbook)
+    }
+}
+
+#[tokio::test]
+async fn what_only_served_the_investigation_is_released() {
+    let mut scene = scene();
+    scene.planning = Arc::new(Released);
+    let responder = scene.responder("one", &Way::new([]));
+    responder.respond(vec![finding("f1", "i-1")]).await;
+    let cut = StepId(CUT.to_owned());
+    scene.clock.pass(Duration::from_secs(3600));
+    assert!(responder.resume().await.unwrap().incidents.is_empty());
+    assert!(scene.world.state().done.contains(&cut));
+    scene.clock.pass(Duration::from_secs(3700));
+    assert_eq!(responder.resume().await.unwrap().incidents.len(), 1);
+    let taken_back = scene.world.state().taken_back.clone();
+    assert_eq!(taken_back.into_keys().collect::<Vec<_>>(), [cut]);
+    scene.clock.pass(Duration::from_secs(24 * 3600));
+    assert!(responder.resume().await.unwrap().incidents.is_empty());
+}
+
+#[tokio::test]
+async fn the_switches_stop_everything_and_say_so() {
+    for (says, switch) in [("kill switch", true), ("canary", false)] {
+        let mut scene = scene();
+        scene.policy.kill_switch = switch;
+        scene.policy.canary_percent = if switch { 100 } else { 0 };
+        let responder = scene.responder("one", &Way::new([]));
+        let report = responder.respond(vec![finding("f1", "i-1")]).await;
+        assert_eq!(withheld(&report, says).len(), Script::steps("i-1").len());
+        assert!(scene.world.state().effects.is_empty());
+        assert_eq!(scene.told.lock().unwrap().len(), 1);
+        // Those begun before the switch can still be taken back, and others act again after it.
+        scene.policy.kill_switch = false;
+        scene.policy.canary_percent = 100;
+        let responder = scene.responder("two", &Way::new([]));
+        responder.respond(vec![finding("f2", "i-1")]).await;
+        assert!(!scene.world.state().effects.is_empty(), "{says}");
+    }
+}
+
+#[tokio::test]
+async fn a_rehearsal_leaves_no_trace() {
+    let scene = scene();
+    let rehearse = ResponderOptions {
+        dry_run: true,
+        ..ResponderOptions::default()
+    };
+    let responder = scene.responder_with("one", &Way::new([]), rehearse);
+    let report = responder.respond(vec![finding("f1", "i-1")]).await;
+    assert_eq!(
+        withheld(&report, "dry run").len(),
+        Script::steps("i-1").len()
+    );
+    assert!(scene.journal.list(10).await.unwrap().is_empty());
+    assert!(scene.told.lock().unwrap().is_empty());
+    assert!(scene.world.state().effects.is_empty());
+}

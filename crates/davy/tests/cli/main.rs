@@ -3,6 +3,7 @@
 //! is only ever asked through standard input.
 
 mod bench;
+mod deploy;
 mod docs;
 mod explain;
 mod guard;

@@ -13,6 +13,7 @@ use davylamp_model::resource::{Place, Resource};
 use davylamp_plan::plan::{Case, incident_id};
 use jiff::Timestamp;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 /// A case, and the name under which the journal knows its resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,22 @@ pub struct OnlyReported {
     pub kind: String,
     /// Why nothing is done about it, as a clause.
     pub because: String,
+    /// The finding itself, for the notice.
+    #[serde(skip)]
+    pub whole: Finding,
+}
+
+impl OnlyReported {
+    /// Whether people are told. What its source has archived somebody has dealt with.
+    pub fn is_news(&self) -> bool {
+        !self.whole.archived
+    }
+
+    /// The id under which the journal keeps that it was told: it is no incident.
+    pub fn thread(&self) -> IncidentId {
+        let digest = Sha256::digest(self.finding.as_str().as_bytes());
+        IncidentId(format!("told-{}", &hex::encode(digest)[..16]))
+    }
 }
 
 /// Findings, sorted out.
@@ -59,9 +76,10 @@ pub fn coalesce(findings: Vec<Finding>, now: Timestamp) -> Sorted {
                 found.push(finding);
             }
             Err(because) => sorted.reported.push(OnlyReported {
-                finding: finding.id,
-                kind: finding.kind,
+                finding: finding.id.clone(),
+                kind: finding.kind.clone(),
                 because: because.to_owned(),
+                whole: finding,
             }),
         }
     }
@@ -84,7 +102,9 @@ pub fn coalesce(findings: Vec<Finding>, now: Timestamp) -> Sorted {
     sorted
         .reported
         .sort_by(|one, other| one.finding.cmp(&other.finding));
-    sorted.reported.dedup();
+    sorted
+        .reported
+        .dedup_by(|one, other| one.finding == other.finding && one.because == other.because);
     sorted
 }
 

@@ -214,7 +214,9 @@ impl Responder {
             .buffer_unordered(at_once)
             .collect()
             .await;
-        self.conclude(results.into_iter().flatten().collect(), &mut report)
+        let only_told = report.reported.iter().filter(|it| it.is_news());
+        let only_told = only_told.map(|it| self.only_told(it)).collect();
+        self.conclude(results.into_iter().flatten().collect(), only_told, &mut report)
             .await;
         report
     }
@@ -246,7 +248,7 @@ impl Responder {
             left,
             ..Report::default()
         };
-        self.conclude(results, &mut report).await;
+        self.conclude(results, Vec::new(), &mut report).await;
         Ok(report)
     }
 
@@ -258,7 +260,7 @@ impl Responder {
                 held.ledger.record(Event::Approved { approvals }).await?;
                 let result = self.go_on(held, None).await;
                 let mut report = Report::default();
-                self.conclude(vec![result], &mut report).await;
+                self.conclude(vec![result], Vec::new(), &mut report).await;
                 Ok(report)
             }
             Err(busy) => Ok(Report {

@@ -267,6 +267,10 @@ fn who(attribution: &Attribution) -> Vec<String> {
 }
 
 fn next_steps(news: &News) -> Vec<NextStep> {
+    if news.plan.is_none() && news.kind == NewsKind::Report {
+        // Nothing was journaled about it that could be looked at or taken back.
+        return Vec::new();
+    }
     let incident = &news.incident;
     let mut next = Vec::new();
     let mut step = |what: &str, command: String| {

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::observing::is_observed;
 use super::{CameOfIt, Held, IncidentReport, Report, Responder};
 use crate::actuator::Acting;
+use crate::coalesce::OnlyReported;
 use crate::executor::{Outcome, ReadingState};
 use crate::journal::history::StepState;
 use crate::journal::{Entry, Event, JournalError, NoticeMark, Once};
@@ -126,15 +127,35 @@ impl Responder {
         }
     }
 
+    /// What there is to tell of a finding that nothing is done about.
+    pub(super) fn only_told(&self, one: &OnlyReported) -> News {
+        News {
+            kind: NewsKind::Report,
+            at: self.now(),
+            incident: one.thread(),
+            resource: one.whole.resources.first().map_or_else(
+                || "a finding without a resource".to_owned(),
+                ToString::to_string,
+            ),
+            plan: None,
+            findings: vec![one.whole.clone()],
+            outcome: Outcome::default(),
+            broken: Some(one.because.clone()),
+            marks: vec!["reported".to_owned()],
+            dry_run: self.parts.options.observe,
+        }
+    }
+
     /// Tells what there is to tell, then lets go of the incidents.
     pub(super) async fn conclude(
         &self,
         results: Vec<(IncidentReport, Option<News>)>,
+        only_told: Vec<News>,
         report: &mut Report,
     ) {
         let (incidents, news): (Vec<IncidentReport>, Vec<Option<News>>) =
             results.into_iter().unzip();
-        let news: Vec<News> = news.into_iter().flatten().collect();
+        let news: Vec<News> = news.into_iter().flatten().chain(only_told).collect();
         for channel in self.parts.tell.channels() {
             self.tell_through(&channel, &news, report).await;
         }

@@ -98,3 +98,44 @@ fn session(error: &SessionError) -> bool {
         | SessionError::IllFormed { .. } => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_pass_by_itself_is_asked_for_again() {
+        let call = "ec2:DescribeInstances";
+        let said = "what it says".to_owned();
+        let failed = |may_pass| ReadError::Failed {
+            call,
+            said: said.clone(),
+            may_pass,
+        };
+        let throttled = ReadError::Throttled {
+            call,
+            said: said.clone(),
+        };
+        let denied = ReadError::Denied {
+            call,
+            said: said.clone(),
+        };
+        for (error, again) in [
+            (throttled, true),
+            (denied, false),
+            (failed(true), true),
+            (failed(false), false),
+        ] {
+            let missed = Missed::from(error);
+            assert_eq!(missed.again, again, "{missed}");
+            assert!(missed.why.contains(call), "{missed}");
+            assert_eq!(missed.unread("instance i-1").again, again);
+        }
+        let foreign = SessionError::ForeignAccount {
+            account: "111122223333".to_owned(),
+        };
+        assert!(!Missed::from(&foreign).again);
+        let late = SessionError::Credentials { why: said };
+        assert!(Missed::from(&late).again);
+    }
+}

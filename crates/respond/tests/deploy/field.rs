@@ -242,7 +242,10 @@ impl Field {
                     Arc::new(Ec2Actuator::new(Arc::clone(&sessions), 15)),
                     Arc::new(ServicesActuator::new(Arc::clone(&sessions), None)),
                 ],
-                Arc::new(DynamoJournal::new(aws_sdk_dynamodb::Client::new(&home), TABLE)),
+                Arc::new(DynamoJournal::new(
+                    aws_sdk_dynamodb::Client::new(&home),
+                    TABLE,
+                )),
                 Arc::new(SystemClock),
                 options,
             ),

@@ -403,7 +403,10 @@ async fn the_journal_is_kept_in_the_templates_table() {
         .expect("tables");
     let table = tables["TableNames"][0].as_str().expect("a table");
     let home = home_of(&made.account).await;
-    let journal: Arc<dyn Journal> = Arc::new(DynamoJournal::new(aws_sdk_dynamodb::Client::new(&home), table));
+    let journal: Arc<dyn Journal> = Arc::new(DynamoJournal::new(
+        aws_sdk_dynamodb::Client::new(&home),
+        table,
+    ));
     let incident = IncidentId::from("inc-0123456789abcdef");
     assert!(journal.read(&incident).await.expect("an answer").is_none());
     let request = ClaimRequest {

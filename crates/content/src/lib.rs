@@ -17,8 +17,8 @@ mod tree;
 pub mod blocklist;
 pub mod cases;
 pub mod playbook;
-pub mod settings;
 pub mod prices;
+pub mod settings;
 pub mod word;
 
 pub use problem::{Faults, PlaybookTrouble, Problem, ProblemRecord, Severity, Trouble};

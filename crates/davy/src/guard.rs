@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use davylamp_content::settings::Override;
 use davylamp_detect::judge::Judge;
 use davylamp_guard::agent::{self, GuardError, TestFaults};
-use davylamp_content::settings::Override;
 use davylamp_guard::config::Config;
 use davylamp_guard::lists;
 use davylamp_model::guard_event::Mode;

@@ -34,7 +34,9 @@ pub fn run(args: &RespondArgs, colour: ColourChoice) -> Result<ExitCode, Failure
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(anyhow!(error), "see whether the machine is out of threads"))?;
+        .map_err(|error| {
+            Failure::new(anyhow!(error), "see whether the machine is out of threads")
+        })?;
     runtime.block_on(dispatch(args, colour))
 }
 
@@ -174,9 +176,10 @@ impl Desk {
             name: run_name(),
             deadline: None,
             progress: (self.output == Output::Text).then(|| {
-                let tell: davylamp_respond::executor::Progress = Arc::new(|incident, step, state| {
-                    note(&show::progress(incident, step, state));
-                });
+                let tell: davylamp_respond::executor::Progress =
+                    Arc::new(|incident, step, state| {
+                        note(&show::progress(incident, step, state));
+                    });
                 tell
             }),
             rehearsal: self.rehearsal,
@@ -268,9 +271,7 @@ fn polling_config(common: &Common) -> Result<Config, Failure> {
 /// that should have been, or not told, or not understood.
 fn code(report: &Report, intake: &Intake, rehearsal: bool) -> u8 {
     let is_incomplete = |came: &CameOfIt| match came {
-        CameOfIt::Worked { outcome } => {
-            !rehearsal && outcome.is_incomplete()
-        }
+        CameOfIt::Worked { outcome } => !rehearsal && outcome.is_incomplete(),
         CameOfIt::Busy { .. } | CameOfIt::Broken { .. } => true,
     };
     if !intake.rejected.is_empty()
@@ -304,7 +305,9 @@ fn wire_failure(error: WireError) -> Failure {
             "set credentials and a region as for every AWS tool: AWS_PROFILE, AWS_REGION, or \
              --region"
         }
-        WireError::Secret { .. } => "see docs/configuration.md for how a secret's source is written",
+        WireError::Secret { .. } => {
+            "see docs/configuration.md for how a secret's source is written"
+        }
         WireError::Hub(_) | WireError::Client { .. } => "see [respond.hub] and [respond.portal]",
         WireError::File { .. } => "correct the path in the configuration",
         WireError::Journal(_) => {
@@ -327,7 +330,9 @@ fn journal_failure(error: JournalError) -> Failure {
 
 fn busy_failure(came: &CameOfIt) -> Failure {
     let what = match came {
-        CameOfIt::Busy { run, until } => format!("run {run} works on it, at the longest until {until}"),
+        CameOfIt::Busy { run, until } => {
+            format!("run {run} works on it, at the longest until {until}")
+        }
         CameOfIt::Broken { why } => why.clone(),
         CameOfIt::Worked { .. } => "it was worked on".to_owned(),
     };

@@ -16,8 +16,8 @@ pub mod policy;
 
 pub mod gate;
 
-pub mod rehearse;
 pub mod planner;
+pub mod rehearse;
 
 pub mod who;
 

@@ -170,7 +170,11 @@ impl Plan {
 /// journal says which incident about it is still open.
 pub fn incident_id(place: &Place, resource: &Resource, opened_at: Timestamp) -> IncidentId {
     let mut digest = Sha256::new();
-    for part in [place.account.as_str(), place.region.as_str(), &resource.key()] {
+    for part in [
+        place.account.as_str(),
+        place.region.as_str(),
+        &resource.key(),
+    ] {
         digest.update(part.as_bytes());
         digest.update([0]);
     }

@@ -96,16 +96,13 @@ fn made_by(playbook: &Playbook, spec: &StepSpec, case: &Case) -> Vec<Step> {
         plan(&[playbook], case).expect("its policy is one").steps
     };
     let evidence = || {
-        playbook
-            .steps
-            .iter()
-            .filter(|other| match other.kind {
-                StepKind::SnapshotEvidence => true,
-                // A group is only kept from replacing a machine that the playbook ends.
-                StepKind::TerminateInstance => spec.kind == StepKind::StopRefill,
-                // It waits for all others.
-                _ => spec.kind == StepKind::ArchiveFindings && other.kind != spec.kind,
-            })
+        playbook.steps.iter().filter(|other| match other.kind {
+            StepKind::SnapshotEvidence => true,
+            // A group is only kept from replacing a machine that the playbook ends.
+            StepKind::TerminateInstance => spec.kind == StepKind::StopRefill,
+            // It waits for all others.
+            _ => spec.kind == StepKind::ArchiveFindings && other.kind != spec.kind,
+        })
     };
     if spec.kind == StepKind::SnapshotEvidence {
         return with(vec![spec.clone()]);

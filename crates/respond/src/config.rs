@@ -342,9 +342,10 @@ fn text(key: &str, text: &str) -> Result<(), &'static str> {
     }
     match key {
         _ if SECRETS.contains(&key) => {
-            let is_source = ["file:/", "env:", "secretsmanager:"]
-                .iter()
-                .any(|prefix| text.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()));
+            let is_source = ["file:/", "env:", "secretsmanager:"].iter().any(|prefix| {
+                text.strip_prefix(prefix)
+                    .is_some_and(|rest| !rest.is_empty())
+            });
             if text.is_empty() || is_source {
                 Ok(())
             } else {
@@ -359,15 +360,14 @@ fn text(key: &str, text: &str) -> Result<(), &'static str> {
         {
             Err("write an https:// address; http:// is taken for this machine alone")
         }
-        "respond.protect.accounts" | "respond.evidence.forensic_account"
+        "respond.protect.accounts"
+        | "respond.evidence.forensic_account"
         | "respond.cognito.account"
             if !text.is_empty() && !AccountId::from(text).is_well_formed() =>
         {
             Err("an account id has twelve digits, in quotes")
         }
-        "respond.kubernetes.contexts" if !text.contains('=') => {
-            Err("write cluster=context")
-        }
+        "respond.kubernetes.contexts" if !text.contains('=') => Err("write cluster=context"),
         "respond.notices.to" | "respond.notices.failures_to" if !text.contains('@') => {
             Err("write a mail address")
         }

@@ -216,8 +216,12 @@ impl Responder {
             .await;
         let only_told = report.reported.iter().filter(|it| it.is_news());
         let only_told = only_told.map(|it| self.only_told(it)).collect();
-        self.conclude(results.into_iter().flatten().collect(), only_told, &mut report)
-            .await;
+        self.conclude(
+            results.into_iter().flatten().collect(),
+            only_told,
+            &mut report,
+        )
+        .await;
         report
     }
 

@@ -146,7 +146,11 @@ impl Wiring {
             Some(url) => {
                 let token = secret("respond.hub.token", &config.hub.token, &sessions).await?;
                 let base = format!("{}/hub/api", url.trim_end_matches('/'));
-                Some(Hub::new(&base, &token, authority(&config)?.as_deref().map(str::as_bytes))?)
+                Some(Hub::new(
+                    &base,
+                    &token,
+                    authority(&config)?.as_deref().map(str::as_bytes),
+                )?)
             }
         };
         let (actuators, journal, teller) = if rehearsal {
@@ -184,9 +188,7 @@ impl Wiring {
             } else {
                 wait
             },
-            until: run
-                .deadline
-                .map(|at| at.checked_sub(SPARE).unwrap_or(at)),
+            until: run.deadline.map(|at| at.checked_sub(SPARE).unwrap_or(at)),
             ..ExecutorOptions::default()
         };
         let mut executor = Executor::new(
@@ -313,11 +315,7 @@ async fn journal(
 }
 
 /// Reads the secret that a key of the configuration names.
-async fn secret(
-    key: &'static str,
-    source: &str,
-    sessions: &Sessions,
-) -> Result<Secret, WireError> {
+async fn secret(key: &'static str, source: &str, sessions: &Sessions) -> Result<Secret, WireError> {
     source_of(source)
         .read(Some(sessions))
         .await
@@ -353,4 +351,3 @@ fn authority(config: &Config) -> Result<Option<String>, WireError> {
         })
         .transpose()
 }
-

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 use toml::{Spanned, Table, Value};
 
+use super::Section;
 use super::error::{ConfigError, ConfigErrors, Trouble};
 use super::overrides::Override;
 use super::suggest::{listed, lookup, single_underscores, unknown};
-use super::Section;
 
 /// The default configuration as a tree from the top of the file: the grammar that [`load`] reads.
 pub fn defaults(sections: &[Section]) -> Table {
@@ -138,8 +138,8 @@ impl Loader<'_> {
             return;
         }
         let Some(default) = lookup(&self.tree, &given.key).cloned() else {
-            let trouble =
-                single_underscores(&self.tree, given).unwrap_or_else(|| unknown(&self.tree, &given.key));
+            let trouble = single_underscores(&self.tree, given)
+                .unwrap_or_else(|| unknown(&self.tree, &given.key));
             self.fault(&source, key_span, trouble);
             return;
         };

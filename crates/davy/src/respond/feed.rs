@@ -178,7 +178,12 @@ async fn answer(desk: &Desk, body: &[u8], colour: ColourChoice) -> (Handled, u8)
     let responder = desk.responder(colour);
     let findings = match desk.placed(&intake).await {
         Ok(findings) => findings,
-        Err(_) => return (Handled::Again("our own account is not known".to_owned()), INCOMPLETE),
+        Err(_) => {
+            return (
+                Handled::Again("our own account is not known".to_owned()),
+                INCOMPLETE,
+            );
+        }
     };
     let mut report = responder.respond(findings).await;
     if !intake.signals.is_empty() {
@@ -319,10 +324,7 @@ fn absorb(report: &mut Report, other: Report) {
 }
 
 /// Reads the playbooks in force, and runs every case of each.
-pub(super) fn check_playbooks(
-    common: &Common,
-    asked: &PlaybooksArgs,
-) -> Result<ExitCode, Failure> {
+pub(super) fn check_playbooks(common: &Common, asked: &PlaybooksArgs) -> Result<ExitCode, Failure> {
     let mut paths = config(common)?.playbooks;
     paths.extend(asked.paths.iter().cloned());
     let library = library::read(&paths).map_err(library_failure)?;

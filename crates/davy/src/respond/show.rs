@@ -35,7 +35,11 @@ fn words(state: &StepState) -> (&'static str, String) {
             format!(": {note}"),
         ),
         StepState::Failed { why, again } => (
-            if *again { "failed, again later" } else { "failed" },
+            if *again {
+                "failed, again later"
+            } else {
+                "failed"
+            },
             format!(": {why}"),
         ),
         StepState::Withheld { why } => ("not done", format!(": {why}")),
@@ -54,33 +58,55 @@ pub(super) fn report(report: &Report, intake: &Intake, rehearsal: bool) -> Strin
         line(
             &mut text,
             0,
-            &format!("reported only: {} ({}): {}", one.kind, one.finding, one.because),
+            &format!(
+                "reported only: {} ({}): {}",
+                one.kind, one.finding, one.because
+            ),
         );
     }
     for one in &intake.rejected {
-        line(&mut text, 0, &format!("not understood: {}: {}", one.at, one.why));
+        line(
+            &mut text,
+            0,
+            &format!("not understood: {}: {}", one.at, one.why),
+        );
     }
     for (name, count) in &intake.passed_over {
         line(&mut text, 0, &format!("passed over: {name}, {count} times"));
     }
     for incident in &report.left {
-        line(&mut text, 0, &format!("left alone, because this is a dry run: {incident}"));
+        line(
+            &mut text,
+            0,
+            &format!("left alone, because this is a dry run: {incident}"),
+        );
     }
     for one in &report.untold {
         line(
             &mut text,
             0,
-            &format!("not told: {} through {}: {}", one.incident, one.channel, one.why),
+            &format!(
+                "not told: {} through {}: {}",
+                one.incident, one.channel, one.why
+            ),
         );
     }
     text
 }
 
 fn incident_text(text: &mut String, incident: &IncidentReport, rehearsal: bool) {
-    line(text, 0, &format!("{} {}", incident.incident, incident.resource));
+    line(
+        text,
+        0,
+        &format!("{} {}", incident.incident, incident.resource),
+    );
     match &incident.came_of_it {
         CameOfIt::Busy { run, until } => {
-            line(text, 1, &format!("another run works on it: {run}, until {until}"));
+            line(
+                text,
+                1,
+                &format!("another run works on it: {run}, until {until}"),
+            );
         }
         CameOfIt::Broken { why } => line(text, 1, &format!("could not be worked on: {why}")),
         CameOfIt::Worked { outcome } => {
@@ -91,7 +117,11 @@ fn incident_text(text: &mut String, incident: &IncidentReport, rehearsal: bool) 
                 line(text, 1, "the run's time was over before its work was");
             }
             if let Some(due) = outcome.due {
-                line(text, 1, &format!("goes on at {due}, or with: davy respond resume"));
+                line(
+                    text,
+                    1,
+                    &format!("goes on at {due}, or with: davy respond resume"),
+                );
             }
         }
     }
@@ -127,7 +157,10 @@ fn plan_text(text: &mut String, plan: &Plan, outcome: &Outcome, rehearsal: bool)
             line(
                 text,
                 2,
-                &format!("{} {}: {}", omission.what, omission.target, omission.because),
+                &format!(
+                    "{} {}: {}",
+                    omission.what, omission.target, omission.because
+                ),
             );
         }
     }
@@ -158,7 +191,11 @@ fn who_text(text: &mut String, attribution: &Attribution) {
         };
         line(text, 2, &format!("candidate {}, {hub}", candidate.user));
         for link in &candidate.chain {
-            line(text, 3, &format!("{} -> {}: {}", link.from, link.to, link.proof));
+            line(
+                text,
+                3,
+                &format!("{} -> {}: {}", link.from, link.to, link.proof),
+            );
         }
         for evidence in &candidate.evidence {
             line(text, 3, evidence);
@@ -169,7 +206,13 @@ fn who_text(text: &mut String, attribution: &Attribution) {
 /// A line whose text cannot move the cursor or turn the writing round.
 fn line(text: &mut String, depth: usize, content: &str) {
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "{:indent$}{}", "", visible(content), indent = depth * 2);
+    let _ = writeln!(
+        text,
+        "{:indent$}{}",
+        "",
+        visible(content),
+        indent = depth * 2
+    );
 }
 
 /// A whole run as one JSON object.
@@ -179,9 +222,8 @@ pub(super) fn report_json(report: &Report, intake: &Intake, rehearsal: bool) -> 
         .iter()
         .map(|one| json!({"at": one.at, "why": one.why.to_string()}))
         .collect();
-    let mut whole = serde_json::to_value(report).unwrap_or_else(|error| {
-        json!({"error": format!("the report has no JSON form: {error}")})
-    });
+    let mut whole = serde_json::to_value(report)
+        .unwrap_or_else(|error| json!({"error": format!("the report has no JSON form: {error}")}));
     whole["rehearsal"] = rehearsal.into();
     whole["rejected"] = rejected.into();
     whole["passed-over"] = json!(intake.passed_over);
@@ -226,7 +268,12 @@ pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> 
                 let what = if approval.steps.is_empty() {
                     "every step".to_owned()
                 } else {
-                    approval.steps.iter().cloned().collect::<Vec<_>>().join(", ")
+                    approval
+                        .steps
+                        .iter()
+                        .cloned()
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 };
                 line(&mut text, 1, &format!("{} approved {what}", approval.by));
             }

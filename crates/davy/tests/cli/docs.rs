@@ -98,7 +98,10 @@ fn what_the_chart_takes_is_what_the_guard_takes() {
             if let Value::Table(inner) = value {
                 check(&key, property, inner);
             }
-            if let Some(bounds) = davylamp_guard::config::BOUNDS.iter().find(|bounds| bounds.key == key) {
+            if let Some(bounds) = davylamp_guard::config::BOUNDS
+                .iter()
+                .find(|bounds| bounds.key == key)
+            {
                 let least = if bounds.or_zero { 0 } else { bounds.least };
                 assert_eq!(property["minimum"], least, "{key}");
                 assert_eq!(property["maximum"], bounds.most, "{key}");

@@ -14,4 +14,5 @@ mod machine;
 mod queue;
 mod silence;
 mod storm;
+mod tags;
 mod twice;

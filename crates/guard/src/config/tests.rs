@@ -204,10 +204,10 @@ fn every_fault_of_the_overrides_names_it() {
         ("HOME", "/root"),
     ]);
     let broken = OsString::from_vec(b"\xff".to_vec());
-    overrides.extend(Override::from_environment(&[section()], [(
-        "DAVY_GUARD__NODE".into(),
-        broken,
-    )]));
+    overrides.extend(Override::from_environment(
+        &[section()],
+        [("DAVY_GUARD__NODE".into(), broken)],
+    ));
     overrides.extend(
         [
             "guard.mode",

@@ -110,8 +110,9 @@ impl Making {
     /// nobody any more.
     fn archive_last(&mut self) {
         let is_archiving = |step: &Step| matches!(step.action, Action::ArchiveFinding { .. });
-        let (archiving, mut steps): (Vec<Step>, Vec<Step>) =
-            std::mem::take(&mut self.steps).into_iter().partition(is_archiving);
+        let (archiving, mut steps): (Vec<Step>, Vec<Step>) = std::mem::take(&mut self.steps)
+            .into_iter()
+            .partition(is_archiving);
         let others: Vec<StepId> = steps.iter().map(|step| step.id.clone()).collect();
         for mut step in archiving {
             if others.is_empty() {

@@ -25,7 +25,12 @@ fn nothing_given_is_the_defaults_and_the_default_policy() {
 fn a_secret_itself_is_refused_and_its_source_is_taken() {
     assert!(fault("[respond.hub]\ntoken = 'abcdef0123'").contains("never the secret"));
     assert!(fault("[respond.notices]\nslack = 'https://hooks.example'").contains("file:/path"));
-    for source in ["file:/run/token", "env:TOKEN", "secretsmanager:arn:aws:x#y", ""] {
+    for source in [
+        "file:/run/token",
+        "env:TOKEN",
+        "secretsmanager:arn:aws:x#y",
+        "",
+    ] {
         load(&format!("[respond.hub]\ntoken = '{source}'")).expect(source);
     }
 }
@@ -35,11 +40,20 @@ fn faults_say_what_to_write_instead() {
     for (text, help) in [
         ("[respond]\ncanary_percent = 101", "0 to 100"),
         ("[respond]\nendpoint_url = 'http://example.com'", "https://"),
-        ("[respond]\nendpoint_url = 'http://127.0.0.1.example.com'", "https://"),
+        (
+            "[respond]\nendpoint_url = 'http://127.0.0.1.example.com'",
+            "https://",
+        ),
         ("[respond.protect]\naccounts = ['12']", "twelve digits"),
-        ("[respond.kubernetes]\ncontexts = ['prod']", "cluster=context"),
+        (
+            "[respond.kubernetes]\ncontexts = ['prod']",
+            "cluster=context",
+        ),
         ("[respond.protect]\ntags = ['']", "protects nothing"),
-        ("[respond.evidence]\nforensic_account = '123456789012'", "kms_key"),
+        (
+            "[respond.evidence]\nforensic_account = '123456789012'",
+            "kms_key",
+        ),
         ("[respond.notices]\nses = true", "respond.notices.from"),
         ("[respond]\ndebounce_minute = 5", "debounce_minutes"),
     ] {

@@ -168,12 +168,7 @@ impl Objects {
         named(kind, name)?;
         let outcome = self
             .api(kind, namespace)?
-            .create_subresource::<Value, Value>(
-                sub,
-                name,
-                &PostParams::default(),
-                body,
-            )
+            .create_subresource::<Value, Value>(sub, name, &PostParams::default(), body)
             .await;
         match outcome {
             Ok(_) => Ok(true),

@@ -122,7 +122,11 @@ impl Worker {
                 .queue_url(&self.queue)
                 .max_number_of_messages(MOST_MESSAGES)
                 .visibility_timeout(HIDDEN_SECS)
-                .wait_time_seconds(if once { DRAIN_POLL_SECS } else { LONGEST_POLL_SECS })
+                .wait_time_seconds(if once {
+                    DRAIN_POLL_SECS
+                } else {
+                    LONGEST_POLL_SECS
+                })
                 .send();
             let received = tokio::select! {
                 () = &mut stop => return tally,
@@ -136,9 +140,7 @@ impl Worker {
                         return tally;
                     }
                     // Together: many findings about one node are one incident.
-                    let all = messages
-                        .iter()
-                        .map(|message| self.answer(message, &handle));
+                    let all = messages.iter().map(|message| self.answer(message, &handle));
                     for (is_answered, failed) in futures::future::join_all(all).await {
                         tally.failed_calls += failed;
                         if is_answered {
@@ -247,7 +249,10 @@ mod tests {
     fn the_region_is_read_from_aws_addresses_alone() {
         for (queue, region) in [
             ("https://sqs.eu-west-1.amazonaws.com/1/q", Some("eu-west-1")),
-            ("https://sqs.cn-north-1.amazonaws.com.cn/1/q", Some("cn-north-1")),
+            (
+                "https://sqs.cn-north-1.amazonaws.com.cn/1/q",
+                Some("cn-north-1"),
+            ),
             ("http://127.0.0.1:5000/1/q", None),
             ("https://sqs.example.com/1/q", None),
             ("", None),

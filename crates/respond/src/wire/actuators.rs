@@ -51,12 +51,13 @@ pub(super) async fn all(
     }
     if let Some(url) = present(&config.portal.url) {
         let key = secret("respond.portal.key", &config.portal.key, sessions).await?;
-        let actuator = PortalActuator::new(url, SecretText::new(key.expose())).map_err(|error| {
-            WireError::Client {
-                what: "the portal",
-                why: error.to_string(),
-            }
-        })?;
+        let actuator =
+            PortalActuator::new(url, SecretText::new(key.expose())).map_err(|error| {
+                WireError::Client {
+                    what: "the portal",
+                    why: error.to_string(),
+                }
+            })?;
         all.push(Arc::new(actuator));
     }
     Ok(all)

@@ -42,7 +42,10 @@ async fn all(config: &Config, sessions: &Sessions) -> Vec<(&'static str, Made)> 
         made.push(("smtp", smtp(config, server, sessions).await));
     }
     if let Some(topic) = present(&notices.sns_topic) {
-        made.push(("sns", Ok(Arc::new(Sns::new(sessions.home_writing(), topic)))));
+        made.push((
+            "sns",
+            Ok(Arc::new(Sns::new(sessions.home_writing(), topic))),
+        ));
     }
     if let Some(source) = present(&notices.slack) {
         let address = read("respond.notices.slack", source, sessions).await;

@@ -4,7 +4,7 @@
 //! authenticator that lets everybody in, spawns local processes that answer and do nothing, and
 //! two services with tokens: the one of the responder, with no more scopes than it needs, and one
 //! with which a test creates what it wants. Everything ends when [`Hub`] is dropped, when the test
-//! dies, and at the latest after [`LIFE_SECS`].
+//! dies, and at the latest after `LIFE_SECS`.
 
 use std::io::Read;
 use std::net::TcpListener;

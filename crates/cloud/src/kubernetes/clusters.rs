@@ -268,7 +268,7 @@ impl<S> Layer<S> for OnlyGet {
     }
 }
 
-/// The service behind [`OnlyGet`].
+/// The service behind `OnlyGet`.
 #[derive(Debug, Clone)]
 pub struct Reader<S> {
     inner: S,

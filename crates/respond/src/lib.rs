@@ -17,8 +17,6 @@ pub mod hub;
 
 pub mod portal;
 
-pub mod secret;
-
 pub mod journal;
 
 pub mod clock;

@@ -24,7 +24,7 @@ use reqwest::{Client, redirect};
 use serde_json::{Value, json};
 
 use crate::actuator::{ActError, Acting, Actuator, Checked, Verified};
-use crate::secret::SecretText;
+use davylamp_cloud::secrets::Secret;
 
 /// A connection that takes longer than this is not made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ const SEPARATOR: &str = ":::";
 pub struct PortalActuator {
     http: Client,
     url: String,
-    key: SecretText,
+    key: Secret,
 }
 
 /// Why the portal cannot be called.
@@ -65,7 +65,7 @@ pub enum PortalSetupError {
 
 impl PortalActuator {
     /// Of the endpoint at `url`, whose requests are signed with `key`.
-    pub fn new(url: impl Into<String>, key: SecretText) -> Result<Self, PortalSetupError> {
+    pub fn new(url: impl Into<String>, key: Secret) -> Result<Self, PortalSetupError> {
         let bytes = key.expose().len();
         if bytes == 0 || bytes > LONGEST_KEY_BYTES {
             return Err(PortalSetupError::Key { bytes });
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn a_key_that_is_none_is_found_at_once() {
         for (key, bytes) in [(String::new(), 0), ("k".repeat(65), 65)] {
-            let made = PortalActuator::new("http://127.0.0.1:1", SecretText::new(key));
+            let made = PortalActuator::new("http://127.0.0.1:1", Secret::new(key));
             assert!(matches!(made, Err(PortalSetupError::Key { bytes: said }) if said == bytes));
         }
     }

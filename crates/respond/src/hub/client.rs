@@ -8,7 +8,7 @@ use reqwest::{Certificate, Client, Method, redirect};
 use serde_json::Value;
 
 use crate::actuator::ActError;
-use crate::secret::SecretText;
+use davylamp_cloud::secrets::Secret;
 
 /// A connection that takes longer than this is not made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ pub struct HubOptions {
     pub url: String,
     /// An API token with the scopes `list:users`, `read:users`, `delete:users`, `read:servers`,
     /// `delete:servers` and `tokens`.
-    pub token: SecretText,
+    pub token: Secret,
     /// Certificates, in PEM, that are trusted beside the system's.
     pub ca_pem: Option<String>,
 }
@@ -48,7 +48,7 @@ pub enum HubSetupError {
 pub(super) struct HubClient {
     http: Client,
     base: String,
-    token: SecretText,
+    token: Secret,
 }
 
 impl HubClient {

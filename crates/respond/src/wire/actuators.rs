@@ -14,7 +14,6 @@ use crate::config::{Config, present};
 use crate::hub::{HubActuator, HubOptions};
 use crate::kubernetes::{ClusterClients, KubernetesActuator};
 use crate::portal::PortalActuator;
-use crate::secret::SecretText;
 
 /// What acts at AWS and in clusters is always there: whom it may act on is the account's to say.
 /// What acts at the Hub or the portal is there where one is configured.
@@ -40,7 +39,7 @@ pub(super) async fn all(
         let token = secret("respond.hub.token", &config.hub.token, sessions).await?;
         let options = HubOptions {
             url: url.to_owned(),
-            token: SecretText::new(token.expose()),
+            token,
             ca_pem: authority(config)?,
         };
         let actuator = HubActuator::new(options).map_err(|error| WireError::Client {
@@ -51,13 +50,10 @@ pub(super) async fn all(
     }
     if let Some(url) = present(&config.portal.url) {
         let key = secret("respond.portal.key", &config.portal.key, sessions).await?;
-        let actuator =
-            PortalActuator::new(url, SecretText::new(key.expose())).map_err(|error| {
-                WireError::Client {
-                    what: "the portal",
-                    why: error.to_string(),
-                }
-            })?;
+        let actuator = PortalActuator::new(url, key).map_err(|error| WireError::Client {
+            what: "the portal",
+            why: error.to_string(),
+        })?;
         all.push(Arc::new(actuator));
     }
     Ok(all)

@@ -1,10 +1,10 @@
 //! Against a real JupyterHub.
 
+use davylamp_cloud::secrets::Secret;
 use davylamp_model::ids::HubUser;
 use davylamp_plan::action::Action;
 use davylamp_respond::actuator::{ActError, Checked, Verified};
 use davylamp_respond::hub::{HubActuator, HubOptions};
-use davylamp_respond::secret::SecretText;
 use davylamp_testkit::jupyterhub::Hub;
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use super::drive::{Drive, assert_already, assert_done};
 fn actuator(url: &str, token: &str) -> HubActuator {
     HubActuator::new(HubOptions {
         url: url.to_owned(),
-        token: SecretText::new(token),
+        token: Secret::new(token),
         ca_pem: None,
     })
     .expect("a client")

@@ -4,11 +4,11 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use davylamp_cloud::secrets::Secret;
 use davylamp_model::ids::HubUser;
 use davylamp_plan::action::{Action, PortalSubject};
 use davylamp_respond::actuator::{ActError, Checked};
 use davylamp_respond::portal::PortalActuator;
-use davylamp_respond::secret::SecretText;
 use serde_json::Value;
 
 use super::drive::{Drive, assert_done};
@@ -83,7 +83,7 @@ impl Drop for Portal {
 }
 
 fn actuator(url: &str, key: &str) -> PortalActuator {
-    PortalActuator::new(url, SecretText::new(key)).expect("an actuator")
+    PortalActuator::new(url, Secret::new(key)).expect("an actuator")
 }
 
 fn deauthorise(subject: PortalSubject) -> Action {

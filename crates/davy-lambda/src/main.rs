@@ -142,6 +142,7 @@ async fn answer(
         ),
         deadline: Some(deadline(context.deadline)),
         progress: None,
+        patient: false,
         rehearsal: false,
     });
     let findings = wiring.placed(intake.findings.clone()).await?;

@@ -170,9 +170,20 @@ impl Desk {
         })
     }
 
+    /// A responder that waits for evidence.
     fn responder(&self, colour: ColourChoice) -> Responder {
+        self.run(colour, true)
+    }
+
+    /// A responder that leaves what waits for evidence to the next run.
+    fn brisk(&self, colour: ColourChoice) -> Responder {
+        self.run(colour, false)
+    }
+
+    fn run(&self, colour: ColourChoice, patient: bool) -> Responder {
         let _ = colour;
         self.wiring.responder(Run {
+            patient,
             name: run_name(),
             deadline: None,
             progress: (self.output == Output::Text).then(|| {

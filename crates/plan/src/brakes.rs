@@ -17,7 +17,7 @@ use crate::action::{Action, PortalSubject};
 use crate::pattern;
 use crate::policy::Policy;
 use crate::scope::{Scope, unread};
-use crate::who::{SlugIndex, Who};
+use crate::who::{SlugIndex, Who, slug};
 
 mod clusters;
 mod touch;
@@ -107,7 +107,7 @@ impl<'a> Shields<'a> {
         if action.is_reversible() {
             return None;
         }
-        for touched in touch::touched(action) {
+        for touched in touch::touched(action).into_iter().chain(self.parts(action)) {
             let id = touched.split_once('/').map_or("", |(_, id)| id);
             if let Some(why) = unread(self.scope.inventory, id) {
                 return Some(format!(
@@ -138,6 +138,24 @@ impl<'a> Shields<'a> {
 
     fn why(&self, key: &str) -> Option<&str> {
         self.things.get(key).map(String::as_str)
+    }
+
+    /// The volumes and interfaces that share the fate of an instance: whose they are, and whether
+    /// they are protected, is in their tags.
+    fn parts(&self, action: &Action) -> Vec<String> {
+        let (Action::TerminateInstance { instance } | Action::UnprotectInstance { instance }) =
+            action
+        else {
+            return Vec::new();
+        };
+        let Some(instance) = self.scope.inventory.instance(instance) else {
+            return Vec::new();
+        };
+        let volumes = instance.volumes.iter().map(|it| format!("volume/{}", it.id));
+        let interfaces = instance.interfaces.iter();
+        volumes
+            .chain(interfaces.map(|it| format!("interface/{}", it.id)))
+            .collect()
     }
 
     /// The instance whose users an action would cut off.
@@ -188,6 +206,14 @@ impl<'a> Shields<'a> {
     fn people(&mut self, who: &Who, hub: Option<&SlugIndex>) {
         let mut users: BTreeMap<&HubUser, Option<&str>> = BTreeMap::new();
         for candidate in &who.attribution.candidates {
+            if !candidate.confirmed
+                && let Some(why) = self.maybe_protected(candidate.user.as_str())
+            {
+                self.protect(format!("hub-user/{}", candidate.user), &why);
+                if let Some(claim) = &candidate.claim {
+                    self.protect(format!("portal-claim/{claim}"), &why);
+                }
+            }
             users.insert(&candidate.user, candidate.claim.as_deref());
         }
         for user in who.occupants.iter().chain(who.pods.keys()) {
@@ -213,6 +239,18 @@ impl<'a> Shields<'a> {
                 self.protect(format!("portal-claim/{claim}"), &why);
             }
         }
+    }
+
+    /// Why a name that the Hub did not confirm may be that of a protected user: it may be what the
+    /// spawner made of the user's name.
+    fn maybe_protected(&self, name: &str) -> Option<String> {
+        let held = &self.policy.protected.hub_users;
+        let held = held.iter().find(|held| {
+            held.contains('*') || [slug::safe_slug(held), slug::escape(held)].contains(&name.to_owned())
+        })?;
+        Some(format!(
+            "the Hub did not confirm who {name} is, and the policy protects Hub users like {held}"
+        ))
     }
 
     fn machines(&mut self) {

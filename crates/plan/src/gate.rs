@@ -148,6 +148,14 @@ fn below(what: &'static str, cap: u32, used: u32) -> Result<(), Refusal> {
     }
 }
 
+/// Whether a reason is that of [`Refusal::Cap`]: such a step may be taken when the hour is over.
+pub fn is_cap(why: &str) -> bool {
+    why.starts_with(CAP)
+}
+
+/// How the reason of a reached cap begins.
+const CAP: &str = "the playbook's cap of ";
+
 /// Decides step by step what of a plan may be done.
 #[derive(Debug)]
 pub struct Gate<'p> {

@@ -124,7 +124,7 @@ fn resources(purposes: &[Purpose]) -> Value {
                     "Version": "2012-10-17",
                     "Statement": [{
                         "Effect": "Allow",
-                        "Principal": {"Service": "events.amazonaws.com"},
+                        "Principal": {"Service": ["events.amazonaws.com", "sns.amazonaws.com"]},
                         "Action": "sqs:SendMessage",
                         "Resource": {"Fn::GetAtt": ["DeadLetters", "Arn"]},
                         "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},

@@ -13,7 +13,7 @@ use std::time::Duration;
 use davylamp_content::playbook::Caps;
 use davylamp_model::ids::IncidentId;
 use davylamp_plan::action::Action;
-use davylamp_plan::gate::{Gate, Refusal, Room};
+use davylamp_plan::gate::{self, Gate, Refusal, Room};
 use davylamp_plan::plan::{Plan, Stage, Step, StepId};
 use davylamp_plan::policy::{Policy, Usage};
 use futures::stream::{self, StreamExt};
@@ -471,6 +471,12 @@ impl Executor {
         let unread_since = ledger.read(|history| history.unread_since);
         if let (Some(since), false) = (unread_since, permit.observe) {
             outcome.due = Some(self.read_again(since));
+        }
+        let is_capped = outcome.withheld().any(|(_, why)| gate::is_cap(why));
+        if !permit.observe && (permit.policy.kill_switch || is_capped) {
+            // The switch is turned back, and the hour of a cap ends: then it goes on.
+            let soon = later(self.clock.now(), self.options.look_again);
+            outcome.due = Some(outcome.due.map_or(soon, |due| due.min(soon)));
         }
         if outcome.wants_another_run(steps.iter().map(|it| &it.step.id)) {
             let soon = later(self.clock.now(), self.options.look_again);

@@ -90,13 +90,14 @@ impl HubActuator {
                         note: "the user has no token".to_owned(),
                     });
                 }
-                // The Hub never shows a token itself, only what is known about it.
+                // Their number alone: a user may have any number of tokens with any notes, and what
+                // is journaled must neither grow with them nor hold what the Hub knows of a login.
                 Ok(Checked::Needed {
-                    before: json!({ "tokens": tokens }),
+                    before: json!({ "tokens": tokens.len() }),
                 })
             }
             Task::Remove => Ok(Checked::Needed {
-                before: json!({ "user": record }),
+                before: json!({ "user": record["name"], "admin": record["admin"] }),
             }),
         }
     }

@@ -131,6 +131,10 @@ impl Report {
                 it.came_of_it,
                 CameOfIt::Busy { .. } | CameOfIt::Broken { .. }
             )
+        }) || self.untold.iter().any(|untold| {
+            // What nothing is done about is no incident, which would be due again by itself.
+            let threads = self.reported.iter().map(OnlyReported::thread);
+            threads.into_iter().any(|thread| thread == untold.incident)
         })
     }
 }

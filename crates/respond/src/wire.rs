@@ -47,6 +47,9 @@ pub struct Run {
     pub deadline: Option<Timestamp>,
     /// Told about each step as it changes.
     pub progress: Option<Progress>,
+    /// Waits for evidence; otherwise what needs it is left to the next run, so that one incident's
+    /// snapshots hold up no other.
+    pub patient: bool,
     /// Only plan: nothing is done, journaled or told.
     pub rehearsal: bool,
 }
@@ -183,11 +186,7 @@ impl Wiring {
         let options = ExecutorOptions {
             lease_secs: self.config.lease_seconds,
             retry_within: Duration::from_secs(u64::from(self.config.retry_seconds)),
-            evidence_within: if run.deadline.is_some() {
-                Duration::ZERO
-            } else {
-                wait
-            },
+            evidence_within: if run.patient { wait } else { Duration::ZERO },
             until: run.deadline.map(|at| at.checked_sub(SPARE).unwrap_or(at)),
             ..ExecutorOptions::default()
         };

@@ -89,7 +89,12 @@ pub(super) async fn run(args: &RespondArgs, colour: ColourChoice) -> Result<Exit
         let intake = super::read(finding)?;
         let desk = Desk::open(common, false).await?;
         let findings = desk.placed(&intake).await?;
-        let report = desk.responder(colour).respond(findings).await;
+        let responder = if findings.len() > 1 {
+            desk.brisk(colour)
+        } else {
+            desk.responder(colour)
+        };
+        let report = responder.respond(findings).await;
         return desk.show(&report, &intake);
     }
     match (&args.source.queue, args.source.poll) {
@@ -175,7 +180,7 @@ async fn work(
 /// What one message was answered with.
 async fn answer(desk: &Desk, body: &[u8], colour: ColourChoice) -> (Handled, u8) {
     let intake = intake::read(body);
-    let responder = desk.responder(colour);
+    let responder = desk.brisk(colour);
     let findings = match desk.placed(&intake).await {
         Ok(findings) => findings,
         Err(_) => {
@@ -218,7 +223,7 @@ async fn resume_now_and_then(desk: &Desk, common: &Common, colour: ColourChoice)
 }
 
 async fn resume(desk: &Desk, colour: ColourChoice) -> u8 {
-    match desk.responder(colour).resume().await {
+    match desk.brisk(colour).resume().await {
         Ok(report) if report.incidents.is_empty() => 0,
         Ok(report) => {
             let nothing = Intake::default();
@@ -307,7 +312,7 @@ async fn poll_all(
             }
         }
     }
-    let report = desk.responder(colour).respond(whole.findings.clone()).await;
+    let report = desk.brisk(colour).respond(whole.findings.clone()).await;
     let is_news = !report.incidents.is_empty() || !whole.rejected.is_empty();
     if is_news || !report.reported.is_empty() {
         // A closed output ends no work.

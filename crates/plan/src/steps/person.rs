@@ -27,7 +27,7 @@ pub(super) fn expand(ground: &Ground<'_>, kind: StepKind, out: &mut Expansion) {
         // The portal takes the claim's name, which a tag gives whole: where one candidate is all
         // there is, no user name has to be known for it.
         let only_claim =
-            portal_claims && attribution.candidates.len() == 1 && candidate.claim.is_some();
+            portal_claims && attribution.candidates.len() == 1 && is_of_this_hub(ground, candidate);
         if !decided && !only_claim {
             out.omit(target, attribution.because.clone());
         } else if portal_claims {
@@ -36,6 +36,20 @@ pub(super) fn expand(ground: &Ground<'_>, kind: StepKind, out: &mut Expansion) {
             user(ground, kind, candidate, out);
         }
     }
+}
+
+/// Whether a candidate's claim is known to be in a namespace of this Hub: another Hub's claims may
+/// have the same names.
+fn is_of_this_hub(ground: &Ground<'_>, candidate: &Candidate) -> bool {
+    let Some(claim) = &candidate.claim else {
+        return false;
+    };
+    let namespaces = &ground.policy.hub_namespaces;
+    namespaces.is_empty()
+        || namespaces.iter().any(|namespace| {
+            let key = format!("claim/{namespace}/{claim}");
+            candidate.chain.iter().any(|link| link.from == key || link.to == key)
+        })
 }
 
 fn not_configured(ground: &Ground<'_>, kind: StepKind) -> Option<String> {

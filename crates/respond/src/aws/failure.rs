@@ -99,6 +99,10 @@ pub fn of_session(error: &SessionError) -> ActError {
         SessionError::ForeignAccount { account } => ActError::NotConfigured {
             what: format!("act in account {account}, which is not ours"),
         },
+        // Whose credentials these are could not be asked: that may pass.
+        other @ SessionError::Credentials { .. } => {
+            transient("sts:GetCallerIdentity", describe(other))
+        }
         other => ActError::Denied {
             call: "sts:GetCallerIdentity".to_owned(),
             why: describe(other),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use davylamp_model::finding::Finding;
 use davylamp_model::ids::FindingId;
+use davylamp_plan::action::Action;
 use davylamp_plan::plan::{Plan, StepId};
 use davylamp_plan::policy::Approvals;
 use jiff::Timestamp;
@@ -81,6 +82,16 @@ pub struct History {
     pub opened_at: Option<Timestamp>,
 }
 
+/// Whether an action makes something new each time a plan asks for it.
+fn creates(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::SnapshotInstance { .. }
+            | Action::SnapshotVolume { .. }
+            | Action::CaptureMemory { .. }
+    )
+}
+
 impl History {
     /// Reads the entries in their order.
     pub fn of(entries: &[Entry]) -> Self {
@@ -96,6 +107,8 @@ impl History {
         self.opened_at.get_or_insert(entry.at);
         match &entry.event {
             Event::Found { finding } => {
+                // One that says more than before asks for a plan again.
+                self.answered.remove(&finding.id);
                 self.findings
                     .insert(finding.id.clone(), (**finding).clone());
             }
@@ -103,6 +116,12 @@ impl History {
                 self.plans.push((**plan).clone());
                 self.answered.extend(self.findings.keys().cloned());
                 self.answered.extend(plan.findings.iter().cloned());
+                // What creates something looks anew under another plan: by the first look an old
+                // snapshot would count as the new one.
+                self.before.retain(|id, _| {
+                    let step = plan.step(id);
+                    !step.is_some_and(|step| creates(&step.action))
+                });
                 self.steps.clear();
                 self.since.clear();
                 self.finished_at = None;

@@ -73,10 +73,7 @@ impl Responder {
     /// Journals findings that are new. Says whether a plan has to be made for them.
     async fn note(&self, held: &Held<'_>, case: &Case) -> Result<bool, JournalError> {
         for finding in &case.findings {
-            if held
-                .ledger
-                .read(|history| !history.findings.contains_key(&finding.id))
-            {
+            if held.ledger.read(|history| says_more(history, finding)) {
                 let finding = Box::new(finding.clone());
                 held.ledger.record(Event::Found { finding }).await?;
             }
@@ -374,4 +371,17 @@ fn release_of(history: &History, plan: &Plan) -> Option<(Timestamp, Vec<StepId>)
         .collect();
     let at = finished.checked_add(hours).unwrap_or(Timestamp::MAX);
     (!steps.is_empty()).then_some((at, steps))
+}
+
+/// Whether a finding is new, or says more than it did: its source sends a finding again under the
+/// same id when it grows, and when what was ended goes on.
+fn says_more(history: &History, finding: &Finding) -> bool {
+    let Some(known) = history.findings.get(&finding.id) else {
+        return true;
+    };
+    let goes_on = match (history.finished_at, finding.last_seen) {
+        (Some(finished), Some(seen)) => seen > finished && known.last_seen != Some(seen),
+        _ => false,
+    };
+    known.resources != finding.resources || known.severity < finding.severity || goes_on
 }

@@ -195,7 +195,6 @@ async fn sessions_of_a_role_are_denied_and_service_roles_left_alone() {
     assert_eq!(
         document["Statement"][0]["Condition"],
         json!({
-            "DateLessThan": { "aws:TokenIssueTime": "2026-01-02T03:04:05Z" },
             "ArnEquals": { "ec2:SourceInstanceARN": arn },
         })
     );

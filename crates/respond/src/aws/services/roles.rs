@@ -35,15 +35,17 @@ impl<'a> Denial<'a> {
         else {
             return Err(not_ours(action));
         };
-        let mut condition = json!({
+        let condition = match instance {
+            // Whenever it was issued: the machine gets new credentials every few hours, and its
+            // network being cut does not keep them from it.
+            Some(instance) => json!({ "ArnEquals": { "ec2:SourceInstanceARN": instance } }),
             // Issue times have whole seconds.
-            "DateLessThan": {
-                "aws:TokenIssueTime": before.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            },
-        });
-        if let Some(instance) = instance {
-            condition["ArnEquals"] = json!({ "ec2:SourceInstanceARN": instance });
-        }
+            None => json!({
+                "DateLessThan": {
+                    "aws:TokenIssueTime": before.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+                },
+            }),
+        };
         let document = json!({
             "Version": "2012-10-17",
             "Statement": [{

@@ -151,7 +151,10 @@ impl<'a> Shields<'a> {
         let Some(instance) = self.scope.inventory.instance(instance) else {
             return Vec::new();
         };
-        let volumes = instance.volumes.iter().map(|it| format!("volume/{}", it.id));
+        let volumes = instance
+            .volumes
+            .iter()
+            .map(|it| format!("volume/{}", it.id));
         let interfaces = instance.interfaces.iter();
         volumes
             .chain(interfaces.map(|it| format!("interface/{}", it.id)))
@@ -246,7 +249,8 @@ impl<'a> Shields<'a> {
     fn maybe_protected(&self, name: &str) -> Option<String> {
         let held = &self.policy.protected.hub_users;
         let held = held.iter().find(|held| {
-            held.contains('*') || [slug::safe_slug(held), slug::escape(held)].contains(&name.to_owned())
+            held.contains('*')
+                || [slug::safe_slug(held), slug::escape(held)].contains(&name.to_owned())
         })?;
         Some(format!(
             "the Hub did not confirm who {name} is, and the policy protects Hub users like {held}"

@@ -48,7 +48,10 @@ fn is_of_this_hub(ground: &Ground<'_>, candidate: &Candidate) -> bool {
     namespaces.is_empty()
         || namespaces.iter().any(|namespace| {
             let key = format!("claim/{namespace}/{claim}");
-            candidate.chain.iter().any(|link| link.from == key || link.to == key)
+            candidate
+                .chain
+                .iter()
+                .any(|link| link.from == key || link.to == key)
         })
 }
 

@@ -42,6 +42,22 @@ pub fn run(args: &RespondArgs, colour: ColourChoice) -> Result<ExitCode, Failure
 
 async fn dispatch(args: &RespondArgs, colour: ColourChoice) -> Result<ExitCode, Failure> {
     let common = &args.common;
+    if args.job.is_some() && args.source.is_given() {
+        return Err(Failure::new(
+            anyhow!("a source of findings and a verb of its own do not go together"),
+            "davy respond plan takes its own --finding, after the verb",
+        ));
+    }
+    let is_doing = matches!(
+        args.job,
+        Some(Job::Undo(_) | Job::Approve(_) | Job::Resume)
+    );
+    if is_doing && common.dry_run {
+        return Err(Failure::new(
+            anyhow!("this cannot be rehearsed"),
+            "see what was done and what waits: davy respond status INCIDENT",
+        ));
+    }
     match &args.job {
         Some(Job::Playbooks(paths)) => feed::check_playbooks(common, paths),
         Some(Job::Plan(input)) => {
@@ -52,7 +68,8 @@ async fn dispatch(args: &RespondArgs, colour: ColourChoice) -> Result<ExitCode, 
             desk.show(&report, &intake)
         }
         Some(Job::Status(asked)) => {
-            let desk = Desk::open(common, false).await?;
+            // It changes nothing anyway, and a rehearsal would have no journal to look into.
+            let desk = Desk::with(config(common)?, common, false, false).await?;
             match &asked.incident {
                 Some(incident) => desk.status(incident).await,
                 None => desk.list(asked.limit).await,
@@ -153,11 +170,16 @@ struct Desk {
 
 impl Desk {
     async fn open(common: &Common, rehearsal: bool) -> Result<Self, Failure> {
-        Self::with(config(common)?, common, rehearsal).await
+        Self::with(config(common)?, common, rehearsal, common.dry_run).await
     }
 
-    async fn with(config: Config, common: &Common, rehearsal: bool) -> Result<Self, Failure> {
-        let rehearsal = rehearsal || common.dry_run;
+    async fn with(
+        config: Config,
+        common: &Common,
+        rehearsal: bool,
+        dry_run: bool,
+    ) -> Result<Self, Failure> {
+        let rehearsal = rehearsal || dry_run;
         let playbooks = library::read(&config.playbooks).map_err(library_failure)?;
         let playbooks = playbooks.into_iter().map(|it| it.playbook).collect();
         let wiring = Wiring::new(config, playbooks, None, rehearsal)

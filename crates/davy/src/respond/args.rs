@@ -13,10 +13,9 @@ use crate::settings::SettingsArgs;
 /// checked before, journaled, verified after. What was not done is said with its reason.
 #[derive(Debug, Args)]
 #[command(
-    args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    after_long_help = "Exit codes: 0 nothing found, 1 found and dealt with as far as the plan says,
-2 something was not done, not told or not understood.
+    after_long_help = "Exit codes: 0 nothing found, 1 found and dealt with as far as the plan says
+(also: it waits for a person or for evidence), 2 something was not done, not told or not understood.
 
 Examples:
   davy respond plan --finding finding.json        what would be done, and why; touches nothing
@@ -51,6 +50,13 @@ pub struct SourceArgs {
     /// Ask a service for its findings until stopped
     #[arg(long, value_name = "SERVICE", value_enum)]
     pub poll: Option<Service>,
+}
+
+impl SourceArgs {
+    /// Whether one was given.
+    pub fn is_given(&self) -> bool {
+        self.finding.is_some() || self.queue.is_some() || self.poll.is_some()
+    }
 }
 
 /// A service that is asked for its findings.
@@ -175,7 +181,11 @@ fn queue(written: &str) -> Result<String, String> {
 }
 
 fn incident(written: &str) -> Result<IncidentId, String> {
-    let is_one = written.strip_prefix("inc-").is_some_and(|digits| {
+    // `obs-`: one that a configured dry run only observed.
+    let digits = ["inc-", "obs-"]
+        .iter()
+        .find_map(|prefix| written.strip_prefix(prefix));
+    let is_one = digits.is_some_and(|digits| {
         digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
     });
     if is_one {

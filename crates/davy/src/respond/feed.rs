@@ -94,7 +94,12 @@ pub(super) async fn run(args: &RespondArgs, colour: ColourChoice) -> Result<Exit
         } else {
             desk.responder(colour)
         };
-        let report = responder.respond(findings).await;
+        let mut report = responder.respond(findings).await;
+        if !intake.signals.is_empty() && !desk.rehearsal {
+            // A snapshot has ended, or a clock has struck: what waited for it goes on.
+            let resumed = responder.resume_early().await;
+            absorb(&mut report, resumed.map_err(super::journal_failure)?);
+        }
         return desk.show(&report, &intake);
     }
     match (&args.source.queue, args.source.poll) {
@@ -103,7 +108,7 @@ pub(super) async fn run(args: &RespondArgs, colour: ColourChoice) -> Result<Exit
             work(&desk, queue, common, colour).await
         }
         (None, Some(Service::Guardduty)) => {
-            let desk = Desk::with(polling_config(common)?, common, false).await?;
+            let desk = Desk::with(polling_config(common)?, common, false, common.dry_run).await?;
             watch(&desk, common, colour).await
         }
         (None, None) => Err(Failure::new(

@@ -48,10 +48,7 @@ async fn dispatch(args: &RespondArgs, colour: ColourChoice) -> Result<ExitCode, 
             "davy respond plan takes its own --finding, after the verb",
         ));
     }
-    let is_doing = matches!(
-        args.job,
-        Some(Job::Undo(_) | Job::Approve(_) | Job::Resume)
-    );
+    let is_doing = matches!(args.job, Some(Job::Undo(_) | Job::Approve(_) | Job::Resume));
     if is_doing && common.dry_run {
         return Err(Failure::new(
             anyhow!("this cannot be rehearsed"),

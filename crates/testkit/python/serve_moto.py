@@ -30,6 +30,9 @@ if os.environ.get("DAVYLAMP_MOTO_ANY_SIGNATURE"):
     IAMRequestBase.check_signature = lambda _self: None
 
 
+DYNAMODB = threading.Lock()
+
+
 class Quiet(MotoRequestHandler):
     """Writes no line for each request."""
 
@@ -59,6 +62,11 @@ class Watched:
                 head = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
                 start_response("200 OK", head)
                 return [body]
+            # DynamoDB's conditional writes and transactions are atomic; moto's are not across
+            # threads.
+            if environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_"):
+                with DYNAMODB:
+                    return self.app(environ, start_response)
             return self.app(environ, start_response)
         finally:
             with self.lock:

@@ -89,7 +89,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Guard(args) => guard::run(args, cli.color),
         Verb::Explain(args) => explain::run(args, cli.color),
         Verb::Doctor(args) => doctor::run(args, cli.color),
-        Verb::Respond(args) => respond::run(args, cli.color),
+        Verb::Respond(args) => respond::run(args),
         Verb::Deploy(args) => deploy::run(args),
         Verb::Completions(args) => completions::run(args, &mut Cli::command()),
     }

@@ -20,7 +20,7 @@ use davylamp_respond::responder::{CameOfIt, Report, Responder};
 use davylamp_respond::wire::{Run, WireError, Wiring};
 
 use crate::failure::Failure;
-use crate::output::{ColourChoice, emit, note};
+use crate::output::{emit, note};
 pub use args::RespondArgs;
 use args::{Common, Job, Output};
 
@@ -30,17 +30,17 @@ const FOUND: u8 = 1;
 const INCOMPLETE: u8 = 2;
 
 /// Runs `davy respond`.
-pub fn run(args: &RespondArgs, colour: ColourChoice) -> Result<ExitCode, Failure> {
+pub fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| {
             Failure::new(anyhow!(error), "see whether the machine is out of threads")
         })?;
-    runtime.block_on(dispatch(args, colour))
+    runtime.block_on(dispatch(args))
 }
 
-async fn dispatch(args: &RespondArgs, colour: ColourChoice) -> Result<ExitCode, Failure> {
+async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
     let common = &args.common;
     if args.job.is_some() && args.source.is_given() {
         return Err(Failure::new(
@@ -61,7 +61,7 @@ async fn dispatch(args: &RespondArgs, colour: ColourChoice) -> Result<ExitCode, 
             let intake = read(&input.finding)?;
             let desk = Desk::open(common, true).await?;
             let findings = desk.placed(&intake).await?;
-            let report = desk.responder(colour).respond(findings).await;
+            let report = desk.responder().respond(findings).await;
             desk.show(&report, &intake)
         }
         Some(Job::Status(asked)) => {
@@ -74,7 +74,7 @@ async fn dispatch(args: &RespondArgs, colour: ColourChoice) -> Result<ExitCode, 
         }
         Some(Job::Undo(asked)) => {
             let desk = Desk::open(common, false).await?;
-            let responder = desk.responder(colour);
+            let responder = desk.responder();
             let by = by(asked.by.as_deref());
             let mut worst = 0;
             for incident in &asked.incident {
@@ -92,7 +92,7 @@ async fn dispatch(args: &RespondArgs, colour: ColourChoice) -> Result<ExitCode, 
         }
         Some(Job::Approve(asked)) => {
             let desk = Desk::open(common, false).await?;
-            let responder = desk.responder(colour);
+            let responder = desk.responder();
             let status = responder
                 .status(&asked.incident)
                 .await
@@ -127,14 +127,10 @@ async fn dispatch(args: &RespondArgs, colour: ColourChoice) -> Result<ExitCode, 
         }
         Some(Job::Resume) => {
             let desk = Desk::open(common, false).await?;
-            let report = desk
-                .responder(colour)
-                .resume()
-                .await
-                .map_err(journal_failure)?;
+            let report = desk.responder().resume().await.map_err(journal_failure)?;
             desk.show(&report, &Intake::default())
         }
-        None => feed::run(args, colour).await,
+        None => feed::run(args).await,
     }
 }
 
@@ -190,17 +186,16 @@ impl Desk {
     }
 
     /// A responder that waits for evidence.
-    fn responder(&self, colour: ColourChoice) -> Responder {
-        self.run(colour, true)
+    fn responder(&self) -> Responder {
+        self.run(true)
     }
 
     /// A responder that leaves what waits for evidence to the next run.
-    fn brisk(&self, colour: ColourChoice) -> Responder {
-        self.run(colour, false)
+    fn brisk(&self) -> Responder {
+        self.run(false)
     }
 
-    fn run(&self, colour: ColourChoice, patient: bool) -> Responder {
-        let _ = colour;
+    fn run(&self, patient: bool) -> Responder {
         self.wiring.responder(Run {
             patient,
             name: run_name(),
@@ -237,7 +232,7 @@ impl Desk {
     }
 
     async fn status(&self, incident: &IncidentId) -> Result<ExitCode, Failure> {
-        let responder = self.responder(ColourChoice::Never);
+        let responder = self.responder();
         let status = responder.status(incident).await.map_err(journal_failure)?;
         let (text, code) = show::status(incident, &status, self.output);
         emit(text)?;
@@ -245,7 +240,7 @@ impl Desk {
     }
 
     async fn list(&self, limit: u32) -> Result<ExitCode, Failure> {
-        let responder = self.responder(ColourChoice::Never);
+        let responder = self.responder();
         let incidents = self
             .wiring
             .journal()

@@ -23,7 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::args::{Common, PlaybooksArgs, RespondArgs, Service};
 use super::{Desk, FOUND, INCOMPLETE, config, library_failure, polling_config};
 use crate::failure::Failure;
-use crate::output::{ColourChoice, emit, note};
+use crate::output::{emit, note};
 
 /// The first two bytes of gzip.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -83,16 +83,16 @@ pub(super) fn bytes(finding: &str) -> Result<Vec<u8>, Failure> {
 }
 
 /// Responds to what the source has.
-pub(super) async fn run(args: &RespondArgs, colour: ColourChoice) -> Result<ExitCode, Failure> {
+pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
     let common = &args.common;
     if let Some(finding) = &args.source.finding {
         let intake = super::read(finding)?;
         let desk = Desk::open(common, false).await?;
         let findings = desk.placed(&intake).await?;
         let responder = if findings.len() > 1 {
-            desk.brisk(colour)
+            desk.brisk()
         } else {
-            desk.responder(colour)
+            desk.responder()
         };
         let mut report = responder.respond(findings).await;
         if !intake.signals.is_empty() && !desk.rehearsal {
@@ -105,11 +105,11 @@ pub(super) async fn run(args: &RespondArgs, colour: ColourChoice) -> Result<Exit
     match (&args.source.queue, args.source.poll) {
         (Some(queue), _) => {
             let desk = Desk::open(common, false).await?;
-            work(&desk, queue, common, colour).await
+            work(&desk, queue, common).await
         }
         (None, Some(Service::Guardduty)) => {
             let desk = Desk::with(polling_config(common)?, common, false, common.dry_run).await?;
-            watch(&desk, common, colour).await
+            watch(&desk, common).await
         }
         (None, None) => Err(Failure::new(
             anyhow!("no source of findings was named"),
@@ -133,12 +133,7 @@ async fn stopped() {
     }
 }
 
-async fn work(
-    desk: &Desk,
-    queue: &str,
-    common: &Common,
-    colour: ColourChoice,
-) -> Result<ExitCode, Failure> {
+async fn work(desk: &Desk, queue: &str, common: &Common) -> Result<ExitCode, Failure> {
     let worker = Worker::new(desk.wiring.sessions(), queue);
     let has_redrive = worker.check().await.map_err(|error| {
         Failure::new(
@@ -157,7 +152,7 @@ async fn work(
     let handle = |body: Vec<u8>| {
         let worst = Arc::clone(&worst);
         async move {
-            let (handled, code) = answer(desk, &body, colour).await;
+            let (handled, code) = answer(desk, &body).await;
             worst.fetch_max(code, std::sync::atomic::Ordering::Relaxed);
             handled
         }
@@ -165,7 +160,7 @@ async fn work(
     let tally = if common.once {
         worker.drain(stopped(), handle).await
     } else {
-        let ticks = resume_now_and_then(desk, common, colour);
+        let ticks = resume_now_and_then(desk, common);
         let work = worker.run(stopped(), handle);
         tokio::pin!(ticks);
         tokio::select! {
@@ -183,9 +178,9 @@ async fn work(
 }
 
 /// What one message was answered with.
-async fn answer(desk: &Desk, body: &[u8], colour: ColourChoice) -> (Handled, u8) {
+async fn answer(desk: &Desk, body: &[u8]) -> (Handled, u8) {
     let intake = intake::read(body);
-    let responder = desk.brisk(colour);
+    let responder = desk.brisk();
     let findings = match desk.placed(&intake).await {
         Ok(findings) => findings,
         Err(_) => {
@@ -219,16 +214,16 @@ async fn answer(desk: &Desk, body: &[u8], colour: ColourChoice) -> (Handled, u8)
 }
 
 /// Looks at what is due every minute, while a worker works.
-async fn resume_now_and_then(desk: &Desk, common: &Common, colour: ColourChoice) {
+async fn resume_now_and_then(desk: &Desk, common: &Common) {
     let mut clock = tokio::time::interval(Duration::from_secs(common.every));
     loop {
         clock.tick().await;
-        resume(desk, colour).await;
+        resume(desk).await;
     }
 }
 
-async fn resume(desk: &Desk, colour: ColourChoice) -> u8 {
-    match desk.brisk(colour).resume().await {
+async fn resume(desk: &Desk) -> u8 {
+    match desk.brisk().resume().await {
         Ok(report) if report.incidents.is_empty() => 0,
         Ok(report) => {
             let nothing = Intake::default();
@@ -243,7 +238,7 @@ async fn resume(desk: &Desk, colour: ColourChoice) -> u8 {
     }
 }
 
-async fn watch(desk: &Desk, common: &Common, colour: ColourChoice) -> Result<ExitCode, Failure> {
+async fn watch(desk: &Desk, common: &Common) -> Result<ExitCode, Failure> {
     let sessions = desk.wiring.sessions();
     let hint = "set credentials and a region as for every AWS tool: AWS_PROFILE, AWS_REGION";
     let home = sessions
@@ -263,8 +258,8 @@ async fn watch(desk: &Desk, common: &Common, colour: ColourChoice) -> Result<Exi
     let mut stop = std::pin::pin!(stopped());
     loop {
         let asked_at = Timestamp::now();
-        let (code, all_answered) = poll_all(desk, &home, &regions, since, colour).await;
-        worst = worst.max(code).max(resume(desk, colour).await);
+        let (code, all_answered) = poll_all(desk, &home, &regions, since).await;
+        worst = worst.max(code).max(resume(desk).await);
         // What was not answered is asked for again, from where it was.
         if all_answered {
             since = asked_at - OVERLAP;
@@ -280,13 +275,7 @@ async fn watch(desk: &Desk, common: &Common, colour: ColourChoice) -> Result<Exi
 }
 
 /// The exit code, and whether every region was answered.
-async fn poll_all(
-    desk: &Desk,
-    home: &Place,
-    regions: &[Region],
-    since: Timestamp,
-    colour: ColourChoice,
-) -> (u8, bool) {
+async fn poll_all(desk: &Desk, home: &Place, regions: &[Region], since: Timestamp) -> (u8, bool) {
     let places: Vec<Place> = regions
         .iter()
         .map(|region| Place {
@@ -317,7 +306,7 @@ async fn poll_all(
             }
         }
     }
-    let report = desk.brisk(colour).respond(whole.findings.clone()).await;
+    let report = desk.brisk().respond(whole.findings.clone()).await;
     let is_news = !report.incidents.is_empty() || !whole.rejected.is_empty();
     if is_news || !report.reported.is_empty() {
         // A closed output ends no work.

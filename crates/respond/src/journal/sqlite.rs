@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use davylamp_model::ids::IncidentId;
 use davylamp_plan::gate::Room;
@@ -28,6 +28,10 @@ const SCHEMA_VERSION: i64 = 1;
 const APPLICATION_ID: i64 = 0x6461_7679;
 /// How long a transaction waits for another process. A transaction takes milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The pause before connecting is tried again.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+/// SQLite's result code for a file that another connection has locked (sqlite.org/rescode.html).
+const SQLITE_BUSY: i32 = 5;
 /// Connections of one process. Writers queue up behind one lock, so more would only wait.
 const CONNECTIONS: u32 = 4;
 
@@ -87,9 +91,7 @@ impl SqliteJournal {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .connect_with(options)
+        let pool = connect(options)
             .await
             .map_err(|error| trouble(&store, &error))?;
         let journal = Self { pool, store };
@@ -607,22 +609,54 @@ impl Journal for SqliteJournal {
     }
 }
 
+/// Connects, and puts the file into write-ahead mode. SQLite does not wait for its busy timeout
+/// where that mode is switched on or a log is recovered by two at once (sqlite.org/wal.html,
+/// "Sometimes Queries Return SQLITE_BUSY In WAL Mode"), so the waiting is done here.
+async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    let end = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .connect_with(options.clone())
+            .await;
+        match pool {
+            Err(error) if is_busy(&error) && Instant::now() < end => {
+                tokio::time::sleep(BUSY_PAUSE).await;
+            }
+            pool => return pool,
+        }
+    }
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    // The low byte of an extended code is the primary one (sqlite.org/rescode.html).
+    let code = code.and_then(|code| code.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
+}
+
 /// Makes the file for its owner alone before SQLite would make it for everyone, and takes the
 /// rights of others away from one that has them.
+///
+/// A file that is there is not opened: closing any descriptor of it would drop the locks that
+/// SQLite holds on it in this process (sqlite.org/howtocorrupt.html, section 2.2).
 fn make_private(path: &Path) -> io::Result<()> {
-    let file = OpenOptions::new()
-        .read(true)
+    let made = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(false)
+        .create_new(true)
         .mode(0o600)
-        .open(path)?;
-    let mut rights = file.metadata()?.permissions();
-    if rights.mode() & 0o077 != 0 {
-        rights.set_mode(0o600);
-        file.set_permissions(rights)?;
+        .open(path);
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let mut rights = std::fs::metadata(path)?.permissions();
+            if rights.mode() & 0o077 != 0 {
+                rights.set_mode(0o600);
+                std::fs::set_permissions(path, rights)?;
+            }
+            Ok(())
+        }
+        made => made.map(drop),
     }
-    Ok(())
 }
 
 fn trouble(store: &str, error: &sqlx::Error) -> JournalError {

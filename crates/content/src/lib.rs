@@ -16,6 +16,7 @@ mod tree;
 
 pub mod blocklist;
 pub mod cases;
+pub mod indicators;
 pub mod playbook;
 pub mod prices;
 pub mod settings;

@@ -10,3 +10,11 @@ pub mod automaton;
 pub mod allow;
 
 pub mod judge;
+
+pub mod address;
+
+pub mod entropy;
+
+pub mod indicator;
+
+pub mod wallet;

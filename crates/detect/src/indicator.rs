@@ -1,0 +1,150 @@
+//! Looking up indicators: a name by its labels, an address, a port.
+//!
+//! What must stay true: a name matches a domain only at the border of a label, so that
+//! `notapool.example` is not `apool.example`.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use davylamp_content::indicators::{Confidence, Indicator, Value};
+
+/// Labels of a longer name are not looked at: no name in the domain name system has more.
+const MAX_LABELS: usize = 127;
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Match {
+    /// What stands in the column `indicator_id`: the kind and the value.
+    pub id: Box<str>,
+    /// How far it can be trusted.
+    pub confidence: Confidence,
+}
+
+/// A set of indicators that can be looked up.
+#[derive(Debug, Clone, Default)]
+pub struct Indicators {
+    domains: HashMap<Box<str>, Match>,
+    addresses: HashMap<IpAddr, Match>,
+    address_ports: HashMap<(IpAddr, u16), Match>,
+    ports: HashMap<u16, Match>,
+}
+
+impl Indicators {
+    /// The set of these.
+    pub fn new<'a>(indicators: impl IntoIterator<Item = &'a Indicator>) -> Self {
+        let mut set = Self::default();
+        for indicator in indicators {
+            let found = Match {
+                id: indicator.value.id().into(),
+                confidence: indicator.confidence,
+            };
+            match &indicator.value {
+                Value::Domain(name) => drop(set.domains.insert(name.as_str().into(), found)),
+                Value::Address(address) => {
+                    set.addresses.insert(address.to_canonical(), found);
+                }
+                Value::AddressPort(address, port) => {
+                    set.address_ports
+                        .insert((address.to_canonical(), *port), found);
+                }
+                Value::Port(port) => drop(set.ports.insert(*port, found)),
+            }
+        }
+        set
+    }
+
+    /// A name, by itself or by a domain it lies in: the longest.
+    pub fn domain(&self, name: &str) -> Option<&Match> {
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let lower;
+        let mut rest = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            lower = name.to_ascii_lowercase();
+            &lower
+        } else {
+            name
+        };
+        for _ in 0..MAX_LABELS {
+            if let Some(found) = self.domains.get(rest) {
+                return Some(found);
+            }
+            rest = rest.split_once('.')?.1;
+        }
+        None
+    }
+
+    /// An address, with its port where that is known: the port of the address before the address.
+    pub fn address(&self, address: IpAddr, port: Option<u16>) -> Option<&Match> {
+        let address = address.to_canonical();
+        port.and_then(|port| self.address_ports.get(&(address, port)))
+            .or_else(|| self.addresses.get(&address))
+    }
+
+    /// A port by itself.
+    pub fn port(&self, port: u16) -> Option<&Match> {
+        self.ports.get(&port)
+    }
+
+    /// Whatever a text is: a port, an address, an address with a port, or a name with or without
+    /// one.
+    pub fn text(&self, text: &str) -> Option<&Match> {
+        let text = text.trim();
+        if let Ok(port) = u16::from_str(text) {
+            return self.port(port);
+        }
+        if let Ok(address) = IpAddr::from_str(text) {
+            return self.address(address, None);
+        }
+        if let Ok(both) = std::net::SocketAddr::from_str(text) {
+            return self.address(both.ip(), Some(both.port()));
+        }
+        let name = match text.rsplit_once(':') {
+            Some((name, port)) if u16::from_str(port).is_ok() => name,
+            _ => text,
+        };
+        self.domain(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let of = |value| Indicator {
+            value,
+            confidence: Confidence::Low,
+            sources: vec!["test".to_owned()],
+            licences: vec!["none".to_owned()],
+        };
+        let address = |text: &str| text.parse().expect("it is one");
+        let set = Indicators::new(&[
+            of(Value::Domain("apool.example".to_owned())),
+            of(Value::Domain("eu.apool.example".to_owned())),
+            of(Value::Address(address("192.0.2.1"))),
+            of(Value::AddressPort(address("192.0.2.2"), 3333)),
+            of(Value::Port(14444)),
+        ]);
+        let found = set.text(text).map_or("none", |found| &*found.id);
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn a_text_is_looked_up_as_what_it_is() {
+        check("apool.example", "domain:apool.example");
+        check("XMR.APool.Example.", "domain:apool.example");
+        check("a.eu.apool.example:443", "domain:eu.apool.example");
+        check("notapool.example", "none");
+        check("apool.example.org", "none");
+        check("example", "none");
+        check("192.0.2.1", "address:192.0.2.1");
+        check("::ffff:192.0.2.1", "address:192.0.2.1");
+        check("192.0.2.1:80", "address:192.0.2.1");
+        check("192.0.2.2", "none");
+        check("192.0.2.2:3333", "address_port:192.0.2.2:3333");
+        check("[::ffff:192.0.2.2]:3333", "address_port:192.0.2.2:3333");
+        check("14444", "port:14444");
+        check("", "none");
+        check(&"a.".repeat(100_000), "none");
+    }
+}

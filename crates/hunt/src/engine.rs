@@ -1,0 +1,243 @@
+//! SQL over logs on this machine.
+//!
+//! What must stay true: a table without an object is told and not merely empty; memory stays
+//! within a bound whatever the size of the logs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::common::ScalarValue;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::{Expr, col, lit};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::StreamExt;
+
+use crate::functions;
+use crate::objects::{self, ListError, Listing, Location, Object, Remote, Scope};
+use crate::read::{self, Given, LOGS};
+use crate::scan::LogTable;
+use crate::table::Table;
+use crate::tally::Run;
+use crate::unpack::{self, Caps};
+
+/// What sorting and grouping may keep in memory; beyond it they go to disk. With what the readers
+/// hold this stays well below 400 MiB.
+const MEMORY_BYTES: usize = 192 << 20;
+
+/// Objects whose kind is found out at the same time.
+const LOOKS_AT_ONCE: usize = 16;
+
+/// What an engine is opened on.
+#[derive(Debug, Default)]
+pub struct Setup {
+    /// Where the logs lie.
+    pub locations: Vec<Location>,
+    /// What of them is asked for.
+    pub scope: Scope,
+    /// How buckets are reached.
+    pub remote: Remote,
+    /// What the logs do not say themselves.
+    pub given: Given,
+    /// The bounds of what is read of one object.
+    pub caps: Caps,
+    /// How many objects are read at once; as many as the machine has processors if nothing is said.
+    pub threads: Option<usize>,
+}
+
+/// Logs, ready to be asked.
+#[derive(Debug)]
+pub struct Engine {
+    objects: BTreeMap<&'static str, Vec<Object>>,
+    listing: Listing,
+    scope: Scope,
+    given: Arc<Given>,
+    caps: Caps,
+    threads: Option<usize>,
+}
+
+/// What came of a query.
+pub struct Answer {
+    /// The rows, as they come.
+    pub batches: SendableRecordBatchStream,
+    /// What was read; complete once the rows have ended.
+    pub run: Arc<Run>,
+}
+
+/// Why a query has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The logs cannot be listed.
+    #[error("the logs cannot be listed")]
+    List(#[from] ListError),
+    /// The query is wrong, or went wrong.
+    #[error("the query cannot be answered")]
+    Query(#[from] DataFusionError),
+}
+
+impl Engine {
+    /// Finds the logs and what each of them is.
+    ///
+    /// # Errors
+    /// When a location cannot be set up. What cannot be listed or told apart is counted instead.
+    pub async fn open(setup: Setup) -> Result<Self, EngineError> {
+        let mut listing = objects::list(&setup.locations, &setup.remote).await?;
+        let found = std::mem::take(&mut listing.objects);
+        let mut looks = futures::stream::iter(found)
+            .map(|object| async {
+                let kind = kind(&object).await;
+                (object, kind)
+            })
+            .buffered(LOOKS_AT_ONCE);
+        let mut objects: BTreeMap<&'static str, Vec<Object>> = BTreeMap::new();
+        while let Some((object, kind)) = looks.next().await {
+            match kind {
+                Ok(tables) => {
+                    for table in tables {
+                        objects.entry(table).or_default().push(object.clone());
+                    }
+                }
+                Err(what) => {
+                    listing.tally.objects_unreadable += 1;
+                    listing.tally.sample(|| object.name.to_string(), what);
+                }
+            }
+        }
+        drop(looks);
+        Ok(Self {
+            objects,
+            listing,
+            scope: setup.scope,
+            given: Arc::new(setup.given),
+            caps: setup.caps,
+            threads: setup.threads,
+        })
+    }
+
+    /// How many objects each table has.
+    pub fn objects(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        self.objects
+            .iter()
+            .map(|(table, objects)| (*table, objects.len()))
+    }
+
+    /// How many bytes the objects have as stored, as far as that is known.
+    pub fn stored_bytes(&self) -> u64 {
+        let objects = self.objects.values().flatten();
+        let sizes = objects
+            .map(|object| object.size)
+            .filter(|size| *size != u64::MAX);
+        sizes.sum()
+    }
+
+    /// Starts a query. Rows come as the answer's stream is taken.
+    ///
+    /// # Errors
+    /// When the query is wrong.
+    pub async fn sql(&self, sql: &str) -> Result<Answer, EngineError> {
+        let run = Arc::new(Run::default());
+        run.add_outside(&self.listing.tally);
+        let context = self.context(&run)?;
+        let frame = context.sql_with_options(sql, only_questions()).await?;
+        let batches = frame.execute_stream().await?;
+        Ok(Answer { batches, run })
+    }
+
+    /// Every table over its objects, and every function.
+    fn context(&self, run: &Arc<Run>) -> Result<SessionContext, EngineError> {
+        let mut config = SessionConfig::new().with_information_schema(true);
+        if let Some(threads) = self.threads {
+            config = config.with_target_partitions(threads);
+        }
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(MEMORY_BYTES)))
+            .build_arc()?;
+        let context = SessionContext::new_with_config_rt(config, runtime);
+        functions::register(&context, &self.given.indicators);
+        for log in LOGS {
+            let table = log.table();
+            let objects = self.objects.get(table.name).cloned().unwrap_or_default();
+            let provider = LogTable::new(
+                *log,
+                objects,
+                self.scope.clone(),
+                Arc::clone(&self.given),
+                self.caps,
+                Arc::clone(run),
+            );
+            let mut frame = context.read_table(Arc::new(provider))?;
+            for filter in within(table, &self.scope) {
+                frame = frame.filter(filter)?;
+            }
+            context.register_table(table.name, frame.into_view())?;
+        }
+        Ok(context)
+    }
+}
+
+/// Logs are evidence: a query reads them and writes nothing, neither tables nor files.
+fn only_questions() -> SQLOptions {
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+}
+
+/// The rows within a scope. One that does not say where it belongs is within.
+fn within(table: &Table, scope: &Scope) -> Vec<Expr> {
+    let moment = |at: jiff::Timestamp| {
+        lit(ScalarValue::TimestampMicrosecond(
+            Some(at.as_microsecond()),
+            None,
+        ))
+    };
+    let or_unknown = |column: &str, filter: Expr| filter.or(col(column).is_null());
+    let mut filters = Vec::new();
+    if let Some(since) = scope.since {
+        filters.push(or_unknown(table.time, col(table.time).gt_eq(moment(since))));
+    }
+    if let Some(until) = scope.until {
+        filters.push(or_unknown(table.time, col(table.time).lt(moment(until))));
+    }
+    for (column, wanted) in [
+        (table.account, &scope.accounts),
+        (table.region, &scope.regions),
+    ] {
+        if let (Some(column), false) = (column, wanted.is_empty()) {
+            let wanted = wanted.iter().map(|one| lit(one.as_str())).collect();
+            filters.push(or_unknown(column, col(column).in_list(wanted, false)));
+        }
+    }
+    filters
+}
+
+/// The tables that an object may hold rows of: what the user says, what its key says, or what its
+/// first bytes say. An archive may hold anything.
+async fn kind(object: &Object) -> Result<Vec<&'static str>, String> {
+    let no_reader = |table: &str| format!("logs of the kind {table} are not read yet");
+    if let Some(table) = object.stated.or(object.layout.table) {
+        return match read::log(table) {
+            Some(log) => Ok(vec![log.table().name]),
+            None => Err(no_reader(table)),
+        };
+    }
+    // Of an object that is larger than this, the first bytes decompress to more than a head.
+    let stored = object
+        .head(unpack::HEAD_BYTES)
+        .await
+        .map_err(|error| error.to_string())?;
+    let head = unpack::head(&stored);
+    if unpack::is_archive(&head) {
+        return Ok(LOGS.iter().map(|log| log.table().name).collect());
+    }
+    if stored.is_empty() {
+        return Ok(Vec::new());
+    }
+    match LOGS.iter().find(|log| log.recognises(&head)) {
+        Some(log) => Ok(vec![log.table().name]),
+        None => Err("it is no log that is known; if it is one, say so: TABLE=PATH".to_owned()),
+    }
+}

@@ -1,0 +1,26 @@
+//! Log tables and their readers, and the engine that answers SQL over them.
+//!
+//! ```text
+//! Location ─► objects: list, prune by key ─► unpack: chunks of text ─► read: rows of a table
+//!                                                                       │
+//!             tally: what was read, and what was not ◄──────────────────┤
+//!                                                                       ▼
+//!             engine: SQL ◄─────────────── scan: a DataFusion table over readers
+//! ```
+//!
+//! What must stay true: a query over logs gives the rows that the logs hold or says what is
+//! missing; nothing is empty without a word. Memory is bounded whatever the logs are. This is the
+//! only crate that names DataFusion. Deliberately not here: printing, arguments, clocks.
+
+pub mod engine;
+pub mod functions;
+pub mod needle;
+pub mod objects;
+pub mod output;
+pub mod read;
+pub mod scan;
+pub mod table;
+pub mod tally;
+pub mod unpack;
+
+pub use datafusion::arrow;

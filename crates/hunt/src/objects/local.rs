@@ -1,0 +1,124 @@
+//! Files, folders, patterns of files, and standard input.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use globset::GlobBuilder;
+use walkdir::WalkDir;
+
+use super::{At, Layout, Listing, Object};
+
+/// The name shown for standard input.
+const STDIN_NAME: &str = "-";
+
+/// Adds what lies at a path: the file, the files of the folder, or those that the pattern fits.
+pub(super) fn list(path: &Path, stated: Option<&'static str>, listing: &mut Listing) {
+    // A file whose name looks like a pattern is that file.
+    if path.exists() {
+        return walk(path, None, stated, listing);
+    }
+    let text = path.to_string_lossy();
+    if !text.contains(['*', '?', '[', '{']) {
+        return fault(listing, &text, "there is no such file or folder");
+    }
+    let pattern = match GlobBuilder::new(&text).literal_separator(true).build() {
+        Ok(pattern) => pattern.compile_matcher(),
+        Err(error) => return fault(listing, &text, &format!("not a pattern: {}", error.kind())),
+    };
+    let before = listing.objects.len();
+    walk(&base(path), Some(&pattern), stated, listing);
+    if listing.objects.len() == before {
+        fault(listing, &text, "no file fits the pattern");
+    }
+}
+
+/// The part of a pattern before its first part that is one.
+fn base(pattern: &Path) -> PathBuf {
+    let is_plain = |part: &std::path::Component<'_>| {
+        !part
+            .as_os_str()
+            .to_string_lossy()
+            .contains(['*', '?', '[', '{'])
+    };
+    let base: PathBuf = pattern.components().take_while(is_plain).collect();
+    if base.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        base
+    }
+}
+
+fn walk(
+    path: &Path,
+    pattern: Option<&globset::GlobMatcher>,
+    stated: Option<&'static str>,
+    listing: &mut Listing,
+) {
+    // Links are followed, since logs are often gathered by links; a loop is a fault of its own.
+    for entry in WalkDir::new(path).follow_links(true) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                let place = error.path().unwrap_or(path).display().to_string();
+                fault(listing, &place, &error.to_string());
+                continue;
+            }
+        };
+        let found = entry.path().strip_prefix("./").unwrap_or(entry.path());
+        let fits =
+            pattern.is_none_or(|pattern| pattern.is_match(entry.path()) || pattern.is_match(found));
+        if entry.file_type().is_dir() || !fits {
+            continue;
+        }
+        let name = entry.path().display().to_string();
+        // A pipe has no size that says anything, and is not modest.
+        let size = match entry.metadata() {
+            Ok(metadata) if metadata.is_file() => metadata.len(),
+            Ok(_) => u64::MAX,
+            Err(error) => {
+                fault(listing, &name, &error.to_string());
+                continue;
+            }
+        };
+        listing.objects.push(Object {
+            layout: Layout::of(&name),
+            name: name.into(),
+            at: At::File(entry.into_path()),
+            size,
+            stated,
+        });
+    }
+}
+
+fn fault(listing: &mut Listing, place: &str, what: &str) {
+    listing.tally.objects_unreadable += 1;
+    listing.tally.sample(|| place.to_owned(), what);
+}
+
+/// Keeps standard input in a file, since a query may read a table more than once.
+pub(super) fn keep_stdin(stated: Option<&'static str>, listing: &mut Listing) -> io::Result<()> {
+    if listing.kept.is_some() {
+        return Ok(());
+    }
+    let mut kept = tempfile::NamedTempFile::new()?;
+    let size = io::copy(&mut io::stdin().lock(), kept.as_file_mut())?;
+    listing.objects.push(Object {
+        name: STDIN_NAME.into(),
+        at: At::File(kept.path().to_owned()),
+        size,
+        layout: Layout::default(),
+        stated,
+    });
+    listing.kept = Some(kept);
+    Ok(())
+}
+
+/// The first bytes of a file.
+pub(super) fn head(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    File::open(path)?
+        .take(bytes as u64)
+        .read_to_end(&mut head)?;
+    Ok(head)
+}

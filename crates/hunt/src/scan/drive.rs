@@ -1,0 +1,201 @@
+//! Reading objects one after another, on a thread that may block.
+
+use std::fmt::Write;
+use std::io::{Cursor, Read};
+use std::sync::Arc;
+
+use crate::objects::{Layout, Object};
+use crate::read::{self, Log, Order, Reader, Rows, Sink};
+use crate::tally::Run;
+use crate::unpack::{self, Caps, Chunk, MODEST_BYTES, Stored, UnpackError};
+
+/// How files start that carry a mark of their byte order.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What is done with the objects.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub log: &'static dyn Log,
+    pub order: Order,
+    pub caps: Caps,
+    pub run: Arc<Run>,
+}
+
+/// Reads objects and hands on their rows.
+pub(super) fn drive(job: &Job, objects: &[Object], emit: read::Emit) {
+    let table = job.log.table();
+    let mut sink = Sink::new(Rows::new(table, &job.order.columns), emit);
+    for object in objects {
+        if sink.is_closed() {
+            job.run.stop_early();
+            break;
+        }
+        read_object(job, object, &mut sink);
+        job.run.add(table.name, &std::mem::take(&mut sink.tally));
+    }
+    sink.flush();
+    if sink.is_closed() {
+        job.run.stop_early();
+    }
+}
+
+fn read_object(job: &Job, object: &Object, sink: &mut Sink) {
+    let stored = match object.open() {
+        Ok(stored) => stored,
+        Err(error) => return unreadable(&object.name, &error, sink),
+    };
+    sink.tally.objects += 1;
+    sink.tally.bytes_in += match &stored {
+        Stored::Whole(bytes) => bytes.len() as u64,
+        Stored::Stream(_) => object.size,
+    };
+    let named = read::Object {
+        name: Arc::clone(&object.name),
+        account: object.layout.account.clone(),
+        region: object.layout.region.clone(),
+    };
+    if read_text(job, &named, stored, sink) {
+        read_archive(job, object, sink);
+    }
+}
+
+/// Reads an object that is a log. Whether it is an archive instead, of which nothing was read.
+fn read_text(job: &Job, named: &read::Object, stored: Stored, sink: &mut Sink) -> bool {
+    let mut feed = Feed::new(job, named);
+    let result = unpack::unpack(stored, job.caps, &mut |chunk| feed.take(chunk, sink));
+    let is_archive = feed.is_archive;
+    if !is_archive {
+        settle(&named.name, result, sink);
+    }
+    is_archive
+}
+
+fn settle(name: &str, result: Result<u64, UnpackError>, sink: &mut Sink) {
+    match result {
+        Ok(bytes) => sink.tally.bytes_out += bytes,
+        Err(error) => {
+            if matches!(error, UnpackError::TooLarge(_)) {
+                sink.tally.over_limit += 1;
+            }
+            unreadable(name, &error, sink);
+        }
+    }
+}
+
+/// Hands chunks to the reader of an object.
+struct Feed {
+    reader: Box<dyn Reader>,
+    is_first: bool,
+    is_archive: bool,
+}
+
+impl Feed {
+    fn new(job: &Job, named: &read::Object) -> Self {
+        Self {
+            reader: job.log.open(&job.order, named),
+            is_first: true,
+            is_archive: false,
+        }
+    }
+
+    fn take(&mut self, chunk: &Chunk, sink: &mut Sink) -> Option<usize> {
+        if sink.is_closed() {
+            return None;
+        }
+        let bytes = chunk.buffer.as_slice();
+        let mut skipped = 0;
+        if std::mem::take(&mut self.is_first) {
+            if unpack::is_archive(bytes) {
+                self.is_archive = true;
+                return None;
+            }
+            if bytes.starts_with(BYTE_ORDER_MARK) {
+                skipped = BYTE_ORDER_MARK.len();
+            }
+        }
+        let chunk = Chunk {
+            buffer: chunk.buffer.slice(skipped),
+            next: chunk.next,
+        };
+        sink.enter(&chunk);
+        Some(skipped + self.reader.read(&chunk, sink))
+    }
+}
+
+/// Reads the members of an archive that are of the table's log.
+fn read_archive(job: &Job, object: &Object, sink: &mut Sink) {
+    let mut read = || -> std::io::Result<()> {
+        let stream = match object.open()? {
+            Stored::Whole(bytes) => Box::new(Cursor::new(bytes)),
+            Stored::Stream(stream) => stream,
+        };
+        let mut archive = tar::Archive::new(unpack::decode(stream)?);
+        for member in archive.entries()? {
+            let member = member?;
+            if member.header().entry_type().is_file() && !sink.is_closed() {
+                let name = format!("{}!{}", object.name, member.path()?.display());
+                let size = member.size();
+                read_member(job, object, &name, size, member, sink);
+            }
+        }
+        Ok(())
+    };
+    if let Err(error) = read() {
+        unreadable(&object.name, &error, sink);
+    }
+}
+
+fn read_member(
+    job: &Job,
+    object: &Object,
+    name: &str,
+    size: u64,
+    mut member: impl Read,
+    sink: &mut Sink,
+) {
+    let layout = Layout::of(name);
+    let mut start = Vec::new();
+    if let Err(error) = (&mut member)
+        .take(unpack::HEAD_BYTES as u64)
+        .read_to_end(&mut start)
+    {
+        return unreadable(name, &error, sink);
+    }
+    let table = job.log.table().name;
+    let is_wanted = match object.stated.or(layout.table) {
+        Some(said) => said == table,
+        None => job.log.recognises(&unpack::head(&start)),
+    };
+    if !is_wanted {
+        return;
+    }
+    let named = read::Object {
+        name: name.into(),
+        account: layout.account,
+        region: layout.region,
+    };
+    let mut rest = Cursor::new(start).chain(member);
+    if size <= MODEST_BYTES {
+        let mut bytes = Vec::new();
+        // What a broken archive holds of its last member is read, and the archive tells the rest.
+        let _ = rest.read_to_end(&mut bytes);
+        read_text(job, &named, Stored::Whole(bytes), sink);
+    } else {
+        let mut feed = Feed::new(job, &named);
+        let result = unpack::unpack_from(rest, job.caps, &mut |chunk| feed.take(chunk, sink));
+        settle(name, result, sink);
+    }
+}
+
+/// Counts an object that was not read, or not to its end, with the reasons one after another.
+fn unreadable(name: &str, error: &dyn std::error::Error, sink: &mut Sink) {
+    sink.tally.objects_unreadable += 1;
+    let mut what = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a text cannot fail.
+        let _ = write!(what, ": {error}");
+        cause = error.source();
+    }
+    sink.tally.sample(|| name.to_owned(), what);
+}

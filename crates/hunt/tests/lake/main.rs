@@ -1,0 +1,8 @@
+//! Logs in, rows and what is said of the reading out: through the engine, as a person would ask.
+
+mod flow;
+mod functions;
+mod hostile;
+mod places;
+mod support;
+mod trail;

@@ -134,19 +134,17 @@ pub fn head(stored: &[u8]) -> Vec<u8> {
 }
 
 /// Hands on an object's text, chunk by chunk. The callee says how much of a chunk it has read, or
-/// nothing where it needs no more of the object. Gives the number of bytes the text has.
-///
-/// # Errors
-/// When the object is not read to its end; what came before has been handed on.
+/// nothing where it needs no more of the object. Gives the number of bytes of text there
+/// were, and why the object was not read to its end, if it was not.
 pub fn unpack(
     stored: Stored,
     caps: Caps,
     each: &mut dyn FnMut(&Chunk) -> Option<usize>,
-) -> Result<u64, UnpackError> {
+) -> (u64, Result<(), UnpackError>) {
     match stored {
         Stored::Whole(bytes) => match whole::decompress(&bytes, MAX_WHOLE_BYTES) {
-            whole::Text::Done(text) => Ok(once(text, each)),
-            whole::Text::AsStored => Ok(once(bytes, each)),
+            whole::Text::Done(text) => (once(text, each), Ok(())),
+            whole::Text::AsStored => (once(bytes, each), Ok(())),
             whole::Text::NotSo => unpack_from(Cursor::new(bytes), caps, each),
         },
         Stored::Stream(bytes) => unpack_from(bytes, caps, each),
@@ -163,16 +161,15 @@ fn once(text: Vec<u8>, each: &mut dyn FnMut(&Chunk) -> Option<usize>) -> u64 {
 }
 
 /// Hands on the text of a stream, chunk by chunk; see [`unpack`].
-///
-/// # Errors
-/// As [`unpack`].
 pub fn unpack_from<'a>(
     stored: impl Read + 'a,
     caps: Caps,
     each: &mut dyn FnMut(&Chunk) -> Option<usize>,
-) -> Result<u64, UnpackError> {
-    let mut text = decode(stored).map_err(UnpackError::Broken)?;
-    window(&mut *text, caps, each)
+) -> (u64, Result<(), UnpackError>) {
+    match decode(stored) {
+        Ok(mut text) => window(&mut *text, caps, each),
+        Err(error) => (0, Err(UnpackError::Broken(error))),
+    }
 }
 
 /// What a stream holds, whatever it is packed with.
@@ -195,7 +192,7 @@ fn window(
     text: &mut dyn Read,
     caps: Caps,
     each: &mut dyn FnMut(&Chunk) -> Option<usize>,
-) -> Result<u64, UnpackError> {
+) -> (u64, Result<(), UnpackError>) {
     let mut left: Vec<u8> = Vec::new();
     let mut size = WINDOW_BYTES.min(caps.record_bytes);
     let mut total = 0;
@@ -225,18 +222,18 @@ fn window(
             next,
         };
         let Some(mut used) = each(&chunk) else {
-            return Ok(total);
+            return (total, Ok(()));
         };
         if used == 0 && next == Next::More && size >= caps.record_bytes {
             chunk.next = Next::Dropped;
             used = match each(&chunk) {
                 Some(_) => chunk.buffer.len(),
-                None => return Ok(total),
+                None => return (total, Ok(())),
             };
         }
         match (error, next) {
-            (Some(error), _) => return Err(error),
-            (None, Next::End) => return Ok(total),
+            (Some(error), _) => return (total, Err(error)),
+            (None, Next::End) => return (total, Ok(())),
             (None, Next::More | Next::Dropped | Next::Broken) => {}
         }
         left = chunk.buffer[used.min(chunk.buffer.len())..].to_vec();

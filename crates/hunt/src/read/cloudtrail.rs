@@ -253,6 +253,9 @@ impl TrailReader {
         sink.tally
             .bad_record(|| self.events.place(self.record), what);
         let mut walk = Walk::at(bytes, at);
+        // The fault stands after the blanks, which may hold line ends of their own.
+        walk.peek();
+        let at = walk.place();
         let can_be_passed = fault != JsonFault::CutOff && matches!(self.state, State::List { .. });
         if can_be_passed && walk.peek() == Some(b'{') && walk.value().is_ok() {
             return walk.place();

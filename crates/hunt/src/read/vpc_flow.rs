@@ -129,6 +129,9 @@ impl FlowReader {
         let Some(lines) = &mut self.lines else {
             return;
         };
+        if bytes.is_empty() {
+            return;
+        }
         let mut start = 0;
         for end in memchr_iter(b'\n', bytes).chain((!bytes.ends_with(b"\n")).then_some(bytes.len()))
         {

@@ -70,15 +70,11 @@ fn read_text(job: &Job, named: &read::Object, stored: Stored, sink: &mut Sink) -
     is_archive
 }
 
-fn settle(name: &str, result: Result<u64, UnpackError>, sink: &mut Sink) {
-    match result {
-        Ok(bytes) => sink.tally.bytes_out += bytes,
-        Err(error) => {
-            if matches!(error, UnpackError::TooLarge(_)) {
-                sink.tally.over_limit += 1;
-            }
-            unreadable(name, &error, sink);
-        }
+fn settle(name: &str, (bytes, result): (u64, Result<(), UnpackError>), sink: &mut Sink) {
+    sink.tally.bytes_out += bytes;
+    if let Err(error) = result {
+        sink.tally.over_limit += u64::from(matches!(error, UnpackError::TooLarge(_)));
+        unreadable(name, &error, sink);
     }
 }
 

@@ -38,8 +38,8 @@ fn what_hunts_need_is_worked_out() {
         "SELECT direction, dst_is_public, window_start, duration_secs, indicator_id, count(*) AS n
          FROM vpc_flow GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2",
         "direction,dst_is_public,window_start,duration_secs,indicator_id,n\n\
-         egress,true,2024-08-01T08:10:00Z,60,address:163.172.204.219,1\n\
-         ingress,false,2024-08-01T08:10:00Z,60,address:163.172.204.219,1\n\
+         egress,true,2024-08-01T08:10:00Z,60,address_port:163.172.204.219:3333,1\n\
+         ingress,false,2024-08-01T08:10:00Z,60,address_port:163.172.204.219:3333,1\n\
          ,false,2024-08-01T08:15:00Z,60,,1\n\
          ,,2024-08-01T08:15:00Z,60,,2",
     );
@@ -102,7 +102,7 @@ fn a_record_is_bad_whichever_columns_are_asked_for() {
         assert_eq!(found, rows, "{sql}");
         assert!(said.contains("1 record not understood"), "{said}");
         assert!(
-            said.contains("flow.log:7: 4 fields instead of 14"),
+            said.contains("flow.log:7: 5 fields instead of 14"),
             "{said}"
         );
     }

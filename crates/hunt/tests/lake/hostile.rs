@@ -26,10 +26,9 @@ fn check(table: &str, bytes: impl Into<Vec<u8>>, rows: usize, said: &str) {
 #[test]
 fn what_breaks_off_gives_what_came_before() {
     let lines = LINE.repeat(20_000);
-    let packed = gzip(lines.as_bytes());
-    let (_, told) = {
-        let mut ask =
-            Ask::new("SELECT count(*) AS n FROM vpc_flow").of("log", &packed[..packed.len() / 2]);
+    for packed in [gzip(lines.as_bytes()), zstd(lines.as_bytes())] {
+        let half = &packed[..packed.len() / 2];
+        let mut ask = Ask::new("SELECT count(*) AS n FROM vpc_flow").of("log", half);
         ask.place = "vpc_flow=log";
         let (rows, told) = ask.answer();
         let count: usize = rows
@@ -37,17 +36,11 @@ fn what_breaks_off_gives_what_came_before() {
             .parse()
             .expect("it is a count");
         assert!((1000..20_000).contains(&count), "{count}");
-        (rows, told)
-    };
-    assert!(told.contains("1 object not or not wholly read"), "{told}");
+        assert!(told.contains("1 object not or not wholly read"), "{told}");
+        assert!(!told.contains("0 bytes unpacked"), "{told}");
+    }
     let cut = [gzip(LINE.as_bytes()), b"rubbish".to_vec()].concat();
     check("vpc_flow", cut, 1, "1 object not or not wholly read");
-    check(
-        "vpc_flow",
-        &zstd(lines.as_bytes())[..40],
-        0,
-        "1 object not or not wholly read",
-    );
     check(
         "cloudtrail",
         format!(r#"{{"Records":[{EVENT},{}"#, &EVENT[..60]),
@@ -66,7 +59,7 @@ fn what_breaks_off_gives_what_came_before() {
 fn depth_and_length_exhaust_nothing() {
     check(
         "cloudtrail",
-        "[".repeat(30 << 20),
+        "[".repeat(17 << 20),
         0,
         "1 record not understood",
     );
@@ -76,14 +69,14 @@ fn depth_and_length_exhaust_nothing() {
         1,
         "not understood",
     );
-    let long = format!("{LINE}{}\n{LINE}", "x".repeat(20 << 20));
+    let long = format!("{LINE}{}\n{LINE}", "x".repeat(17 << 20));
     check(
         "vpc_flow",
-        gzip(&[long.as_bytes(), &vec![b'y'; 20 << 20]].concat()),
+        gzip(&[long.as_bytes(), &vec![b'y'; 17 << 20]].concat()),
         2,
         "longer than a line may be",
     );
-    let long = format!("{EVENT}\n{{\"eventName\":\"{}\"}}\n", "x".repeat(40 << 20));
+    let long = format!("{EVENT}\n{{\"eventName\":\"{}\"}}\n", "x".repeat(33 << 20));
     check(
         "cloudtrail",
         gzip(long.as_bytes()),
@@ -92,7 +85,7 @@ fn depth_and_length_exhaust_nothing() {
     );
     check(
         "vpc_flow",
-        gzip(&vec![b'\n'; 100 << 20]),
+        gzip(&vec![b'x'; 100 << 20]),
         0,
         "holds more than 67108864 bytes",
     );

@@ -9,9 +9,11 @@ use serde::Serialize;
 
 use crate::source::Text;
 
+mod hunt_trouble;
 mod playbook_trouble;
 mod trouble;
 
+pub use hunt_trouble::HuntTrouble;
 pub use playbook_trouble::PlaybookTrouble;
 pub use trouble::{Severity, Trouble};
 

@@ -29,7 +29,18 @@ macro_rules! shipped {
 }
 
 /// The hunts that ship with Davylamp, with their texts.
-pub const SHIPPED: &[Shipped] = shipped![];
+pub const SHIPPED: &[Shipped] = shipped![
+    "flow-top-talkers",
+    "flow-thin-periodic",
+    "flow-pool-indicator",
+    "flow-many-hosts-one-destination",
+    "flow-mining-port",
+    "dns-pool-name",
+    "dns-pool-failover",
+    "dns-tunnelling",
+    "guardduty-mining",
+    "guardduty-unhandled",
+];
 
 impl Shipped {
     /// The paths of its texts, as errors show them: hunt, query, cases.

@@ -211,6 +211,11 @@ impl Problems {
         }
     }
 
+    /// Whether no fault has been told yet.
+    pub fn is_empty(&self) -> bool {
+        self.faults.is_empty()
+    }
+
     /// Adds a problem about the file as a whole, unless a fault already explains it.
     pub fn push_unless_faulty(&mut self, span: Range<usize>, trouble: Trouble) {
         if self.faults.is_empty() {

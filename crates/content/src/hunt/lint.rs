@@ -268,17 +268,23 @@ fn order_of_columns(draft: &Draft, query: &Query, problems: &mut Problems) {
     let (Some(entities), Some(evidence)) = (&draft.entities.value, &draft.evidence.value) else {
         return;
     };
-    let entities: BTreeSet<&str> = entities.values().map(String::as_str).collect();
+    // What the query does not give at all is told where it is named.
+    let is_given = |column: &&str| query.outputs.iter().any(|output| output.name == *column);
+    let entities: BTreeSet<&str> = entities
+        .values()
+        .map(String::as_str)
+        .filter(is_given)
+        .collect();
     let evidence: BTreeSet<&str> = evidence
         .iter()
         .map(String::as_str)
-        .filter(|column| !entities.contains(column))
+        .filter(|column| !entities.contains(column) && is_given(column))
         .collect();
     let mut wanted: Vec<(Vec<&str>, String)> = Vec::new();
-    wanted.extend(FIRST.iter().map(|name| (vec![*name], (*name).to_owned())));
+    wanted.extend(FIRST.iter().map(|name| (vec![*name], format!("`{name}`"))));
     for (set, what) in [(&entities, "an entity"), (&evidence, "evidence")] {
         let names: Vec<&str> = set.iter().copied().collect();
-        let told = format!("{what}: {}", names.join(", "));
+        let told = format!("{what} ({})", names.join(", "));
         wanted.extend(set.iter().map(|_| (names.clone(), told.clone())));
     }
     for (at, (names, told)) in wanted.iter().enumerate() {
@@ -291,7 +297,10 @@ fn order_of_columns(draft: &Draft, query: &Query, problems: &mut Problems) {
         let trouble = HuntTrouble::OutputOrder {
             position: at + 1,
             wanted: told.clone(),
-            found: output.map_or_else(|| "nothing".to_owned(), |output| output.name.clone()),
+            found: output.map_or_else(
+                || "missing".to_owned(),
+                |output| format!("`{}`", output.name),
+            ),
         };
         problems.push(span, Trouble::Hunt(trouble));
         return;
@@ -313,6 +322,7 @@ fn order_of_rows(draft: &Draft, query: &Query, problems: &mut Problems) {
         .iter()
         .flat_map(|entities| entities.values())
         .map(String::as_str)
+        .filter(|column| query.outputs.iter().any(|output| output.name == *column))
         .filter(|column| {
             !query
                 .order

@@ -97,7 +97,7 @@ pub enum HuntTrouble {
     },
     #[error("`{column}` is given by more than one table here")]
     Ambiguous { column: String },
-    #[error("output column {position} must be `{wanted}`, not `{found}`")]
+    #[error("output column {position} is {found}, where {wanted} must stand")]
     OutputOrder {
         position: usize,
         wanted: String,

@@ -239,6 +239,9 @@ impl Walk<'_> {
         if !is_known || is_without_arguments {
             let what = format!("the function {}", name.to_uppercase());
             self.refuse(span, &what, &why_refused(&name));
+            if !is_without_arguments {
+                self.arguments(&name, function, scopes);
+            }
             return;
         }
         let is_plain = !function.uses_odbc_syntax
@@ -248,6 +251,9 @@ impl Walk<'_> {
         if !is_plain || function.filter.is_some() {
             let what = format!("this way of calling {}", name.to_uppercase());
             self.refuse(span, &what, "not every engine has it; use CASE for FILTER");
+        }
+        if let Some(filter) = &function.filter {
+            self.expr(filter, scopes);
         }
         match (&function.over, is_window_only, is_aggregate) {
             (None, true, _) => {

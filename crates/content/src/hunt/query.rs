@@ -18,6 +18,8 @@ use crate::source::Text;
 pub(super) mod subset;
 mod walk;
 mod walk_expr;
+mod walk_from;
+mod walk_names;
 
 /// A query may have this many bytes; the longest that ships stays below 8,000.
 const MAX_QUERY_BYTES: usize = 1 << 16;

@@ -4,14 +4,12 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use sqlparser::ast::{
-    Cte, Distinct, Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, LimitClause, ObjectName,
-    ObjectNamePart, OrderByExpr, OrderByKind, Query, Select, SelectFlavor, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias,
-    TableFactor, TableWithJoins, Value, WildcardAdditionalOptions,
+    Cte, Distinct, Expr, GroupByExpr, LimitClause, OrderByExpr, OrderByKind, Query, Select,
+    SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier,
+    Spanned, TableAlias, Value, WildcardAdditionalOptions,
 };
 use sqlparser::tokenizer::Span;
 
-use super::subset::RESERVED;
 use super::{Context, Ordered, Output, place};
 use crate::fields::closest;
 use crate::hunt::parameter::ParameterKind;
@@ -21,9 +19,6 @@ use crate::source::Text;
 
 /// Operators and subqueries may be this deep in one another.
 const MAX_DEPTH: usize = 120;
-
-/// How an event of CloudTrail is counted once, without blanks and in lower case.
-const ONE_PER_EVENT: &str = "row_number()over(partitionbycoalesce(event_id,_source)orderby_source";
 
 /// Something in FROM: its name, and its columns where they are known.
 #[derive(Debug, Clone)]
@@ -39,10 +34,10 @@ pub(super) struct Walk<'a> {
     pub(super) text: &'a Text,
     problems: &'a mut Problems,
     pub(super) context: &'a Context<'a>,
-    ctes: Vec<Relation>,
-    read: BTreeSet<Table>,
+    pub(super) ctes: Vec<Relation>,
+    pub(super) read: BTreeSet<Table>,
     pub(super) depth: usize,
-    is_stopped: bool,
+    pub(super) is_stopped: bool,
 }
 
 type Top = (Vec<Output>, Vec<Ordered>, Range<usize>);
@@ -228,7 +223,7 @@ impl<'a> Walk<'a> {
         self.ctes.push(Relation { name, columns });
     }
 
-    fn alias(&mut self, alias: &TableAlias) -> String {
+    pub(super) fn alias(&mut self, alias: &TableAlias) -> String {
         if !alias.columns.is_empty() {
             let why = "name the columns with AS inside, where they are made";
             self.refuse(alias.name.span, "a list of column names", why);
@@ -430,139 +425,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn count_events_once(&mut self, select: &Select, span: Span, from: &[TableWithJoins]) {
-        let factors = from.iter().flat_map(|table| {
-            std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation))
-        });
-        let mut names = factors.filter_map(|factor| match factor {
-            TableFactor::Table { name, .. } => Some(name.to_string()),
-            _ => None,
-        });
-        if !names.any(|name| name == Table::CloudTrail.name()) || self.is_stopped {
-            return;
-        }
-        let written: String = select.to_string().to_lowercase();
-        let written: String = written.chars().filter(|c| !c.is_whitespace()).collect();
-        if !written.contains(ONE_PER_EVENT) {
-            self.told(span, HuntTrouble::EventsTwice);
-        }
-    }
-
-    fn table_with_joins(
-        &mut self,
-        table: &TableWithJoins,
-        outer: &Scopes,
-        relations: &mut Vec<Relation>,
-    ) {
-        self.factor(&table.relation, outer, relations);
-        for join in &table.joins {
-            self.factor(&join.relation, outer, relations);
-        }
-    }
-
-    fn factor(&mut self, factor: &TableFactor, outer: &Scopes, relations: &mut Vec<Relation>) {
-        match factor {
-            TableFactor::Table {
-                name,
-                alias,
-                args: None,
-                with_hints,
-                version: None,
-                with_ordinality: false,
-                partitions,
-                json_path: None,
-                sample: None,
-                index_hints,
-            } if with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty() => {
-                let Some(written) = self.single(name) else {
-                    self.refuse(
-                        name.span(),
-                        &format!("`{name}`"),
-                        "write the table's name alone; the engine is told where it is",
-                    );
-                    return;
-                };
-                let columns = self.columns_of(&written, name.span());
-                let name = match alias {
-                    Some(alias) => self.alias(alias),
-                    None => written,
-                };
-                relations.push(Relation { name, columns });
-            }
-            TableFactor::Derived {
-                lateral: false,
-                subquery,
-                alias: Some(alias),
-                sample: None,
-            } => {
-                let columns = self.query(subquery, outer);
-                let name = self.alias(alias);
-                relations.push(Relation { name, columns });
-            }
-            other => {
-                self.refuse(
-                    other.span(),
-                    "this in FROM",
-                    "a table, a part named by WITH, or a SELECT in parentheses with a name",
-                );
-                // Whatever it gives is not known, and must not be told again at each use.
-                relations.push(Relation {
-                    name: String::new(),
-                    columns: None,
-                });
-            }
-        }
-    }
-
-    fn columns_of(&mut self, name: &str, span: Span) -> Option<Vec<String>> {
-        if let Some(cte) = self.ctes.iter().rev().find(|cte| cte.name == name) {
-            return cte.columns.clone();
-        }
-        let Some(table) = Table::named(name) else {
-            let mut known: Vec<String> = names(&self.ctes);
-            known.extend(Table::ALL.iter().map(|(_, name)| (*name).to_owned()));
-            self.told(span, no_table(name.to_owned(), &known));
-            return None;
-        };
-        let declared = self.context.tables;
-        if declared.is_some_and(|tables| !tables.contains(&table)) && self.read.insert(table) {
-            let table = name.to_owned();
-            self.told(span, HuntTrouble::UndeclaredTable { table });
-        }
-        self.read.insert(table);
-        Some(table.columns().map(str::to_owned).collect())
-    }
-
-    fn join(&mut self, operator: &JoinOperator, global: bool, scopes: &Scopes, span: Span) {
-        let constraint = match operator {
-            JoinOperator::Join(constraint)
-            | JoinOperator::Inner(constraint)
-            | JoinOperator::Left(constraint)
-            | JoinOperator::LeftOuter(constraint)
-            | JoinOperator::FullOuter(constraint)
-                if !global =>
-            {
-                constraint
-            }
-            JoinOperator::CrossJoin(JoinConstraint::None) if !global => return,
-            _ => {
-                self.refuse(
-                    span,
-                    "this kind of join",
-                    "use JOIN, LEFT JOIN or CROSS JOIN",
-                );
-                return;
-            }
-        };
-        match constraint {
-            JoinConstraint::On(expr) => self.expr(expr, scopes),
-            JoinConstraint::Using(_) | JoinConstraint::Natural | JoinConstraint::None => {
-                let why = "write ON a.x = b.x: engines name the column differently otherwise";
-                self.refuse(span, "a join without ON", why);
-            }
-        }
-    }
-
     pub(super) fn order_key(&mut self, key: &OrderByExpr, scopes: &Scopes, is_score: bool) {
         if key.with_fill.is_some() {
             self.refuse(key.expr.span(), "WITH FILL", "only ClickHouse has it");
@@ -575,97 +437,6 @@ impl<'a> Walk<'a> {
             );
         }
         self.expr(&key.expr, scopes);
-    }
-
-    /// Looks a column up, from the innermost SELECT outwards.
-    pub(super) fn column(&mut self, parts: &[Ident], scopes: &Scopes) {
-        let (qualifier, ident) = match parts {
-            [ident] => (None, ident),
-            [table, ident] => (Some(self.name_of(table)), ident),
-            _ => {
-                if let Some(first) = parts.first() {
-                    self.refuse(first.span, "a name of three parts", "write table.column");
-                }
-                return;
-            }
-        };
-        let name = self.name_of(ident);
-        if ident.quote_style.is_none() && RESERVED.contains(&name.as_str()) {
-            let what = format!("`{name}` without quotes");
-            let why = format!("it is a word of SQL in some engine; write \"{name}\"");
-            self.refuse(ident.span, &what, &why);
-        }
-        for relations in scopes.iter().rev() {
-            let mut count = 0;
-            for relation in relations {
-                if qualifier
-                    .as_ref()
-                    .is_some_and(|table| *table != relation.name)
-                {
-                    continue;
-                }
-                match &relation.columns {
-                    None => return,
-                    Some(columns) => {
-                        count += usize::from(columns.contains(&name));
-                        if qualifier.is_some() && count == 0 {
-                            let near: Vec<&str> = columns.iter().map(String::as_str).collect();
-                            let suggestion = closest(&name, &near).map(str::to_owned);
-                            let column = name;
-                            let trouble = HuntTrouble::NoColumn { column, suggestion };
-                            self.told(ident.span, trouble);
-                            return;
-                        }
-                    }
-                }
-            }
-            if count > 1 {
-                self.told(ident.span, HuntTrouble::Ambiguous { column: name });
-                return;
-            }
-            if count == 1 {
-                return;
-            }
-        }
-        let all: Vec<&str> = scopes
-            .iter()
-            .flatten()
-            .filter(|relation| qualifier.is_none() || qualifier.as_ref() == Some(&relation.name))
-            .flat_map(|relation| relation.columns.iter().flatten())
-            .map(String::as_str)
-            .collect();
-        let suggestion = closest(&name, &all).map(str::to_owned);
-        let column = match qualifier {
-            Some(table) => format!("{table}.{name}"),
-            None => name,
-        };
-        self.told(ident.span, HuntTrouble::NoColumn { column, suggestion });
-    }
-
-    pub(super) fn name_of(&mut self, ident: &Ident) -> String {
-        match ident.quote_style {
-            None => ident.value.to_lowercase(),
-            Some('"') => {
-                if ident.value.chars().any(char::is_uppercase) {
-                    let why = "engines differ in whether case counts; use lower case";
-                    self.refuse(ident.span, "a quoted name with capitals", why);
-                }
-                ident.value.clone()
-            }
-            Some(quote) => {
-                let what = format!("a name in {quote}");
-                self.refuse(ident.span, &what, "quote names with \"");
-                ident.value.clone()
-            }
-        }
-    }
-
-    /// The only part of a name.
-    pub(super) fn single(&mut self, name: &ObjectName) -> Option<String> {
-        match name.0.as_slice() {
-            [ObjectNamePart::Identifier(ident)] => Some(self.name_of(ident)),
-            _ => None,
-        }
     }
 
     /// Whether there is room for one more level; each that is entered is left by the caller.
@@ -707,11 +478,11 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn names(relations: &[Relation]) -> Vec<String> {
+pub(super) fn names(relations: &[Relation]) -> Vec<String> {
     relations.iter().map(|known| known.name.clone()).collect()
 }
 
-fn no_table(table: String, known: &[String]) -> HuntTrouble {
+pub(super) fn no_table(table: String, known: &[String]) -> HuntTrouble {
     let near: Vec<&str> = known.iter().map(String::as_str).collect();
     HuntTrouble::NoTable {
         suggestion: closest(&table, &near).map(str::to_owned),

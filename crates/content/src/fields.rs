@@ -232,7 +232,7 @@ impl<'t> Fields<'t> {
 }
 
 /// The known key that was probably meant.
-pub(crate) fn closest(key: &str, known: &[&'static str]) -> Option<&'static str> {
+pub(crate) fn closest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
     let key = key.to_lowercase();
     known
         .iter()

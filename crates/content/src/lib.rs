@@ -17,12 +17,15 @@ mod tree;
 pub mod blocklist;
 pub mod cases;
 pub mod indicators;
+pub mod hunt;
 pub mod playbook;
 pub mod prices;
 pub mod settings;
 pub mod word;
 
-pub use problem::{Faults, PlaybookTrouble, Problem, ProblemRecord, Severity, Trouble};
+pub use problem::{
+    Faults, HuntTrouble, PlaybookTrouble, Problem, ProblemRecord, Severity, Trouble,
+};
 pub use source::Source;
 
 /// The blocklist that ships with Davylamp: what the guard enforces when it is given no other.

@@ -13,8 +13,8 @@ use crate::source::{Source, Text};
 
 pub mod cases;
 mod fixture;
-mod lint;
-mod read;
+pub(crate) mod lint;
+pub(crate) mod read;
 mod step;
 
 pub use read::{BEHAVIOURS, RESOURCES, SEVERITIES};

@@ -9,9 +9,11 @@ use serde::Serialize;
 
 use crate::source::Text;
 
+mod hunt_trouble;
 mod playbook_trouble;
 mod trouble;
 
+pub use hunt_trouble::HuntTrouble;
 pub use playbook_trouble::PlaybookTrouble;
 pub use trouble::{Severity, Trouble};
 
@@ -207,6 +209,11 @@ impl Problems {
         } else {
             *unlisted += 1;
         }
+    }
+
+    /// Whether no fault has been told yet.
+    pub fn is_empty(&self) -> bool {
+        self.faults.is_empty()
     }
 
     /// Adds a problem about the file as a whole, unless a fault already explains it.

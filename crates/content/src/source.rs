@@ -116,6 +116,17 @@ impl Text {
         self.text.floor_char_boundary(offset)
     }
 
+    /// The byte offset of a line and column (both 1-based) counted in characters, as SQL's parser
+    /// does.
+    pub fn byte_of_line_and_column(&self, line: usize, column: usize) -> usize {
+        let start = self.line_starts.get(line.saturating_sub(1)).copied();
+        let Some(start) = start else {
+            return self.text.len();
+        };
+        let chars = self.char_of_byte(start) + column.saturating_sub(1);
+        self.byte_of_char(chars)
+    }
+
     /// A span as it can be shown: within the text, on character boundaries, on one line, and not
     /// longer than an error should underline.
     pub fn clip(&self, span: Range<usize>) -> Range<usize> {

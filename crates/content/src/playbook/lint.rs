@@ -291,7 +291,7 @@ fn release(fields: &mut Fields<'_>, draft: &Draft) {
     }
 }
 
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     name.len() <= MAX_NAME_BYTES
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.split('-').all(|part| {
@@ -303,7 +303,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// `T` and four digits, then perhaps a dot and three: <https://attack.mitre.org/techniques/>.
-fn is_technique(text: &str) -> bool {
+pub(crate) fn is_technique(text: &str) -> bool {
     let digits =
         |text: &str, count| text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
     let Some(number) = text.strip_prefix('T') else {

@@ -88,7 +88,7 @@ pub(super) struct Draft {
 }
 
 /// One part: where it is written, and what it says where that could be read.
-pub(super) struct Part<T> {
+pub(crate) struct Part<T> {
     pub at: Option<NodeId>,
     pub value: Option<T>,
 }

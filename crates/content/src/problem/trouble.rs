@@ -3,7 +3,7 @@
 use serde::Serialize;
 use thiserror::Error;
 
-use super::PlaybookTrouble;
+use super::{HuntTrouble, PlaybookTrouble};
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -93,6 +93,8 @@ pub enum Trouble {
     ScopeContradiction { key: &'static str },
     #[error(transparent)]
     Playbook(PlaybookTrouble),
+    #[error(transparent)]
+    Hunt(HuntTrouble),
     #[error("{count} more faults in this file are not listed")]
     MoreFaults { count: usize },
 
@@ -141,6 +143,7 @@ impl Trouble {
     pub fn severity(&self) -> Severity {
         match self {
             Self::Playbook(trouble) => trouble.severity(),
+            Self::Hunt(trouble) => trouble.severity(),
             Self::DetectorDisabled
             | Self::ShortString { .. }
             | Self::OrdinaryCommand { .. }
@@ -185,6 +188,7 @@ impl Trouble {
             Self::SparesEverything => "spares-everything",
             Self::ScopeContradiction { .. } => "scope-contradiction",
             Self::Playbook(trouble) => trouble.code(),
+            Self::Hunt(trouble) => trouble.code(),
             Self::MoreFaults { .. } => "more-faults",
             Self::DetectorDisabled => "detector-disabled",
             Self::ShortString { .. } => "short-string",
@@ -210,6 +214,7 @@ impl Trouble {
             Self::MissingKey { .. } => "this entry",
             Self::GroupName { .. } => "this name",
             Self::Playbook(trouble) => trouble.label(),
+            Self::Hunt(trouble) => trouble.label(),
             Self::MoreFaults { .. } | Self::MoreWarnings { .. } => "up to here",
             Self::Pattern { .. } => "this part",
             Self::PatternTooBig { .. }
@@ -300,6 +305,7 @@ impl Trouble {
                 "a process on the host is in no container; write two entries".into()
             }
             Self::Playbook(trouble) => trouble.help(),
+            Self::Hunt(trouble) => trouble.help(),
             Self::MoreFaults { .. } => "mend those above first, then try again".into(),
             Self::DetectorDisabled => {
                 "leave the file out of the guard's blocklists if they should not be enforced".into()

@@ -67,19 +67,35 @@ spans AS (
   JOIN ends e ON e.account = COALESCE(k.account_id, '')
   WHERE k.runs = 1
 ),
+-- Money is added in whole millionths of a dollar, which add up alike in any order, and only whole
+-- numbers are rounded, which every engine rounds alike.
+by_machine AS (
+  SELECT
+    account_id, region, principal, type_known, machine,
+    MIN(begun) AS begun,
+    MAX(ended) AS ended,
+    MAX(running) AS running,
+    MAX(accelerator) AS accelerator,
+    MAX(price) AS price,
+    CAST(SUM(seconds) AS BIGINT) AS seconds,
+    CAST(SUM(CAST(ROUND(CAST(seconds AS DOUBLE) * ROUND(price * 1000000, 0) / 3600, 0) AS BIGINT)) AS BIGINT) AS micros,
+    CAST(MAX(CASE WHEN running = 1 THEN CAST(ROUND(price * 1000000, 0) AS BIGINT) END) AS BIGINT) AS micros_per_hour
+  FROM spans
+  GROUP BY account_id, region, principal, type_known, machine
+),
 facts AS (
   SELECT
     account_id, region, principal, type_known AS instance_type,
     MIN(begun) AS first_seen,
     MAX(ended) AS last_seen,
-    COUNT(DISTINCT machine) AS machines,
+    COUNT(*) AS machines,
     COUNT(CASE WHEN running = 1 THEN 1 END) AS still_running,
-    COUNT(DISTINCT CASE WHEN price IS NULL THEN machine END) AS unpriced,
-    ROUND(SUM(CAST(seconds AS DOUBLE)) / 3600, 2) AS hours,
-    ROUND(SUM(CAST(seconds AS DOUBLE) / 3600 * price), 2) AS usd,
-    ROUND(COALESCE(SUM(CASE WHEN running = 1 THEN price END), CAST(0 AS DOUBLE)), 2) AS usd_per_hour_now,
+    COUNT(CASE WHEN price IS NULL THEN 1 END) AS unpriced,
+    ROUND(CAST(SUM(seconds) AS DOUBLE) / 36, 0) / 100 AS hours,
+    ROUND(CAST(SUM(micros) AS DOUBLE) / 10000, 0) / 100 AS usd,
+    ROUND(CAST(COALESCE(SUM(micros_per_hour), 0) AS DOUBLE) / 10000, 0) / 100 AS usd_per_hour_now,
     MAX(accelerator) AS accelerated
-  FROM spans
+  FROM by_machine
   GROUP BY account_id, region, principal, type_known
 ),
 scored AS (
@@ -92,7 +108,7 @@ scored AS (
   FROM facts
 )
 SELECT
-  ROUND(CAST(points AS DOUBLE), 1) AS score,
+  ROUND(CAST(points AS DOUBLE) * 10, 0) / 10 AS score,
   first_seen, last_seen,
   account_id, region, principal, instance_type,
   COALESCE(principal, 'an unknown caller') AS who,

@@ -37,8 +37,8 @@ facts AS (
     account_id, region, "cluster", who,
     MIN(received_at) AS first_seen,
     MAX(received_at) AS last_seen,
-    CASE WHEN COUNT(DISTINCT COALESCE(namespace, '') || '/' || COALESCE(name, '')) = 1
-      THEN MIN(COALESCE(namespace, '')) || '/pod/' || MIN(COALESCE(name, '')) END AS workload,
+    CASE WHEN MIN(COALESCE(namespace, '') || '/pod/' || COALESCE(name, '')) = MAX(COALESCE(namespace, '') || '/pod/' || COALESCE(name, ''))
+      THEN MIN(COALESCE(namespace, '') || '/pod/' || COALESCE(name, '')) END AS workload,
     COUNT(*) AS execs,
     COUNT(DISTINCT COALESCE(namespace, '') || '/' || COALESCE(name, '')) AS pods,
     COUNT(DISTINCT namespace) AS namespaces,

@@ -80,13 +80,13 @@ scored AS (
   FROM facts
 )
 SELECT
-  ROUND(CAST(CASE WHEN doubled > 200 THEN 200 ELSE doubled END AS DOUBLE) / 2, 1) AS score,
+  CAST(CASE WHEN doubled > 200 THEN 200 ELSE doubled END AS DOUBLE) / 2 AS score,
   first_seen, last_seen,
   account_id, region, "cluster", COALESCE(who, 'an unknown user') AS who,
   COALESCE(namespace, 'default') || '/' || SUBSTR(resource, 1, LENGTH(resource) - 1) || '/' || COALESCE(name, 'unnamed') AS workload,
   SUBSTR(resource, 1, LENGTH(resource) - 1) AS kind,
   calls, failed, image, image_is_new, borrowed_name, node_rights, mining_words,
-  ROUND(CAST(history AS DOUBLE) / 3600, 1) AS history_hours
+  ROUND(CAST(history AS DOUBLE) / 360, 0) / 10 AS history_hours
 FROM scored
 WHERE CAST(doubled AS DOUBLE) / 2 >= $min_score
 ORDER BY score DESC, account_id NULLS LAST, region NULLS LAST, "cluster" NULLS LAST, who NULLS LAST,

@@ -59,10 +59,11 @@ facts AS (
     d.account_id, d.who, d.event_source, d.first_use,
     MIN(d.event_time) AS first_seen,
     MAX(d.event_time) AS last_seen,
-    CASE WHEN COUNT(DISTINCT d.region) = 1 THEN MIN(d.region) END AS region,
-    CASE WHEN COUNT(DISTINCT d.principal) = 1 THEN MIN(d.principal) ELSE d.who END AS principal,
-    CASE WHEN COUNT(DISTINCT d.access_key_id) = 1 THEN MIN(d.access_key_id) END AS key_id,
-    CASE WHEN COUNT(DISTINCT CASE WHEN d.source_is_address = TRUE THEN d.source_ip_address END) = 1
+    CASE WHEN MIN(d.region) = MAX(d.region) THEN MIN(d.region) END AS region,
+    CASE WHEN MIN(d.principal) = MAX(d.principal) THEN MIN(d.principal) ELSE d.who END AS principal,
+    CASE WHEN MIN(d.access_key_id) = MAX(d.access_key_id) THEN MIN(d.access_key_id) END AS key_id,
+    CASE WHEN MIN(CASE WHEN d.source_is_address = TRUE THEN d.source_ip_address END)
+        = MAX(CASE WHEN d.source_is_address = TRUE THEN d.source_ip_address END)
       THEN MIN(CASE WHEN d.source_is_address = TRUE THEN d.source_ip_address END) END AS address,
     COUNT(*) AS calls,
     COUNT(DISTINCT d.event_name) AS steps,
@@ -97,12 +98,12 @@ scored AS (
   FROM facts
 )
 SELECT
-  ROUND(CAST(CASE WHEN doubled > 200 THEN 200 ELSE doubled END AS DOUBLE) / 2, 1) AS score,
+  CAST(CASE WHEN doubled > 200 THEN 200 ELSE doubled END AS DOUBLE) / 2 AS score,
   first_seen, last_seen,
   account_id, region, principal, key_id, address,
   who, event_source AS service, calls, steps, regions, failed, quota, denied, accelerated,
   foreign_image, mining_words, caller_is_old, service_is_new,
-  ROUND(CAST(history AS DOUBLE) / 3600, 1) AS baseline_hours
+  ROUND(CAST(history AS DOUBLE) / 360, 0) / 10 AS baseline_hours
 FROM scored
 WHERE CAST(doubled AS DOUBLE) / 2 >= $min_score
 ORDER BY score DESC, account_id NULLS LAST, region NULLS LAST, principal NULLS LAST,

@@ -43,15 +43,26 @@ bursts AS (
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS burst
   FROM steps
 ),
+-- Small bursts are most of them and are dropped before anything is counted apart.
+large_bursts AS (
+  SELECT * FROM (
+    SELECT *,
+      COUNT(*) OVER (PARTITION BY account_id, who, burst) AS burst_calls,
+      SUM(COALESCE(instance_count, 1)) OVER (PARTITION BY account_id, who, burst) AS burst_asked
+    FROM bursts
+  ) sized
+  WHERE burst_calls >= $min_calls OR burst_asked >= $min_asked
+),
 facts AS (
   SELECT
     account_id, who, burst,
     MIN(event_time) AS first_seen,
     MAX(event_time) AS last_seen,
-    CASE WHEN COUNT(DISTINCT region) = 1 THEN MIN(region) END AS region,
-    CASE WHEN COUNT(DISTINCT principal) = 1 THEN MIN(principal) ELSE who END AS principal,
-    CASE WHEN COUNT(DISTINCT access_key_id) = 1 THEN MIN(access_key_id) END AS key_id,
-    CASE WHEN COUNT(DISTINCT CASE WHEN source_is_address = TRUE THEN source_ip_address END) = 1
+    CASE WHEN MIN(region) = MAX(region) THEN MIN(region) END AS region,
+    CASE WHEN MIN(principal) = MAX(principal) THEN MIN(principal) ELSE who END AS principal,
+    CASE WHEN MIN(access_key_id) = MAX(access_key_id) THEN MIN(access_key_id) END AS key_id,
+    CASE WHEN MIN(CASE WHEN source_is_address = TRUE THEN source_ip_address END)
+        = MAX(CASE WHEN source_is_address = TRUE THEN source_ip_address END)
       THEN MIN(CASE WHEN source_is_address = TRUE THEN source_ip_address END) END AS address,
     COUNT(*) AS calls,
     COUNT(DISTINCT region) AS regions,
@@ -70,8 +81,9 @@ facts AS (
     COUNT(CASE WHEN event_name NOT IN ('RunInstances', 'RequestSpotInstances', 'RequestSpotFleet', 'CreateFleet') THEN 1 END) AS templates,
     COUNT(DISTINCT CASE WHEN source_is_address = TRUE THEN source_ip_address END) AS addresses,
     MAX(event_epoch) - MIN(event_epoch) AS seconds,
-    ROUND(COALESCE(SUM(CASE WHEN COALESCE(error_kind, 'none') = 'none' THEN price_per_hour END), CAST(0 AS DOUBLE)), 2) AS usd_per_hour
-  FROM bursts
+    -- Millionths of a dollar add up alike in any order, and whole numbers round alike everywhere.
+    ROUND(CAST(COALESCE(SUM(CASE WHEN COALESCE(error_kind, 'none') = 'none' THEN CAST(ROUND(price_per_hour * 1000000, 0) AS BIGINT) END), 0) AS DOUBLE) / 10000, 0) / 100 AS usd_per_hour
+  FROM large_bursts
   GROUP BY account_id, who, burst
 ),
 scored AS (

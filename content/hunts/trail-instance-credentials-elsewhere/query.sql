@@ -65,18 +65,13 @@ elsewhere AS (
   LEFT JOIN sides s ON s.account = COALESCE(a.account_id, '') AND s.session_name = a.session_name
   WHERE a.source_is_public = TRUE OR a.place_since > COALESCE(s.private_since, a.place_since)
 ),
-shared AS (
-  SELECT COALESCE(account_id, '') AS account, source_ip_address, COUNT(DISTINCT session_name) AS sessions_there
-  FROM elsewhere
-  GROUP BY COALESCE(account_id, ''), source_ip_address
-),
 facts AS (
   SELECT
     account_id, session_name, source_ip_address, home, place_since,
     MIN(event_time) AS first_seen,
     MAX(event_time) AS last_seen,
-    CASE WHEN COUNT(DISTINCT principal) = 1 THEN MIN(principal) END AS principal,
-    CASE WHEN COUNT(DISTINCT access_key_id) = 1 THEN MIN(access_key_id) END AS key_id,
+    CASE WHEN MIN(principal) = MAX(principal) THEN MIN(principal) END AS principal,
+    CASE WHEN MIN(access_key_id) = MAX(access_key_id) THEN MIN(access_key_id) END AS key_id,
     MIN(session_issuer_arn) AS role,
     MAX(CASE WHEN agent_since >= place_since THEN 1 ELSE 0 END) AS agent_is_new,
     COUNT(*) AS calls,
@@ -97,18 +92,21 @@ both_sides AS (
     AND c.event_epoch BETWEEN f.place_since AND f.place_since + $overlap * 60
   GROUP BY f.account_id, f.session_name, f.source_ip_address
 ),
+-- One row of the facts is one session at one address, so rows of an address are its sessions.
+counted AS (
+  SELECT *, COUNT(*) OVER (PARTITION BY account_id, source_ip_address) AS sessions_there FROM facts
+),
 scored AS (
-  SELECT f.*, s.sessions_there, COALESCE(b.home_active, 0) AS home_active,
+  SELECT f.*, COALESCE(b.home_active, 0) AS home_active,
     35
     + CASE WHEN b.home_active = 1 THEN 20 ELSE 0 END
     + CASE WHEN f.agent_is_new = 1 THEN 15 ELSE 0 END
     + CASE WHEN f.launches > 0 THEN 20 ELSE 0 END
     + CASE WHEN f.identity_acts > 0 THEN 15 ELSE 0 END
     + CASE WHEN f.denied >= 3 THEN 10 ELSE 0 END
-    + CASE WHEN s.sessions_there > 1 THEN 10 ELSE 0 END
+    + CASE WHEN f.sessions_there > 1 THEN 10 ELSE 0 END
     + CASE WHEN f.regions > 1 THEN 10 ELSE 0 END AS points
-  FROM facts f
-  JOIN shared s ON s.account = COALESCE(f.account_id, '') AND s.source_ip_address = f.source_ip_address
+  FROM counted f
   LEFT JOIN both_sides b
     ON COALESCE(b.account_id, '') = COALESCE(f.account_id, '') AND b.session_name = f.session_name
     AND b.source_ip_address = f.source_ip_address

@@ -46,8 +46,8 @@ facts AS (
     MIN(event_time) AS first_seen,
     MAX(event_time) AS last_seen,
     MAX(event_epoch) AS place_until,
-    CASE WHEN COUNT(DISTINCT principal) = 1 THEN MIN(principal) ELSE who END AS principal,
-    CASE WHEN COUNT(DISTINCT access_key_id) = 1 THEN MIN(access_key_id) END AS key_id,
+    CASE WHEN MIN(principal) = MAX(principal) THEN MIN(principal) ELSE who END AS principal,
+    CASE WHEN MIN(access_key_id) = MAX(access_key_id) THEN MIN(access_key_id) END AS key_id,
     COALESCE(MIN(CASE WHEN agent_since >= place_since THEN agent END), MIN(agent)) AS agent,
     MAX(CASE WHEN agent_since >= place_since THEN 1 ELSE 0 END) AS agent_is_new,
     COUNT(*) AS calls,
@@ -62,20 +62,35 @@ facts AS (
     AND place_since - who_since >= $history * 60
   GROUP BY account_id, who, source_ip_address, place_since, who_since
 ),
+-- A new address alone is a train or a hotel: a new program or an act must join.
+suspect AS (
+  SELECT * FROM facts
+  WHERE agent_is_new = 1 OR launches > 0 OR identity_acts > 0 OR denied >= 3
+),
+places AS (
+  SELECT account_id, who, source_ip_address, place_since
+  FROM dated
+  GROUP BY account_id, who, source_ip_address, place_since
+),
+known AS (
+  SELECT f.account_id, f.who, f.source_ip_address, COUNT(*) AS known_addresses
+  FROM suspect f
+  JOIN places p
+    ON COALESCE(p.account_id, '') = COALESCE(f.account_id, '') AND p.who = f.who
+    AND p.place_since < f.place_since
+  GROUP BY f.account_id, f.who, f.source_ip_address
+),
 around AS (
-  SELECT
-    f.account_id, f.who, f.source_ip_address,
-    COUNT(DISTINCT CASE WHEN d.event_epoch < f.place_since THEN d.source_ip_address END) AS known_addresses,
-    MAX(CASE WHEN d.place_since < f.place_since
-      AND d.event_epoch BETWEEN f.place_since - $overlap * 60 AND f.place_until + $overlap * 60 THEN 1 ELSE 0 END) AS home_active
-  FROM facts f
+  SELECT f.account_id, f.who, f.source_ip_address, 1 AS home_active
+  FROM suspect f
   JOIN dated d
     ON COALESCE(d.account_id, '') = COALESCE(f.account_id, '') AND d.who = f.who
-    AND d.source_ip_address <> f.source_ip_address
+    AND d.place_since < f.place_since
+    AND d.event_epoch BETWEEN f.place_since - $overlap * 60 AND f.place_until + $overlap * 60
   GROUP BY f.account_id, f.who, f.source_ip_address
 ),
 scored AS (
-  SELECT f.*, COALESCE(a.known_addresses, 0) AS known_addresses, COALESCE(a.home_active, 0) AS home_active,
+  SELECT f.*, COALESCE(k.known_addresses, 0) AS known_addresses, COALESCE(a.home_active, 0) AS home_active,
     20
     + CASE WHEN f.agent_is_new = 1 THEN 20 ELSE 0 END
     + CASE WHEN f.launches > 0 THEN 20 ELSE 0 END
@@ -83,7 +98,10 @@ scored AS (
     + CASE WHEN f.denied >= 3 THEN 15 ELSE 0 END
     + CASE WHEN a.home_active = 1 THEN 10 ELSE 0 END
     + CASE WHEN f.long_term = 1 THEN 10 ELSE 0 END AS points
-  FROM facts f
+  FROM suspect f
+  LEFT JOIN known k
+    ON COALESCE(k.account_id, '') = COALESCE(f.account_id, '') AND k.who = f.who
+    AND k.source_ip_address = f.source_ip_address
   LEFT JOIN around a
     ON COALESCE(a.account_id, '') = COALESCE(f.account_id, '') AND a.who = f.who
     AND a.source_ip_address = f.source_ip_address
@@ -93,10 +111,9 @@ SELECT
   first_seen, last_seen,
   account_id, principal, key_id, source_ip_address AS address,
   who, agent, agent_is_new, known_addresses,
-  ROUND(CAST(place_since - who_since AS DOUBLE) / 3600, 1) AS history_hours,
+  ROUND(CAST(place_since - who_since AS DOUBLE) / 360, 0) / 10 AS history_hours,
   calls, launches, identity_acts, denied, regions, home_active
 FROM scored
 WHERE points >= $min_score
-  AND (agent_is_new = 1 OR launches > 0 OR identity_acts > 0 OR denied >= 3)
 ORDER BY score DESC, account_id NULLS LAST, principal NULLS LAST, key_id NULLS LAST,
   address NULLS LAST, first_seen

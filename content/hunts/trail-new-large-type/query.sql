@@ -60,10 +60,10 @@ facts AS (
     n.account_id, n.who, n.instance_types,
     MIN(n.event_time) AS first_seen,
     MAX(n.event_time) AS last_seen,
-    CASE WHEN COUNT(DISTINCT n.region) = 1 THEN MIN(n.region) END AS region,
+    CASE WHEN MIN(n.region) = MAX(n.region) THEN MIN(n.region) END AS region,
     MIN(n.principal) AS principal,
     MIN(n.access_key_id) AS key_id,
-    CASE WHEN COUNT(DISTINCT n.instance_ids) = 1 AND MIN(n.instance_ids) NOT LIKE '%,%' THEN MIN(n.instance_ids) END AS instance_id,
+    CASE WHEN MIN(n.instance_ids) = MAX(n.instance_ids) AND MIN(n.instance_ids) NOT LIKE '%,%' THEN MIN(n.instance_ids) END AS instance_id,
     COUNT(*) AS calls,
     COUNT(CASE WHEN n.failure <> 'none' THEN 1 END) AS failed,
     COUNT(CASE WHEN n.failure = 'quota' THEN 1 END) AS quota,
@@ -73,7 +73,8 @@ facts AS (
     MAX(CASE WHEN n.gpu = TRUE THEN 1 ELSE 0 END) AS accelerated,
     COALESCE(MAX(e.earlier_types), 0) AS earlier_types,
     MIN(n.history) AS history,
-    ROUND(COALESCE(SUM(CASE WHEN n.failure = 'none' THEN n.price_per_hour END), CAST(0 AS DOUBLE)), 2) AS usd_per_hour
+    -- Millionths of a dollar add up alike in any order, and whole numbers round alike everywhere.
+    ROUND(CAST(COALESCE(SUM(CASE WHEN n.failure = 'none' THEN CAST(ROUND(n.price_per_hour * 1000000, 0) AS BIGINT) END), 0) AS DOUBLE) / 10000, 0) / 100 AS usd_per_hour
   FROM news n
   LEFT JOIN earlier e
     ON COALESCE(e.account_id, '') = COALESCE(n.account_id, '') AND e.instance_types = n.instance_types
@@ -95,11 +96,11 @@ scored AS (
   FROM counted
 )
 SELECT
-  ROUND(CAST(doubled AS DOUBLE) / 2, 1) AS score,
+  CAST(doubled AS DOUBLE) / 2 AS score,
   first_seen, last_seen,
   account_id, region, principal, key_id, instance_types AS one_type, instance_id,
   who, calls, failed, quota, denied, asked, vcpus, accelerated, new_types, earlier_types,
-  ROUND(CAST(history AS DOUBLE) / 3600, 1) AS baseline_hours, usd_per_hour
+  ROUND(CAST(history AS DOUBLE) / 360, 0) / 10 AS baseline_hours, usd_per_hour
 FROM scored
 WHERE CAST(doubled AS DOUBLE) / 2 >= $min_score
 ORDER BY score DESC, account_id NULLS LAST, region NULLS LAST, principal NULLS LAST,

@@ -56,22 +56,32 @@ sessions AS (
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS part
   FROM steps
 ),
+-- A session of one call, or without a probe, cannot be a survey; most are, so they are dropped
+-- before anything is counted apart.
 probed AS (
-  SELECT *,
-    MIN(CASE WHEN kind <> 'launch' THEN event_epoch END) OVER (PARTITION BY account_id, who, part) AS first_probe
-  FROM sessions
+  SELECT * FROM (
+    SELECT *,
+      COUNT(*) OVER (PARTITION BY account_id, who, part) AS size,
+      MIN(CASE WHEN kind <> 'launch' THEN event_epoch END) OVER (PARTITION BY account_id, who, part) AS first_probe
+    FROM sessions
+  ) sized
+  WHERE size > 1 AND first_probe IS NOT NULL
 ),
 facts AS (
   SELECT
     account_id, who, part,
     MIN(event_time) AS first_seen,
     MAX(event_time) AS last_seen,
-    CASE WHEN COUNT(DISTINCT region) = 1 THEN MIN(region) END AS region,
-    CASE WHEN COUNT(DISTINCT principal) = 1 THEN MIN(principal) ELSE who END AS principal,
-    CASE WHEN COUNT(DISTINCT access_key_id) = 1 THEN MIN(access_key_id) END AS key_id,
-    CASE WHEN COUNT(DISTINCT CASE WHEN source_is_address = TRUE THEN source_ip_address END) = 1
+    CASE WHEN MIN(region) = MAX(region) THEN MIN(region) END AS region,
+    CASE WHEN MIN(principal) = MAX(principal) THEN MIN(principal) ELSE who END AS principal,
+    CASE WHEN MIN(access_key_id) = MAX(access_key_id) THEN MIN(access_key_id) END AS key_id,
+    CASE WHEN MIN(CASE WHEN source_is_address = TRUE THEN source_ip_address END)
+        = MAX(CASE WHEN source_is_address = TRUE THEN source_ip_address END)
       THEN MIN(CASE WHEN source_is_address = TRUE THEN source_ip_address END) END AS address,
-    COUNT(DISTINCT CASE WHEN kind <> 'launch' THEN kind END) AS kinds,
+    MAX(CASE WHEN kind = 'dry-run' THEN 1 ELSE 0 END) + MAX(CASE WHEN kind = 'quota' THEN 1 ELSE 0 END)
+      + MAX(CASE WHEN kind = 'increase' THEN 1 ELSE 0 END) + MAX(CASE WHEN kind = 'regions' THEN 1 ELSE 0 END)
+      + MAX(CASE WHEN kind = 'identity' THEN 1 ELSE 0 END) + MAX(CASE WHEN kind = 'mail' THEN 1 ELSE 0 END)
+      + MAX(CASE WHEN kind = 'account' THEN 1 ELSE 0 END) + MAX(CASE WHEN kind = 'machines' THEN 1 ELSE 0 END) AS kinds,
     COUNT(CASE WHEN kind <> 'launch' THEN 1 END) AS probes,
     COUNT(DISTINCT region) AS regions,
     COUNT(DISTINCT CASE WHEN kind = 'quota' THEN region END) AS quota_regions,
@@ -82,7 +92,7 @@ facts AS (
     COUNT(CASE WHEN kind = 'launch' AND event_epoch >= first_probe THEN 1 END) AS launches_after,
     COUNT(CASE WHEN kind = 'launch' AND event_epoch >= first_probe AND failure <> 'none' THEN 1 END) AS launches_failed,
     MAX(event_epoch) - MIN(event_epoch) AS seconds,
-    COUNT(DISTINCT user_agent) AS agents
+    COALESCE(MIN(CASE WHEN kind <> 'launch' THEN user_agent END), 'an unknown program') AS agent
   FROM probed
   GROUP BY account_id, who, part
 ),
@@ -104,7 +114,7 @@ SELECT
   first_seen, last_seen,
   account_id, region, principal, key_id, address,
   who, kinds, probes, regions, quota_regions, dry_runs, increases, mail_probes, denied,
-  launches_after, launches_failed, seconds, agents
+  launches_after, launches_failed, seconds, agent
 FROM scored
 WHERE points >= $min_score
 ORDER BY score DESC, account_id NULLS LAST, region NULLS LAST, principal NULLS LAST,

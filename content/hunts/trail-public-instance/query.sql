@@ -46,10 +46,11 @@ facts AS (
     account_id, region, who, part,
     MIN(event_time) AS first_seen,
     MAX(event_time) AS last_seen,
-    CASE WHEN COUNT(DISTINCT instance_ids) = 1 AND MIN(instance_ids) NOT LIKE '%,%' THEN MIN(instance_ids) END AS instance_id,
+    CASE WHEN MIN(instance_ids) = MAX(instance_ids) AND MIN(instance_ids) NOT LIKE '%,%' THEN MIN(instance_ids) END AS instance_id,
     MIN(principal) AS principal,
-    CASE WHEN COUNT(DISTINCT access_key_id) = 1 THEN MIN(access_key_id) END AS key_id,
-    CASE WHEN COUNT(DISTINCT CASE WHEN source_is_address = TRUE THEN source_ip_address END) = 1
+    CASE WHEN MIN(access_key_id) = MAX(access_key_id) THEN MIN(access_key_id) END AS key_id,
+    CASE WHEN MIN(CASE WHEN source_is_address = TRUE THEN source_ip_address END)
+        = MAX(CASE WHEN source_is_address = TRUE THEN source_ip_address END)
       THEN MIN(CASE WHEN source_is_address = TRUE THEN source_ip_address END) END AS address,
     COUNT(*) AS calls,
     COUNT(CASE WHEN kind = 'start' THEN 1 END) AS starts,

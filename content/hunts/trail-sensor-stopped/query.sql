@@ -73,8 +73,9 @@ facts AS (
     MIN(event_epoch) AS first_epoch,
     MAX(event_epoch) AS last_epoch,
     MIN(principal) AS principal,
-    CASE WHEN COUNT(DISTINCT access_key_id) = 1 THEN MIN(access_key_id) END AS key_id,
-    CASE WHEN COUNT(DISTINCT CASE WHEN source_is_address = TRUE THEN source_ip_address END) = 1
+    CASE WHEN MIN(access_key_id) = MAX(access_key_id) THEN MIN(access_key_id) END AS key_id,
+    CASE WHEN MIN(CASE WHEN source_is_address = TRUE THEN source_ip_address END)
+        = MAX(CASE WHEN source_is_address = TRUE THEN source_ip_address END)
       THEN MIN(CASE WHEN source_is_address = TRUE THEN source_ip_address END) END AS address,
     COUNT(*) AS acts,
     COUNT(DISTINCT sensor) AS kinds,

@@ -52,10 +52,11 @@ facts AS (
     m.account_id, m.region, m.who,
     MIN(m.event_time) AS first_seen,
     MAX(m.event_time) AS last_seen,
-    CASE WHEN COUNT(DISTINCT m.instance_ids) = 1 AND MIN(m.instance_ids) NOT LIKE '%,%' THEN MIN(m.instance_ids) END AS instance_id,
+    CASE WHEN MIN(m.instance_ids) = MAX(m.instance_ids) AND MIN(m.instance_ids) NOT LIKE '%,%' THEN MIN(m.instance_ids) END AS instance_id,
     MIN(m.principal) AS principal,
-    CASE WHEN COUNT(DISTINCT m.access_key_id) = 1 THEN MIN(m.access_key_id) END AS key_id,
-    CASE WHEN COUNT(DISTINCT CASE WHEN m.source_is_address = TRUE THEN m.source_ip_address END) = 1
+    CASE WHEN MIN(m.access_key_id) = MAX(m.access_key_id) THEN MIN(m.access_key_id) END AS key_id,
+    CASE WHEN MIN(CASE WHEN m.source_is_address = TRUE THEN m.source_ip_address END)
+        = MAX(CASE WHEN m.source_is_address = TRUE THEN m.source_ip_address END)
       THEN MIN(CASE WHEN m.source_is_address = TRUE THEN m.source_ip_address END) END AS address,
     COUNT(*) AS acts,
     CAST(COUNT(DISTINCT CASE WHEN m.event_name <> 'RunInstances' THEN m.instance_ids END)

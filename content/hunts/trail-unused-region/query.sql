@@ -91,7 +91,7 @@ SELECT
   first_seen, last_seen,
   account_id, region, principal, key_id,
   who, writes, reads, launches, other_compute, preparations, failed, quota, denied, accelerated,
-  new_regions, ROUND(CAST(history AS DOUBLE) / 3600, 1) AS baseline_hours
+  new_regions, ROUND(CAST(history AS DOUBLE) / 360, 0) / 10 AS baseline_hours
 FROM scored
 WHERE points >= $min_score
 ORDER BY score DESC, account_id NULLS LAST, region NULLS LAST, principal NULLS LAST,

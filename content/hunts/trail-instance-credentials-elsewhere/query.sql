@@ -27,43 +27,34 @@ WITH seen AS (
     AND source_is_address = TRUE
     AND source_ip_address NOT IN ($own_addresses)
 ),
-calls AS (
+homed AS (
   SELECT *,
-    ROW_NUMBER() OVER (PARTITION BY account_id, session_name ORDER BY event_epoch, _source) AS nth,
+    FIRST_VALUE(source_ip_address) OVER (PARTITION BY account_id, session_name ORDER BY event_epoch, _source) AS home,
     MIN(event_epoch) OVER (PARTITION BY account_id, session_name, source_ip_address) AS place_since,
     MIN(event_epoch) OVER (PARTITION BY account_id, session_name, agent) AS agent_since
   FROM seen
   WHERE copy = 1
 ),
-homes AS (
-  SELECT COALESCE(account_id, '') AS account, session_name, source_ip_address AS home, source_is_public AS home_is_public
-  FROM calls
-  WHERE nth = 1
+calls AS (
+  SELECT *,
+    MAX(CASE WHEN source_ip_address = home AND source_is_public = TRUE THEN 1 ELSE 0 END)
+      OVER (PARTITION BY account_id, source_ip_address) AS way_out,
+    MIN(CASE WHEN COALESCE(source_is_public, FALSE) = FALSE THEN place_since END)
+      OVER (PARTITION BY account_id, session_name) AS private_since,
+    -- The next call from home: the least of those that follow, read backwards.
+    MIN(CASE WHEN source_ip_address = home THEN event_epoch END) OVER (
+      PARTITION BY account_id, session_name ORDER BY event_epoch DESC, _source DESC
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS home_next
+  FROM homed
 ),
-ways_out AS (
-  SELECT DISTINCT account, home FROM homes WHERE home_is_public = TRUE
-),
-away AS (
-  SELECT c.*, h.home
-  FROM calls c
-  JOIN homes h ON h.account = COALESCE(c.account_id, '') AND h.session_name = c.session_name
-  LEFT JOIN ways_out w ON w.account = COALESCE(c.account_id, '') AND w.home = c.source_ip_address
-  -- An instance has a public and a private side: the first address of the other kind is no
-  -- elsewhere by itself if it is private; a second private address is.
-  WHERE c.source_ip_address <> h.home
-    AND w.home IS NULL
-),
-sides AS (
-  SELECT COALESCE(account_id, '') AS account, session_name, MIN(place_since) AS private_since
-  FROM calls
-  WHERE COALESCE(source_is_public, FALSE) = FALSE
-  GROUP BY COALESCE(account_id, ''), session_name
-),
+-- An instance has a public and a private side: the first private address is its own, a second
+-- one is not, and neither is a public address at which no instance began.
 elsewhere AS (
-  SELECT a.*
-  FROM away a
-  LEFT JOIN sides s ON s.account = COALESCE(a.account_id, '') AND s.session_name = a.session_name
-  WHERE a.source_is_public = TRUE OR a.place_since > COALESCE(s.private_since, a.place_since)
+  SELECT *
+  FROM calls
+  WHERE source_ip_address <> home
+    AND way_out = 0
+    AND (source_is_public = TRUE OR place_since > COALESCE(private_since, place_since))
 ),
 facts AS (
   SELECT
@@ -79,37 +70,26 @@ facts AS (
     COUNT(CASE WHEN event_source = 'iam.amazonaws.com' AND COALESCE(read_only, FALSE) = FALSE
       AND event_name NOT LIKE 'Get%' AND event_name NOT LIKE 'List%' THEN 1 END) AS identity_acts,
     COUNT(CASE WHEN failure = 'denied' THEN 1 END) AS denied,
-    COUNT(DISTINCT region) AS regions
+    COUNT(DISTINCT region) AS regions,
+    MAX(CASE WHEN event_epoch = place_since AND home_next - place_since <= $overlap * 60 THEN 1 ELSE 0 END) AS home_active
   FROM elsewhere
   GROUP BY account_id, session_name, source_ip_address, home, place_since
-),
-both_sides AS (
-  SELECT f.account_id, f.session_name, f.source_ip_address, 1 AS home_active
-  FROM facts f
-  JOIN calls c
-    ON COALESCE(c.account_id, '') = COALESCE(f.account_id, '') AND c.session_name = f.session_name
-    AND c.source_ip_address = f.home
-    AND c.event_epoch BETWEEN f.place_since AND f.place_since + $overlap * 60
-  GROUP BY f.account_id, f.session_name, f.source_ip_address
 ),
 -- One row of the facts is one session at one address, so rows of an address are its sessions.
 counted AS (
   SELECT *, COUNT(*) OVER (PARTITION BY account_id, source_ip_address) AS sessions_there FROM facts
 ),
 scored AS (
-  SELECT f.*, COALESCE(b.home_active, 0) AS home_active,
+  SELECT *,
     35
-    + CASE WHEN b.home_active = 1 THEN 20 ELSE 0 END
-    + CASE WHEN f.agent_is_new = 1 THEN 15 ELSE 0 END
-    + CASE WHEN f.launches > 0 THEN 20 ELSE 0 END
-    + CASE WHEN f.identity_acts > 0 THEN 15 ELSE 0 END
-    + CASE WHEN f.denied >= 3 THEN 10 ELSE 0 END
-    + CASE WHEN f.sessions_there > 1 THEN 10 ELSE 0 END
-    + CASE WHEN f.regions > 1 THEN 10 ELSE 0 END AS points
-  FROM counted f
-  LEFT JOIN both_sides b
-    ON COALESCE(b.account_id, '') = COALESCE(f.account_id, '') AND b.session_name = f.session_name
-    AND b.source_ip_address = f.source_ip_address
+    + CASE WHEN home_active = 1 THEN 20 ELSE 0 END
+    + CASE WHEN agent_is_new = 1 THEN 15 ELSE 0 END
+    + CASE WHEN launches > 0 THEN 20 ELSE 0 END
+    + CASE WHEN identity_acts > 0 THEN 15 ELSE 0 END
+    + CASE WHEN denied >= 3 THEN 10 ELSE 0 END
+    + CASE WHEN sessions_there > 1 THEN 10 ELSE 0 END
+    + CASE WHEN regions > 1 THEN 10 ELSE 0 END AS points
+  FROM counted
 )
 SELECT
   CAST(CASE WHEN points > 100 THEN 100 ELSE points END AS DOUBLE) AS score,

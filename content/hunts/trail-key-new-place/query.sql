@@ -40,12 +40,28 @@ dated AS (
   FROM seen
   WHERE copy = 1
 ),
+-- The calls before and after in the credential's own time, and whether they came from an older place.
+turns AS (
+  SELECT *,
+    LAG(place_since) OVER (PARTITION BY account_id, who ORDER BY event_epoch, _source) AS prev_place,
+    event_epoch - LAG(event_epoch) OVER (PARTITION BY account_id, who ORDER BY event_epoch, _source) AS prev_gap,
+    LEAD(place_since) OVER (PARTITION BY account_id, who ORDER BY event_epoch, _source) AS next_place,
+    LEAD(event_epoch) OVER (PARTITION BY account_id, who ORDER BY event_epoch, _source) - event_epoch AS next_gap,
+    ROW_NUMBER() OVER (PARTITION BY account_id, who, source_ip_address ORDER BY event_epoch, _source) AS place_row
+  FROM dated
+),
+counted AS (
+  SELECT *,
+    SUM(CASE WHEN place_row = 1 THEN 1 ELSE 0 END) OVER (
+      PARTITION BY account_id, who ORDER BY event_epoch, _source
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS places_so_far
+  FROM turns
+),
 facts AS (
   SELECT
     account_id, who, source_ip_address, place_since, who_since,
     MIN(event_time) AS first_seen,
     MAX(event_time) AS last_seen,
-    MAX(event_epoch) AS place_until,
     CASE WHEN MIN(principal) = MAX(principal) THEN MIN(principal) ELSE who END AS principal,
     CASE WHEN MIN(access_key_id) = MAX(access_key_id) THEN MIN(access_key_id) END AS key_id,
     COALESCE(MIN(CASE WHEN agent_since >= place_since THEN agent END), MIN(agent)) AS agent,
@@ -56,55 +72,28 @@ facts AS (
       AND event_name NOT LIKE 'Get%' AND event_name NOT LIKE 'List%' THEN 1 END) AS identity_acts,
     COUNT(CASE WHEN failure = 'denied' THEN 1 END) AS denied,
     COUNT(DISTINCT region) AS regions,
-    MAX(CASE WHEN key_kind = 'long-term' THEN 1 ELSE 0 END) AS long_term
-  FROM dated
+    MAX(CASE WHEN key_kind = 'long-term' THEN 1 ELSE 0 END) AS long_term,
+    -- At the first call from a place, the places so far are those known before and itself.
+    CAST(MIN(places_so_far) - 1 AS BIGINT) AS known_addresses,
+    MAX(CASE WHEN (prev_place < place_since AND prev_gap <= $overlap * 60)
+      OR (next_place < place_since AND next_gap <= $overlap * 60) THEN 1 ELSE 0 END) AS home_active
+  FROM counted
   WHERE source_is_public = TRUE
     AND place_since - who_since >= $history * 60
   GROUP BY account_id, who, source_ip_address, place_since, who_since
 ),
--- A new address alone is a train or a hotel: a new program or an act must join.
-suspect AS (
-  SELECT * FROM facts
-  WHERE agent_is_new = 1 OR launches > 0 OR identity_acts > 0 OR denied >= 3
-),
-places AS (
-  SELECT account_id, who, source_ip_address, place_since
-  FROM dated
-  GROUP BY account_id, who, source_ip_address, place_since
-),
-known AS (
-  SELECT f.account_id, f.who, f.source_ip_address, COUNT(*) AS known_addresses
-  FROM suspect f
-  JOIN places p
-    ON COALESCE(p.account_id, '') = COALESCE(f.account_id, '') AND p.who = f.who
-    AND p.place_since < f.place_since
-  GROUP BY f.account_id, f.who, f.source_ip_address
-),
-around AS (
-  SELECT f.account_id, f.who, f.source_ip_address, 1 AS home_active
-  FROM suspect f
-  JOIN dated d
-    ON COALESCE(d.account_id, '') = COALESCE(f.account_id, '') AND d.who = f.who
-    AND d.place_since < f.place_since
-    AND d.event_epoch BETWEEN f.place_since - $overlap * 60 AND f.place_until + $overlap * 60
-  GROUP BY f.account_id, f.who, f.source_ip_address
-),
 scored AS (
-  SELECT f.*, COALESCE(k.known_addresses, 0) AS known_addresses, COALESCE(a.home_active, 0) AS home_active,
+  SELECT *,
     20
-    + CASE WHEN f.agent_is_new = 1 THEN 20 ELSE 0 END
-    + CASE WHEN f.launches > 0 THEN 20 ELSE 0 END
-    + CASE WHEN f.identity_acts > 0 THEN 15 ELSE 0 END
-    + CASE WHEN f.denied >= 3 THEN 15 ELSE 0 END
-    + CASE WHEN a.home_active = 1 THEN 10 ELSE 0 END
-    + CASE WHEN f.long_term = 1 THEN 10 ELSE 0 END AS points
-  FROM suspect f
-  LEFT JOIN known k
-    ON COALESCE(k.account_id, '') = COALESCE(f.account_id, '') AND k.who = f.who
-    AND k.source_ip_address = f.source_ip_address
-  LEFT JOIN around a
-    ON COALESCE(a.account_id, '') = COALESCE(f.account_id, '') AND a.who = f.who
-    AND a.source_ip_address = f.source_ip_address
+    + CASE WHEN agent_is_new = 1 THEN 20 ELSE 0 END
+    + CASE WHEN launches > 0 THEN 20 ELSE 0 END
+    + CASE WHEN identity_acts > 0 THEN 15 ELSE 0 END
+    + CASE WHEN denied >= 3 THEN 15 ELSE 0 END
+    + CASE WHEN home_active = 1 THEN 10 ELSE 0 END
+    + CASE WHEN long_term = 1 THEN 10 ELSE 0 END AS points
+  FROM facts
+  -- A new address alone is a train or a hotel: a new program or an act must join.
+  WHERE agent_is_new = 1 OR launches > 0 OR identity_acts > 0 OR denied >= 3
 )
 SELECT
   CAST(CASE WHEN points > 100 THEN 100 ELSE points END AS DOUBLE) AS score,

@@ -16,7 +16,7 @@ WITH seen AS (
     COALESCE(principal, 'an unknown caller') AS who,
     CASE
       WHEN gpu = TRUE THEN 1
-      WHEN vcpus IS NOT NULL AND vcpus / COALESCE(NULLIF(instance_count, 0), 1) >= $large_vcpus THEN 1
+      WHEN vcpus >= $large_vcpus * COALESCE(NULLIF(instance_count, 0), 1) THEN 1
       -- A type that is not in the table: two figures before xlarge (12xlarge, 48xlarge) or bare metal.
       WHEN vcpus IS NULL AND (instance_types LIKE '%.metal%' OR instance_types LIKE '%.__xlarge%' OR instance_types LIKE '%.___xlarge%') THEN 1
       ELSE 0 END AS large,

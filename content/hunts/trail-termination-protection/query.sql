@@ -24,7 +24,7 @@ WITH seen AS (
 calls AS (
   SELECT *,
     CASE WHEN gpu = TRUE THEN 1 ELSE 0 END AS accelerated,
-    CASE WHEN vcpus / COALESCE(NULLIF(instance_count, 0), 1) >= $large_vcpus THEN 1 ELSE 0 END AS large
+    CASE WHEN vcpus >= $large_vcpus * COALESCE(NULLIF(instance_count, 0), 1) THEN 1 ELSE 0 END AS large
   FROM seen
   WHERE copy = 1
 ),

@@ -1,0 +1,108 @@
+-- Each public address of a credential against the credential's own history. A long-term key stands
+-- for itself; temporary keys are taken by identity, because they live for hours.
+--
+-- Score, up to 100:
+--   20  the address is new to a credential with a history
+--   20  the program is new as well
+--   20  launches from there, or tries
+--   15  keys, users or policies changed from there, or tries
+--   15  three or more calls from there were denied
+--   10  the old place was at work in the same hour
+--   10  a long-term key, which no expiry ends
+WITH seen AS (
+  SELECT
+    _source, account_id, region, principal, access_key_id, key_kind, event_time, event_epoch,
+    event_name, COALESCE(error_kind, 'none') AS failure, source_ip_address, source_is_public,
+    event_source, read_only,
+    CASE WHEN key_kind = 'long-term' THEN access_key_id ELSE COALESCE(identity_arn, principal) END AS who,
+    -- The program without its version: an upgrade is no new program.
+    CASE
+      WHEN user_agent IS NULL THEN 'an unknown program'
+      WHEN user_agent LIKE '%aws-cli/%' THEN 'aws-cli'
+      WHEN user_agent LIKE '%Terraform%' THEN 'Terraform'
+      WHEN user_agent LIKE '%Boto3/%' THEN 'Boto3'
+      WHEN user_agent LIKE '%Botocore/%' THEN 'Botocore'
+      WHEN user_agent LIKE 'Mozilla/%' OR user_agent LIKE '%console.amazonaws.com%' THEN 'a browser'
+      WHEN user_agent LIKE 'aws-sdk-go%' THEN 'aws-sdk-go'
+      WHEN user_agent LIKE 'aws-sdk-%' THEN SUBSTR(user_agent, 1, 12)
+      ELSE SUBSTR(user_agent, 1, 12) END AS agent,
+    ROW_NUMBER() OVER (PARTITION BY COALESCE(event_id, _source) ORDER BY _source) AS copy
+  FROM cloudtrail
+  WHERE source_is_address = TRUE
+    AND COALESCE(access_key_id, identity_arn) IS NOT NULL
+    AND event_name <> 'AssumeRole'
+),
+dated AS (
+  SELECT *,
+    MIN(event_epoch) OVER (PARTITION BY account_id, who) AS who_since,
+    MIN(event_epoch) OVER (PARTITION BY account_id, who, source_ip_address) AS place_since,
+    MIN(event_epoch) OVER (PARTITION BY account_id, who, agent) AS agent_since
+  FROM seen
+  WHERE copy = 1
+),
+-- The calls before and after in the credential's own time, and whether they came from an older place.
+turns AS (
+  SELECT *,
+    LAG(place_since) OVER (PARTITION BY account_id, who ORDER BY event_epoch, _source) AS prev_place,
+    event_epoch - LAG(event_epoch) OVER (PARTITION BY account_id, who ORDER BY event_epoch, _source) AS prev_gap,
+    LEAD(place_since) OVER (PARTITION BY account_id, who ORDER BY event_epoch, _source) AS next_place,
+    LEAD(event_epoch) OVER (PARTITION BY account_id, who ORDER BY event_epoch, _source) - event_epoch AS next_gap,
+    ROW_NUMBER() OVER (PARTITION BY account_id, who, source_ip_address ORDER BY event_epoch, _source) AS place_row
+  FROM dated
+),
+counted AS (
+  SELECT *,
+    SUM(CASE WHEN place_row = 1 THEN 1 ELSE 0 END) OVER (
+      PARTITION BY account_id, who ORDER BY event_epoch, _source
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS places_so_far
+  FROM turns
+),
+facts AS (
+  SELECT
+    account_id, who, source_ip_address, place_since, who_since,
+    MIN(event_time) AS first_seen,
+    MAX(event_time) AS last_seen,
+    CASE WHEN MIN(principal) = MAX(principal) THEN MIN(principal) ELSE who END AS principal,
+    CASE WHEN MIN(access_key_id) = MAX(access_key_id) THEN MIN(access_key_id) END AS key_id,
+    COALESCE(MIN(CASE WHEN agent_since >= place_since THEN agent END), MIN(agent)) AS agent,
+    MAX(CASE WHEN agent_since >= place_since THEN 1 ELSE 0 END) AS agent_is_new,
+    COUNT(*) AS calls,
+    COUNT(CASE WHEN event_name IN ('RunInstances', 'RequestSpotInstances', 'RequestSpotFleet', 'CreateFleet', 'CreateAutoScalingGroup', 'CreateLaunchTemplate', 'RunTask', 'CreateCluster', 'CreateNotebookInstance', 'CreateTrainingJob', 'CreateInstances') OR event_name LIKE 'CreateFunction%' THEN 1 END) AS launches,
+    COUNT(CASE WHEN event_source = 'iam.amazonaws.com' AND COALESCE(read_only, FALSE) = FALSE
+      AND event_name NOT LIKE 'Get%' AND event_name NOT LIKE 'List%' THEN 1 END) AS identity_acts,
+    COUNT(CASE WHEN failure = 'denied' THEN 1 END) AS denied,
+    COUNT(DISTINCT region) AS regions,
+    MAX(CASE WHEN key_kind = 'long-term' THEN 1 ELSE 0 END) AS long_term,
+    -- At the first call from a place, the places so far are those known before and itself.
+    CAST(MIN(places_so_far) - 1 AS BIGINT) AS known_addresses,
+    MAX(CASE WHEN (prev_place < place_since AND prev_gap <= $overlap * 60)
+      OR (next_place < place_since AND next_gap <= $overlap * 60) THEN 1 ELSE 0 END) AS home_active
+  FROM counted
+  WHERE source_is_public = TRUE
+    AND place_since - who_since >= $history * 60
+  GROUP BY account_id, who, source_ip_address, place_since, who_since
+),
+scored AS (
+  SELECT *,
+    20
+    + CASE WHEN agent_is_new = 1 THEN 20 ELSE 0 END
+    + CASE WHEN launches > 0 THEN 20 ELSE 0 END
+    + CASE WHEN identity_acts > 0 THEN 15 ELSE 0 END
+    + CASE WHEN denied >= 3 THEN 15 ELSE 0 END
+    + CASE WHEN home_active = 1 THEN 10 ELSE 0 END
+    + CASE WHEN long_term = 1 THEN 10 ELSE 0 END AS points
+  FROM facts
+  -- A new address alone is a train or a hotel: a new program or an act must join.
+  WHERE agent_is_new = 1 OR launches > 0 OR identity_acts > 0 OR denied >= 3
+)
+SELECT
+  CAST(CASE WHEN points > 100 THEN 100 ELSE points END AS DOUBLE) AS score,
+  first_seen, last_seen,
+  account_id, principal, key_id, source_ip_address AS address,
+  who, agent, agent_is_new, known_addresses,
+  ROUND(CAST(place_since - who_since AS DOUBLE) / 360, 0) / 10 AS history_hours,
+  calls, launches, identity_acts, denied, regions, home_active
+FROM scored
+WHERE points >= $min_score
+ORDER BY score DESC, account_id NULLS LAST, principal NULLS LAST, key_id NULLS LAST,
+  address NULLS LAST, first_seen

@@ -280,6 +280,7 @@ impl Planning for Script {
             release: None,
             remarks: Vec::new(),
             again: false,
+            blind: None,
         }
     }
 

@@ -30,6 +30,7 @@ use crate::journal::tags::TagJournal;
 use crate::journal::{Journal, JournalError};
 use crate::planning::Playbooks;
 use crate::responder::{Parts, Responder, ResponderOptions};
+use crate::stop::Stop;
 use crate::tell::Teller;
 
 mod actuators;
@@ -52,6 +53,8 @@ pub struct Run {
     pub patient: bool,
     /// Only plan: nothing is done, journaled or told.
     pub rehearsal: bool,
+    /// Ends it in order when somebody asks it to.
+    pub stop: Stop,
 }
 
 /// Everything a run needs that does not depend on the run.
@@ -182,7 +185,7 @@ impl Wiring {
     /// A responder for one run.
     pub fn responder(&self, run: Run) -> Responder {
         let policy = self.config.policy();
-        let wait = Duration::from_secs(u64::from(self.config.evidence_wait_minutes) * 60);
+        let wait = self.evidence_wait();
         let options = ExecutorOptions {
             lease_secs: self.config.lease_seconds,
             retry_within: Duration::from_secs(u64::from(self.config.retry_seconds)),
@@ -195,7 +198,8 @@ impl Wiring {
             Arc::clone(&self.journal),
             Arc::new(SystemClock),
             options,
-        );
+        )
+        .with_stop(run.stop);
         if let Some(progress) = run.progress {
             executor = executor.with_progress(progress);
         }
@@ -263,6 +267,11 @@ impl Wiring {
             }
         }
         Ok(all)
+    }
+
+    /// How long somebody who waits for evidence does so.
+    pub fn evidence_wait(&self) -> Duration {
+        Duration::from_secs(u64::from(self.config.evidence_wait_minutes) * 60)
     }
 
     /// The sessions with AWS.

@@ -18,8 +18,10 @@ pub struct Outcome {
     pub finished: bool,
     /// When the incident wants to be looked at again.
     pub due: Option<Timestamp>,
-    /// Whether the run's own time was over before its work was.
+    /// Whether the run's own time was over before its work was, or it was asked to stop.
     pub cut_short: bool,
+    /// Whether that was because it was asked to stop.
+    pub stopped: bool,
     /// Whether everything was read that the plan needed.
     pub reading: ReadingState,
 }
@@ -45,6 +47,7 @@ impl Outcome {
             finished: history.is_finished(),
             due: None,
             cut_short: false,
+            stopped: false,
             reading: match history {
                 History {
                     unread_since: Some(_),
@@ -57,6 +60,12 @@ impl Outcome {
                 _ => ReadingState::Complete,
             },
         }
+    }
+
+    /// Says that the run was asked to stop before its work was over: it is due at once.
+    pub(crate) fn stop(&mut self, now: Timestamp) {
+        (self.cut_short, self.stopped) = (true, true);
+        self.due = Some(now);
     }
 
     /// Whether something is missing that should have been done: a step that failed, time that was

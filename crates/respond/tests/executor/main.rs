@@ -16,4 +16,6 @@ mod protected;
 
 mod storm;
 
+mod through;
+
 mod unread;

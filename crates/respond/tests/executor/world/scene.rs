@@ -20,6 +20,7 @@ use davylamp_respond::journal::{
 use davylamp_respond::responder::{
     Collect, News, Parts, Planning, Responder, ResponderOptions, Tell,
 };
+use davylamp_respond::stop::Stop;
 use jiff::Timestamp;
 
 use super::{Fault, Hands, TestClock, Way, World};
@@ -280,6 +281,7 @@ impl Planning for Script {
             release: None,
             remarks: Vec::new(),
             again: false,
+            blind: None,
         }
     }
 
@@ -402,14 +404,31 @@ impl Scene {
         self.responder_with(run, way, ResponderOptions::default())
     }
 
+    /// One that ends in order when it is asked to.
+    pub fn stoppable(&self, run: &str, stop: &Stop) -> Responder {
+        let way = Way::new([]);
+        let executor = self.executor(&way).with_stop(stop.clone());
+        self.made(run, &way, ResponderOptions::default(), executor)
+    }
+
     pub fn responder_with(
         &self,
         run: &str,
         way: &Arc<Way>,
         options: ResponderOptions,
     ) -> Responder {
+        self.made(run, way, options, self.executor(way))
+    }
+
+    fn made(
+        &self,
+        run: &str,
+        way: &Arc<Way>,
+        options: ResponderOptions,
+        executor: Executor,
+    ) -> Responder {
         Responder::new(Parts {
-            executor: self.executor(way),
+            executor,
             collect: self.collect.clone().unwrap_or_else(|| {
                 Arc::new(Looker {
                     clock: Arc::clone(&self.clock),

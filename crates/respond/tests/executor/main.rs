@@ -16,4 +16,7 @@ mod protected;
 
 mod storm;
 
+mod telling;
+
+
 mod unread;

@@ -363,6 +363,8 @@ pub struct Scene {
     pub planning: Arc<dyn Planning>,
     /// Who asks, where it is not a [`Looker`].
     pub collect: Option<Arc<dyn Collect>>,
+    /// Who tells, where it is not [`People`].
+    pub tell: Option<Arc<dyn Tell>>,
     /// The faults of the mailbox, where they are not those of the process.
     pub mailbox: Option<Arc<Way>>,
 }
@@ -378,6 +380,7 @@ impl Scene {
             options: ExecutorOptions::default(),
             planning: Arc::new(Script),
             collect: None,
+            tell: None,
             mailbox: None,
         }
     }
@@ -386,6 +389,7 @@ impl Scene {
         let hands = Hands {
             world: Arc::clone(&self.world),
             way: Arc::clone(way),
+            clock: Arc::clone(&self.clock),
         };
         Executor::new(
             vec![Arc::new(hands)],
@@ -417,10 +421,12 @@ impl Scene {
                 })
             }),
             planning: Arc::clone(&self.planning),
-            tell: Arc::new(People {
-                told: Arc::clone(&self.told),
-                mailbox: Arc::clone(self.mailbox.as_ref().unwrap_or(way)),
-                way: Arc::clone(way),
+            tell: self.tell.clone().unwrap_or_else(|| {
+                Arc::new(People {
+                    told: Arc::clone(&self.told),
+                    mailbox: Arc::clone(self.mailbox.as_ref().unwrap_or(way)),
+                    way: Arc::clone(way),
+                })
             }),
             policy: self.policy.clone(),
             options,

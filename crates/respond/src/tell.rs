@@ -105,6 +105,13 @@ pub fn notice(news: &News) -> Notice {
     if let Some(plan) = &news.plan {
         tell_plan(news, plan, &mut notice);
     }
+    let unreleased = news.outcome.unreleased.iter();
+    notice
+        .not_done
+        .extend(unreleased.map(|(step, why)| NotDone {
+            what: format!("take back {step}, whose release has come"),
+            why: why.clone(),
+        }));
     match news.outcome.reading {
         ReadingState::Complete => {}
         ReadingState::Again => notice
@@ -258,11 +265,14 @@ fn next_steps(news: &News) -> Vec<NextStep> {
         "see every step with its reason",
         format!("davy respond status {incident}"),
     );
-    if news.outcome.done().next().is_some() {
+    let undo = format!("davy respond undo {incident}");
+    if !news.outcome.unreleased.is_empty() {
         step(
-            "take back what can be taken back",
-            format!("davy respond undo {incident}"),
+            "take back what the release timer could not, once what stood in its way is gone",
+            undo,
         );
+    } else if news.outcome.done().next().is_some() {
+        step("take back what can be taken back", undo);
     }
     next
 }

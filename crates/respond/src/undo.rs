@@ -4,6 +4,8 @@
 //! taking back twice changes nothing; what cannot be taken back is named. A step that was begun and
 //! never verified is taken back too: it may have had its effect.
 
+use std::collections::BTreeSet;
+
 use davylamp_plan::gate::UndoToken;
 use davylamp_plan::plan::StepId;
 use serde::Serialize;
@@ -20,8 +22,8 @@ pub struct Undone {
     pub undone: Vec<StepId>,
     /// Steps whose effect stays, with the reason.
     pub not_undone: Vec<(StepId, String)>,
-    /// Whether a step that stays may be taken back by another try.
-    pub again: bool,
+    /// Those of them that another try may take back.
+    pub again: BTreeSet<StepId>,
 }
 
 impl Executor {
@@ -51,8 +53,16 @@ impl Executor {
                 continue;
             };
             let first = self.clock.now();
+            // A run that has to be over begins nothing more: what stays is taken back by the next.
+            let is_over = || {
+                let now = self.clock.now();
+                self.options.until.is_some_and(|until| now >= until)
+            };
             let mut tries = 0;
             let error = loop {
+                if is_over() {
+                    break Some(("the time of this run was over".to_owned(), true));
+                }
                 let token = match UndoToken::new(&plan, &id) {
                     Ok(token) => token,
                     Err(refusal) => break Some((refusal.to_string(), false)),
@@ -81,7 +91,9 @@ impl Executor {
                     result.undone.push(id);
                 }
                 Some((why, again)) => {
-                    result.again |= again;
+                    if again {
+                        result.again.insert(id.clone());
+                    }
                     result.not_undone.push((id, why));
                 }
             }

@@ -373,7 +373,7 @@ pub(super) fn undone(
                     .iter()
                     .map(|(step, why)| json!({"step": step, "why": why}))
                     .collect::<Vec<_>>(),
-                "again": undone.again,
+                "again": !undone.again.is_empty(),
             })
         ),
         Output::Text => {
@@ -391,7 +391,7 @@ pub(super) fn undone(
         }
     };
     emit(text)?;
-    Ok(if undone.again {
+    Ok(if !undone.again.is_empty() {
         INCOMPLETE
     } else if undone.not_undone.is_empty() {
         0

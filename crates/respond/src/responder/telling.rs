@@ -110,6 +110,11 @@ impl Responder {
             kind = NewsKind::Failure;
             marks.push(format!("unread/{hash}"));
         }
+        for (id, _) in &outcome.unreleased {
+            kind = NewsKind::Failure;
+            // Without the plan's hash: whatever else is planned, it stays the same news.
+            marks.push(format!("release/{id}"));
+        }
         let dry_run = is_observed(held.ledger.incident());
         if dry_run {
             kind = NewsKind::Report;

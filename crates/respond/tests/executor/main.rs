@@ -18,5 +18,7 @@ mod storm;
 
 mod telling;
 
+mod releases;
+
 
 mod unread;

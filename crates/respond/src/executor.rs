@@ -325,6 +325,10 @@ impl Executor {
             // What came of each is journaled as soon as it is known, by the attempt's own future:
             // one that is not polled may hold the ledger's turn to write.
             .map(|(running, tries, token, room)| async move {
+                if self.is_over() {
+                    // Its turn came too late: the next run takes it up.
+                    return Ok(false);
+                }
                 let attempt = Attempt {
                     executor: self,
                     ledger,

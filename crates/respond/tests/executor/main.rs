@@ -2,6 +2,8 @@
 
 mod world;
 
+mod deadline;
+
 mod faults;
 
 mod playbooks;
@@ -19,6 +21,5 @@ mod storm;
 mod telling;
 
 mod releases;
-
 
 mod unread;

@@ -377,3 +377,13 @@ fn idle(finding: &Finding, inventory: &Inventory) -> Option<String> {
 pub(crate) fn has_ended(pod: &Pod) -> bool {
     matches!(pod.phase.as_str(), "Succeeded" | "Failed")
 }
+
+/// Pods of these owners belong to the node and end with it.
+const NODE_OWNERS: [&str; 2] = ["daemonset/", "node/"];
+
+/// Whether a pod belongs to its node and ends with it.
+pub(crate) fn is_of_node(pod: &Pod) -> bool {
+    pod.owner
+        .as_deref()
+        .is_some_and(|owner| NODE_OWNERS.iter().any(|kind| owner.starts_with(kind)))
+}

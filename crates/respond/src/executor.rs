@@ -583,7 +583,7 @@ impl Executor {
         since.is_some_and(|since| now >= later(since, self.options.give_up_after))
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         let now = self.clock.now();
         self.stop.is_asked() || self.options.until.is_some_and(|until| now >= until)
     }

@@ -24,6 +24,7 @@ use crate::coalesce::{Coalesced, OnlyReported, coalesce, journal_key};
 use crate::executor::{Executor, Ledger, Outcome, Permit};
 use crate::journal::history::History;
 use crate::journal::{Claim, ClaimRequest, Entry, Event, JournalError};
+use crate::tell::patience::Patience;
 use crate::undo::Undone;
 use observing::observed;
 
@@ -70,6 +71,11 @@ pub struct ResponderOptions {
     pub digest_from: usize,
     /// How long sending a notice may take, in seconds.
     pub notice_lease_secs: u32,
+    /// How often a channel is tried, and how long at most.
+    pub patience: Patience,
+    /// When telling has to be over, what did not go out being due again: a Lambda's own deadline,
+    /// with some seconds to spare.
+    pub tell_until: Option<Timestamp>,
 }
 
 impl Default for ResponderOptions {
@@ -81,6 +87,8 @@ impl Default for ResponderOptions {
             incidents_at_once: 16,
             digest_from: 5,
             notice_lease_secs: 60,
+            patience: Patience::default(),
+            tell_until: None,
         }
     }
 }

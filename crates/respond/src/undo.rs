@@ -5,6 +5,8 @@
 //! because it is meant to: evidence. A step that was begun and never verified is taken back too: it
 //! may have had its effect.
 
+use std::collections::BTreeSet;
+
 use davylamp_plan::gate::UndoToken;
 use davylamp_plan::plan::StepId;
 use serde::Serialize;
@@ -24,8 +26,8 @@ pub struct Undone {
     pub kept: Vec<(StepId, String)>,
     /// Steps whose effect stays although it should not, with the reason.
     pub not_undone: Vec<(StepId, String)>,
-    /// Whether a step that stays may be taken back by another try.
-    pub again: bool,
+    /// Those of them that another try may take back.
+    pub again: BTreeSet<StepId>,
 }
 
 impl Executor {
@@ -66,13 +68,17 @@ impl Executor {
             }
             if self.stop.is_asked() {
                 let why = "it was not begun: the run was asked to stop".to_owned();
-                result.again = true;
+                result.again.insert(id.clone());
                 result.not_undone.push((id, why));
                 continue;
             }
             let first = self.clock.now();
             let mut tries = 0;
             let error = loop {
+                // A run that has to be over begins nothing more: the next takes back what stays.
+                if self.is_over() {
+                    break Some(("the time of this run was over".to_owned(), true));
+                }
                 let token = match UndoToken::new(&plan, &id) {
                     Ok(token) => token,
                     Err(refusal) => break Some((refusal.to_string(), false)),
@@ -102,7 +108,9 @@ impl Executor {
                     result.undone.push(id);
                 }
                 Some((why, again)) => {
-                    result.again |= again;
+                    if again {
+                        result.again.insert(id.clone());
+                    }
                     result.not_undone.push((id, why));
                 }
             }

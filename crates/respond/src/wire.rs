@@ -38,6 +38,9 @@ mod channels;
 
 /// A Lambda stops this long before its deadline, to journal and to tell.
 const SPARE: Duration = Duration::from_secs(20);
+/// Of that, so much is left when telling ends: what was told is still journaled, and the incidents are
+/// let go of.
+const LEFT_AFTER_TELLING: Duration = Duration::from_secs(5);
 
 /// What kind of run this is.
 #[derive(Clone)]
@@ -190,7 +193,7 @@ impl Wiring {
             lease_secs: self.config.lease_seconds,
             retry_within: Duration::from_secs(u64::from(self.config.retry_seconds)),
             evidence_within: if run.patient { wait } else { Duration::ZERO },
-            until: run.deadline.map(|at| at.checked_sub(SPARE).unwrap_or(at)),
+            until: before(run.deadline, SPARE),
             ..ExecutorOptions::default()
         };
         let mut executor = Executor::new(
@@ -225,6 +228,7 @@ impl Wiring {
                 observe: self.config.dry_run && !run.rehearsal,
                 incidents_at_once: self.config.parallel as usize,
                 digest_from: self.config.digest_above as usize + 1,
+                tell_until: before(run.deadline, LEFT_AFTER_TELLING),
                 ..ResponderOptions::default()
             },
             run: run.name,
@@ -283,6 +287,11 @@ impl Wiring {
     pub fn journal(&self) -> &Arc<dyn Journal> {
         &self.journal
     }
+}
+
+/// So long before a run's deadline, where it has one.
+fn before(deadline: Option<Timestamp>, spare: Duration) -> Option<Timestamp> {
+    deadline.map(|at| at.checked_sub(spare).unwrap_or(at))
 }
 
 fn clusters(config: &Config) -> Vec<ClusterEntry> {

@@ -428,7 +428,7 @@ mod tests {
             endpoint_url: Some("http://127.0.0.1:1".to_owned()),
             ..SessionOptions::default()
         };
-        let keys = aws_credential_types::Credentials::from_keys("AKID", "secret", None);
+        let keys = aws_credential_types::Credentials::new("AKID", "secret", None, None, "test");
         let sessions = Sessions::with_credentials(options, keys).await;
         let sessions = sessions.expect("nothing is asked yet");
         let error = sessions.home_account().await.expect_err("nobody answers");

@@ -169,7 +169,7 @@ pub(super) fn undone(
                 "undone": undone.undone,
                 "kept": with_reasons(&undone.kept),
                 "not-undone": with_reasons(&undone.not_undone),
-                "again": undone.again,
+                "again": !undone.again.is_empty(),
             })
         ),
         Output::Text => {
@@ -186,7 +186,7 @@ pub(super) fn undone(
             if undone.undone.is_empty() && undone.not_undone.is_empty() {
                 line(&mut text, 0, &format!("{incident}: nothing to take back"));
             }
-            if undone.again {
+            if !undone.again.is_empty() {
                 let again = format!("it may work another time: davy respond undo {incident}");
                 line(&mut text, 0, &again);
             }
@@ -194,7 +194,7 @@ pub(super) fn undone(
         }
     };
     emit(text)?;
-    Ok(if undone.again {
+    Ok(if !undone.again.is_empty() {
         INCOMPLETE
     } else if undone.not_undone.is_empty() {
         0

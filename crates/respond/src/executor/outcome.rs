@@ -24,6 +24,9 @@ pub struct Outcome {
     pub stopped: bool,
     /// Whether everything was read that the plan needed.
     pub reading: ReadingState,
+    /// Steps whose release has come and that stay all the same, with the reason: no other run will
+    /// take them back by itself.
+    pub unreleased: Vec<(StepId, String)>,
 }
 
 /// Whether everything was read that a plan needed.
@@ -59,6 +62,7 @@ impl Outcome {
                 } => ReadingState::GivenUp,
                 _ => ReadingState::Complete,
             },
+            unreleased: Vec::new(),
         }
     }
 
@@ -69,9 +73,12 @@ impl Outcome {
     }
 
     /// Whether something is missing that should have been done: a step that failed, time that was
-    /// over, or something that could not be read.
+    /// over, something that could not be read, or a release that could not be made.
     pub fn is_incomplete(&self) -> bool {
-        self.cut_short || self.reading != ReadingState::Complete || self.failures().next().is_some()
+        self.cut_short
+            || self.reading != ReadingState::Complete
+            || !self.unreleased.is_empty()
+            || self.failures().next().is_some()
     }
 
     /// The steps that failed, with the reason.

@@ -1,5 +1,6 @@
 //! One claimed incident, from its findings to its notices.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use davylamp_model::finding::Finding;
@@ -254,20 +255,40 @@ impl Responder {
             };
             executor.run(ledger, &permit).await?
         };
-        if let Some((at, steps)) = ledger.read(|history| release_of(history, &plan)) {
-            if at <= self.now() {
-                let undone = executor.undo(ledger, Some(&steps), RELEASE_TIMER).await?;
-                outcome.steps = ledger.read(|history| history.steps.clone());
-                if undone.again && executor.stop.is_asked() {
-                    outcome.stop(self.now());
-                } else if undone.again {
-                    outcome.due = Some(self.look_again());
+        self.release(ledger, &mut outcome).await?;
+        Ok(outcome)
+    }
+
+    /// Takes back what only served the investigation and whose time has come.
+    async fn release(
+        &self,
+        ledger: &Ledger<'_>,
+        outcome: &mut Outcome,
+    ) -> Result<(), JournalError> {
+        let executor = &self.parts.executor;
+        let now = self.now();
+        for (at, steps) in ledger.read(releases) {
+            if at > now {
+                if outcome.finished {
+                    outcome.due = Some(outcome.due.map_or(at, |due| due.min(at)));
                 }
-            } else if outcome.finished {
-                outcome.due = Some(at);
+                continue;
+            }
+            let undone = executor.undo(ledger, Some(&steps), RELEASE_TIMER).await?;
+            outcome.steps = ledger.read(|history| history.steps.clone());
+            let given_up = now >= crate::clock::later(at, executor.options.give_up_after);
+            for (step, why) in undone.not_undone {
+                if executor.stop.is_asked() {
+                    outcome.stop(self.now());
+                } else if undone.again.contains(&step) && !given_up {
+                    let soon = self.look_again();
+                    outcome.due = Some(outcome.due.map_or(soon, |due| due.min(soon)));
+                } else {
+                    outcome.unreleased.push((step, why));
+                }
             }
         }
-        Ok(outcome)
+        Ok(())
     }
 
     /// Stops waiting for what could not be read when it was, or has not been for too long.
@@ -390,18 +411,28 @@ fn replaces(history: &History, plan: &Plan) -> bool {
 }
 
 /// When which steps are released that only served the investigation.
-fn release_of(history: &History, plan: &Plan) -> Option<(Timestamp, Vec<StepId>)> {
-    let release = plan.release.as_ref()?;
-    let finished = history.finished_at?;
-    let hours = SignedDuration::from_hours(i64::from(release.after_hours));
-    let steps: Vec<StepId> = release
-        .steps
-        .iter()
-        .filter(|id| history.before.contains_key(id))
-        .cloned()
-        .collect();
-    let at = finished.checked_add(hours).unwrap_or(Timestamp::MAX);
-    (!steps.is_empty()).then_some((at, steps))
+///
+/// The last plan that names a step says whether and when. A later plan leaves out what an earlier one
+/// has done already, and that must not keep a node cordoned for ever; where a later one does name the
+/// step and does not release it, the step serves more than the investigation by now. The time is
+/// counted from the end of the plan that holds: until then the investigation goes on.
+fn releases(history: &History) -> BTreeMap<Timestamp, Vec<StepId>> {
+    let mut releases: BTreeMap<Timestamp, Vec<StepId>> = BTreeMap::new();
+    let Some(finished) = history.finished_at else {
+        return releases;
+    };
+    for id in history.before.keys() {
+        let plan = history.plan_with(id);
+        let release = plan
+            .and_then(|plan| plan.release.as_ref())
+            .filter(|release| release.steps.contains(id));
+        if let Some(release) = release {
+            let hours = SignedDuration::from_hours(i64::from(release.after_hours));
+            let at = finished.checked_add(hours).unwrap_or(Timestamp::MAX);
+            releases.entry(at).or_default().push(id.clone());
+        }
+    }
+    releases
 }
 
 /// Whether a finding is new, or says more than it did: its source sends a finding again under the

@@ -2,6 +2,8 @@
 
 mod world;
 
+mod deadline;
+
 mod faults;
 
 mod playbooks;
@@ -17,5 +19,9 @@ mod protected;
 mod storm;
 
 mod through;
+
+mod telling;
+
+mod releases;
 
 mod unread;

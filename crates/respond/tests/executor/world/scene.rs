@@ -365,6 +365,8 @@ pub struct Scene {
     pub planning: Arc<dyn Planning>,
     /// Who asks, where it is not a [`Looker`].
     pub collect: Option<Arc<dyn Collect>>,
+    /// Who tells, where it is not [`People`].
+    pub tell: Option<Arc<dyn Tell>>,
     /// The faults of the mailbox, where they are not those of the process.
     pub mailbox: Option<Arc<Way>>,
 }
@@ -380,6 +382,7 @@ impl Scene {
             options: ExecutorOptions::default(),
             planning: Arc::new(Script),
             collect: None,
+            tell: None,
             mailbox: None,
         }
     }
@@ -388,6 +391,7 @@ impl Scene {
         let hands = Hands {
             world: Arc::clone(&self.world),
             way: Arc::clone(way),
+            clock: Arc::clone(&self.clock),
         };
         Executor::new(
             vec![Arc::new(hands)],
@@ -436,10 +440,12 @@ impl Scene {
                 })
             }),
             planning: Arc::clone(&self.planning),
-            tell: Arc::new(People {
-                told: Arc::clone(&self.told),
-                mailbox: Arc::clone(self.mailbox.as_ref().unwrap_or(way)),
-                way: Arc::clone(way),
+            tell: self.tell.clone().unwrap_or_else(|| {
+                Arc::new(People {
+                    told: Arc::clone(&self.told),
+                    mailbox: Arc::clone(self.mailbox.as_ref().unwrap_or(way)),
+                    way: Arc::clone(way),
+                })
             }),
             policy: self.policy.clone(),
             options,

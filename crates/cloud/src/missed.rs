@@ -89,10 +89,12 @@ impl From<&HubError> for Missed {
     }
 }
 
-/// Credentials may be late; what was never configured stays so.
+/// Credentials may be late, and a network comes back; what was never configured stays so.
 fn session(error: &SessionError) -> bool {
     match error {
-        SessionError::Credentials { .. } | SessionError::Regions { .. } => true,
+        SessionError::Credentials { .. }
+        | SessionError::Unreachable { .. }
+        | SessionError::Regions { .. } => true,
         SessionError::NoRegion
         | SessionError::ForeignAccount { .. }
         | SessionError::IllFormed { .. } => false,

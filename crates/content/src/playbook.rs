@@ -63,6 +63,8 @@ pub const SHIPPED: &[(&str, &str)] = &[
 /// A playbook file: the playbook, its cases, and what looks wrong in it.
 #[derive(Debug, Clone)]
 pub struct Parsed {
+    /// The name of the file.
+    pub file: String,
     /// The playbook.
     pub playbook: Playbook,
     /// What it must do about which findings.

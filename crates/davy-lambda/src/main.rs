@@ -18,6 +18,7 @@ use davylamp_model::intake::{self, Intake};
 use davylamp_respond::config::{self, Config};
 use davylamp_respond::library;
 use davylamp_respond::responder::{CameOfIt, IncidentReport, Report};
+use davylamp_respond::stop::Stop;
 use davylamp_respond::wire::{Run, Wiring};
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -144,6 +145,8 @@ async fn answer(
         progress: None,
         patient: false,
         rehearsal: false,
+        // Lambda ends it without asking, at the deadline.
+        stop: Stop::default(),
     });
     let findings = wiring.placed(intake.findings.clone()).await?;
     let mut report = responder.respond(findings).await;
@@ -194,6 +197,7 @@ fn summary(report: &Report, intake: &Intake) -> Value {
                 CameOfIt::Worked { outcome } => ("under way", outcome.failures().count()),
                 CameOfIt::Busy { .. } => ("busy", 0),
                 CameOfIt::Broken { .. } => ("broken", 0),
+                CameOfIt::Stopped => ("stopped", 0),
             };
             json!({
                 "incident": one.incident,
@@ -234,6 +238,7 @@ fn faults(report: &Report) -> Vec<String> {
                 whys.push(format!("{} is worked on by {run}", one.incident));
             }
             CameOfIt::Broken { why } => whys.push(format!("{}: {why}", one.incident)),
+            CameOfIt::Stopped => whys.push(format!("{} was not begun", one.incident)),
             CameOfIt::Worked { .. } => {}
         }
     }

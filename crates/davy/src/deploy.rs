@@ -33,7 +33,8 @@ enum Target {
   davy deploy aws --without lockdown        leave a group of permissions out
 
 The template starts in dry run: it plans and tells, and does nothing until the parameter DryRun
-is set to false. docs/responder-install.md goes through the installation.")]
+is set to false. Its parameter SecurityHub=true lets what other products send to Security Hub
+start it as well. docs/responder-install.md goes through the installation.")]
 struct AwsArgs {
     /// What to write
     #[arg(long, value_enum, default_value_t = What::Template)]

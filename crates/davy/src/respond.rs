@@ -2,12 +2,16 @@
 
 mod args;
 mod feed;
+mod playbooks;
 mod show;
+mod signals;
+mod standing;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use davylamp_cloud::aws::session::SessionError;
 use davylamp_content::settings::Override;
 use davylamp_model::finding::Finding;
 use davylamp_model::ids::IncidentId;
@@ -16,7 +20,8 @@ use davylamp_plan::policy::Approvals;
 use davylamp_respond::config::Config;
 use davylamp_respond::journal::JournalError;
 use davylamp_respond::library::{self, LibraryError};
-use davylamp_respond::responder::{CameOfIt, Report, Responder};
+use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Responder};
+use davylamp_respond::stop::Stop;
 use davylamp_respond::wire::{Run, WireError, Wiring};
 
 use crate::failure::Failure;
@@ -56,7 +61,7 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
         ));
     }
     match &args.job {
-        Some(Job::Playbooks(paths)) => feed::check_playbooks(common, paths),
+        Some(Job::Playbooks(asked)) => playbooks::check(common, asked),
         Some(Job::Plan(input)) => {
             let intake = read(&input.finding)?;
             let desk = Desk::open(common, true).await?;
@@ -73,17 +78,24 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             }
         }
         Some(Job::Undo(asked)) => {
-            let desk = Desk::open(common, false).await?;
+            let desk = Desk::open(common, false).await?.listening();
             let responder = desk.responder();
             let by = by(asked.by.as_deref());
             let mut worst = 0;
             for incident in &asked.incident {
+                if desk.stop.is_asked() {
+                    note(&format!(
+                        "{incident} was not taken back: davy respond undo {incident}"
+                    ));
+                    worst = INCOMPLETE;
+                    continue;
+                }
                 let undone = responder
                     .undo(incident, &by)
                     .await
                     .map_err(journal_failure)?;
                 let code = match undone {
-                    Ok(undone) => show::undone(incident, &undone, common.output)?,
+                    Ok(undone) => standing::undone(incident, &undone, common.output)?,
                     Err(busy) => return Err(busy_failure(&busy.came_of_it)),
                 };
                 worst = worst.max(code);
@@ -91,7 +103,7 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             Ok(ExitCode::from(worst))
         }
         Some(Job::Approve(asked)) => {
-            let desk = Desk::open(common, false).await?;
+            let desk = Desk::open(common, false).await?.listening();
             let responder = desk.responder();
             let status = responder
                 .status(&asked.incident)
@@ -126,8 +138,19 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             desk.show(&report, &Intake::default())
         }
         Some(Job::Resume) => {
-            let desk = Desk::open(common, false).await?;
-            let report = desk.responder().resume().await.map_err(journal_failure)?;
+            let desk = Desk::open(common, false).await?.listening();
+            // A person wants it now: also what only waits for the time of its next look.
+            let resumed = desk.responder().resume_early().await;
+            let mut report = resumed.map_err(journal_failure)?;
+            let all = report.incidents.len();
+            // Whoever is at one of them does what this run would have done.
+            report
+                .incidents
+                .retain(|it| !matches!(it.came_of_it, CameOfIt::Busy { .. }));
+            let busy = all - report.incidents.len();
+            if busy > 0 {
+                note(&format!("{busy} incidents are worked on by other runs"));
+            }
             desk.show(&report, &Intake::default())
         }
         None => feed::run(args).await,
@@ -159,6 +182,7 @@ struct Desk {
     wiring: Wiring,
     output: Output,
     rehearsal: bool,
+    stop: Stop,
 }
 
 impl Desk {
@@ -182,7 +206,14 @@ impl Desk {
             wiring,
             output: common.output,
             rehearsal,
+            stop: Stop::default(),
         })
+    }
+
+    /// Ends in order at a signal from now on.
+    fn listening(self) -> Self {
+        signals::listen(&self.stop);
+        self
     }
 
     /// A responder that waits for evidence.
@@ -208,6 +239,7 @@ impl Desk {
                 tell
             }),
             rehearsal: self.rehearsal,
+            stop: self.stop.clone(),
         })
     }
 
@@ -223,18 +255,24 @@ impl Desk {
     /// Findings that do not say where they are (the guard's own) are in our home.
     async fn placed(&self, intake: &Intake) -> Result<Vec<Finding>, Failure> {
         let findings = intake.findings.clone();
-        self.wiring.placed(findings).await.map_err(|error| {
+        let placed = self.stop.unless_asked(self.wiring.placed(findings)).await;
+        let placed = placed.ok_or_else(|| {
             Failure::new(
-                anyhow!(error).context("a finding does not say where it is"),
-                "set credentials and a region as for every AWS tool",
+                anyhow!("stopped before anything was begun"),
+                "run the same again",
             )
+        })?;
+        placed.map_err(|error| {
+            let hint = session_hint(&error);
+            let what = "where the findings are to be answered cannot be told";
+            Failure::new(anyhow!(error).context(what), hint)
         })
     }
 
     async fn status(&self, incident: &IncidentId) -> Result<ExitCode, Failure> {
         let responder = self.responder();
         let status = responder.status(incident).await.map_err(journal_failure)?;
-        let (text, code) = show::status(incident, &status, self.output);
+        let (text, code) = standing::status(incident, &status, self.output);
         emit(text)?;
         Ok(ExitCode::from(code))
     }
@@ -252,7 +290,7 @@ impl Desk {
             let status = responder.status(&incident).await.map_err(journal_failure)?;
             rows.push((incident, status));
         }
-        let (text, code) = show::list(&rows, self.output);
+        let (text, code) = standing::list(&rows, self.output);
         emit(text)?;
         Ok(ExitCode::from(code))
     }
@@ -293,18 +331,18 @@ fn polling_config(common: &Common) -> Result<Config, Failure> {
 }
 
 /// 0: nothing found. 1: found, and dealt with as far as the plan says. 2: something was not done
-/// that should have been, or not told, or not understood.
+/// that should have been, or not told, or not understood, or nothing of a resource could be read.
 fn code(report: &Report, intake: &Intake, rehearsal: bool) -> u8 {
-    let is_incomplete = |came: &CameOfIt| match came {
-        CameOfIt::Worked { outcome } => !rehearsal && outcome.is_incomplete(),
-        CameOfIt::Busy { .. } | CameOfIt::Broken { .. } => true,
+    let is_incomplete = |it: &IncidentReport| match &it.came_of_it {
+        CameOfIt::Worked { outcome } => {
+            let is_blind = it.plan.as_ref().is_some_and(|plan| plan.blind.is_some());
+            is_blind || (!rehearsal && outcome.is_incomplete())
+        }
+        CameOfIt::Busy { .. } | CameOfIt::Broken { .. } | CameOfIt::Stopped => true,
     };
     if !intake.rejected.is_empty()
         || !report.untold.is_empty()
-        || report
-            .incidents
-            .iter()
-            .any(|it| is_incomplete(&it.came_of_it))
+        || report.incidents.iter().any(is_incomplete)
     {
         INCOMPLETE
     } else if !report.incidents.is_empty() || !report.reported.is_empty() {
@@ -324,12 +362,24 @@ fn library_failure(error: LibraryError) -> Failure {
     }
 }
 
-fn wire_failure(error: WireError) -> Failure {
-    let hint = match &error {
-        WireError::Session(_) => {
+fn session_hint(error: &SessionError) -> &'static str {
+    match error {
+        SessionError::Unreachable { .. } => {
+            "see that the network is up and --endpoint-url is right, then run the same again"
+        }
+        SessionError::Regions { .. } => {
+            "allow ec2:DescribeRegions, or name one region with --region"
+        }
+        _ => {
             "set credentials and a region as for every AWS tool: AWS_PROFILE, AWS_REGION, or \
              --region"
         }
+    }
+}
+
+fn wire_failure(error: WireError) -> Failure {
+    let hint = match &error {
+        WireError::Session(error) => session_hint(error),
         WireError::Secret { .. } => {
             "see docs/configuration.md for how a secret's source is written"
         }
@@ -359,7 +409,7 @@ fn busy_failure(came: &CameOfIt) -> Failure {
             format!("run {run} works on it, at the longest until {until}")
         }
         CameOfIt::Broken { why } => why.clone(),
-        CameOfIt::Worked { .. } => "it was worked on".to_owned(),
+        CameOfIt::Worked { .. } | CameOfIt::Stopped => "it was worked on".to_owned(),
     };
     Failure::new(anyhow!(what), "try again when that run has ended")
 }

@@ -359,6 +359,24 @@ impl Action {
         )
     }
 
+    /// Why what the action left stays when it is undone, where that is meant: its undo does
+    /// nothing, and nothing was taken back by it.
+    pub fn stays_because(&self) -> Option<&'static str> {
+        match self {
+            Self::SnapshotInstance { .. }
+            | Self::SnapshotVolume { .. }
+            | Self::CopyEvidence { .. }
+            | Self::CaptureMemory { .. } => Some("evidence is never deleted"),
+            Self::AwaitEvidence { .. } => {
+                Some("it only waited for the evidence, which is never deleted")
+            }
+            Self::StopHubServers { .. } => {
+                Some("nobody's server is started for them: its user may start it again")
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the action destroys what evidence is taken of.
     pub fn destroys_evidence(&self) -> bool {
         matches!(self, Self::TerminateInstance { .. })

@@ -132,6 +132,10 @@ pub struct Plan {
     /// more steps. No part of the hash.
     #[serde(default)]
     pub again: bool,
+    /// Why nothing of what it is about could be read, where that is so: then an empty plan does not
+    /// mean that nothing is to be done. No part of the hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blind: Option<String>,
 }
 
 /// Steps that are undone after a while.

@@ -146,6 +146,10 @@ impl<'p> Planner<'p> {
             release,
             remarks: remarks(case, inventory, who),
             again,
+            blind: match whole_account {
+                Some(_) => None,
+                None => scope.blind(case),
+            },
         }
     }
 

@@ -15,6 +15,8 @@ use davylamp_model::resource::{KeyHolder, Resource};
 
 use crate::plan::Case;
 
+mod blind;
+
 mod workload;
 
 pub(crate) use workload::{ClusterPod, controllers_of};
@@ -40,6 +42,8 @@ pub(crate) struct Absent {
     pub target: String,
     /// Why, as a clause.
     pub because: String,
+    /// Whether it was not read, and may well be there.
+    pub unread: bool,
 }
 
 /// What a case is about.
@@ -101,6 +105,7 @@ impl<'a> Scope<'a> {
                 Some(because) => scope.idle.push(Absent {
                     target: format!("finding/{}", finding.id),
                     because,
+                    unread: false,
                 }),
                 None => scope.findings.push(finding),
             }
@@ -241,13 +246,15 @@ impl<'a> Scope<'a> {
     }
 
     fn missing(&mut self, target: &str, id: &str) {
-        let because = match self.unread(id) {
+        let unread = self.unread(id);
+        let because = match unread {
             Some(why) => format!("it could not be read: {why}"),
             None => "it is not there (any more)".to_owned(),
         };
         self.absent.insert(Absent {
             target: target.to_owned(),
             because,
+            unread: unread.is_some(),
         });
     }
 
@@ -369,4 +376,14 @@ fn idle(finding: &Finding, inventory: &Inventory) -> Option<String> {
 /// Whether a pod has ended: its containers run no more.
 pub(crate) fn has_ended(pod: &Pod) -> bool {
     matches!(pod.phase.as_str(), "Succeeded" | "Failed")
+}
+
+/// Pods of these owners belong to the node and end with it.
+const NODE_OWNERS: [&str; 2] = ["daemonset/", "node/"];
+
+/// Whether a pod belongs to its node and ends with it.
+pub(crate) fn is_of_node(pod: &Pod) -> bool {
+    pod.owner
+        .as_deref()
+        .is_some_and(|owner| NODE_OWNERS.iter().any(|kind| owner.starts_with(kind)))
 }

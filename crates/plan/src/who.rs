@@ -8,10 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use davylamp_model::ids::HubUser;
+use davylamp_model::inventory::Pod;
 
 use crate::plan::{Attribution, Candidate, Link};
 use crate::policy::Policy;
-use crate::scope::Scope;
+use crate::scope::{Scope, is_of_node};
 
 mod decide;
 mod finder;
@@ -21,6 +22,9 @@ mod trace;
 pub use slug::SlugIndex;
 
 use finder::Finder;
+
+/// Where a cluster's own pods are, which come back on another node by themselves.
+const SYSTEM_NAMESPACE: &str = "kube-system";
 
 /// Who did it, and who else is there.
 #[derive(Debug)]
@@ -32,6 +36,9 @@ pub(crate) struct Who {
     pub maybe_more: Option<String>,
     /// The pods of each user, by cluster, namespace and name.
     pub pods: BTreeMap<HubUser, BTreeSet<(String, String, String)>>,
+    /// Pods on the nodes that are no Hub user's, no part of the node or its cluster, and not what
+    /// the finding names: what others run there, as `namespace/name`.
+    pub neighbours: BTreeSet<String>,
     /// What the report should say beside.
     pub remarks: Vec<String>,
 }
@@ -106,6 +113,7 @@ pub(crate) fn find(scope: &Scope<'_>, policy: &Policy, hub: Option<&SlugIndex>) 
         finder.sighted(&mut present);
         present
     };
+    let neighbours = neighbours(scope, &pods);
     let maybe_more = finder.maybe_more();
     let attribution = decide::decide(scope, leads, &pods, maybe_more.as_deref());
     let remarks = finder.remarks(&attribution);
@@ -114,8 +122,39 @@ pub(crate) fn find(scope: &Scope<'_>, policy: &Policy, hub: Option<&SlugIndex>) 
         occupants,
         maybe_more,
         pods,
+        neighbours,
         remarks,
     }
+}
+
+/// What others run on the nodes.
+///
+/// Only what was read counts: a cluster that cannot be read says nothing about the node, and a
+/// miner's own node must not go on because of that.
+fn neighbours(
+    scope: &Scope<'_>,
+    pods: &BTreeMap<HubUser, BTreeSet<(String, String, String)>>,
+) -> BTreeSet<String> {
+    scope
+        .pods_on_nodes()
+        .into_iter()
+        .filter(|held| {
+            let key = held.key();
+            !is_of_node(held.pod)
+                && held.pod.namespace.as_str() != SYSTEM_NAMESPACE
+                && !is_placeholder(held.pod)
+                && !scope.pods.contains_key(&key)
+                && !pods.values().any(|theirs| theirs.contains(&key))
+        })
+        .map(|held| format!("{}/{}", held.pod.namespace, held.pod.name))
+        .collect()
+}
+
+/// Whether a pod only keeps room for Hub users who may come: it computes nothing, and the scheduler
+/// itself evicts it for the first who does (Zero to JupyterHub, "user placeholders").
+fn is_placeholder(pod: &Pod) -> bool {
+    let labelled = pod.labels.get("component").map(String::as_str);
+    labelled == Some("user-placeholder")
 }
 
 impl Lead {

@@ -43,6 +43,7 @@ fn plan(steps: Vec<Step>) -> Plan {
         release: None,
         remarks: Vec::new(),
         again: false,
+        blind: None,
     }
 }
 

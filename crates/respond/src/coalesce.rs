@@ -152,7 +152,7 @@ fn acting(finding: &Finding) -> Result<(Place, Resource), &'static str> {
 }
 
 /// The name under which the journal knows a resource.
-fn journal_key(place: &Place, resource: &Resource) -> String {
+pub(crate) fn journal_key(place: &Place, resource: &Resource) -> String {
     let key = resource.key();
     let global = matches!(resource, Resource::AccessKey { .. });
     let region = if global {

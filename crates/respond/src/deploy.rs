@@ -9,23 +9,14 @@ use serde_json::{Map, Value, json};
 
 use crate::permissions::{Names, Purpose, allowed, policy};
 
-/// How the finding types that start the function begin, as EventBridge patterns over `detail.type`.
-///
-/// Prefixes rather than names: a new form of a known type (`…!AMI`) must not be missed. What the
-/// responder does not act on it reports, and a sample costs nothing.
-pub const FINDING_PREFIXES: &[&str] = &[
-    "AttackSequence:",
-    "CryptoCurrency:",
-    "Execution:",
-    "Impact:EC2/BitcoinDomainRequest",
-    "Impact:Runtime/",
-    "Object:S3/MaliciousFile",
-    "Trojan:EC2/DNSDataExfiltration",
-    "Trojan:Runtime/",
-];
+mod rules;
 
-/// Those that are known by their middle: what a key or a password did.
-pub const FINDING_WILDCARDS: &[&str] = &["*:IAMUser/*"];
+pub use rules::{FINDING_PREFIXES, FINDING_WILDCARDS, SECURITY_HUB_WILDCARDS};
+
+use rules::rules;
+
+/// The rules that are there only where a parameter asks for them, with its condition.
+const OPT_IN: &[(&str, &str)] = &[("SecurityHubFindings", "HasSecurityHub")];
 
 /// The purposes that are there only where a parameter asks for them: the policy's name, the
 /// condition and the purpose. A placeholder without a value would make a resource that IAM refuses.
@@ -62,6 +53,7 @@ pub fn cloudformation(purposes: &[Purpose]) -> Value {
             "HasPool": not_empty("CognitoPool"),
             "HasMemoryDocument": not_empty("MemoryDocument"),
             "HasForensicAccount": not_empty("ForensicAccount"),
+            "HasSecurityHub": {"Fn::Equals": [{"Ref": "SecurityHub"}, "true"]},
         },
         "Resources": resources(purposes),
         "Outputs": {
@@ -97,6 +89,7 @@ fn parameters() -> Value {
         "MemoryDocument": text("", "The SSM document that captures the memory of an instance"),
         "ForensicAccount": text("", "The account that evidence is copied to, with the role of ForeignRole in it"),
         "ForensicKey": text("", "The ARN of the KMS key of that account that encrypts the copies"),
+        "SecurityHub": {"Type": "String", "Default": "false", "AllowedValues": ["true", "false"], "Description": "true: findings that other products than GuardDuty send to Security Hub start the function as well. Those of GuardDuty always do, by themselves"},
         "LogRetentionDays": {"Type": "Number", "Default": 365, "Description": "How long the function's log is kept"},
     })
 }
@@ -182,11 +175,14 @@ fn resources(purposes: &[Purpose]) -> Value {
         }),
     );
     for (name, description, properties) in rules() {
-        add(name, rule(description, properties));
-        add(
-            &format!("{name}Permission"),
-            permission("events.amazonaws.com", json!({"Fn::GetAtt": [name, "Arn"]})),
-        );
+        let mut rule = rule(description, properties);
+        let mut allowed = permission("events.amazonaws.com", json!({"Fn::GetAtt": [name, "Arn"]}));
+        if let Some((_, condition)) = OPT_IN.iter().find(|(opted, _)| *opted == name) {
+            rule["Condition"] = json!(condition);
+            allowed["Condition"] = json!(condition);
+        }
+        add(name, rule);
+        add(&format!("{name}Permission"), allowed);
     }
     add("CostTopic", topic());
     add(
@@ -369,77 +365,6 @@ fn function() -> Value {
             }},
         },
     })
-}
-
-/// Name, description and pattern or schedule of each rule.
-fn rules() -> Vec<(&'static str, &'static str, Value)> {
-    let mut types: Vec<Value> = FINDING_PREFIXES
-        .iter()
-        .map(|prefix| json!({"prefix": prefix}))
-        .collect();
-    types.extend(
-        FINDING_WILDCARDS
-            .iter()
-            .map(|wildcard| json!({"wildcard": wildcard})),
-    );
-    vec![
-        (
-            "Findings",
-            "GuardDuty findings about mining and what leads to it",
-            json!({"EventPattern": {
-                "source": ["aws.guardduty"],
-                "detail-type": ["GuardDuty Finding"],
-                "detail": {"type": types},
-            }}),
-        ),
-        (
-            "ApiCalls",
-            "A machine was started, root was used, a sensor was stopped",
-            json!({"EventPattern": {
-                "detail-type": ["AWS API Call via CloudTrail", "AWS Console Sign In via CloudTrail"],
-                "$or": [
-                    {"detail": {"userIdentity": {"type": ["Root"]}}},
-                    {"detail": {
-                        "eventSource": ["cloudtrail.amazonaws.com"],
-                        "eventName": ["StopLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"],
-                    }},
-                    {"detail": {
-                        "eventSource": ["guardduty.amazonaws.com"],
-                        "eventName": ["DeleteDetector", "UpdateDetector", "DisassociateFromAdministratorAccount", "DeleteMembers", "StopMonitoringMembers"],
-                    }},
-                    {"detail": {
-                        "eventSource": ["ec2.amazonaws.com"],
-                        "eventName": ["RunInstances", "AssociateAddress"],
-                    }},
-                ],
-            }}),
-        ),
-        (
-            "Snapshots",
-            "Evidence is complete, or has failed: the response goes on",
-            json!({"EventPattern": {
-                "source": ["aws.ec2"],
-                "detail-type": ["EBS Snapshot Notification", "EBS Multi-Volume Snapshots Completion Status"],
-            }}),
-        ),
-        (
-            "BillingAlarms",
-            "A CloudWatch alarm on charges rang",
-            json!({"EventPattern": {
-                "source": ["aws.cloudwatch"],
-                "detail-type": ["CloudWatch Alarm State Change"],
-                "detail": {
-                    "state": {"value": ["ALARM"]},
-                    "configuration": {"metrics": {"metricStat": {"metric": {"namespace": ["AWS/Billing"]}}}},
-                },
-            }}),
-        ),
-        (
-            "Tick",
-            "What waits is looked at again; that the function lives shows as well",
-            json!({"ScheduleExpression": "rate(5 minutes)"}),
-        ),
-    ]
 }
 
 fn rule(description: &str, properties: Value) -> Value {

@@ -23,6 +23,7 @@ use crate::actuator::{ActError, Actuator};
 use crate::clock::{Clock, later};
 use crate::journal::history::{History, StepState};
 use crate::journal::{Event, Journal, JournalError};
+use crate::stop::Stop;
 
 mod attempt;
 
@@ -115,6 +116,7 @@ pub struct Executor {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: ExecutorOptions,
+    pub(crate) stop: Stop,
     progress: Option<Progress>,
 }
 
@@ -164,8 +166,16 @@ impl Executor {
             journal,
             clock,
             options,
+            stop: Stop::default(),
             progress: None,
         }
+    }
+
+    /// Ends in order when somebody asks it to.
+    #[must_use]
+    pub fn with_stop(mut self, stop: Stop) -> Self {
+        self.stop = stop;
+        self
     }
 
     /// Tells somebody about each step as it changes.
@@ -195,11 +205,11 @@ impl Executor {
         loop {
             let mut moved = false;
             for stage in STAGES {
-                moved |= self.stage(&plan, stage, &mut steps, ledger, permit).await?;
                 if self.is_over() {
                     cut_short = true;
                     break;
                 }
+                moved |= self.stage(&plan, stage, &mut steps, ledger, permit).await?;
             }
             if cut_short {
                 break;
@@ -215,8 +225,14 @@ impl Executor {
                 break;
             }
             self.wait_until(next, ledger).await?;
+            if self.stop.is_asked() {
+                cut_short = true;
+                break;
+            }
             self.look(&plan, &mut steps, ledger).await?;
         }
+        // Nothing is cut short where nothing was left.
+        cut_short &= steps.iter().any(|it| !matches!(it.stand, Stand::Settled));
         self.settle(&steps, ledger, permit, cut_short).await
     }
 
@@ -252,6 +268,7 @@ impl Executor {
                     Some(
                         StepState::Succeeded { .. }
                         | StepState::Undone { .. }
+                        | StepState::Kept { .. }
                         | StepState::Failed { again: false, .. },
                     ) => Stand::Settled,
                     _ => Stand::New {
@@ -325,6 +342,10 @@ impl Executor {
             // What came of each is journaled as soon as it is known, by the attempt's own future:
             // one that is not polled may hold the ledger's turn to write.
             .map(|(running, tries, token, room)| async move {
+                if self.is_over() {
+                    // It stands as it stood: its turn comes in another run.
+                    return Ok(false);
+                }
                 let attempt = Attempt {
                     executor: self,
                     ledger,
@@ -435,11 +456,14 @@ impl Executor {
         cut_short: bool,
     ) -> Result<Outcome, JournalError> {
         let succeeded = self.satisfied(ledger);
+        let stopped = cut_short && self.stop.is_asked();
         for running in steps {
             let id = &running.step.id;
             let state = match &running.stand {
                 Stand::Settled => continue,
                 Stand::Pending { what, .. } => StepState::Waiting { what: what.clone() },
+                // Nothing came of it and nothing failed: somebody wanted the run to end.
+                Stand::New { .. } if stopped => continue,
                 Stand::New { .. } => {
                     match running
                         .step
@@ -468,6 +492,10 @@ impl Executor {
         }
         let mut outcome = ledger.read(Outcome::of);
         outcome.cut_short = cut_short;
+        if stopped {
+            outcome.stop(self.clock.now());
+            return Ok(outcome);
+        }
         let unread_since = ledger.read(|history| history.unread_since);
         if let (Some(since), false) = (unread_since, permit.observe) {
             outcome.due = Some(self.read_again(since));
@@ -509,6 +537,7 @@ impl Executor {
             StepState::Withheld { why } => Event::Withheld { step, why },
             StepState::Waiting { what } => Event::Waiting { step, what },
             StepState::Undone { by } => Event::Undone { step, by },
+            StepState::Kept { by, .. } => Event::Kept { step, by },
             StepState::Intended => return Ok(()),
         };
         ledger.record(event).await?;
@@ -554,9 +583,9 @@ impl Executor {
         since.is_some_and(|since| now >= later(since, self.options.give_up_after))
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         let now = self.clock.now();
-        self.options.until.is_some_and(|until| now >= until)
+        self.stop.is_asked() || self.options.until.is_some_and(|until| now >= until)
     }
 
     /// When what could not be read since a time is asked for again: the longer it was not, the
@@ -567,7 +596,7 @@ impl Executor {
         later(now, self.options.look_again.max(unread_for / 4))
     }
 
-    /// Waits, and shows signs of life meanwhile.
+    /// Waits, unless somebody asks to stop, and shows signs of life meanwhile.
     async fn wait_until(&self, time: Timestamp, ledger: &Ledger<'_>) -> Result<(), JournalError> {
         let sign = Duration::from_secs(u64::from(self.options.lease_secs / 3).max(1));
         loop {
@@ -576,7 +605,10 @@ impl Executor {
             if left.is_zero() {
                 return Ok(());
             }
-            self.clock.sleep(left.min(sign)).await;
+            let slept = self.stop.unless_asked(self.clock.sleep(left.min(sign)));
+            if slept.await.is_none() {
+                return Ok(());
+            }
             // The first looks follow each other closely, and a lease is long against them.
             if left >= SIGN_AFTER {
                 ledger.renew().await?;

@@ -115,6 +115,14 @@ pub enum Event {
         /// By whom: a person's name, or `release timer`.
         by: String,
     },
+    /// Everything was taken back that could be, and what this step left stays, as it is meant to:
+    /// evidence.
+    Kept {
+        /// The step.
+        step: StepId,
+        /// Who took the rest back.
+        by: String,
+    },
     /// A notice went out.
     Notified {
         /// Which notice, such as `report` or `failure/terminate-instance:…`.

@@ -21,6 +21,8 @@ pub mod journal;
 
 pub mod clock;
 
+pub mod stop;
+
 pub mod executor;
 
 pub mod undo;

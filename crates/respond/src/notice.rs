@@ -2,11 +2,12 @@
 //! goes through.
 //!
 //! What must stay true: every value is encoded for where it is shown, because parts of it were
-//! written on an attacker's host; what is too long is cut with a count of what was cut; a channel
-//! that fails keeps no other from being told; no address, token or password of a channel is in an
+//! written on an attacker's host; what is too long is cut with a count of what was cut, and keeps to
+//! the limits of its channel; no address, token or password of a channel is in an
 //! error, a log line or a `Debug` print.
 //!
-//! Whether a notice was sent before is the journal's to know, not ours.
+//! Whether a notice was sent before is the journal's to know, what is said and how often it is tried
+//! [`tell`](crate::tell)'s; a channel sends once.
 
 use davylamp_model::finding::Severity;
 use davylamp_model::ids::IncidentId;
@@ -18,8 +19,6 @@ use sha2::{Digest as _, Sha256};
 use crate::actuator::Acting;
 
 mod aws;
-mod digest;
-mod fanout;
 mod html;
 mod page;
 mod pagerduty;
@@ -31,8 +30,6 @@ mod text;
 mod webhook;
 
 pub use aws::{Ses, Sns};
-pub use digest::{compose, digest};
-pub use fanout::{Delivery, Notifiers, Patience};
 pub use html::body as to_html;
 pub use pagerduty::PagerDuty;
 pub use post::ChannelError;

@@ -20,16 +20,19 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::actuator::Acting;
-use crate::coalesce::{Coalesced, OnlyReported, coalesce};
+use crate::coalesce::{Coalesced, OnlyReported, coalesce, journal_key};
 use crate::executor::{Executor, Ledger, Outcome, Permit};
 use crate::journal::history::History;
 use crate::journal::{Claim, ClaimRequest, Entry, Event, JournalError};
+use crate::tell::patience::Patience;
 use crate::undo::Undone;
 use observing::observed;
 
 mod observing;
 
 mod telling;
+
+mod through;
 
 mod work;
 
@@ -68,6 +71,11 @@ pub struct ResponderOptions {
     pub digest_from: usize,
     /// How long sending a notice may take, in seconds.
     pub notice_lease_secs: u32,
+    /// How often a channel is tried, and how long at most.
+    pub patience: Patience,
+    /// When telling has to be over, what did not go out being due again: a Lambda's own deadline,
+    /// with some seconds to spare.
+    pub tell_until: Option<Timestamp>,
 }
 
 impl Default for ResponderOptions {
@@ -79,6 +87,8 @@ impl Default for ResponderOptions {
             incidents_at_once: 16,
             digest_from: 5,
             notice_lease_secs: 60,
+            patience: Patience::default(),
+            tell_until: None,
         }
     }
 }
@@ -124,12 +134,17 @@ pub struct Report {
 
 impl Report {
     /// Whether the findings must be delivered again: somebody else is at one of the incidents, or
-    /// one could not be worked on.
+    /// one could not be worked on, or the run was asked to stop before it was done.
     pub fn wants_redelivery(&self) -> bool {
         self.incidents.iter().any(|it| {
             matches!(
-                it.came_of_it,
-                CameOfIt::Busy { .. } | CameOfIt::Broken { .. }
+                &it.came_of_it,
+                CameOfIt::Busy { .. }
+                    | CameOfIt::Broken { .. }
+                    | CameOfIt::Stopped
+                    | CameOfIt::Worked {
+                        outcome: Outcome { stopped: true, .. }
+                    }
             )
         }) || self.untold.iter().any(|untold| {
             // What nothing is done about is no incident, which would be due again by itself.
@@ -174,6 +189,8 @@ pub enum CameOfIt {
         /// Why.
         why: String,
     },
+    /// The run was asked to stop before it came to it: nothing was claimed, journaled or done.
+    Stopped,
 }
 
 /// What is known of an incident.
@@ -325,6 +342,16 @@ impl Responder {
         let mut results = Vec::new();
         // No more than are worked on at once are claimed: a lease should not run out in a queue.
         for some in cases.chunks(at_once) {
+            if self.parts.executor.stop.is_asked() {
+                let unbegun = some.iter().map(|case| IncidentReport {
+                    incident: case.case.incident.clone(),
+                    resource: case.resource.clone(),
+                    plan: None,
+                    came_of_it: CameOfIt::Stopped,
+                });
+                results.extend(unbegun.map(|report| (report, None)));
+                continue;
+            }
             results.extend(self.respond_to(some, at_once).await);
         }
         results
@@ -385,7 +412,15 @@ impl Responder {
             .journal
             .claim_incident(incident, &self.parts.run, self.now(), lease_secs)
             .await?;
-        Ok(self.held(claim, incident.as_str()))
+        let about = match &claim {
+            Claim::Ours { entries, .. } => History::of(entries).plan().map(|plan| {
+                let key = journal_key(&plan.place, &plan.resource);
+                observing::named(incident, key)
+            }),
+            Claim::Busy { .. } => None,
+        };
+        let about = about.as_deref().unwrap_or(incident.as_str());
+        Ok(self.held(claim, about))
     }
 
     fn held(&self, claim: Claim, resource: &str) -> Result<Held<'_>, Box<IncidentReport>> {
@@ -413,6 +448,15 @@ impl Responder {
     }
 
     async fn resume_one(&self, incident: IncidentId) -> (IncidentReport, Option<News>) {
+        if self.parts.executor.stop.is_asked() {
+            let report = IncidentReport {
+                resource: incident.0.clone(),
+                incident,
+                plan: None,
+                came_of_it: CameOfIt::Stopped,
+            };
+            return (report, None);
+        }
         match self.claim_known(&incident).await {
             Ok(Ok(held)) => self.go_on(held, None).await,
             Ok(Err(busy)) => (*busy, None),

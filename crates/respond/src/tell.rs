@@ -11,9 +11,15 @@ use davylamp_plan::plan::{Attribution, Plan};
 use crate::actuator::{ActError, Acting};
 use crate::executor::ReadingState;
 use crate::journal::history::StepState;
-use crate::notice::{Kind, NextStep, NotDone, Notice, Notifier, Summary};
+use crate::notice::{Kind, NextStep, NotDone, Notice, Notifier};
 use crate::planning::COST_REMARK;
 use crate::responder::{News, NewsKind, Tell};
+
+mod digest;
+
+pub mod patience;
+
+pub use digest::digest;
 
 /// How every title begins where nothing may be done.
 const DRY_RUN: &str = "dry run, nothing was done: ";
@@ -99,6 +105,13 @@ pub fn notice(news: &News) -> Notice {
     if let Some(plan) = &news.plan {
         tell_plan(news, plan, &mut notice);
     }
+    let unreleased = news.outcome.unreleased.iter();
+    notice
+        .not_done
+        .extend(unreleased.map(|(step, why)| NotDone {
+            what: format!("take back {step}, whose release has come"),
+            why: why.clone(),
+        }));
     match news.outcome.reading {
         ReadingState::Complete => {}
         ReadingState::Again => notice
@@ -140,6 +153,10 @@ fn tell_plan(news: &News, plan: &Plan, notice: &mut Notice) {
                 what,
                 why: format!("it was taken back by {by}"),
             }),
+            Some(StepState::Kept { by, why }) => notice.not_done.push(NotDone {
+                what,
+                why: format!("it stays, while {by} took back the rest: {why}"),
+            }),
             Some(StepState::Intended) => notice
                 .waiting
                 .push(format!("{what}: it was begun when the run ended")),
@@ -161,43 +178,6 @@ fn tell_plan(news: &News, plan: &Plan, notice: &mut Notice) {
             None => notice.found.push(remark.clone()),
         }
     }
-}
-
-/// The notice about many incidents.
-pub fn digest(news: &[News]) -> Notice {
-    let at = news.iter().map(|one| one.at).max().unwrap_or_default();
-    let most_severe = news
-        .iter()
-        .map(|one| severity(&one.findings))
-        .max()
-        .unwrap_or(Severity::Low);
-    let title = format!("{} incidents", news.len());
-    let title = match news.iter().all(|one| one.dry_run) {
-        true => format!("{DRY_RUN}{title}"),
-        false => title,
-    };
-    let mut digest = Notice::new(Kind::Digest, most_severe, title, at);
-    digest.incidents = news
-        .iter()
-        .map(|one| {
-            let whole = notice(one);
-            Summary {
-                incident: Some(one.incident.clone()),
-                kind: whole.kind,
-                severity: whole.severity,
-                place: whole.place,
-                title: whole.title,
-                done: whole.done.len(),
-                not_done: whole.not_done.len(),
-                waiting: whole.waiting.len(),
-            }
-        })
-        .collect();
-    digest.next = vec![NextStep {
-        what: "read one of them".to_owned(),
-        command: Some("davy respond status INCIDENT".to_owned()),
-    }];
-    digest
 }
 
 fn severity(findings: &[Finding]) -> Severity {
@@ -289,11 +269,14 @@ fn next_steps(news: &News) -> Vec<NextStep> {
         "see every step with its reason",
         format!("davy respond status {incident}"),
     );
-    if news.outcome.done().next().is_some() {
+    let undo = format!("davy respond undo {incident}");
+    if !news.outcome.unreleased.is_empty() {
         step(
-            "take back what can be taken back",
-            format!("davy respond undo {incident}"),
+            "take back what the release timer could not, once what stood in its way is gone",
+            undo,
         );
+    } else if news.outcome.done().next().is_some() {
+        step("take back what can be taken back", undo);
     }
     next
 }

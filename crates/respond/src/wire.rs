@@ -30,6 +30,7 @@ use crate::journal::tags::TagJournal;
 use crate::journal::{Journal, JournalError};
 use crate::planning::Playbooks;
 use crate::responder::{Parts, Responder, ResponderOptions};
+use crate::stop::Stop;
 use crate::tell::Teller;
 
 mod actuators;
@@ -37,6 +38,9 @@ mod channels;
 
 /// A Lambda stops this long before its deadline, to journal and to tell.
 const SPARE: Duration = Duration::from_secs(20);
+/// Of that, so much is left when telling ends: what was told is still journaled, and the incidents are
+/// let go of.
+const LEFT_AFTER_TELLING: Duration = Duration::from_secs(5);
 
 /// What kind of run this is.
 #[derive(Clone)]
@@ -52,6 +56,8 @@ pub struct Run {
     pub patient: bool,
     /// Only plan: nothing is done, journaled or told.
     pub rehearsal: bool,
+    /// Ends it in order when somebody asks it to.
+    pub stop: Stop,
 }
 
 /// Everything a run needs that does not depend on the run.
@@ -182,12 +188,12 @@ impl Wiring {
     /// A responder for one run.
     pub fn responder(&self, run: Run) -> Responder {
         let policy = self.config.policy();
-        let wait = Duration::from_secs(u64::from(self.config.evidence_wait_minutes) * 60);
+        let wait = self.evidence_wait();
         let options = ExecutorOptions {
             lease_secs: self.config.lease_seconds,
             retry_within: Duration::from_secs(u64::from(self.config.retry_seconds)),
             evidence_within: if run.patient { wait } else { Duration::ZERO },
-            until: run.deadline.map(|at| at.checked_sub(SPARE).unwrap_or(at)),
+            until: before(run.deadline, SPARE),
             ..ExecutorOptions::default()
         };
         let mut executor = Executor::new(
@@ -195,7 +201,8 @@ impl Wiring {
             Arc::clone(&self.journal),
             Arc::new(SystemClock),
             options,
-        );
+        )
+        .with_stop(run.stop);
         if let Some(progress) = run.progress {
             executor = executor.with_progress(progress);
         }
@@ -221,6 +228,7 @@ impl Wiring {
                 observe: self.config.dry_run && !run.rehearsal,
                 incidents_at_once: self.config.parallel as usize,
                 digest_from: self.config.digest_above as usize + 1,
+                tell_until: before(run.deadline, LEFT_AFTER_TELLING),
                 ..ResponderOptions::default()
             },
             run: run.name,
@@ -265,6 +273,11 @@ impl Wiring {
         Ok(all)
     }
 
+    /// How long somebody who waits for evidence does so.
+    pub fn evidence_wait(&self) -> Duration {
+        Duration::from_secs(u64::from(self.config.evidence_wait_minutes) * 60)
+    }
+
     /// The sessions with AWS.
     pub fn sessions(&self) -> &Arc<Sessions> {
         &self.sessions
@@ -274,6 +287,11 @@ impl Wiring {
     pub fn journal(&self) -> &Arc<dyn Journal> {
         &self.journal
     }
+}
+
+/// So long before a run's deadline, where it has one.
+fn before(deadline: Option<Timestamp>, spare: Duration) -> Option<Timestamp> {
+    deadline.map(|at| at.checked_sub(spare).unwrap_or(at))
 }
 
 fn clusters(config: &Config) -> Vec<ClusterEntry> {

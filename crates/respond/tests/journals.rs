@@ -476,6 +476,39 @@ async fn dynamodb() {
     keeps_to_the_caps(journals).await;
 }
 
+/// A plan of a lockdown has hundreds of targets, and DynamoDB takes 400 KB an item.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn dynamodb_keeps_an_entry_that_is_larger_than_an_item() {
+    let journal = table().await;
+    let run = "run-1";
+    ours(journal.claim(&request("r", "inc-1", run, 0)).await.unwrap());
+    let before: Vec<_> = (0..20_000)
+        .map(|number| json!({ "interface": format!("eni-{number:017x}"), "groups": ["sg-1"] }))
+        .collect();
+    let mut large = intended(run, 1, "block", false);
+    if let Event::Intended { before: kept, .. } = &mut large.event {
+        *kept = json!(before);
+    }
+    assert!(serde_json::to_string(&large).unwrap().len() > 1 << 20);
+    let incident: IncidentId = "inc-1".into();
+    journal.append(&incident, &large, 60).await.unwrap();
+    let small = intended(run, 2, "isolate", false);
+    journal.append(&incident, &small, 60).await.unwrap();
+    let entries = journal.read(&incident).await.unwrap().unwrap();
+    assert_eq!(entries, [large, small]);
+    // What no packing makes small enough is said as what it is, and is not repeated for ever.
+    let noise: Vec<Entry> = (0..130).map(|step| wordy(run, 3, step)).collect();
+    let mut endless = intended(run, 3, "noise", false);
+    if let Event::Intended { before: kept, .. } = &mut endless.event {
+        *kept = json!(noise);
+    }
+    let refused = journal.append(&incident, &endless, 60).await;
+    assert!(
+        matches!(refused, Err(JournalError::Overflow { .. })),
+        "{refused:?}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn tags() {
     let client = aws_sdk_ec2::Client::new(&account().await);

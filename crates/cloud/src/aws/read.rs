@@ -16,6 +16,8 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::endpoint::Endpoint;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use super::session::{describe, is_unreachable};
+
 /// What the names of reading operations begin with. `GetCallerIdentity` is one of them.
 const READING: [&str; 5] = ["Describe", "List", "Get", "Head", "BatchGet"];
 /// Operations that read although their name begins otherwise: credentials are asked for with them.
@@ -309,7 +311,10 @@ where
     match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),
-        _ => super::session::describe(error),
+        _ if is_unreachable(error) => {
+            format!("its endpoint cannot be reached: {}", describe(error))
+        }
+        _ => describe(error),
     }
 }
 

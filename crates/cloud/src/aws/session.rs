@@ -14,6 +14,7 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::result::SdkError;
 use davylamp_model::ids::{AccountId, Region};
 use davylamp_model::resource::Place;
 use tokio::sync::OnceCell;
@@ -47,6 +48,17 @@ pub enum SessionError {
     #[error("AWS does not accept our credentials: {why}")]
     Credentials {
         /// What it said.
+        why: String,
+    },
+    /// Nobody answered: nothing is known of our credentials.
+    #[error(
+        "AWS cannot be reached at {endpoint}: see the network, the proxy and \
+         `respond.endpoint_url`, then try again: {why}"
+    )]
+    Unreachable {
+        /// The configured endpoint, or the service and region that were asked.
+        endpoint: String,
+        /// What went wrong on the way.
         why: String,
     },
     /// No region is configured.
@@ -146,8 +158,11 @@ impl Sessions {
                     .get_caller_identity()
                     .send()
                     .await
-                    .map_err(|error| SessionError::Credentials {
-                        why: describe(&error),
+                    .map_err(|error| match is_unreachable(&error) {
+                        true => self.unreachable("sts", &error),
+                        false => SessionError::Credentials {
+                            why: describe(&error),
+                        },
                     })?;
                 identity
                     .account()
@@ -220,9 +235,12 @@ impl Sessions {
             .all_regions(false)
             .send()
             .await
-            .map_err(|error| SessionError::Regions {
-                account: account.0.clone(),
-                why: read::said(&error),
+            .map_err(|error| match is_unreachable(&error) {
+                true => self.unreachable("ec2", &error),
+                false => SessionError::Regions {
+                    account: account.0.clone(),
+                    why: read::said(&error),
+                },
             })?;
         let mut regions: Vec<Region> = answer
             .regions()
@@ -231,6 +249,21 @@ impl Sessions {
             .collect();
         regions.sort();
         Ok(regions)
+    }
+
+    fn unreachable(
+        &self,
+        service: &str,
+        error: &(dyn std::error::Error + 'static),
+    ) -> SessionError {
+        let region = self.home_region().unwrap_or("no region");
+        SessionError::Unreachable {
+            endpoint: match self.home.endpoint_url() {
+                Some(url) => url.to_owned(),
+                None => format!("{service} in {region}"),
+            },
+            why: describe(error),
+        }
     }
 
     /// In an account that is not ours the configured role is assumed.
@@ -330,6 +363,17 @@ fn role_arn(place: &Place, role: &str) -> String {
     format!("arn:{partition}:iam::{}:role/{role}", place.account)
 }
 
+/// Whether a call failed on its way: no connection could be made, or nobody answered. Then nothing
+/// is known of what the service would have said. Credentials that could not be had are something
+/// else.
+pub fn is_unreachable<E, R>(error: &SdkError<E, R>) -> bool {
+    match error {
+        SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout(),
+        SdkError::TimeoutError(_) => true,
+        _ => false,
+    }
+}
+
 /// An SDK error with all that is behind it, on one line.
 pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -374,6 +418,25 @@ mod tests {
                 "{account} {region}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_says_nothing_of_credentials() {
+        let options = SessionOptions {
+            region: Some("eu-central-1".to_owned()),
+            // Nothing listens on this port.
+            endpoint_url: Some("http://127.0.0.1:1".to_owned()),
+            ..SessionOptions::default()
+        };
+        let keys = aws_credential_types::Credentials::new("AKID", "secret", None, None, "test");
+        let sessions = Sessions::with_credentials(options, keys).await;
+        let sessions = sessions.expect("nothing is asked yet");
+        let error = sessions.home_account().await.expect_err("nobody answers");
+        assert!(
+            matches!(&error, SessionError::Unreachable { endpoint, .. } if endpoint.contains("127.0.0.1:1")),
+            "{error}"
+        );
+        assert!(!error.to_string().contains("credentials"), "{error}");
     }
 
     #[test]

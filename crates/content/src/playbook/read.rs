@@ -124,6 +124,7 @@ pub(super) fn file(text: &Arc<Text>) -> Result<Parsed, Faults> {
     let (faults, warnings) = fields.problems.finish();
     match (playbook(draft), cases) {
         (Some(playbook), Some(cases)) if faults.is_empty() => Ok(Parsed {
+            file: text.name.clone(),
             playbook,
             cases,
             warnings,

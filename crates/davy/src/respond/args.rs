@@ -15,7 +15,11 @@ use crate::settings::SettingsArgs;
 #[command(
     subcommand_negates_reqs = true,
     after_long_help = "Exit codes: 0 nothing found, 1 found and dealt with as far as the plan says
-(also: it waits for a person or for evidence), 2 something was not done, not told or not understood.
+(also: it waits for a person or for evidence), 2 something was not done, not told or not understood,
+nothing of a resource could be read, GuardDuty is off wherever it was polled, or a signal stopped it.
+
+Ctrl-C or SIGTERM: what was begun is journaled, nothing more is begun, and davy respond resume goes on
+with it at once. A second signal ends it on the spot.
 
 Examples:
   davy respond plan --finding finding.json        what would be done, and why; touches nothing
@@ -41,7 +45,8 @@ pub struct RespondArgs {
 #[group(required = true, multiple = false)]
 pub struct SourceArgs {
     /// Findings in a file, or - for standard input: GuardDuty in either casing, ASFF, OCSF, CloudTrail
-    /// events, cost alarms, guard events; one, a list, or one a line; also gzipped
+    /// events, cost alarms, guard events; one, a list, or one a line; also gzipped. Of several
+    /// resources the network of each is cut first, then their evidence is waited for
     #[arg(long, value_name = "FILE")]
     pub finding: Option<String>,
     /// Work on a queue until stopped, as sqs:URL
@@ -84,7 +89,7 @@ pub struct Common {
     /// Seconds between two polls
     #[arg(long, global = true, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(10..=86_400))]
     pub every: u64,
-    /// Poll, or empty the queue, once
+    /// Poll, or empty the queue, once; where GuardDuty is off in every region, that ends with 2
     #[arg(long, global = true)]
     pub once: bool,
     #[command(flatten)]
@@ -108,13 +113,14 @@ pub enum Output {
 pub enum Job {
     /// Print the plan and why, touching nothing
     Plan(PlanArgs),
-    /// Take back what was done in an incident, as far as it can be
+    /// Take back what was done in an incident, as far as it can be; evidence stays
     Undo(IncidentArgs),
     /// How an incident stands, step by step; without one, every incident
     Status(StatusArgs),
     /// Say yes to what waits for a person in an incident, and go on with it
     Approve(ApproveArgs),
-    /// Go on with every incident that waits: for evidence, a retry, a notice, its release
+    /// Go on with every incident that waits: for evidence, a retry, a notice, its release; or that a
+    /// signal stopped
     Resume,
     /// Read playbooks, and run their cases through the planner
     Playbooks(PlaybooksArgs),

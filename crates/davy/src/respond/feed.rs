@@ -1,6 +1,5 @@
-//! Where findings come from: a file, standard input, a queue, GuardDuty. And checking playbooks.
+//! Where findings come from: a file, standard input, a queue, GuardDuty.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::process::ExitCode;
@@ -8,22 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use davylamp_content::playbook::{Parsed, Playbook};
+use davylamp_cloud::aws::session::SessionError;
 use davylamp_model::ids::Region;
 use davylamp_model::intake::{self, Intake, MAX_BYTES};
 use davylamp_model::resource::Place;
-use davylamp_plan::rehearse::rehearse;
-use davylamp_respond::library;
-use davylamp_respond::responder::Report;
 use davylamp_respond::source::guardduty::poll;
 use davylamp_respond::source::queue::{Handled, Worker};
 use flate2::read::MultiGzDecoder;
 use jiff::{SignedDuration, Timestamp};
 
-use super::args::{Common, PlaybooksArgs, RespondArgs, Service};
-use super::{Desk, FOUND, INCOMPLETE, config, library_failure, polling_config};
+use super::args::{Common, RespondArgs, Service};
+use super::{Desk, INCOMPLETE, polling_config, session_hint};
 use crate::failure::Failure;
-use crate::output::{emit, note};
+use crate::output::note;
 
 /// The first two bytes of gzip.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -87,49 +83,42 @@ pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
     let common = &args.common;
     if let Some(finding) = &args.source.finding {
         let intake = super::read(finding)?;
-        let desk = Desk::open(common, false).await?;
+        let desk = Desk::open(common, false).await?.listening();
         let findings = desk.placed(&intake).await?;
-        let responder = if findings.len() > 1 {
-            desk.brisk()
-        } else {
+        let is_one = findings.len() <= 1;
+        // Of several, the network of each is cut before the evidence of any is waited for.
+        let responder = if is_one {
             desk.responder()
+        } else {
+            desk.brisk()
         };
         let mut report = responder.respond(findings).await;
+        let ours = report.waiting();
         if !intake.signals.is_empty() && !desk.rehearsal {
             // A snapshot has ended, or a clock has struck: what waited for it goes on.
             let resumed = responder.resume_early().await;
-            absorb(&mut report, resumed.map_err(super::journal_failure)?);
+            report.absorb(resumed.map_err(super::journal_failure)?);
+        }
+        if !is_one {
+            let patience = desk.wiring.evidence_wait();
+            responder.see_through(&mut report, ours, patience).await;
         }
         return desk.show(&report, &intake);
     }
     match (&args.source.queue, args.source.poll) {
         (Some(queue), _) => {
-            let desk = Desk::open(common, false).await?;
+            let desk = Desk::open(common, false).await?.listening();
             work(&desk, queue, common).await
         }
         (None, Some(Service::Guardduty)) => {
             let desk = Desk::with(polling_config(common)?, common, false, common.dry_run).await?;
+            let desk = desk.listening();
             watch(&desk, common).await
         }
         (None, None) => Err(Failure::new(
             anyhow!("no source of findings was named"),
             "name one: --finding FILE, --queue sqs:URL or --poll guardduty",
         )),
-    }
-}
-
-/// Until SIGINT or SIGTERM.
-async fn stopped() {
-    let mut term = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(term) => term,
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
-            return;
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = term.recv() => {}
     }
 }
 
@@ -158,15 +147,13 @@ async fn work(desk: &Desk, queue: &str, common: &Common) -> Result<ExitCode, Fai
         }
     };
     let tally = if common.once {
-        worker.drain(stopped(), handle).await
+        worker.drain(desk.stop.asked(), handle).await
     } else {
         let ticks = resume_now_and_then(desk, common);
-        let work = worker.run(stopped(), handle);
-        tokio::pin!(ticks);
-        tokio::select! {
-            tally = work => tally,
-            () = &mut ticks => unreachable!("the clock never ends"),
-        }
+        // Both end in order: what the clock has begun holds leases as well.
+        let (tally, ticked) = futures::join!(worker.run(desk.stop.asked(), handle), ticks);
+        worst.fetch_max(ticked, std::sync::atomic::Ordering::Relaxed);
+        tally
     };
     note(&format!(
         "{} messages answered, {} left in the queue, {} calls failed",
@@ -193,7 +180,7 @@ async fn answer(desk: &Desk, body: &[u8]) -> (Handled, u8) {
     let mut report = responder.respond(findings).await;
     if !intake.signals.is_empty() {
         match responder.resume().await {
-            Ok(resumed) => absorb(&mut report, resumed),
+            Ok(resumed) => report.absorb(resumed),
             Err(error) => return (Handled::Again(error.to_string()), INCOMPLETE),
         }
     }
@@ -207,19 +194,24 @@ async fn answer(desk: &Desk, body: &[u8]) -> (Handled, u8) {
         return (Handled::Again(why), code);
     }
     if report.wants_redelivery() {
-        let why = "another run is at its incident, or it could not be worked on".to_owned();
+        let why =
+            "another run is at its incident, or it could not be worked on to the end".to_owned();
         return (Handled::Again(why), code);
     }
     (Handled::Answered, code)
 }
 
-/// Looks at what is due every minute, while a worker works.
-async fn resume_now_and_then(desk: &Desk, common: &Common) {
+/// Looks at what is due every minute, while a worker works. What counts for the worker's exit code
+/// is only whether a look was broken off.
+async fn resume_now_and_then(desk: &Desk, common: &Common) -> u8 {
     let mut clock = tokio::time::interval(Duration::from_secs(common.every));
-    loop {
-        clock.tick().await;
-        resume(desk).await;
+    while desk.stop.unless_asked(clock.tick()).await.is_some() {
+        let code = resume(desk).await;
+        if desk.stop.is_asked() {
+            return code;
+        }
     }
+    0
 }
 
 async fn resume(desk: &Desk) -> u8 {
@@ -240,26 +232,31 @@ async fn resume(desk: &Desk) -> u8 {
 
 async fn watch(desk: &Desk, common: &Common) -> Result<ExitCode, Failure> {
     let sessions = desk.wiring.sessions();
-    let hint = "set credentials and a region as for every AWS tool: AWS_PROFILE, AWS_REGION";
-    let home = sessions
-        .home_place()
-        .await
-        .map_err(|error| Failure::new(anyhow!(error), hint))?;
-    let regions = match &common.region {
-        Some(region) => vec![Region::from(region.as_str())],
-        None => sessions
-            .enabled_regions(&home.account)
-            .await
-            .map_err(|error| Failure::new(anyhow!(error), hint))?,
+    let asked = async {
+        let home = sessions.home_place().await?;
+        let regions = match &common.region {
+            Some(region) => vec![Region::from(region.as_str())],
+            None => sessions.enabled_regions(&home.account).await?,
+        };
+        Ok((home, regions))
     };
+    let Some(asked) = desk.stop.unless_asked(asked).await else {
+        return Ok(ExitCode::from(INCOMPLETE));
+    };
+    let (home, regions) = asked.map_err(|error: SessionError| {
+        let hint = session_hint(&error);
+        Failure::new(anyhow!(error), hint)
+    })?;
     note(&format!("asking GuardDuty in {} regions", regions.len()));
     let mut since = Timestamp::now() - FIRST_WINDOW;
     let mut worst = 0;
-    let mut stop = std::pin::pin!(stopped());
     loop {
         let asked_at = Timestamp::now();
         let (code, all_answered) = poll_all(desk, &home, &regions, since).await;
-        worst = worst.max(code).max(resume(desk).await);
+        worst = worst.max(code);
+        if !desk.stop.is_asked() {
+            worst = worst.max(resume(desk).await);
+        }
         // What was not answered is asked for again, from where it was.
         if all_answered {
             since = asked_at - OVERLAP;
@@ -267,9 +264,9 @@ async fn watch(desk: &Desk, common: &Common) -> Result<ExitCode, Failure> {
         if common.once {
             return Ok(ExitCode::from(worst));
         }
-        tokio::select! {
-            () = &mut stop => return Ok(ExitCode::from(worst)),
-            () = tokio::time::sleep(Duration::from_secs(common.every)) => {}
+        let pause = tokio::time::sleep(Duration::from_secs(common.every));
+        if desk.stop.unless_asked(pause).await.is_none() {
+            return Ok(ExitCode::from(worst));
         }
     }
 }
@@ -285,14 +282,21 @@ async fn poll_all(desk: &Desk, home: &Place, regions: &[Region], since: Timestam
         .collect();
     let sessions = desk.wiring.sessions();
     let polls = places.iter().map(|place| poll(sessions, place, since));
-    let polled = futures::future::join_all(polls).await;
+    let polls = futures::future::join_all(polls);
+    let Some(polled) = desk.stop.unless_asked(polls).await else {
+        return (INCOMPLETE, false);
+    };
     let mut whole = Intake::default();
     let (mut code, mut all_answered) = (0, true);
+    let (mut off, mut on) = (0, 0);
     for (place, polled) in places.iter().zip(polled) {
         match polled {
             Ok(polled) => {
                 if polled.detectors == 0 {
                     note(&format!("GuardDuty is off in {}", place.region));
+                    off += 1;
+                } else {
+                    on += 1;
                 }
                 for answer in polled.answers {
                     let intake = intake::read(&answer);
@@ -306,6 +310,14 @@ async fn poll_all(desk: &Desk, home: &Place, regions: &[Region], since: Timestam
             }
         }
     }
+    if on == 0 && off > 0 {
+        // No findings, because nobody looks for any: that is not clean.
+        note(
+            "nothing is watched: GuardDuty is on in no region that was asked; turn it on where you \
+             run something: aws guardduty create-detector --enable --region REGION",
+        );
+        code = INCOMPLETE;
+    }
     let report = desk.brisk().respond(whole.findings.clone()).await;
     let is_news = !report.incidents.is_empty() || !whole.rejected.is_empty();
     if is_news || !report.reported.is_empty() {
@@ -314,48 +326,4 @@ async fn poll_all(desk: &Desk, home: &Place, regions: &[Region], since: Timestam
     }
     let code = code.max(super::code(&report, &whole, desk.rehearsal));
     (code, all_answered && !report.wants_redelivery())
-}
-
-fn absorb(report: &mut Report, other: Report) {
-    report.incidents.extend(other.incidents);
-    report.reported.extend(other.reported);
-    report.untold.extend(other.untold);
-}
-
-/// Reads the playbooks in force, and runs every case of each.
-pub(super) fn check_playbooks(common: &Common, asked: &PlaybooksArgs) -> Result<ExitCode, Failure> {
-    let mut paths = config(common)?.playbooks;
-    paths.extend(asked.paths.iter().cloned());
-    let library = library::read(&paths).map_err(library_failure)?;
-    let playbooks: Vec<Playbook> = library.iter().map(|it| it.playbook.clone()).collect();
-    let (mut text, mut failed) = (String::new(), BTreeSet::new());
-    for Parsed {
-        playbook,
-        cases,
-        warnings,
-    } in &library
-    {
-        text.push_str(&format!(
-            "{:<22} {} cases  {}\n",
-            playbook.name,
-            cases.len(),
-            playbook.title
-        ));
-        for warning in warnings {
-            text.push_str(&format!("  warning: {warning}\n"));
-        }
-        for case in cases {
-            for mismatch in rehearse(&playbooks, case) {
-                failed.insert(playbook.name.clone());
-                text.push_str(&format!("  case \"{}\": {mismatch}\n", case.name));
-            }
-        }
-    }
-    emit(text)?;
-    Ok(if failed.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        note(&format!("{} playbooks fail their cases", failed.len()));
-        ExitCode::from(FOUND)
-    })
 }

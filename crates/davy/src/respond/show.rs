@@ -1,4 +1,4 @@
-//! What came of a run, and how incidents stand, as text and as JSON.
+//! What came of a run, as text and as JSON.
 //!
 //! Values may come from an attacker's host: none reaches the terminal without its control and
 //! direction characters made visible.
@@ -8,17 +8,11 @@ use std::fmt::Write as _;
 use davylamp_model::ids::IncidentId;
 use davylamp_model::intake::Intake;
 use davylamp_plan::plan::{Attribution, Plan, StepId};
-use davylamp_respond::executor::{Outcome, ReadingState};
+use davylamp_respond::executor::Outcome;
 use davylamp_respond::journal::history::StepState;
 use davylamp_respond::notice::visible;
-use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Status};
-use davylamp_respond::undo::Undone;
+use davylamp_respond::responder::{CameOfIt, IncidentReport, Report};
 use serde_json::{Value, json};
-
-use super::args::Output;
-use super::{FOUND, INCOMPLETE};
-use crate::failure::Failure;
-use crate::output::emit;
 
 /// One line for a step that changed, while a run goes on.
 pub(super) fn progress(incident: &IncidentId, step: &StepId, state: &StepState) -> String {
@@ -45,6 +39,7 @@ fn words(state: &StepState) -> (&'static str, String) {
         StepState::Withheld { why } => ("not done", format!(": {why}")),
         StepState::Waiting { what } => ("waits", format!(": {what}")),
         StepState::Undone { by } => ("taken back", format!(" by {by}")),
+        StepState::Kept { why, .. } => ("stays", format!(": {why}")),
     }
 }
 
@@ -109,9 +104,22 @@ fn incident_text(text: &mut String, incident: &IncidentReport, rehearsal: bool) 
             );
         }
         CameOfIt::Broken { why } => line(text, 1, &format!("could not be worked on: {why}")),
+        CameOfIt::Stopped => line(
+            text,
+            1,
+            "not begun, because the run was asked to stop: run the same again",
+        ),
         CameOfIt::Worked { outcome } => {
             if let Some(plan) = &incident.plan {
                 plan_text(text, plan, outcome, rehearsal);
+            }
+            if outcome.stopped {
+                line(
+                    text,
+                    1,
+                    "stopped before its work was over; it goes on with: davy respond resume",
+                );
+                return;
             }
             if outcome.cut_short {
                 line(text, 1, "the run's time was over before its work was");
@@ -127,8 +135,15 @@ fn incident_text(text: &mut String, incident: &IncidentReport, rehearsal: bool) 
     }
 }
 
-fn plan_text(text: &mut String, plan: &Plan, outcome: &Outcome, rehearsal: bool) {
+pub(super) fn plan_text(text: &mut String, plan: &Plan, outcome: &Outcome, rehearsal: bool) {
     line(text, 1, &format!("playbook {}", plan.playbook));
+    if let Some(why) = &plan.blind {
+        line(
+            text,
+            1,
+            &format!("nothing of it could be read, so nobody knows what should be done: {why}"),
+        );
+    }
     who_text(text, &plan.attribution);
     for remark in &plan.remarks {
         line(text, 1, remark);
@@ -204,7 +219,7 @@ fn who_text(text: &mut String, attribution: &Attribution) {
 }
 
 /// A line whose text cannot move the cursor or turn the writing round.
-fn line(text: &mut String, depth: usize, content: &str) {
+pub(super) fn line(text: &mut String, depth: usize, content: &str) {
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
@@ -237,165 +252,4 @@ pub(super) fn report_json(report: &Report, intake: &Intake, rehearsal: bool) -> 
         incident["plan-hash"] = json!(hash);
     }
     format!("{whole}\n")
-}
-
-/// How an incident stands, and the exit code for it.
-pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> (String, u8) {
-    let outcome = Outcome::of(&status.history);
-    let code = standing_code(&outcome);
-    let text = match output {
-        Output::Json => format!(
-            "{}\n",
-            json!({
-                "incident": incident,
-                "finished": outcome.finished,
-                "plan": status.history.plan(),
-                "plan-hash": status.history.plan().map(Plan::hash),
-                "steps": outcome.steps,
-                "entries": status.entries,
-            })
-        ),
-        Output::Text => {
-            let mut text = String::new();
-            line(&mut text, 0, &format!("{incident} {}", standing(&outcome)));
-            for finding in status.history.findings.values() {
-                line(&mut text, 1, &format!("{} ({})", finding.kind, finding.id));
-            }
-            if let Some(plan) = status.history.plan() {
-                plan_text(&mut text, plan, &outcome, false);
-            }
-            for approval in &status.history.approvals {
-                let what = if approval.steps.is_empty() {
-                    "every step".to_owned()
-                } else {
-                    approval
-                        .steps
-                        .iter()
-                        .cloned()
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                };
-                line(&mut text, 1, &format!("{} approved {what}", approval.by));
-            }
-            for (notice, channel) in &status.history.notified {
-                line(&mut text, 1, &format!("told through {channel}: {notice}"));
-            }
-            text
-        }
-    };
-    (text, code)
-}
-
-/// Every incident in a line, and the exit code for all.
-pub(super) fn list(rows: &[(IncidentId, Status)], output: Output) -> (String, u8) {
-    let mut worst = 0;
-    let mut text = String::new();
-    let mut listed = Vec::new();
-    for (incident, status) in rows {
-        let outcome = Outcome::of(&status.history);
-        worst = worst.max(standing_code(&outcome));
-        let plan = status.history.plan();
-        let opened = status.history.opened_at;
-        let about = plan.map(|plan| {
-            format!(
-                "{}/{}/{}",
-                plan.place.account,
-                plan.place.region,
-                plan.resource.key()
-            )
-        });
-        match output {
-            Output::Json => listed.push(json!({
-                "incident": incident,
-                "opened-at": opened,
-                "resource": about,
-                "playbook": plan.map(|plan| &plan.playbook),
-                "standing": standing(&outcome),
-            })),
-            Output::Text => line(
-                &mut text,
-                0,
-                &format!(
-                    "{incident}  {}  {:<10}  {}  {}",
-                    opened.map_or_else(|| "-".to_owned(), |at| at.to_string()),
-                    standing(&outcome),
-                    plan.map_or("-", |plan| plan.playbook.as_str()),
-                    about.as_deref().unwrap_or("-"),
-                ),
-            ),
-        }
-    }
-    match output {
-        Output::Json => (format!("{}\n", Value::Array(listed)), worst),
-        Output::Text if rows.is_empty() => ("no incidents\n".to_owned(), 0),
-        Output::Text => (text, worst),
-    }
-}
-
-fn standing(outcome: &Outcome) -> &'static str {
-    if outcome.failures().next().is_some() {
-        "failing"
-    } else if outcome.reading == ReadingState::Again {
-        "under way"
-    } else if outcome.reading == ReadingState::GivenUp {
-        "failing"
-    } else if outcome.withheld().next().is_some() {
-        "withheld"
-    } else if outcome.waiting().next().is_some() || !outcome.finished {
-        "under way"
-    } else {
-        "finished"
-    }
-}
-
-fn standing_code(outcome: &Outcome) -> u8 {
-    match standing(outcome) {
-        "finished" => 0,
-        "failing" => INCOMPLETE,
-        _ => FOUND,
-    }
-}
-
-/// What was taken back, and what stays.
-pub(super) fn undone(
-    incident: &IncidentId,
-    undone: &Undone,
-    output: Output,
-) -> Result<u8, Failure> {
-    let text = match output {
-        Output::Json => format!(
-            "{}\n",
-            json!({
-                "incident": incident,
-                "undone": undone.undone,
-                "not-undone": undone
-                    .not_undone
-                    .iter()
-                    .map(|(step, why)| json!({"step": step, "why": why}))
-                    .collect::<Vec<_>>(),
-                "again": undone.again,
-            })
-        ),
-        Output::Text => {
-            let mut text = String::new();
-            for step in &undone.undone {
-                line(&mut text, 0, &format!("taken back {step}"));
-            }
-            for (step, why) in &undone.not_undone {
-                line(&mut text, 0, &format!("stays      {step}: {why}"));
-            }
-            if undone.undone.is_empty() && undone.not_undone.is_empty() {
-                line(&mut text, 0, &format!("{incident}: nothing to take back"));
-            }
-            text
-        }
-    };
-    emit(text)?;
-    Ok(if undone.again {
-        INCOMPLETE
-    } else if undone.not_undone.is_empty() {
-        0
-    } else {
-        FOUND
-    })
 }

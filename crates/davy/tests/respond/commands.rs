@@ -93,6 +93,90 @@ fn the_shipped_playbooks_pass_their_cases() {
 }
 
 #[test]
+fn playbooks_are_listed_as_json_with_the_results_of_their_cases() {
+    let ground = Ground::new();
+    let listed = ground.davy(&["playbooks", "--output", "json"]).ended(0);
+    let listed = listed.json();
+    let playbooks = listed["playbooks"].as_array().expect("playbooks");
+    let miner = playbooks.iter().find(|it| it["name"] == "hub-miner");
+    let miner = miner.expect("one that ships");
+    assert!(miner["title"].is_string(), "{miner:#}");
+    assert_eq!(miner["file"], "content/playbooks/hub-miner.toml");
+    assert_eq!(miner["warnings"], json!([]));
+    let cases = miner["cases"].as_array().expect("cases");
+    assert!(!cases.is_empty());
+    for case in cases {
+        assert_eq!(case["result"], "pass", "{case:#}");
+        assert!(case["name"].is_string(), "{case:#}");
+    }
+    // One that does not do what its cases say.
+    let shipped = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../content/playbooks/hub-miner.toml"
+    );
+    let shipped = std::fs::read_to_string(shipped).expect("the shipped playbook");
+    let volumes = "await-evidence:volumes/vol-00000001,vol-00000002";
+    let broken = shipped.replacen(volumes, "await-evidence:volumes/vol-00000001", 1);
+    assert_ne!(broken, shipped);
+    let broken = ground.write("broken.toml", &broken);
+    let ran = ground.davy(&["playbooks", &broken, "--output", "json"]);
+    let listed = ran.ended(1).json();
+    let failing: Vec<&str> = listed["playbooks"]
+        .as_array()
+        .expect("playbooks")
+        .iter()
+        .filter(|it| it["cases"].to_string().contains("\"fail\""))
+        .filter_map(|it| it["file"].as_str())
+        .collect();
+    assert!(failing.contains(&broken.as_str()), "{failing:?}");
+}
+
+#[test]
+fn undo_says_what_stays_and_status_that_it_was_taken_back() {
+    let ground = Ground::new();
+    // Two users: the machine stays, so that all that was done can be taken back.
+    let machine = ground.node(&["alice", "bob"]);
+    let finding = ground.save("f.json", &mining(&ground.account.id, "one", &machine.id));
+    ground.davy(&["--finding", &finding]).ended(1);
+    let listed = ground.davy(&["status", "--output", "json"]).json();
+    let incident = listed[0]["incident"].as_str().expect("an incident");
+    let mut kept = Vec::new();
+    for time in ["first", "second"] {
+        let ran = ground.davy(&["undo", incident, "--by", "carol", "--output", "json"]);
+        let undone = ran.ended(0).json();
+        let is_evidence = |step: &str| step.starts_with("snapshot-instance");
+        let taken_back = undone["undone"].to_string();
+        assert!(!taken_back.contains("snapshot-instance"), "{undone:#}");
+        assert!(!taken_back.contains("await-evidence"), "{undone:#}");
+        let stays = undone["kept"].as_array().expect("what stays");
+        let evidence = stays
+            .iter()
+            .find(|it| it["step"].as_str().is_some_and(is_evidence));
+        let evidence = evidence.unwrap_or_else(|| panic!("{time}: {undone:#}"));
+        assert_eq!(evidence["why"], "evidence is never deleted");
+        kept.push(undone["kept"].clone());
+    }
+    assert_eq!(kept[0], kept[1]);
+    let ran = ground.davy(&["undo", incident]).ended(0);
+    ran.says(&[
+        "stays      snapshot-instance",
+        "evidence is never deleted",
+        "nothing to take back",
+    ]);
+    assert_eq!(ground.evidence().len(), 3);
+
+    let listed = ground.davy(&["status", "--output", "json"]).ended(0).json();
+    assert_eq!(listed[0]["standing"], "taken back");
+    let one = ground.davy(&["status", incident, "--output", "json"]);
+    assert_eq!(one.ended(0).json()["standing"], "taken back");
+    for args in [vec!["status"], vec!["status", incident]] {
+        ground.davy(&args).ended(0).says(&["taken back"]);
+    }
+    let said = format!("{incident} taken back by carol");
+    ground.davy(&["status", incident]).says(&[&said]);
+}
+
+#[test]
 fn undo_takes_back_what_can_be_and_names_what_cannot() {
     let ground = Ground::new();
     let machine = ground.node(&["alice", "bob"]);

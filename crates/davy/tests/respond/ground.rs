@@ -10,6 +10,7 @@ use davylamp_testkit::kubernetes::ApiServer;
 use davylamp_testkit::mail::{MailFault, MailSink};
 use davylamp_testkit::moto::{Moto, MotoAccount};
 use davylamp_testkit::webhook::WebhookSink;
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -74,6 +75,19 @@ impl Running {
         self.0.wait().expect("a process of ours can be waited for");
     }
 
+    /// Asks it to stop.
+    pub fn signal(&self, signal: Signal) {
+        // Not reaped yet, so the id is still its own.
+        let pid = Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, signal).expect("a process of ours can be asked");
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        let ended = self.0.try_wait();
+        ended.expect("a process of ours can be looked at").is_some()
+    }
+
     /// Its end.
     #[track_caller]
     pub fn end(self) -> Ran {
@@ -88,10 +102,8 @@ impl Running {
         let watch = std::thread::spawn(move || {
             if waited.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
                 // Not reaped yet, so the id is still its own.
-                let _ = rustix::process::kill_process(
-                    rustix::process::Pid::from_raw(pid.cast_signed()).expect("a process id"),
-                    rustix::process::Signal::KILL,
-                );
+                let pid = Pid::from_raw(pid.cast_signed()).expect("a process id");
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
             }
         });
         let status = child.wait().expect("a process of ours can be waited for");

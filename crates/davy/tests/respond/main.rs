@@ -13,6 +13,8 @@ mod lockdown;
 mod machine;
 mod queue;
 mod silence;
+mod stop;
 mod storm;
 mod tags;
 mod twice;
+mod unread;

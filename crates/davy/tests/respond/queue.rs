@@ -20,7 +20,7 @@ impl Ground {
     }
 
     /// A queue's URL, as the command reaches it.
-    fn queue(&self, name: &str, attributes: &[(&str, &str)]) -> String {
+    pub fn queue(&self, name: &str, attributes: &[(&str, &str)]) -> String {
         let mut form = vec![("Action", "CreateQueue"), ("QueueName", name)];
         for (part, value) in attributes {
             form.push((part, value));
@@ -30,7 +30,7 @@ impl Ground {
         format!("{}/{path}", self.proxy.endpoint())
     }
 
-    fn send(&self, queue: &str, body: &str) {
+    pub fn send(&self, queue: &str, body: &str) {
         let form = [
             ("Action", "SendMessage"),
             ("QueueUrl", queue),
@@ -40,7 +40,7 @@ impl Ground {
     }
 
     /// How many messages are there, visible or not.
-    fn messages(&self, queue: &str) -> usize {
+    pub fn messages(&self, queue: &str) -> usize {
         let about = self.sqs(&[
             ("Action", "GetQueueAttributes"),
             ("QueueUrl", queue),
@@ -204,5 +204,15 @@ fn a_region_without_guardduty_is_said() {
     let guardduty = GuardDuty::start(&ground.account.endpoint);
     ground.proxy = FaultProxy::start(&guardduty.endpoint(), Schedule::clean());
     let ran = ground.davy(&["--poll", "guardduty", "--once", "--region", REGION]);
-    ran.says(&["GuardDuty is off in eu-central-1"]);
+    // Nothing was found because nobody looks.
+    ran.ended(2).says(&[
+        "GuardDuty is off in eu-central-1",
+        "nothing is watched",
+        "create-detector",
+    ]);
+    // Where it is on somewhere, the rest is a remark.
+    guardduty.detector(REGION);
+    let ran = ground.davy(&["--poll", "guardduty", "--once"]).ended(0);
+    let ran = ran.says(&["GuardDuty is off in us-west-2"]);
+    assert!(!ran.err.contains("nothing is watched"), "{}", ran.err);
 }

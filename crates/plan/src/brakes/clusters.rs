@@ -1,11 +1,8 @@
 //! What is protected in clusters, and through it the machines underneath.
 
 use super::Shields;
-use crate::scope::{ClusterPod, has_ended};
+use crate::scope::{ClusterPod, has_ended, is_of_node};
 use crate::who::Who;
-
-/// Pods of these owners belong to the node and end with it.
-const NODE_OWNERS: [&str; 2] = ["daemonset/", "node/"];
 
 impl Shields<'_> {
     pub(super) fn clusters(&mut self, who: &Who) {
@@ -65,14 +62,10 @@ impl Shields<'_> {
         if let Some(why) = &why {
             self.protect(held.target(), why);
         }
-        let of_node = pod
-            .owner
-            .as_deref()
-            .is_some_and(|owner| NODE_OWNERS.iter().any(|kind| owner.starts_with(kind)));
         let Some(why) = why.or_else(|| self.namespace(&pod.namespace)) else {
             return;
         };
-        if of_node || has_ended(pod) {
+        if is_of_node(pod) || has_ended(pod) {
             return;
         }
         let Some(node) = &pod.node else { return };

@@ -163,6 +163,13 @@ fn shared(ground: &Ground<'_>) -> Option<String> {
             names.join(", ")
         ));
     }
+    let neighbours = &ground.who.neighbours;
+    if let Some(first) = neighbours.first() {
+        return Some(match neighbours.len() {
+            1 => format!("pod {first} of others is on the machine"),
+            several => format!("{several} pods of others are on the machine, such as {first}"),
+        });
+    }
     // One whose volume is there is the case the machine is ended for; of nobody nothing is known.
     match &ground.who.maybe_more {
         Some(why) if occupants.is_empty() => Some(why.clone()),

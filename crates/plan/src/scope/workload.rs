@@ -257,10 +257,16 @@ impl<'a> Scope<'a> {
             None => unreadable
                 .iter()
                 .next()
-                .map(|(name, why)| format!("cluster {name} could not be read: {why}")),
+                .map(|(name, why)| format!("cluster {name} could not be read: {why}"))
+                .or_else(|| {
+                    let unread = self.inventory.unread.iter().min()?;
+                    let nobody = self.inventory.clusters.is_empty();
+                    nobody.then(|| format!("no cluster could be read: {}", unread.why))
+                }),
         };
         self.absent.insert(Absent {
             target,
+            unread: why.is_some(),
             because: why.unwrap_or_else(|| "it is not there (any more)".to_owned()),
         });
     }
@@ -271,6 +277,7 @@ impl<'a> Scope<'a> {
             because: "more than one cluster has one of that name, and the finding does not say \
                       which is meant"
                 .to_owned(),
+            unread: false,
         });
     }
 }

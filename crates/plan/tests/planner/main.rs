@@ -1,5 +1,6 @@
 //! The planner: who did it, what is done, and what never is.
 
+mod blind;
 mod brakes;
 mod choice;
 mod decision;

@@ -10,7 +10,7 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use davylamp_cloud::aws::session::{SessionError, describe};
+use davylamp_cloud::aws::session::{SessionError, describe, is_unreachable};
 
 use crate::actuator::ActError;
 
@@ -49,6 +49,10 @@ const PATIENCE: &[&str] = &[
     "Unavailable",
 ];
 
+/// What is said of a call that was not answered, before what went wrong on the way.
+const UNREACHABLE: &str =
+    "its endpoint cannot be reached, see the network, the proxy and `respond.endpoint_url`";
+
 /// Codes that say that we may not.
 const DENIED: &[&str] = &[
     "AccessDenied",
@@ -74,7 +78,10 @@ pub fn of<E>(call: &str, error: &SdkError<E, HttpResponse>) -> ActError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    let why = describe(error);
+    let why = match is_unreachable(error) {
+        true => format!("{UNREACHABLE}: {}", describe(error)),
+        false => describe(error),
+    };
     match error {
         SdkError::ServiceError(answer) => {
             let status = answer.raw().status().as_u16();
@@ -99,8 +106,8 @@ pub fn of_session(error: &SessionError) -> ActError {
         SessionError::ForeignAccount { account } => ActError::NotConfigured {
             what: format!("act in account {account}, which is not ours"),
         },
-        // Whose credentials these are could not be asked: that may pass.
-        other @ SessionError::Credentials { .. } => {
+        // Whose credentials these are could not be asked, or nobody answered: that may pass.
+        other @ (SessionError::Credentials { .. } | SessionError::Unreachable { .. }) => {
             transient("sts:GetCallerIdentity", describe(other))
         }
         other => ActError::Denied {

@@ -18,10 +18,15 @@ pub struct Outcome {
     pub finished: bool,
     /// When the incident wants to be looked at again.
     pub due: Option<Timestamp>,
-    /// Whether the run's own time was over before its work was.
+    /// Whether the run's own time was over before its work was, or it was asked to stop.
     pub cut_short: bool,
+    /// Whether that was because it was asked to stop.
+    pub stopped: bool,
     /// Whether everything was read that the plan needed.
     pub reading: ReadingState,
+    /// Steps whose release has come and that stay all the same, with the reason: no other run will
+    /// take them back by itself.
+    pub unreleased: Vec<(StepId, String)>,
 }
 
 /// Whether everything was read that a plan needed.
@@ -45,6 +50,7 @@ impl Outcome {
             finished: history.is_finished(),
             due: None,
             cut_short: false,
+            stopped: false,
             reading: match history {
                 History {
                     unread_since: Some(_),
@@ -56,13 +62,23 @@ impl Outcome {
                 } => ReadingState::GivenUp,
                 _ => ReadingState::Complete,
             },
+            unreleased: Vec::new(),
         }
     }
 
+    /// Says that the run was asked to stop before its work was over: it is due at once.
+    pub(crate) fn stop(&mut self, now: Timestamp) {
+        (self.cut_short, self.stopped) = (true, true);
+        self.due = Some(now);
+    }
+
     /// Whether something is missing that should have been done: a step that failed, time that was
-    /// over, or something that could not be read.
+    /// over, something that could not be read, or a release that could not be made.
     pub fn is_incomplete(&self) -> bool {
-        self.cut_short || self.reading != ReadingState::Complete || self.failures().next().is_some()
+        self.cut_short
+            || self.reading != ReadingState::Complete
+            || !self.unreleased.is_empty()
+            || self.failures().next().is_some()
     }
 
     /// The steps that failed, with the reason.

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::AttributeValue;
 use davylamp_cloud::aws::session::describe;
 use davylamp_model::ids::IncidentId;
 use davylamp_plan::gate::Room;
@@ -28,8 +28,11 @@ use jiff::Timestamp;
 use super::fields::{Head, busy, cap_window, counts_for, from_micros, lease_end, micros};
 use super::{Claim, ClaimRequest, Entry, Journal, JournalError, Journaling, NoticeMark, Once};
 
+mod entries;
+
 mod item;
 
+use entries::Written;
 use item::{Item, key, number, text};
 
 /// The partition of the heads.
@@ -138,19 +141,6 @@ impl DynamoJournal {
         Ok(items)
     }
 
-    async fn entries(&self, incident: &str) -> Result<Vec<Entry>, JournalError> {
-        let items = self.partition(entries_key(incident), "entry#").await?;
-        items
-            .iter()
-            .map(|item| {
-                let body = item.text("body").unwrap_or_default();
-                serde_json::from_str(&body).map_err(|error| {
-                    self.unreadable(format!("an entry of incident {incident}: {error}"))
-                })
-            })
-            .collect()
-    }
-
     /// Which incident about the resource is open; opens one where none is.
     async fn opened(&self, request: &ClaimRequest) -> Result<Option<String>, JournalError> {
         let pk = format!("resource#{}", request.resource);
@@ -251,123 +241,6 @@ impl DynamoJournal {
             Ok(Some(_)) => JournalError::Lost { incident },
             Ok(None) => JournalError::NoSuchIncident { incident },
             Err(error) => error,
-        }
-    }
-
-    fn entry_writes(
-        &self,
-        incident: &IncidentId,
-        entry: &Entry,
-        lease_secs: u32,
-        last: i64,
-        turn: Option<(&str, i64)>,
-    ) -> Result<Vec<TransactWriteItem>, JournalError> {
-        let body =
-            serde_json::to_string(entry).map_err(|error| self.unreadable(error.to_string()))?;
-        let next = last + 1;
-        let until = micros(lease_end(entry.at, lease_secs));
-        let built = |error: aws_sdk_dynamodb::error::BuildError| self.unreadable(error.to_string());
-        let head = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(key(HEADS.to_owned(), incident.as_str())))
-            .expression_attribute_names("#run", "run")
-            .expression_attribute_names("#until", "until")
-            .expression_attribute_values(":run", text(&entry.run))
-            .condition_expression("#run = :run AND entries = :last")
-            .update_expression("SET #until = :until, wake = :until, entries = :next")
-            .expression_attribute_values(":until", number(until))
-            .expression_attribute_values(":last", number(last))
-            .expression_attribute_values(":next", number(next))
-            .build()
-            .map_err(built)?;
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(key(entries_key(incident.as_str()), &entry_key(next))))
-            .item("body", text(body))
-            .build()
-            .map_err(built)?;
-        let mut writes = vec![
-            TransactWriteItem::builder().update(head).build(),
-            TransactWriteItem::builder().put(put).build(),
-        ];
-        if let Some((playbook, turn)) = turn {
-            let update = Update::builder()
-                .table_name(&self.table)
-                .set_key(Some(key(caps_key(playbook), TURN)))
-                .condition_expression("attribute_not_exists(pk) OR taken = :seen")
-                .update_expression("SET taken = :taken")
-                .expression_attribute_values(":seen", number(turn))
-                .expression_attribute_values(":taken", number(turn + 1))
-                .build()
-                .map_err(built)?;
-            writes.push(TransactWriteItem::builder().update(update).build());
-        }
-        if let Some((playbook, irreversible)) = counts_for(&entry.event) {
-            let at = time_key(entry.at);
-            let put = Put::builder()
-                .table_name(&self.table)
-                .set_item(Some(key(
-                    format!("counted#{playbook}"),
-                    &format!("{at}#{incident}#{next}"),
-                )))
-                .item("incident", text(incident.as_str()))
-                .item("irreversible", AttributeValue::Bool(irreversible))
-                .build()
-                .map_err(built)?;
-            writes.push(TransactWriteItem::builder().put(put).build());
-        }
-        Ok(writes)
-    }
-}
-
-/// Whether an entry was written.
-enum Written {
-    Yes,
-    /// Another incident took the turn.
-    TurnTaken,
-}
-
-impl DynamoJournal {
-    async fn write(
-        &self,
-        incident: &IncidentId,
-        entry: &Entry,
-        lease_secs: u32,
-        turn: Option<(&str, i64)>,
-    ) -> Result<Written, JournalError> {
-        let known = self.head(incident.as_str()).await?;
-        let known = known.ok_or_else(|| JournalError::NoSuchIncident {
-            incident: incident.clone(),
-        })?;
-        let writes = self.entry_writes(incident, entry, lease_secs, known.entries, turn)?;
-        let sent = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(writes))
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(Written::Yes),
-            Err(error) if is_refused(&error) => {
-                // A reply that was lost makes the SDK send it again: then it is there.
-                let at = entry_key(known.entries + 1);
-                let there = self.get(entries_key(incident.as_str()), &at).await?;
-                let same = there
-                    .and_then(|item| item.text("body"))
-                    .and_then(|body| serde_json::from_str::<Entry>(&body).ok())
-                    .is_some_and(|there| there == *entry);
-                let head = self.head(incident.as_str()).await?;
-                let ours = head.is_some_and(|now| {
-                    now.head.run.as_deref() == Some(&entry.run) && now.entries == known.entries
-                });
-                match (same, turn) {
-                    (true, _) => Ok(Written::Yes),
-                    (false, Some(_)) if ours => Ok(Written::TurnTaken),
-                    _ => Err(self.lost(incident).await),
-                }
-            }
-            Err(error) if turn.is_some() && is_conflict(&error) => Ok(Written::TurnTaken),
-            Err(error) => Err(self.trouble(&error)),
         }
     }
 }
@@ -662,15 +535,6 @@ impl Journal for DynamoJournal {
 
 fn caps_key(playbook: &str) -> String {
     format!("caps#{playbook}")
-}
-
-fn entries_key(incident: &str) -> String {
-    format!("incident#{incident}")
-}
-
-/// Sort keys are compared as text: ten digits hold more entries than an incident can have.
-fn entry_key(number: i64) -> String {
-    format!("entry#{number:010}")
 }
 
 /// A time whose text sorts as it does.

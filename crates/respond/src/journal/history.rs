@@ -13,6 +13,9 @@ use serde_json::Value;
 
 use super::{Entry, Event};
 
+/// Who takes back what only served the investigation.
+pub const RELEASE_TIMER: &str = "release timer";
+
 /// Where a step stands under the plan that holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
@@ -48,6 +51,14 @@ pub enum StepState {
         /// By whom.
         by: String,
     },
+    /// The rest was taken back, and this stays because it is meant to. It is not taken again under
+    /// the same plan either.
+    Kept {
+        /// Who took the rest back.
+        by: String,
+        /// Why it stays.
+        why: String,
+    },
 }
 
 /// What an incident's entries amount to.
@@ -78,6 +89,8 @@ pub struct History {
     pub unread_since: Option<Timestamp>,
     /// Whether that is not waited for any more because it took too long.
     pub given_up_reading: bool,
+    /// The person who last took back what was done, where nobody has gone on since.
+    pub taken_back_by: Option<String>,
     /// When the first entry was written.
     pub opened_at: Option<Timestamp>,
 }
@@ -131,10 +144,13 @@ impl History {
                     false => None,
                 };
                 self.given_up_reading = false;
+                self.taken_back_by = None;
             }
             Event::Intended { step, before, .. } => {
                 if !self.before.contains_key(step) {
                     self.before.insert(step.clone(), before.clone());
+                    // What creates something is looked at anew by each plan, and was begun once.
+                    self.begun.retain(|begun| begun != step);
                     self.begun.push(step.clone());
                 }
                 self.since.entry(step.clone()).or_insert(entry.at);
@@ -166,12 +182,19 @@ impl History {
             Event::Approved { approvals } => {
                 self.approvals.push(approvals.clone());
                 self.finished_at = None;
+                self.taken_back_by = None;
             }
             Event::Undone { step, by } => {
                 self.before.remove(step);
                 self.begun.retain(|begun| begun != step);
                 self.steps
                     .insert(step.clone(), StepState::Undone { by: by.clone() });
+                self.took_back(by);
+            }
+            Event::Kept { step, by } => {
+                let (by, why) = (by.clone(), self.stays_because(step).to_owned());
+                self.took_back(&by);
+                self.steps.insert(step.clone(), StepState::Kept { by, why });
             }
             Event::Notified { notice, channel } => {
                 self.notified.insert((notice.clone(), channel.clone()));
@@ -207,6 +230,34 @@ impl History {
             .filter(|(_, state)| matches!(state, StepState::Succeeded { .. }))
             .map(|(id, _)| id.clone())
             .collect()
+    }
+
+    /// Why what a step left stays when it is taken back, where that is meant.
+    pub fn stays(&self, step: &StepId) -> Option<&'static str> {
+        let step = self.plan_with(step)?.step(step)?;
+        step.action.stays_because()
+    }
+
+    /// Whether a person has taken back all that can be, and nobody has gone on since.
+    pub fn is_taken_back(&self) -> bool {
+        let may_yet = |id: &StepId| {
+            let step = self.plan_with(id).and_then(|plan| plan.step(id));
+            step.is_some_and(|step| {
+                step.action.is_reversible() && step.action.stays_because().is_none()
+            })
+        };
+        self.taken_back_by.is_some() && !self.begun.iter().any(may_yet)
+    }
+
+    fn stays_because(&self, step: &StepId) -> &'static str {
+        self.stays(step).unwrap_or("it is meant to stay")
+    }
+
+    /// What the release timer takes back is part of the plan.
+    fn took_back(&mut self, by: &str) {
+        if by != RELEASE_TIMER {
+            self.taken_back_by = Some(by.to_owned());
+        }
     }
 
     /// Whether nothing was left to do.

@@ -160,7 +160,7 @@ impl Notifier for Sns {
                 .publish()
                 .topic_arn(&self.topic)
                 .subject(ascii_subject(notice))
-                .message(bounded(&text::body(notice), SNS_MESSAGE_BYTES))
+                .message(sns_message(notice))
                 .send()
                 .await
                 .map(|_| ())
@@ -176,6 +176,12 @@ pub fn ascii_subject(notice: &Notice) -> String {
         .map(|character| if character.is_ascii() { character } else { '?' })
         .take(SNS_SUBJECT_CHARS - 1)
         .collect()
+}
+
+/// The message as SNS takes it.
+pub fn sns_message(notice: &Notice) -> String {
+    let text = text::fitting(notice, |text| text.len() <= SNS_MESSAGE_BYTES);
+    bounded(&text, SNS_MESSAGE_BYTES)
 }
 
 /// At most `max` bytes and some, cut between characters, with the count of what was cut.

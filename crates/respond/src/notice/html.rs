@@ -32,7 +32,7 @@ pub fn body(notice: &Notice) -> String {
                 @for section in &page.sections {
                     h2 style="font-size:15px" { (section.heading) }
                     ul {
-                        @for line in &section.lines {
+                        @for line in section.all_lines() {
                             li {
                                 bdi { (line.text) }
                                 @if let Some(command) = &line.command {

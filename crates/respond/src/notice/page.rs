@@ -16,11 +16,40 @@ pub(super) struct Page {
     pub links: Vec<(String, String)>,
 }
 
-/// A heading and its lines.
+/// A heading and its lines, at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Section {
     pub heading: &'static str,
     pub lines: Vec<Line>,
+    /// How many lines are left out after these.
+    pub cut: usize,
+}
+
+impl Section {
+    /// The lines, and one that counts what is left out.
+    pub fn all_lines(&self) -> Vec<Line> {
+        self.fitting(usize::MAX, |_| 0)
+    }
+
+    /// As many whole lines as there is room for, and one that counts the others. `size` is what a
+    /// line takes of the room. The first is always there: what reads it has a limit for its length.
+    pub fn fitting(&self, room: usize, size: impl Fn(&Line) -> usize) -> Vec<Line> {
+        let mut left = room;
+        let mut shown = Vec::new();
+        for line in &self.lines {
+            let takes = size(line);
+            if takes > left && !shown.is_empty() {
+                break;
+            }
+            left = left.saturating_sub(takes);
+            shown.push(line.clone());
+        }
+        let cut = self.cut + self.lines.len() - shown.len();
+        if cut > 0 {
+            shown.push(Line::of(&more(cut)));
+        }
+        shown
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +91,13 @@ pub(super) fn subject(notice: &Notice) -> String {
 }
 
 impl Page {
+    /// With as many entries of each list as are ever shown.
     pub fn of(notice: &Notice) -> Self {
+        Self::with(notice, LIST_ENTRIES)
+    }
+
+    /// With at most so many entries of each list.
+    pub fn with(notice: &Notice, entries: usize) -> Self {
         let mut facts = vec![
             ("kind", notice.kind.label().to_owned()),
             ("severity", severity(notice.severity).to_owned()),
@@ -75,7 +110,7 @@ impl Page {
             facts.push(("region", line(place.region.as_str(), LINE_CHARS)));
         }
         facts.push(("written", notice.at.to_string()));
-        let (links, links_cut) = some(&notice.links, LIST_ENTRIES);
+        let (links, links_cut) = some(&notice.links, entries);
         let mut links: Vec<_> = links
             .iter()
             .map(|link| {
@@ -92,27 +127,27 @@ impl Page {
             subject: subject(notice),
             title: line(&notice.title, TITLE_CHARS),
             facts,
-            sections: sections(notice),
+            sections: sections(notice, entries),
             links,
         }
     }
 }
 
-fn sections(notice: &Notice) -> Vec<Section> {
-    let plain = |heading, list: &[String]| section(heading, list, |text| Line::of(text));
+fn sections(notice: &Notice, entries: usize) -> Vec<Section> {
+    let plain = |heading, list: &[String]| section(heading, list, entries, |text| Line::of(text));
     let mut sections = vec![
-        section("Incidents", &notice.incidents, |summary| {
+        section("Incidents", &notice.incidents, entries, |summary| {
             Line::of(&summarised(summary))
         }),
         plain("Found", &notice.found),
         plain("Done", &notice.done),
-        section("Not done", &notice.not_done, |it| {
+        section("Not done", &notice.not_done, entries, |it| {
             Line::of(&format!("{} because: {}", it.what, it.why))
         }),
         plain("Waiting for", &notice.waiting),
         plain("Who", &notice.who),
         plain("Cost so far", &notice.cost),
-        section("Next steps", &notice.next, |step| Line {
+        section("Next steps", &notice.next, entries, |step| Line {
             text: line(&step.what, LINE_CHARS),
             command: step.command.as_ref().map(|text| line(text, LINE_CHARS)),
         }),
@@ -133,13 +168,18 @@ fn sections(notice: &Notice) -> Vec<Section> {
     sections
 }
 
-fn section<T>(heading: &'static str, list: &[T], show: impl Fn(&T) -> Line) -> Section {
-    let (shown, cut) = some(list, LIST_ENTRIES);
-    let mut lines: Vec<Line> = shown.iter().map(show).collect();
-    if cut > 0 {
-        lines.push(Line::of(&more(cut)));
+fn section<T>(
+    heading: &'static str,
+    list: &[T],
+    entries: usize,
+    show: impl Fn(&T) -> Line,
+) -> Section {
+    let (shown, cut) = some(list, entries);
+    Section {
+        heading,
+        lines: shown.iter().map(show).collect(),
+        cut,
     }
-    Section { heading, lines }
 }
 
 fn summarised(summary: &Summary) -> String {

@@ -3,7 +3,7 @@
 use davylamp_model::finding::Severity;
 use serde_json::{Value, json};
 
-use super::page::Page;
+use super::page::{Line, Page};
 use super::post::{ChannelError, Target};
 use super::{Notice, Notifier};
 use crate::actuator::Acting;
@@ -12,9 +12,12 @@ use crate::actuator::Acting;
 pub const ENDPOINT: &str = "https://events.pagerduty.com/v2/enqueue";
 /// The summary's limit (Events API v2, "PD-CEF").
 const SUMMARY_CHARS: usize = 1024;
+/// For the count of the characters that were cut.
+const COUNT_CHARS: usize = 40;
 /// The deduplication key's limit.
 const KEY_CHARS: usize = 255;
-/// Each section of the details; an event may have 512 KB in all.
+/// Each section of the details, and the links together, as JSON. There are eight sections, and an event
+/// may have 512 KB in all.
 const DETAIL_BYTES: usize = 40_000;
 
 /// An integration of a PagerDuty service.
@@ -63,27 +66,37 @@ impl Notifier for PagerDuty {
 /// The event. What is about one incident is one alert there.
 pub fn event(notice: &Notice, routing_key: &str) -> Value {
     let page = Page::of(notice);
-    let details: serde_json::Map<String, Value> = page
+    let mut details: serde_json::Map<String, Value> = page
         .sections
         .iter()
         .map(|section| {
-            let lines: Vec<String> = section
-                .lines
-                .iter()
-                .map(|line| match &line.command {
-                    Some(command) => format!("{}: {command}", line.text),
-                    None => line.text.clone(),
-                })
-                .collect();
-            (section.heading.to_owned(), json!(fitting(lines)))
+            let lines = section.fitting(DETAIL_BYTES, |line| size(&shown(line)));
+            let lines: Vec<String> = lines.iter().map(shown).collect();
+            (section.heading.to_owned(), json!(lines))
         })
         .collect();
+    let mut room = DETAIL_BYTES;
     let links: Vec<Value> = page
         .links
         .iter()
         .filter(|(_, url)| url.starts_with("https://"))
         .map(|(label, url)| json!({"href": url, "text": label}))
+        .take_while(|link| {
+            let fits = link.to_string().len() <= room;
+            room = room.saturating_sub(link.to_string().len());
+            fits
+        })
         .collect();
+    let is_link = |url: &&str| url.starts_with("https://");
+    let all = notice
+        .links
+        .iter()
+        .map(|it| it.url.as_str())
+        .filter(is_link);
+    let cut = all.count().saturating_sub(links.len());
+    if cut > 0 {
+        details.insert("Read on".to_owned(), json!([super::show::more(cut)]));
+    }
     let place = notice.place.as_ref().map_or_else(
         || "davylamp".to_owned(),
         |place| {
@@ -96,9 +109,9 @@ pub fn event(notice: &Notice, routing_key: &str) -> Value {
     json!({
         "routing_key": routing_key,
         "event_action": "trigger",
-        "dedup_key": super::show::line(&notice.thread(), KEY_CHARS - 40),
+        "dedup_key": super::show::line(&notice.thread(), KEY_CHARS - COUNT_CHARS),
         "payload": {
-            "summary": page.subject,
+            "summary": super::show::line(&page.subject, SUMMARY_CHARS - COUNT_CHARS),
             "source": place,
             "severity": severity(notice.severity),
             "timestamp": notice.at.to_string(),
@@ -109,22 +122,16 @@ pub fn event(notice: &Notice, routing_key: &str) -> Value {
     })
 }
 
-/// As many lines as there is room for, and the count of the others.
-fn fitting(lines: Vec<String>) -> Vec<String> {
-    let total = lines.len();
-    let mut room = DETAIL_BYTES;
-    let mut shown: Vec<String> = lines
-        .into_iter()
-        .take_while(|line| {
-            let fits = line.len() <= room;
-            room = room.saturating_sub(line.len());
-            fits
-        })
-        .collect();
-    if shown.len() < total {
-        shown.push(super::show::more(total - shown.len()));
+fn shown(line: &Line) -> String {
+    match &line.command {
+        Some(command) => format!("{}: {command}", line.text),
+        None => line.text.clone(),
     }
-    shown
+}
+
+/// What a text takes as JSON, with the comma after it.
+fn size(text: &str) -> usize {
+    Value::from(text).to_string().len() + 1
 }
 
 fn severity(severity: Severity) -> &'static str {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::page::{Page, Section, severity};
+use super::page::{Line, Page, Section, severity};
 use super::post::{ChannelError, Target};
 use super::{Notice, Notifier, text};
 use crate::actuator::Acting;
@@ -11,6 +11,8 @@ use crate::actuator::Acting;
 const HEADER_CHARS: usize = 150;
 const SECTION_CHARS: usize = 3000;
 const BLOCKS: usize = 50;
+/// For the line that counts what is left out of a section.
+const MORE_CHARS: usize = 40;
 /// The fallback text; Slack cuts at 40,000, Mattermost at 16,383.
 const TEXT_CHARS: usize = 12_000;
 
@@ -73,7 +75,8 @@ pub fn message(notice: &Notice) -> Value {
     debug_assert!(blocks.len() <= BLOCKS);
     // Servers that know no blocks take Markdown; in a code block nothing is a link, an image that is
     // loaded, or a mention. Above it stands only what is ours.
-    let body = text::body(notice).replace('`', "'");
+    let whole = text::fitting(notice, |text| length(text.trim_end()) <= TEXT_CHARS);
+    let body = whole.replace('`', "'");
     let fallback = format!(
         "[davylamp] {} {}\n```\n{}\n```",
         severity(notice.severity),
@@ -83,16 +86,27 @@ pub fn message(notice: &Notice) -> Value {
     json!({"text": fallback, "blocks": blocks, "link_names": 0, "parse": "none", "unfurl_links": false})
 }
 
+/// A section as one block: its limit is for all of its lines.
 fn section(section: &Section) -> Value {
+    let room = SECTION_CHARS - section.heading.len() - MORE_CHARS;
     let lines: Vec<String> = section
-        .lines
+        .fitting(room, |line| length(&listed(line)) + 1)
         .iter()
-        .map(|line| match &line.command {
-            Some(command) => format!("• {}\n    {command}", line.text),
-            None => format!("• {}", line.text),
-        })
+        .map(listed)
         .collect();
     plain(&format!("{}\n{}", section.heading, lines.join("\n")))
+}
+
+fn listed(line: &Line) -> String {
+    match &line.command {
+        Some(command) => format!("• {}\n    {command}", line.text),
+        None => format!("• {}", line.text),
+    }
+}
+
+/// So many characters has a text with its encoding.
+fn length(text: &str) -> usize {
+    encode(text).chars().count()
 }
 
 /// Plain text: nothing in it is markup, a mention or an emoji.

@@ -25,6 +25,14 @@ pub(super) fn observed(case: Coalesced) -> Coalesced {
     let id = case.case.incident.as_str();
     let id = id.strip_prefix(ACTED_ON).unwrap_or(id);
     case.case.incident = IncidentId(format!("{OBSERVED}{id}"));
-    case.resource = format!("{RESOURCE}{}", case.resource);
+    case.resource = named(&case.case.incident, case.resource);
     case
+}
+
+/// What the journal calls the resource of an incident, observed or not.
+pub(super) fn named(incident: &IncidentId, resource: String) -> String {
+    match is_observed(incident) {
+        true => format!("{RESOURCE}{resource}"),
+        false => resource,
+    }
 }

@@ -6,8 +6,10 @@
 use davylamp_model::finding::Finding;
 use davylamp_model::ids::IncidentId;
 use davylamp_plan::plan::Plan;
+use futures::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::sync::Mutex;
 
 use super::observing::is_observed;
 use super::{CameOfIt, Held, IncidentReport, Report, Responder};
@@ -16,13 +18,15 @@ use crate::coalesce::OnlyReported;
 use crate::executor::{Outcome, ReadingState};
 use crate::journal::history::StepState;
 use crate::journal::{Entry, Event, JournalError, NoticeMark, Once};
+use crate::tell::patience::Patient;
 
 /// Tells people.
 pub trait Tell: Send + Sync {
     /// The names of the channels: each is told by itself, and once.
     fn channels(&self) -> Vec<String>;
 
-    /// Tells the news of one incident, or of several as a digest, through one channel.
+    /// Tells the news of one incident, or of several as a digest, through one channel, once: an error
+    /// that is transient is tried again.
     fn tell<'a>(&'a self, channel: &'a str, news: &'a [News]) -> Acting<'a, ()>;
 }
 
@@ -106,6 +110,11 @@ impl Responder {
             kind = NewsKind::Failure;
             marks.push(format!("unread/{hash}"));
         }
+        for (id, _) in &outcome.unreleased {
+            kind = NewsKind::Failure;
+            // Without the plan's hash: whatever else is planned, it stays the same news.
+            marks.push(format!("release/{id}"));
+        }
         let dry_run = is_observed(held.ledger.incident());
         if dry_run {
             kind = NewsKind::Report;
@@ -156,9 +165,15 @@ impl Responder {
         let (incidents, news): (Vec<IncidentReport>, Vec<Option<News>>) =
             results.into_iter().unzip();
         let news: Vec<News> = news.into_iter().flatten().chain(only_told).collect();
-        for channel in self.parts.tell.channels() {
-            self.tell_through(&channel, &news, report).await;
-        }
+        // All at once, so that one which does not answer takes no other's time.
+        let channels = self.parts.tell.channels();
+        let appending = Mutex::new(());
+        let told = channels
+            .iter()
+            .map(|channel| self.tell_through(channel, &news, &appending));
+        report
+            .untold
+            .extend(join_all(told).await.into_iter().flatten());
         for incident in &incidents {
             let CameOfIt::Worked { outcome } = &incident.came_of_it else {
                 continue;
@@ -190,13 +205,26 @@ impl Responder {
             .sort_by(|one, other| one.resource.cmp(&other.resource));
     }
 
-    async fn tell_through(&self, channel: &str, news: &[News], report: &mut Report) {
+    /// Tells what is new through one channel; what did not go out comes back.
+    async fn tell_through(
+        &self,
+        channel: &str,
+        news: &[News],
+        appending: &Mutex<()>,
+    ) -> Vec<Untold> {
+        let options = &self.parts.options;
+        let mut untold = Vec::new();
         let mut fresh = Vec::new();
+        let mut patient = Patient::new(
+            self.parts.executor.clock.as_ref(),
+            options.patience,
+            options.tell_until,
+        );
         for one in news {
             match self.mark(channel, one).await {
                 Ok((marks, busy)) => {
                     if busy {
-                        report.untold.push(Untold {
+                        untold.push(Untold {
                             incident: one.incident.clone(),
                             channel: channel.to_owned(),
                             why: "another run was about to tell it".to_owned(),
@@ -210,22 +238,25 @@ impl Responder {
                 Err(_) => fresh.push((one.clone(), Vec::new())),
             }
         }
-        let digest = fresh.len() >= self.parts.options.digest_from.max(2);
+        let digest = fresh.len() >= options.digest_from.max(2);
         let size = if digest { fresh.len() } else { 1 };
         for some in fresh.chunks(size.max(1)) {
             let news: Vec<News> = some.iter().map(|(news, _)| news.clone()).collect();
-            let sent = self.parts.tell.tell(channel, &news).await;
-            if let Err(error) = &sent {
-                report.untold.extend(news.iter().map(|news| Untold {
+            let tell = &self.parts.tell;
+            let sent = patient.deliver(channel, || tell.tell(channel, &news)).await;
+            if let Err(error) = &sent.result {
+                untold.extend(news.iter().map(|news| Untold {
                     incident: news.incident.clone(),
                     channel: channel.to_owned(),
                     why: error.to_string(),
                 }));
             }
             for (news, marks) in some {
-                self.settle(channel, news, marks, sent.is_ok()).await;
+                let sent = sent.result.is_ok();
+                self.settle(channel, news, marks, sent, appending).await;
             }
         }
+        untold
     }
 
     /// Marks what is new in the news as being told; what was told before is not new. Says as well
@@ -254,7 +285,14 @@ impl Responder {
         Ok((ours, busy))
     }
 
-    async fn settle(&self, channel: &str, news: &News, marks: &[NoticeMark], sent: bool) {
+    async fn settle(
+        &self,
+        channel: &str,
+        news: &News,
+        marks: &[NoticeMark],
+        sent: bool,
+        appending: &Mutex<()>,
+    ) {
         let journal = &self.parts.executor.journal;
         for mark in marks {
             if let Err(error) = journal.settle(mark, sent).await {
@@ -274,6 +312,8 @@ impl Responder {
             },
         };
         let lease_secs = self.parts.executor.options.lease_secs;
+        // A store that numbers an incident's entries could refuse two at once.
+        let _one_at_a_time = appending.lock().await;
         if let Err(error) = journal.append(&news.incident, &entry, lease_secs).await {
             tracing::warn!(incident = %news.incident, %error, "notice entry");
         }

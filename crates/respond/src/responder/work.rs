@@ -1,5 +1,6 @@
 //! One claimed incident, from its findings to its notices.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use davylamp_model::finding::Finding;
@@ -13,11 +14,8 @@ use super::observing::is_observed;
 use super::{CameOfIt, Held, IncidentReport, News, NewsKind, Responder};
 use crate::coalesce::{Coalesced, in_order};
 use crate::executor::{Ledger, Outcome, Permit};
-use crate::journal::history::History;
+use crate::journal::history::{History, RELEASE_TIMER};
 use crate::journal::{Event, JournalError};
-
-/// Who takes back what only served the investigation.
-const RELEASE_TIMER: &str = "release timer";
 
 impl Responder {
     /// Works on claimed incidents of one place: what has to be asked is asked for all together.
@@ -42,7 +40,11 @@ impl Responder {
         if !asking.is_empty() {
             let cases: Vec<Case> = asking.iter().map(|(_, case)| case.clone()).collect();
             match self.ask(&asking, &cases).await {
-                Ok(inventories) => {
+                Ok(None) => {
+                    let put_off = asking.into_iter().map(|(held, _)| self.put_off(held));
+                    results.extend(put_off.map(|report| (report, None)));
+                }
+                Ok(Some(inventories)) => {
                     let mut inventories = inventories.into_iter();
                     for (held, case) in asking {
                         match inventories.next() {
@@ -87,19 +89,22 @@ impl Responder {
         }))
     }
 
-    /// Asks what is there, and keeps the leases meanwhile.
+    /// Asks what is there, and keeps the leases meanwhile. Nothing where somebody asks to stop.
     async fn ask(
         &self,
         held: &[(Held<'_>, Case)],
         cases: &[Case],
-    ) -> Result<Vec<Inventory>, String> {
+    ) -> Result<Option<Vec<Inventory>>, String> {
         let executor = &self.parts.executor;
         let sign = Duration::from_secs(u64::from(executor.options.lease_secs / 3).max(1));
         let mut asking = self.parts.collect.collect(cases);
         loop {
             tokio::select! {
                 biased;
-                answer = &mut asking => return answer.map_err(|error| error.to_string()),
+                () = executor.stop.asked() => return Ok(None),
+                answer = &mut asking => {
+                    return answer.map(Some).map_err(|error| error.to_string());
+                }
                 () = executor.clock.sleep(sign) => {
                     for (held, _) in held {
                         // One that is lost meanwhile is noticed by its next write.
@@ -120,9 +125,16 @@ impl Responder {
     ) -> (IncidentReport, Option<News>) {
         let planned_from = match planned_from {
             Some(known) => Some(known),
-            None => match self.catch_up(&held).await {
-                Ok(caught_up) => caught_up,
-                Err(why) => {
+            None => match self
+                .parts
+                .executor
+                .stop
+                .unless_asked(self.catch_up(&held))
+                .await
+            {
+                None => return (self.put_off(held), None),
+                Some(Ok(caught_up)) => caught_up,
+                Some(Err(why)) => {
                     let found = all_findings(&held);
                     return self.fail(held, &why, &found).await;
                 }
@@ -134,8 +146,9 @@ impl Responder {
                 // A run that died before it journaled its finding left nothing to tell; the finding
                 // is delivered again.
                 let is_empty = held.ledger.read(|history| history.findings.is_empty());
-                let news = (plan.is_some() || !is_empty)
-                    .then(|| self.news(&held, plan.as_ref(), &outcome));
+                // What was stopped is due at once, and whoever goes on with it tells.
+                let is_news = !outcome.stopped && (plan.is_some() || !is_empty);
+                let news = is_news.then(|| self.news(&held, plan.as_ref(), &outcome));
                 let report = IncidentReport {
                     incident: held.ledger.incident().clone(),
                     resource: held.resource,
@@ -242,18 +255,40 @@ impl Responder {
             };
             executor.run(ledger, &permit).await?
         };
-        if let Some((at, steps)) = ledger.read(|history| release_of(history, &plan)) {
-            if at <= self.now() {
-                let undone = executor.undo(ledger, Some(&steps), RELEASE_TIMER).await?;
-                outcome.steps = ledger.read(|history| history.steps.clone());
-                if undone.again {
-                    outcome.due = Some(self.look_again());
+        self.release(ledger, &mut outcome).await?;
+        Ok(outcome)
+    }
+
+    /// Takes back what only served the investigation and whose time has come.
+    async fn release(
+        &self,
+        ledger: &Ledger<'_>,
+        outcome: &mut Outcome,
+    ) -> Result<(), JournalError> {
+        let executor = &self.parts.executor;
+        let now = self.now();
+        for (at, steps) in ledger.read(releases) {
+            if at > now {
+                if outcome.finished {
+                    outcome.due = Some(outcome.due.map_or(at, |due| due.min(at)));
                 }
-            } else if outcome.finished {
-                outcome.due = Some(at);
+                continue;
+            }
+            let undone = executor.undo(ledger, Some(&steps), RELEASE_TIMER).await?;
+            outcome.steps = ledger.read(|history| history.steps.clone());
+            let given_up = now >= crate::clock::later(at, executor.options.give_up_after);
+            for (step, why) in undone.not_undone {
+                if executor.stop.is_asked() {
+                    outcome.stop(self.now());
+                } else if undone.again.contains(&step) && !given_up {
+                    let soon = self.look_again();
+                    outcome.due = Some(outcome.due.map_or(soon, |due| due.min(soon)));
+                } else {
+                    outcome.unreleased.push((step, why));
+                }
             }
         }
-        Ok(outcome)
+        Ok(())
     }
 
     /// Stops waiting for what could not be read when it was, or has not been for too long.
@@ -272,6 +307,19 @@ impl Responder {
     /// When something that did not work is tried again.
     pub(super) fn look_again(&self) -> Timestamp {
         crate::clock::later(self.now(), self.parts.executor.options.look_again)
+    }
+
+    /// An incident that was claimed when somebody asked to stop, before anything was done about it
+    /// in this run.
+    fn put_off(&self, held: Held<'_>) -> IncidentReport {
+        let mut outcome = held.ledger.read(Outcome::of);
+        outcome.stop(self.now());
+        IncidentReport {
+            incident: held.ledger.incident().clone(),
+            plan: held.ledger.read(|history| history.plan().cloned()),
+            resource: held.resource,
+            came_of_it: CameOfIt::Worked { outcome },
+        }
     }
 
     /// Lets go of an incident that cannot be worked on now. It is due again, and somebody is told.
@@ -349,6 +397,10 @@ fn replaces(history: &History, plan: &Plan) -> bool {
     let Some(holds) = history.plan() else {
         return true;
     };
+    if holds.blind.is_some() && plan.blind.is_none() {
+        // It was made with closed eyes.
+        return true;
+    }
     let adds = plan.steps.iter().any(|step| holds.step(&step.id).is_none());
     let is_answered = |id: &FindingId| history.answered.contains(id);
     if history.unread_since.is_some() && history.findings.keys().all(is_answered) {
@@ -359,18 +411,28 @@ fn replaces(history: &History, plan: &Plan) -> bool {
 }
 
 /// When which steps are released that only served the investigation.
-fn release_of(history: &History, plan: &Plan) -> Option<(Timestamp, Vec<StepId>)> {
-    let release = plan.release.as_ref()?;
-    let finished = history.finished_at?;
-    let hours = SignedDuration::from_hours(i64::from(release.after_hours));
-    let steps: Vec<StepId> = release
-        .steps
-        .iter()
-        .filter(|id| history.before.contains_key(id))
-        .cloned()
-        .collect();
-    let at = finished.checked_add(hours).unwrap_or(Timestamp::MAX);
-    (!steps.is_empty()).then_some((at, steps))
+///
+/// The last plan that names a step says whether and when. A later plan leaves out what an earlier one
+/// has done already, and that must not keep a node cordoned for ever; where a later one does name the
+/// step and does not release it, the step serves more than the investigation by now. The time is
+/// counted from the end of the plan that holds: until then the investigation goes on.
+fn releases(history: &History) -> BTreeMap<Timestamp, Vec<StepId>> {
+    let mut releases: BTreeMap<Timestamp, Vec<StepId>> = BTreeMap::new();
+    let Some(finished) = history.finished_at else {
+        return releases;
+    };
+    for id in history.before.keys() {
+        let plan = history.plan_with(id);
+        let release = plan
+            .and_then(|plan| plan.release.as_ref())
+            .filter(|release| release.steps.contains(id));
+        if let Some(release) = release {
+            let hours = SignedDuration::from_hours(i64::from(release.after_hours));
+            let at = finished.checked_add(hours).unwrap_or(Timestamp::MAX);
+            releases.entry(at).or_default().push(id.clone());
+        }
+    }
+    releases
 }
 
 /// Whether a finding is new, or says more than it did: its source sends a finding again under the

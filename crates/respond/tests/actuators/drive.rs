@@ -53,6 +53,7 @@ impl<'a> Drive<'a> {
             release: None,
             remarks: Vec::new(),
             again: false,
+            blind: None,
         };
         Self { actuator, plan }
     }

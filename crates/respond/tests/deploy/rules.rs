@@ -1,12 +1,12 @@
 //! The patterns of the EventBridge rules against the findings that the playbooks act on.
 
 use davylamp_model::finding::Behaviour;
-use davylamp_model::intake::types::TYPES;
+use davylamp_model::intake::{self, types::TYPES};
 use davylamp_respond::deploy::{cloudformation, lambda_purposes};
 use serde_json::{Value, json};
 
-/// Whether an event matches a pattern, as far as our patterns go: exact texts, `prefix`, `wildcard`
-/// and `$or`.
+/// Whether an event matches a pattern, as far as our patterns go: exact texts, `prefix`, `wildcard`,
+/// `anything-but` and `$or`.
 fn matches(pattern: &Value, event: &Value) -> bool {
     let Some(members) = pattern.as_object() else {
         return false;
@@ -35,6 +35,10 @@ fn is_one(wanted: &Value, value: &Value) -> bool {
         return false;
     };
     condition.iter().all(|(kind, argument)| {
+        if kind == "anything-but" {
+            let not = argument.as_array().expect("a list");
+            return !not.contains(value);
+        }
         let argument = argument.as_str().expect("a text");
         match kind.as_str() {
             "prefix" => text.starts_with(argument),
@@ -61,10 +65,16 @@ fn rule(name: &str) -> Value {
 }
 
 fn started_by(event: &Value) -> Vec<&'static str> {
-    ["Findings", "ApiCalls", "Snapshots", "BillingAlarms"]
-        .into_iter()
-        .filter(|name| matches(&rule(name), event))
-        .collect()
+    [
+        "Findings",
+        "SecurityHubFindings",
+        "ApiCalls",
+        "Snapshots",
+        "BillingAlarms",
+    ]
+    .into_iter()
+    .filter(|name| matches(&rule(name), event))
+    .collect()
 }
 
 fn finding(kind: &str) -> Value {
@@ -88,6 +98,64 @@ fn every_type_that_a_playbook_acts_on_starts_the_function() {
         }
     }
     assert!(seen > 30, "only {seen} types");
+}
+
+/// As Security Hub sends it: one finding to an event, the taxonomy before the type, a hyphen for its
+/// slash.
+fn imported(product: &str, kind: &str) -> Value {
+    json!({
+        "version": "0",
+        "account": "111122223333",
+        "region": "eu-central-1",
+        "source": "aws.securityhub",
+        "detail-type": "Security Hub Findings - Imported",
+        "detail": {"findings": [{
+            "SchemaVersion": "2018-10-08",
+            "Id": "finding-1",
+            "ProductArn": "arn:aws:securityhub:eu-central-1::product/other/other",
+            "ProductName": product,
+            "AwsAccountId": "111122223333",
+            "Region": "eu-central-1",
+            "Title": "mining",
+            "Types": [format!("TTPs/Impact/{}", kind.replacen('/', "-", 1))],
+            "Severity": {"Label": "HIGH"},
+            "RecordState": "ACTIVE",
+            "Resources": [{
+                "Type": "AwsEc2Instance",
+                "Id": "arn:aws:ec2:eu-central-1:111122223333:instance/i-0123456789abcdef0",
+            }],
+        }]},
+    })
+}
+
+#[test]
+fn what_others_send_to_security_hub_starts_it_and_what_guardduty_sends_there_does_not() {
+    for (behaviour, kinds) in TYPES {
+        // Use of root is the matter of another rule, and named as the keys are.
+        let acts = !matches!(behaviour, Behaviour::Other | Behaviour::Unknown);
+        for kind in kinds.iter().filter(|_| acts) {
+            let event = imported("Other", kind);
+            assert_eq!(started_by(&event), ["SecurityHubFindings"], "{kind}");
+            assert!(
+                started_by(&imported("GuardDuty", kind)).is_empty(),
+                "{kind}"
+            );
+            // What starts the function is read by it as what it is.
+            let intake = intake::read(event.to_string().as_bytes());
+            assert_eq!(intake.findings.len(), 1, "{intake:?}");
+            assert_eq!(intake.findings[0].behaviour, *behaviour, "{kind}");
+        }
+    }
+    for kind in [
+        "Recon:EC2/Portscan",
+        "Policy:S3/BucketPublicAccessGranted",
+        "",
+    ] {
+        assert!(started_by(&imported("Other", kind)).is_empty(), "{kind}");
+    }
+    let mut other = imported("Other", "CryptoCurrency:EC2/BitcoinTool.B");
+    other["detail-type"] = json!("Security Hub Findings - Custom Action");
+    assert!(started_by(&other).is_empty());
 }
 
 #[test]

@@ -74,6 +74,7 @@ const EVERYTHING: &[(&str, &str)] = &[
     ("CognitoPool", "eu-central-1_AbCdEfGhI"),
     ("MemoryDocument", "davylamp-memory"),
     ("ForensicAccount", "210987654321"),
+    ("SecurityHub", "true"),
     (
         "ForensicKey",
         "arn:aws:kms:eu-central-1:210987654321:key/0a1b2c3d-0000-4000-8000-000000000000",
@@ -178,7 +179,7 @@ async fn the_stack_has_what_notices_that_the_function_fails() {
         .json(REGION, "events", "AWSEvents.ListRules", &json!({}))
         .expect("rules");
     let rules = rules["Rules"].as_array().expect("rules");
-    assert_eq!(rules.len(), 5);
+    assert_eq!(rules.len(), 6);
     for rule in rules {
         let name = &rule["Name"];
         let targets = made
@@ -245,6 +246,26 @@ async fn the_stack_has_what_notices_that_the_function_fails() {
         })
         .sum();
     assert!(length > 5_000 && length <= ROLE_POLICY_CHARS, "{length}");
+}
+
+/// Findings of Security Hub are for those who ask for them.
+#[tokio::test]
+async fn security_hub_starts_the_function_only_where_that_is_asked_for() {
+    for (asked, rules) in [("false", 5), ("true", 6)] {
+        let parameters = [EVERYTHING, &[("SecurityHub", asked)]].concat();
+        let made = Made::new(&parameters).await;
+        let held = made
+            .account
+            .json(REGION, "events", "AWSEvents.ListRules", &json!({}))
+            .expect("rules");
+        let held = held["Rules"].as_array().expect("rules");
+        assert_eq!(held.len(), rules, "{asked}: {held:?}");
+    }
+    let template = cloudformation(&lambda_purposes());
+    for name in ["SecurityHubFindings", "SecurityHubFindingsPermission"] {
+        assert_eq!(template["Resources"][name]["Condition"], "HasSecurityHub");
+    }
+    assert_eq!(template["Parameters"]["SecurityHub"]["Default"], "false");
 }
 
 /// What stands after each of these tags.

@@ -79,8 +79,10 @@ async fn play(
             let given: Vec<Finding> = given.into_iter().map(|at| all[at].clone()).collect();
             async move {
                 tokio::select! {
-                    _ = responder.respond(given) => {}
+                    // First, so that one which died does not go on when a clock wakes it.
+                    biased;
                     () = way.died.notified() => {}
+                    _ = responder.respond(given) => {}
                 }
             }
         });

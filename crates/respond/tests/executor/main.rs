@@ -2,6 +2,8 @@
 
 mod world;
 
+mod deadline;
+
 mod faults;
 
 mod playbooks;
@@ -15,5 +17,11 @@ mod persons;
 mod protected;
 
 mod storm;
+
+mod through;
+
+mod telling;
+
+mod releases;
 
 mod unread;

@@ -12,6 +12,10 @@ impl Item {
         self.0.get(name)?.as_s().ok().cloned()
     }
 
+    pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
+        Some(self.0.get(name)?.as_b().ok()?.as_ref())
+    }
+
     pub(super) fn number(&self, name: &str) -> Option<i64> {
         self.0.get(name)?.as_n().ok()?.parse().ok()
     }

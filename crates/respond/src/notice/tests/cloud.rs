@@ -84,8 +84,7 @@ async fn a_topic_gets_it_after_throttling() {
         .expect("moto makes topics");
     let (_, rest) = made.split_once("<TopicArn>").expect("an ARN");
     let (topic, _) = rest.split_once('<').expect("an end");
-    let all = Notifiers::new(vec![Arc::new(Sns::new(&config, topic))]).with_patience(quick());
-    let delivery = &all.send(&hostile()).await[0];
+    let delivery = deliver(&Sns::new(&config, topic), &hostile(), quick()).await;
     assert_eq!(delivery.result, Ok(()));
     let calls = proxy.calls_of("sns", "Publish");
     assert_eq!(calls.last().and_then(|call| call.status), Some(200));
@@ -101,8 +100,7 @@ async fn what_is_not_allowed_is_said_so() {
     };
     let (proxy, _, config) = setup(Schedule::rules([Rule::new("sns", "Publish", denied)]));
     let channel = Sns::new(&config, "arn:aws:sns:eu-central-1:123456789012:notices");
-    let all = Notifiers::new(vec![Arc::new(channel)]).with_patience(quick());
-    let delivery = &all.send(&hostile()).await[0];
+    let delivery = deliver(&channel, &hostile(), quick()).await;
     assert_eq!(delivery.tries, 1);
     assert!(
         matches!(delivery.result, Err(ActError::Denied { .. })),

@@ -78,43 +78,6 @@ fn chat_keeps_to_its_limits() {
 }
 
 #[test]
-fn a_digest_says_every_incident_once_and_groups_reasons() {
-    let notices: Vec<Notice> = (0..500)
-        .map(|number| {
-            let mut notice = hostile();
-            notice.incident = Some(IncidentId(format!("inc-{number:016x}")));
-            notice.found.truncate(1);
-            notice
-        })
-        .collect();
-    let at = notices[0].at;
-    assert_eq!(compose(notices[..3].to_vec(), 3, at).len(), 3);
-    let digests = compose(notices, 3, at);
-    assert_eq!(digests.len(), 1);
-    let digest = &digests[0];
-    assert_eq!((digest.kind, digest.incidents.len()), (Kind::Digest, 500));
-    assert_eq!(
-        digest.done,
-        ["user bob of the Hub stopped (in 500 incidents)"]
-    );
-    assert_eq!(digest.not_done.len(), 1);
-    assert!(
-        digest.not_done[0]
-            .what
-            .starts_with("500 things, such as inc-0000000000000000:")
-    );
-    let text = to_text(digest);
-    assert!(text.contains("… and 440 more") && text.len() < 256 * 1024);
-    assert_ne!(
-        digest.thread(),
-        super::super::digest(&[hostile()], at)
-            .expect("one")
-            .thread()
-    );
-    assert_eq!(super::super::digest(&[], at), None);
-}
-
-#[test]
 fn ids_differ_by_content_and_repeat_for_the_same() {
     let mut other = hostile();
     assert_eq!(hostile().id(), other.id());

@@ -124,6 +124,10 @@ pub struct State {
     pub wrongs: Vec<String>,
     /// Steps that fail for good.
     pub refused: BTreeSet<String>,
+    /// Steps that cannot be taken back, with whether that is so for good.
+    pub stuck: BTreeMap<String, bool>,
+    /// How long a look before a step takes.
+    pub look_takes: Duration,
 }
 
 /// The world.
@@ -209,6 +213,7 @@ impl World {
 pub struct Hands {
     pub world: Arc<World>,
     pub way: Arc<Way>,
+    pub clock: Arc<TestClock>,
 }
 
 impl Hands {
@@ -264,6 +269,7 @@ impl Actuator for Hands {
                 Fault::None | Fault::Stale => {}
             }
             let id = StepId::of(action);
+            self.clock.pass(self.world.state().look_takes);
             let state = self.world.state();
             if state.refused.contains(&id.0) {
                 let why = "the target is another one now".to_owned();
@@ -323,6 +329,16 @@ impl Actuator for Hands {
                 Fault::Throttled => return Err(Self::throttled()),
                 Fault::DieBefore => return self.way.die().await,
                 _ => {}
+            }
+            match self.world.state().stuck.get(&id.0) {
+                Some(true) => {
+                    return Err(ActError::Refused {
+                        call: "world".to_owned(),
+                        why: "the node is gone".to_owned(),
+                    });
+                }
+                Some(false) => return Err(Self::throttled()),
+                None => {}
             }
             if before["was"] == json!(false) {
                 let mut state = self.world.state();

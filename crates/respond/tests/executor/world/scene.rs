@@ -20,6 +20,7 @@ use davylamp_respond::journal::{
 use davylamp_respond::responder::{
     Collect, News, Parts, Planning, Responder, ResponderOptions, Tell,
 };
+use davylamp_respond::stop::Stop;
 use jiff::Timestamp;
 
 use super::{Fault, Hands, TestClock, Way, World};
@@ -280,6 +281,7 @@ impl Planning for Script {
             release: None,
             remarks: Vec::new(),
             again: false,
+            blind: None,
         }
     }
 
@@ -363,6 +365,8 @@ pub struct Scene {
     pub planning: Arc<dyn Planning>,
     /// Who asks, where it is not a [`Looker`].
     pub collect: Option<Arc<dyn Collect>>,
+    /// Who tells, where it is not [`People`].
+    pub tell: Option<Arc<dyn Tell>>,
     /// The faults of the mailbox, where they are not those of the process.
     pub mailbox: Option<Arc<Way>>,
 }
@@ -378,6 +382,7 @@ impl Scene {
             options: ExecutorOptions::default(),
             planning: Arc::new(Script),
             collect: None,
+            tell: None,
             mailbox: None,
         }
     }
@@ -386,6 +391,7 @@ impl Scene {
         let hands = Hands {
             world: Arc::clone(&self.world),
             way: Arc::clone(way),
+            clock: Arc::clone(&self.clock),
         };
         Executor::new(
             vec![Arc::new(hands)],
@@ -402,14 +408,31 @@ impl Scene {
         self.responder_with(run, way, ResponderOptions::default())
     }
 
+    /// One that ends in order when it is asked to.
+    pub fn stoppable(&self, run: &str, stop: &Stop) -> Responder {
+        let way = Way::new([]);
+        let executor = self.executor(&way).with_stop(stop.clone());
+        self.made(run, &way, ResponderOptions::default(), executor)
+    }
+
     pub fn responder_with(
         &self,
         run: &str,
         way: &Arc<Way>,
         options: ResponderOptions,
     ) -> Responder {
+        self.made(run, way, options, self.executor(way))
+    }
+
+    fn made(
+        &self,
+        run: &str,
+        way: &Arc<Way>,
+        options: ResponderOptions,
+        executor: Executor,
+    ) -> Responder {
         Responder::new(Parts {
-            executor: self.executor(way),
+            executor,
             collect: self.collect.clone().unwrap_or_else(|| {
                 Arc::new(Looker {
                     clock: Arc::clone(&self.clock),
@@ -417,10 +440,12 @@ impl Scene {
                 })
             }),
             planning: Arc::clone(&self.planning),
-            tell: Arc::new(People {
-                told: Arc::clone(&self.told),
-                mailbox: Arc::clone(self.mailbox.as_ref().unwrap_or(way)),
-                way: Arc::clone(way),
+            tell: self.tell.clone().unwrap_or_else(|| {
+                Arc::new(People {
+                    told: Arc::clone(&self.told),
+                    mailbox: Arc::clone(self.mailbox.as_ref().unwrap_or(way)),
+                    way: Arc::clone(way),
+                })
             }),
             policy: self.policy.clone(),
             options,

@@ -1,0 +1,204 @@
+//! How incidents stand, and what an undo came to, as text and as JSON.
+
+use davylamp_model::ids::IncidentId;
+use davylamp_plan::plan::{Plan, StepId};
+use davylamp_respond::executor::{Outcome, ReadingState};
+use davylamp_respond::journal::history::History;
+use davylamp_respond::responder::Status;
+use davylamp_respond::undo::Undone;
+use serde_json::{Value, json};
+
+use super::args::Output;
+use super::show::{line, plan_text};
+use super::{FOUND, INCOMPLETE};
+use crate::failure::Failure;
+use crate::output::emit;
+
+/// How an incident stands after an undo.
+const TAKEN_BACK: &str = "taken back";
+/// The same, where a step that can be taken back has not been.
+const PARTLY: &str = "partly taken back";
+
+/// How an incident stands, and the exit code for it.
+pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> (String, u8) {
+    let outcome = Outcome::of(&status.history);
+    let standing = standing(&status.history, &outcome);
+    let code = standing_code(standing);
+    let text = match output {
+        Output::Json => format!(
+            "{}\n",
+            json!({
+                "incident": incident,
+                "standing": standing,
+                "finished": outcome.finished,
+                "plan": status.history.plan(),
+                "plan-hash": status.history.plan().map(Plan::hash),
+                "steps": outcome.steps,
+                "entries": status.entries,
+            })
+        ),
+        Output::Text => {
+            let mut text = String::new();
+            let by = match (standing, &status.history.taken_back_by) {
+                (TAKEN_BACK | PARTLY, Some(by)) => format!(" by {by}"),
+                _ => String::new(),
+            };
+            line(&mut text, 0, &format!("{incident} {standing}{by}"));
+            for finding in status.history.findings.values() {
+                line(&mut text, 1, &format!("{} ({})", finding.kind, finding.id));
+            }
+            if let Some(plan) = status.history.plan() {
+                plan_text(&mut text, plan, &outcome, false);
+            }
+            for approval in &status.history.approvals {
+                let what = if approval.steps.is_empty() {
+                    "every step".to_owned()
+                } else {
+                    approval
+                        .steps
+                        .iter()
+                        .cloned()
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                };
+                line(&mut text, 1, &format!("{} approved {what}", approval.by));
+            }
+            for (notice, channel) in &status.history.notified {
+                line(&mut text, 1, &format!("told through {channel}: {notice}"));
+            }
+            text
+        }
+    };
+    (text, code)
+}
+
+/// Every incident in a line, and the exit code for all.
+pub(super) fn list(rows: &[(IncidentId, Status)], output: Output) -> (String, u8) {
+    let mut worst = 0;
+    let mut text = String::new();
+    let mut listed = Vec::new();
+    for (incident, status) in rows {
+        let outcome = Outcome::of(&status.history);
+        let standing = standing(&status.history, &outcome);
+        worst = worst.max(standing_code(standing));
+        let plan = status.history.plan();
+        let opened = status.history.opened_at;
+        let about = plan.map(|plan| {
+            format!(
+                "{}/{}/{}",
+                plan.place.account,
+                plan.place.region,
+                plan.resource.key()
+            )
+        });
+        match output {
+            Output::Json => listed.push(json!({
+                "incident": incident,
+                "opened-at": opened,
+                "resource": about,
+                "playbook": plan.map(|plan| &plan.playbook),
+                "standing": standing,
+            })),
+            Output::Text => line(
+                &mut text,
+                0,
+                &format!(
+                    "{incident}  {}  {standing:<10}  {}  {}",
+                    opened.map_or_else(|| "-".to_owned(), |at| at.to_string()),
+                    plan.map_or("-", |plan| plan.playbook.as_str()),
+                    about.as_deref().unwrap_or("-"),
+                ),
+            ),
+        }
+    }
+    match output {
+        Output::Json => (format!("{}\n", Value::Array(listed)), worst),
+        Output::Text if rows.is_empty() => ("no incidents\n".to_owned(), 0),
+        Output::Text => (text, worst),
+    }
+}
+
+fn standing(history: &History, outcome: &Outcome) -> &'static str {
+    let is_blind = history.plan().is_some_and(|plan| plan.blind.is_some());
+    if outcome.finished && history.is_taken_back() {
+        TAKEN_BACK
+    } else if outcome.finished && history.taken_back_by.is_some() {
+        // Something could not be taken back and may be yet.
+        PARTLY
+    } else if outcome.failures().next().is_some() {
+        "failing"
+    } else if outcome.reading == ReadingState::Again {
+        "under way"
+    } else if outcome.reading == ReadingState::GivenUp || is_blind {
+        "failing"
+    } else if outcome.withheld().next().is_some() {
+        "withheld"
+    } else if outcome.waiting().next().is_some() || !outcome.finished {
+        "under way"
+    } else {
+        "finished"
+    }
+}
+
+fn standing_code(standing: &str) -> u8 {
+    match standing {
+        "finished" | TAKEN_BACK => 0,
+        "failing" => INCOMPLETE,
+        _ => FOUND,
+    }
+}
+
+fn with_reasons(steps: &[(StepId, String)]) -> Vec<Value> {
+    let steps = steps.iter();
+    steps
+        .map(|(step, why)| json!({"step": step, "why": why}))
+        .collect()
+}
+
+/// What was taken back, and what stays.
+pub(super) fn undone(
+    incident: &IncidentId,
+    undone: &Undone,
+    output: Output,
+) -> Result<u8, Failure> {
+    let text = match output {
+        Output::Json => format!(
+            "{}\n",
+            json!({
+                "incident": incident,
+                "undone": undone.undone,
+                "kept": with_reasons(&undone.kept),
+                "not-undone": with_reasons(&undone.not_undone),
+                "again": !undone.again.is_empty(),
+            })
+        ),
+        Output::Text => {
+            let mut text = String::new();
+            for step in &undone.undone {
+                line(&mut text, 0, &format!("taken back {step}"));
+            }
+            for (step, why) in &undone.kept {
+                line(&mut text, 0, &format!("stays      {step}: {why}"));
+            }
+            for (step, why) in &undone.not_undone {
+                line(&mut text, 0, &format!("not undone {step}: {why}"));
+            }
+            if undone.undone.is_empty() && undone.not_undone.is_empty() {
+                line(&mut text, 0, &format!("{incident}: nothing to take back"));
+            }
+            if !undone.again.is_empty() {
+                let again = format!("it may work another time: davy respond undo {incident}");
+                line(&mut text, 0, &again);
+            }
+            text
+        }
+    };
+    emit(text)?;
+    Ok(if !undone.again.is_empty() {
+        INCOMPLETE
+    } else if undone.not_undone.is_empty() {
+        0
+    } else {
+        FOUND
+    })
+}

@@ -1,0 +1,67 @@
+//! What could not be read is unknown: never clean, never dealt with.
+
+use davylamp_testkit::faults::{Fault, Rule, Schedule};
+use davylamp_testkit::guardduty::GuardDuty;
+
+use crate::finding::mining;
+use crate::ground::{Ground, REGION};
+
+fn denied(action: &str) -> Schedule {
+    let fault = Fault::Error {
+        status: 403,
+        code: "UnauthorizedOperation".to_owned(),
+        message: "you may not".to_owned(),
+    };
+    Schedule::rules([Rule::new("ec2", action, fault)])
+}
+
+#[test]
+fn a_machine_that_may_not_be_read_is_not_dealt_with() {
+    let ground = Ground::new();
+    let machine = ground.node(&["alice"]);
+    let finding = ground.save("f.json", &mining(&ground.account.id, "one", &machine.id));
+    ground.proxy.set_schedule(denied("DescribeInstances"));
+    let planned = ground.davy(&["plan", "--finding", &finding]);
+    planned
+        .ended(2)
+        .says(&["nothing of it could be read", "ec2:DescribeInstances"]);
+    let ran = ground.davy(&["plan", "--finding", &finding, "--output", "json"]);
+    let report = ran.ended(2).json();
+    let blind = &report["incidents"][0]["plan"]["blind"];
+    assert!(blind.is_string(), "{report:#}");
+    ground
+        .davy(&["--finding", &finding])
+        .ended(2)
+        .says(&["nothing of it could be read"]);
+    let listed = ground.davy(&["status", "--output", "json"]).ended(2).json();
+    assert_eq!(listed[0]["standing"], "failing");
+
+    // A part that could not be read is said, and the plan is one.
+    ground.proxy.set_schedule(denied("DescribeSnapshots"));
+    let planned = ground.davy(&["plan", "--finding", &finding]).ended(1);
+    planned.says(&["could not be read", "ec2:DescribeSnapshots"]);
+}
+
+#[test]
+fn an_endpoint_that_is_down_says_nothing_of_credentials() {
+    let mut ground = Ground::new();
+    let machine = ground.node(&["alice"]);
+    let finding = ground.save("f.json", &mining(&ground.account.id, "one", &machine.id));
+    let guardduty = GuardDuty::start(&ground.account.endpoint);
+    guardduty.detector(REGION);
+    ground.set("respond.retry_seconds=1");
+    // Nothing listens on this port.
+    let down = ["--endpoint-url", "http://127.0.0.1:1"];
+    for args in [
+        vec!["plan", "--finding", &finding],
+        vec!["--finding", &finding],
+        vec!["--poll", "guardduty", "--once"],
+        vec!["--queue", "sqs:http://127.0.0.1:1/1/findings", "--once"],
+    ] {
+        let args = [args, down.to_vec()].concat();
+        let ran = ground.davy(&args).ended(2);
+        let ran = ran.says(&["cannot be reached", "127.0.0.1:1"]);
+        let said = format!("{}{}", ran.out, ran.err);
+        assert!(!said.contains("does not accept our credentials"), "{said}");
+    }
+}

@@ -47,7 +47,7 @@ machines AS (
 known AS (
   SELECT *,
     MAX(CASE WHEN event_name = 'RunInstances' THEN instance_types END) OVER (PARTITION BY account_id, region, machine) AS type_known,
-    MAX(CASE WHEN event_name = 'RunInstances' THEN price_per_hour / COALESCE(NULLIF(instance_count, 0), 1) END) OVER (PARTITION BY account_id, region, machine) AS price,
+    MAX(CASE WHEN event_name = 'RunInstances' THEN CAST(price_per_hour AS DOUBLE) / NULLIF(COALESCE(NULLIF(instance_count, 0), 1), 0) END) OVER (PARTITION BY account_id, region, machine) AS price,
     MAX(CASE WHEN event_name = 'RunInstances' AND gpu = TRUE THEN 1 ELSE 0 END) OVER (PARTITION BY account_id, region, machine) AS accelerator,
     MAX(CASE WHEN event_name = 'RunInstances' THEN principal END) OVER (PARTITION BY account_id, region, machine) AS launcher,
     MAX(CASE WHEN event_name = 'RunInstances' THEN 1 ELSE 0 END) OVER (PARTITION BY account_id, region, machine) AS launch_known,
@@ -78,8 +78,8 @@ by_machine AS (
     MAX(accelerator) AS accelerator,
     MAX(price) AS price,
     CAST(SUM(seconds) AS BIGINT) AS seconds,
-    CAST(SUM(CAST(ROUND(CAST(seconds AS DOUBLE) * ROUND(price * 1000000, 0) / 3600, 0) AS BIGINT)) AS BIGINT) AS micros,
-    CAST(MAX(CASE WHEN running = 1 THEN CAST(ROUND(price * 1000000, 0) AS BIGINT) END) AS BIGINT) AS micros_per_hour
+    SUM(ROUND(CAST(seconds AS DOUBLE) * ROUND(CAST(price AS DOUBLE) * 1000000, 0) / 3600, 0)) AS micros,
+    MAX(CASE WHEN running = 1 THEN ROUND(CAST(price AS DOUBLE) * 1000000, 0) END) AS micros_per_hour
   FROM spans
   GROUP BY account_id, region, principal, type_known, machine
 ),
@@ -102,7 +102,7 @@ scored AS (
   SELECT *,
     CASE WHEN usd IS NULL THEN CAST(10 AS DOUBLE)
       WHEN usd >= CAST($usd_full AS DOUBLE) THEN CAST(60 AS DOUBLE)
-      ELSE usd / CAST($usd_full AS DOUBLE) * 60 END
+      ELSE CAST(usd AS DOUBLE) / NULLIF(CAST($usd_full AS DOUBLE), 0) * 60 END
     + CASE WHEN still_running > 0 THEN 20 ELSE 0 END
     + CASE WHEN accelerated = 1 THEN 20 ELSE 0 END AS points
   FROM facts

@@ -82,7 +82,7 @@ facts AS (
     COUNT(DISTINCT CASE WHEN source_is_address = TRUE THEN source_ip_address END) AS addresses,
     MAX(event_epoch) - MIN(event_epoch) AS seconds,
     -- Millionths of a dollar add up alike in any order, and whole numbers round alike everywhere.
-    ROUND(CAST(COALESCE(SUM(CASE WHEN COALESCE(error_kind, 'none') = 'none' THEN CAST(ROUND(price_per_hour * 1000000, 0) AS BIGINT) END), 0) AS DOUBLE) / 10000, 0) / 100 AS usd_per_hour
+    ROUND(CAST(COALESCE(SUM(CASE WHEN COALESCE(error_kind, 'none') = 'none' THEN ROUND(CAST(price_per_hour AS DOUBLE) * 1000000, 0) END), 0) AS DOUBLE) / 10000, 0) / 100 AS usd_per_hour
   FROM large_bursts
   GROUP BY account_id, who, burst
 ),

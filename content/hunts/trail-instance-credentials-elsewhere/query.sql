@@ -43,7 +43,7 @@ calls AS (
       OVER (PARTITION BY account_id, session_name) AS private_since,
     -- The next call from home: the least of those that follow, read backwards.
     MIN(CASE WHEN source_ip_address = home THEN event_epoch END) OVER (
-      PARTITION BY account_id, session_name ORDER BY event_epoch DESC, _source DESC
+      PARTITION BY account_id, session_name ORDER BY event_epoch DESC NULLS LAST, _source DESC NULLS LAST
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS home_next
   FROM homed
 ),

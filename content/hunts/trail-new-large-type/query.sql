@@ -74,7 +74,7 @@ facts AS (
     COALESCE(MAX(e.earlier_types), 0) AS earlier_types,
     MIN(n.history) AS history,
     -- Millionths of a dollar add up alike in any order, and whole numbers round alike everywhere.
-    ROUND(CAST(COALESCE(SUM(CASE WHEN n.failure = 'none' THEN CAST(ROUND(n.price_per_hour * 1000000, 0) AS BIGINT) END), 0) AS DOUBLE) / 10000, 0) / 100 AS usd_per_hour
+    ROUND(CAST(COALESCE(SUM(CASE WHEN n.failure = 'none' THEN ROUND(CAST(n.price_per_hour AS DOUBLE) * 1000000, 0) END), 0) AS DOUBLE) / 10000, 0) / 100 AS usd_per_hour
   FROM news n
   LEFT JOIN earlier e
     ON COALESCE(e.account_id, '') = COALESCE(n.account_id, '') AND e.instance_types = n.instance_types

@@ -61,7 +61,7 @@ weighed AS (
 ),
 ranked AS (
   SELECT *,
-    ROW_NUMBER() OVER (PARTITION BY account_id, region, who ORDER BY weight DESC, event_epoch, _source) AS place
+    ROW_NUMBER() OVER (PARTITION BY account_id, region, who ORDER BY weight DESC NULLS LAST, event_epoch, _source) AS place
   FROM weighed
   WHERE weight > 0
 ),

@@ -166,12 +166,12 @@ impl Hunt {
         Ok(pieces.collect())
     }
 
-    /// Why a row was found, in plain language. `value` gives the text of an output column; what it
-    /// does not know is written as `?`.
+    /// Why a row was found, in plain language. `value` gives the text of an output column; where
+    /// that is NULL, `unknown` stands.
     pub fn explain(&self, value: impl Fn(&str) -> Option<String>) -> String {
         let pieces = self.explain.iter().map(|piece| match piece {
             ExplainPiece::Text(text) => text.clone(),
-            ExplainPiece::Column(column) => value(column).unwrap_or_else(|| "?".to_owned()),
+            ExplainPiece::Column(column) => value(column).unwrap_or_else(|| "unknown".to_owned()),
         });
         pieces.collect()
     }

@@ -16,8 +16,8 @@ mod tree;
 
 pub mod blocklist;
 pub mod cases;
-pub mod indicators;
 pub mod hunt;
+pub mod indicators;
 pub mod playbook;
 pub mod prices;
 pub mod settings;

@@ -10,6 +10,16 @@ use crate::problem::HuntTrouble;
 /// How an event of CloudTrail is counted once, without blanks and in lower case.
 const ONE_PER_EVENT: &str = "row_number()over(partitionbycoalesce(event_id,_source)orderby_source";
 
+/// What adds up over rows, so that a copy changes it, written as [`ONE_PER_EVENT`] is.
+const ADDING_UP: &[&str] = &["count(", "sum(", "avg(", "stddev_pop(", "over("];
+
+/// Whether a SELECT without blanks and in lower case gives the same rows however often its input
+/// repeats one: groups, of which only the least, the greatest and distinct values are asked.
+fn is_alike_with_copies(written: &str) -> bool {
+    let written = written.replace("count(distinct", "");
+    written.contains("groupby") && !ADDING_UP.iter().any(|adding| written.contains(adding))
+}
+
 impl Walk<'_> {
     pub(super) fn count_events_once(
         &mut self,
@@ -29,7 +39,7 @@ impl Walk<'_> {
         }
         let written: String = select.to_string().to_lowercase();
         let written: String = written.chars().filter(|c| !c.is_whitespace()).collect();
-        if !written.contains(ONE_PER_EVENT) {
+        if !written.contains(ONE_PER_EVENT) && !is_alike_with_copies(&written) {
             self.told(span, HuntTrouble::EventsTwice);
         }
     }

@@ -21,7 +21,7 @@ use crate::objects::{self, ListError, Listing, Location, Object, Remote, Scope};
 use crate::read::{self, Given, LOGS};
 use crate::scan::LogTable;
 use crate::table::Table;
-use crate::tally::Run;
+use crate::tally::{Run, Tally};
 use crate::unpack::{self, Caps};
 
 /// What sorting and grouping may keep in memory; beyond it they go to disk. With what the readers
@@ -131,6 +131,11 @@ impl Engine {
             .map(|object| object.size)
             .filter(|size| *size != u64::MAX);
         sizes.sum()
+    }
+
+    /// What could not be listed or told apart.
+    pub fn outside(&self) -> &Tally {
+        &self.listing.tally
     }
 
     /// Starts a query. Rows come as the answer's stream is taken.

@@ -6,11 +6,14 @@
 //!             tally: what was read, and what was not ◄──────────────────┤
 //!                                                                       ▼
 //!             engine: SQL ◄─────────────── scan: a DataFusion table over readers
+//!               │
+//!               ▼
+//!             run: rows of many hunts to leads ─► suspects: one ranked list
 //! ```
 //!
 //! What must stay true: a query over logs gives the rows that the logs hold or says what is
 //! missing; nothing is empty without a word. Memory is bounded whatever the logs are. This is the
-//! only crate that names DataFusion. Deliberately not here: printing, arguments, clocks.
+//! only crate that names DataFusion. Deliberately not here: printing, arguments, what time it is.
 
 pub mod engine;
 pub mod functions;
@@ -18,7 +21,9 @@ pub mod needle;
 pub mod objects;
 pub mod output;
 pub mod read;
+pub mod run;
 pub mod scan;
+pub mod suspects;
 pub mod table;
 pub mod tally;
 pub mod unpack;

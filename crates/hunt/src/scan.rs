@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
@@ -256,7 +257,11 @@ impl ExecutionPlan for LogScan {
         let objects = Arc::clone(&self.shares[partition]);
         let job = self.job.clone();
         stream.spawn_blocking(move || {
-            let emit = Box::new(move |batch: std::result::Result<_, _>| {
+            let counted = job.clone();
+            let emit = Box::new(move |batch: std::result::Result<RecordBatch, _>| {
+                if let Ok(batch) = &batch {
+                    counted.fill(batch);
+                }
                 batches.blocking_send(batch.map_err(Into::into)).is_ok()
             });
             drive(&job, &objects, emit);

@@ -90,12 +90,16 @@ impl Tally {
 
     /// Whether anything that was asked for is missing from the answer.
     pub fn is_bad(&self) -> bool {
-        self.is_without_objects
-            || self.objects_unreadable > 0
+        self.is_without_objects || self.is_broken() || !self.absent.is_empty()
+    }
+
+    /// Whether something could not be read or not be understood. What the logs never held is not
+    /// counted.
+    pub fn is_broken(&self) -> bool {
+        self.objects_unreadable > 0
             || self.bad_records > 0
             || self.bad_values > 0
             || self.over_limit > 0
-            || !self.absent.is_empty()
     }
 
     /// Adds what another part of the run read.
@@ -134,6 +138,8 @@ pub struct Run {
     tables: Mutex<BTreeMap<&'static str, Tally>>,
     /// What could not be listed, and objects that are no log that is known.
     outside: Mutex<Tally>,
+    /// How many rows had a value in each column that was asked for, by table and column.
+    filled: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     bytes: AtomicU64,
     records: AtomicU64,
     stopped: AtomicBool,
@@ -146,6 +152,23 @@ impl Run {
         self.records.fetch_add(tally.records, Ordering::Relaxed);
         let mut tables = lock(&self.tables);
         tables.entry(table).or_default().add(tally);
+    }
+
+    /// Adds how many rows have a value in each of these columns.
+    pub fn fill(&self, table: &'static str, columns: impl Iterator<Item = (&'static str, usize)>) {
+        let mut filled = lock(&self.filled);
+        for (column, rows) in columns {
+            *filled.entry((table, column)).or_default() += rows as u64;
+        }
+    }
+
+    /// How many rows had a value in a column, if it was asked for.
+    pub fn filled(&self, table: &str, column: &str) -> Option<u64> {
+        let filled = lock(&self.filled);
+        let mut found = filled
+            .iter()
+            .filter(|((of, name), _)| *of == table && *name == column);
+        found.next().map(|(_, rows)| *rows)
     }
 
     /// Adds what belongs to no table.

@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 
+use datafusion::arrow::array::{Array, RecordBatch};
+
 use crate::objects::{Layout, Object};
 use crate::read::{self, Log, Order, Reader, Rows, Sink};
 use crate::tally::Run;
@@ -19,6 +21,19 @@ pub(super) struct Job {
     pub order: Order,
     pub caps: Caps,
     pub run: Arc<Run>,
+}
+
+impl Job {
+    /// Counts the values of a batch of the columns ordered.
+    pub fn fill(&self, batch: &RecordBatch) {
+        let table = self.log.table();
+        let columns = self.order.columns.iter().zip(batch.columns());
+        let counts = columns.map(|(column, values)| {
+            let name = table.columns[*column].name;
+            (name, values.len() - values.null_count())
+        });
+        self.run.fill(table.name, counts);
+    }
 }
 
 /// Reads objects and hands on their rows.

@@ -1,0 +1,170 @@
+//! Runs of hunts: rows to leads to suspects, and what is said where something is missing.
+
+use std::collections::BTreeMap;
+
+use davylamp_content::Source;
+use davylamp_content::hunt::{self, Sources};
+use davylamp_hunt::engine::{Engine, Setup};
+use davylamp_hunt::read::Given;
+use davylamp_hunt::run::{Job, Missing, Outcome, Report, run};
+use serde_json::json;
+
+const HUNT: &str = r#"
+name = "talkers"
+title = "who talks to one place"
+reason = "a test"
+techniques = ["T1496.001"]
+severity = "high"
+tables = ["vpc_flow"]
+needs = ["dstport", "instance_id"]
+evidence = ["flows"]
+benign = ["a download"]
+next = ["look"]
+explain = "{srcaddr} of {instance_id} talked to {dstaddr} {flows} times"
+
+[entities]
+account = "account_id"
+instance = "instance_id"
+address = "srcaddr"
+remote = "dstaddr"
+
+[[parameters]]
+name = "least"
+type = "integer"
+default = 2
+min = 1
+max = 100
+why = "once is nothing"
+"#;
+
+const QUERY: &str = r#"-- The score: 60 for each row.
+SELECT
+  CAST(60 AS DOUBLE) AS score,
+  MIN("start") AS first_seen,
+  MAX("end") AS last_seen,
+  account_id,
+  instance_id,
+  srcaddr,
+  dstaddr,
+  COUNT(*) AS flows
+FROM vpc_flow
+GROUP BY account_id, instance_id, srcaddr, dstaddr
+HAVING COUNT(dstport) >= $least
+ORDER BY score DESC, account_id, instance_id, srcaddr, dstaddr
+"#;
+
+const LOG: &str =
+    "version account-id srcaddr dstaddr srcport dstport protocol start end action log-status
+2 111122223333 10.0.0.5 198.51.101.9 40000 3333 6 1772366400 1772366460 ACCEPT OK
+2 111122223333 10.0.0.5 198.51.101.9 40000 3333 6 1772366700 1772366760 ACCEPT OK
+2 111122223333 10.0.0.6 198.51.101.9 40000 3333 6 1772366700 1772366760 ACCEPT OK
+";
+
+fn job(query: &str, least: u32) -> Job {
+    let cases: String = ["fires", "near-miss", "hostile", "benign"]
+        .iter()
+        .map(|kind| {
+            let row = match *kind {
+                "fires" => "[[cases.rows]]\nflows = 2\n",
+                _ => "",
+            };
+            format!(
+                "[[cases]]\nkind = \"{kind}\"\nname = \"{kind}\"\n[[cases.logs.vpc_flow]]\n\
+                 set = {{ srcaddr = \"10.0.0.5\" }}\n{row}"
+            )
+        })
+        .collect();
+    let source = |name, text| Source { name, text };
+    let parsed = hunt::parse(Sources {
+        hunt: source("talkers/hunt.toml", HUNT),
+        query: source("talkers/query.sql", query),
+        cases: source("talkers/cases.toml", &cases),
+    });
+    let parsed = parsed.unwrap_or_else(|faults| panic!("{:?}", faults.faults()));
+    let values = BTreeMap::from([("least".to_owned(), json!(least))]);
+    Job::new(parsed.hunt, &values).expect("the value fits")
+}
+
+fn hunt_in(file: &str, text: &str, jobs: &[Job]) -> Report {
+    let folder = tempfile::tempdir().expect("there is room");
+    std::fs::write(folder.path().join(file), text).expect("there is room");
+    let setup = Setup {
+        locations: vec![
+            folder
+                .path()
+                .display()
+                .to_string()
+                .parse()
+                .expect("a place"),
+        ],
+        given: Given::shipped().expect("what ships is good"),
+        threads: Some(2),
+        ..Setup::default()
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("there are threads");
+    runtime.block_on(async {
+        let engine = Engine::open(setup).await.expect("the folder can be listed");
+        run(&engine, jobs).await
+    })
+}
+
+#[test]
+fn rows_become_a_suspect_with_its_reason() {
+    let report = hunt_in("flow.log", LOG, &[job(QUERY, 2)]);
+    let [suspect] = report.suspects.as_slice() else {
+        panic!("{report:?}");
+    };
+    assert_eq!(
+        suspect.because,
+        ["10.0.0.5 of unknown talked to 198.51.101.9 2 times"]
+    );
+    assert_eq!(suspect.score, 51.0);
+    let lead = &suspect.leads[0];
+    assert_eq!(lead.evidence["flows"], json!(2));
+    assert_eq!(lead.first_seen.unwrap().as_second(), 1_772_366_400);
+    assert_eq!(lead.last_seen.unwrap().as_second(), 1_772_366_760);
+    let came = &report.hunts[0];
+    assert_eq!((came.rows, came.unranked), (1, 0));
+    let absent = Missing::Column {
+        table: "vpc_flow",
+        column: "instance_id".to_owned(),
+        objects: 1,
+        of: 1,
+    };
+    assert_eq!(came.missing, [absent]);
+}
+
+#[test]
+fn several_hunts_see_the_same_logs() {
+    let jobs = [job(QUERY, 2), job(QUERY, 1), job(QUERY, 3)];
+    let report = hunt_in("flow.log", LOG, &jobs);
+    let rows: Vec<u64> = report.hunts.iter().map(|came| came.rows).collect();
+    assert_eq!(rows, [1, 2, 0], "{report:?}");
+    assert_eq!(report.suspects.len(), 1);
+}
+
+#[test]
+fn a_hunt_without_logs_says_so() {
+    let trail = r#"{"Records":[{"eventName":"RunInstances","eventTime":"2026-03-02T10:00:00Z","eventSource":"ec2.amazonaws.com","eventVersion":"1.09"}]}"#;
+    let report = hunt_in("trail.json", trail, &[job(QUERY, 1)]);
+    let came = &report.hunts[0];
+    assert!(matches!(came.outcome, Outcome::LeftOut), "{report:?}");
+    assert_eq!(came.missing, [Missing::Logs { table: "vpc_flow" }]);
+    assert!(report.is_idle() && !report.has_failed());
+}
+
+#[test]
+fn a_hunt_that_fails_stops_no_other() {
+    // A text that is no number is found out when the query runs.
+    let broken = QUERY.replace(
+        "HAVING COUNT(dstport) >= $least",
+        "HAVING COUNT(dstport) >= $least AND MAX(CAST(srcaddr AS DOUBLE)) > 0",
+    );
+    let report = hunt_in("flow.log", LOG, &[job(&broken, 1), job(QUERY, 1)]);
+    assert!(
+        matches!(report.hunts[0].outcome, Outcome::Failed(_)),
+        "{report:?}"
+    );
+    assert!(report.has_failed());
+    assert_eq!(report.hunts[1].rows, 2);
+}

@@ -6,6 +6,7 @@ mod doctor;
 mod explain;
 mod failure;
 mod guard;
+mod hunt;
 mod output;
 mod respond;
 mod settings;
@@ -66,6 +67,7 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Doctor(doctor::DoctorArgs),
     Respond(respond::RespondArgs),
+    Hunt(hunt::HuntArgs),
     Deploy(deploy::DeployArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -90,6 +92,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Explain(args) => explain::run(args, cli.color),
         Verb::Doctor(args) => doctor::run(args, cli.color),
         Verb::Respond(args) => respond::run(args),
+        Verb::Hunt(args) => hunt::run(args),
         Verb::Deploy(args) => deploy::run(args),
         Verb::Completions(args) => completions::run(args, &mut Cli::command()),
     }

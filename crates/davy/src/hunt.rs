@@ -1,0 +1,97 @@
+//! `davy hunt`: ask the logs.
+
+mod args;
+mod print;
+mod progress;
+
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use davylamp_hunt::engine::{Engine, EngineError, Setup};
+use davylamp_hunt::objects::{Remote, Scope};
+use davylamp_hunt::read::Given;
+use davylamp_hunt::tally::summary;
+use davylamp_hunt::unpack::Caps;
+use futures::StreamExt;
+
+use crate::failure::{COULD_NOT_COMPLETE, Failure};
+use crate::output::note;
+pub use args::HuntArgs;
+use args::{Job, LogArgs, SqlArgs};
+use print::Printer;
+use progress::Progress;
+
+/// Something was found.
+const FOUND: u8 = 1;
+
+/// Runs `davy hunt`.
+pub fn run(args: &HuntArgs) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::new(anyhow!(error), "see whether the machine is out of threads")
+        })?;
+    match &args.job {
+        Job::Sql(args) => runtime.block_on(sql(args)),
+    }
+}
+
+async fn sql(args: &SqlArgs) -> Result<ExitCode, Failure> {
+    let engine = open(&args.logs).await?;
+    let answer = engine.sql(&args.query).await.map_err(failure)?;
+    let progress = Progress::start(&answer.run, engine.stored_bytes());
+    let mut printer = Printer::new(args.output);
+    let mut batches = answer.batches;
+    while let Some(batch) = batches.next().await {
+        let batch = batch.map_err(|error| failure(EngineError::Query(error)))?;
+        progress.pause(|| printer.print(&batch))?;
+    }
+    drop(batches);
+    progress.end();
+    let rows = printer.end()?;
+    for line in summary(&answer.run) {
+        note(&line);
+    }
+    // An answer of nothing, of logs that were not read, is not a clean one.
+    let is_bad = answer.run.is_bad();
+    Ok(ExitCode::from(match rows {
+        _ if is_bad && args.logs.strict => COULD_NOT_COMPLETE,
+        0 if is_bad => COULD_NOT_COMPLETE,
+        0 => 0,
+        _ => FOUND,
+    }))
+}
+
+async fn open(args: &LogArgs) -> Result<Engine, Failure> {
+    let mut given = Given::shipped()?;
+    given.flow_format.clone_from(&args.flow_format);
+    let setup = Setup {
+        locations: args.logs.clone(),
+        scope: Scope {
+            since: args.since,
+            until: args.until,
+            accounts: args.account.clone(),
+            regions: args.region.clone(),
+        },
+        remote: Remote {
+            endpoint: args.endpoint_url.clone(),
+            region: args.bucket_region.clone(),
+            is_anonymous: args.no_sign_request,
+        },
+        given,
+        caps: Caps::default(),
+        threads: None,
+    };
+    Engine::open(setup).await.map_err(failure)
+}
+
+fn failure(error: EngineError) -> Failure {
+    let hint = match &error {
+        EngineError::List(_) => "see whether the place can be read: its name, rights, credentials",
+        EngineError::Query(_) => {
+            "see the tables and columns: davy hunt sql \"SHOW COLUMNS FROM vpc_flow\" --logs PATH"
+        }
+    };
+    Failure::new(anyhow!(error), hint)
+}

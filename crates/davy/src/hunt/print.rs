@@ -1,0 +1,121 @@
+//! Printing rows as they come.
+
+use anyhow::anyhow;
+use comfy_table::presets::UTF8_BORDERS_ONLY;
+use comfy_table::{Cell, ContentArrangement, Table};
+use davylamp_hunt::arrow::array::RecordBatch;
+use davylamp_hunt::output;
+use davylamp_hunt::tally::printable;
+
+use super::args::Output;
+use crate::failure::Failure;
+use crate::output::emit;
+
+/// Rows of one table. Longer answers are several tables, so that they need not be held whole.
+const TABLE_ROWS: usize = 1000;
+
+/// Prints rows in one form.
+pub(super) struct Printer {
+    form: Output,
+    rows: usize,
+    table: Table,
+    table_rows: usize,
+}
+
+impl Printer {
+    pub fn new(form: Output) -> Self {
+        Self {
+            form,
+            rows: 0,
+            table: Table::new(),
+            table_rows: 0,
+        }
+    }
+
+    /// Prints a batch, or keeps it until its table is full.
+    pub fn print(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let is_first = self.rows == 0;
+        self.rows += batch.num_rows();
+        let mut text = Vec::new();
+        match self.form {
+            Output::Table => return self.tabulate(batch),
+            Output::Csv => {
+                if is_first {
+                    output::csv_head(batch, &mut text).map_err(unprintable)?;
+                }
+                output::csv(batch, &mut text).map_err(unprintable)?;
+            }
+            Output::Jsonl => {
+                let mut writer = output::json_lines(&mut text);
+                writer
+                    .write(batch)
+                    .and_then(|()| writer.finish())
+                    .map_err(unprintable)?;
+            }
+            Output::Json => {
+                let mut lines = Vec::new();
+                let mut writer = output::json_lines(&mut lines);
+                writer
+                    .write(batch)
+                    .and_then(|()| writer.finish())
+                    .map_err(unprintable)?;
+                drop(writer);
+                // No line end stands inside a JSON text, so each line is one element.
+                for (at, line) in lines
+                    .split(|byte| *byte == b'\n')
+                    .filter(|line| !line.is_empty())
+                    .enumerate()
+                {
+                    text.extend_from_slice(if is_first && at == 0 { b"[\n" } else { b",\n" });
+                    text.extend_from_slice(line);
+                }
+            }
+        }
+        emit(text)
+    }
+
+    /// Prints what is left, and says how many rows there were.
+    pub fn end(mut self) -> Result<usize, Failure> {
+        match self.form {
+            Output::Table => self.flush()?,
+            Output::Json if self.rows == 0 => emit("[]\n")?,
+            Output::Json => emit("\n]\n")?,
+            Output::Jsonl | Output::Csv => {}
+        }
+        Ok(self.rows)
+    }
+
+    fn tabulate(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
+        for row in output::cells(batch).map_err(unprintable)? {
+            if self.table_rows == 0 {
+                self.table.set_header(output::names(batch));
+            }
+            let cell = |cell: Option<String>| Cell::new(printable(&cell.unwrap_or_default()));
+            self.table.add_row(row.into_iter().map(cell));
+            self.table_rows += 1;
+            if self.table_rows == TABLE_ROWS {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        let mut table = std::mem::replace(&mut self.table, Table::new());
+        if std::mem::take(&mut self.table_rows) == 0 {
+            return Ok(());
+        }
+        table
+            .load_preset(UTF8_BORDERS_ONLY)
+            .set_content_arrangement(ContentArrangement::Dynamic);
+        emit(format!("{table}\n"))
+    }
+}
+
+fn unprintable(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+    let error = anyhow!(error).context("a row cannot be printed");
+    Failure::new(error, "cast the column to text: CAST(column AS VARCHAR)")
+}

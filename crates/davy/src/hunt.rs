@@ -1,8 +1,12 @@
 //! `davy hunt`: ask the logs.
 
 mod args;
+mod book;
+mod page;
 mod print;
 mod progress;
+mod run;
+mod text;
 
 use std::process::ExitCode;
 
@@ -33,6 +37,9 @@ pub fn run(args: &HuntArgs) -> Result<ExitCode, Failure> {
             Failure::new(anyhow!(error), "see whether the machine is out of threads")
         })?;
     match &args.job {
+        Job::Run(args) => runtime.block_on(run::run(args)),
+        Job::List(args) => book::list(&args.own),
+        Job::Show(args) => book::show(args),
         Job::Sql(args) => runtime.block_on(sql(args)),
     }
 }

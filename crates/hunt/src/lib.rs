@@ -17,6 +17,7 @@
 
 pub mod engine;
 pub mod functions;
+pub mod library;
 pub mod needle;
 pub mod objects;
 pub mod output;

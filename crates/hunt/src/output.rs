@@ -70,7 +70,14 @@ pub fn csv(batch: &RecordBatch, into: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn csv_line(cells: impl Iterator<Item = Option<String>>, into: &mut impl Write) -> io::Result<()> {
+/// A line of a CSV (RFC 4180), with formulas made harmless.
+///
+/// # Errors
+/// When nothing can be written.
+pub fn csv_line(
+    cells: impl Iterator<Item = Option<String>>,
+    into: &mut impl Write,
+) -> io::Result<()> {
     for (at, cell) in cells.enumerate() {
         if at > 0 {
             into.write_all(b",")?;

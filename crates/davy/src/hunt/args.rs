@@ -1,5 +1,7 @@
 //! The arguments of `davy hunt`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 use davylamp_hunt::objects::Location;
 use jiff::civil::Date;
@@ -16,7 +18,69 @@ pub struct HuntArgs {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Job {
+    Run(RunArgs),
+    List(ListArgs),
+    Show(ShowArgs),
     Sql(SqlArgs),
+}
+
+/// Run hunts, and rank what they suspect
+///
+/// Each hunt's rows are leads. Leads about the same key, machine, principal or address within a day
+/// are one suspected incident, with a score, who acted, what it happened to, and why.
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = "Exit codes: 0 nothing, 1 suspected incidents, 2 could not complete: a hunt
+failed, or nothing was found and something was not read or a hunt named lacks its logs, and with
+--strict wherever anything is missing.
+
+Examples:
+  davy hunt run --all --logs s3://BUCKET/AWSLogs --since 7d
+  davy hunt run flow-thin-periodic --set flow-thin-periodic.min_windows=12 --logs flow/
+  davy hunt run --all --hunts my-hunts/ --logs logs/ --output html > suspects.html"
+)]
+pub struct RunArgs {
+    /// The hunts: davy hunt list
+    #[arg(value_name = "NAME", required_unless_present = "all")]
+    pub hunts: Vec<String>,
+    /// Every hunt there are logs for
+    #[arg(long, conflicts_with = "hunts")]
+    pub all: bool,
+    #[command(flatten)]
+    pub own: OwnHunts,
+    /// The value of a parameter, such as flow-thin-periodic.min_windows=12; may be repeated
+    #[arg(long = "set", value_name = "HUNT.PARAMETER=VALUE")]
+    pub set: Vec<String>,
+    #[command(flatten)]
+    pub logs: LogArgs,
+    /// The form in which suspected incidents are printed
+    #[arg(long, value_enum, default_value_t = RunOutput::Table)]
+    pub output: RunOutput,
+}
+
+/// List the hunts
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    pub own: OwnHunts,
+}
+
+/// Show what a hunt finds, why, with which parameters and by which query
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// Its name
+    #[arg(value_name = "NAME")]
+    pub hunt: String,
+    #[command(flatten)]
+    pub own: OwnHunts,
+}
+
+/// Hunts beside those that ship.
+#[derive(Debug, Args)]
+pub struct OwnHunts {
+    /// A folder of hunts of your own; one called like a shipped one takes its place
+    #[arg(long = "hunts", value_name = "DIR")]
+    pub folder: Option<PathBuf>,
 }
 
 /// Ask the logs in SQL
@@ -95,6 +159,21 @@ pub enum Output {
     Jsonl,
     /// Comma-separated values, with formulas made harmless.
     Csv,
+}
+
+/// The form in which suspected incidents are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RunOutput {
+    /// For reading.
+    Table,
+    /// One JSON document, with what came of each hunt.
+    Json,
+    /// One JSON object a line for each suspected incident.
+    Jsonl,
+    /// Comma-separated values, with formulas made harmless.
+    Csv,
+    /// One page that needs nothing beside itself.
+    Html,
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {

@@ -1,0 +1,185 @@
+//! `davy hunt run`: hunts over logs, and one ranked list of suspected incidents.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use davylamp_content::hunt::ParameterError;
+use davylamp_hunt::run::{Came, Job, Missing, Outcome, Report, run as run_hunts};
+use davylamp_hunt::tally::{printable, summary};
+use serde_json::Value;
+
+use super::args::{RunArgs, RunOutput};
+use super::{FOUND, book, open, page, text};
+use crate::failure::{COULD_NOT_COMPLETE, Failure};
+use crate::output::{emit, note};
+
+/// Runs `davy hunt run`.
+pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    let jobs = jobs(args)?;
+    let engine = open(&args.logs).await?;
+    let report = run_hunts(&engine, &jobs).await;
+    emit(match args.output {
+        RunOutput::Table => text::blocks(&report, &jobs),
+        RunOutput::Json => text::json(&report),
+        RunOutput::Jsonl => text::json_lines(&report),
+        RunOutput::Csv => text::csv(&report),
+        RunOutput::Html => page::page(&report, &jobs),
+    })?;
+    for came in &report.hunts {
+        note(&printable(&told(came)));
+    }
+    for line in summary(&report.read) {
+        note(&line);
+    }
+    Ok(ExitCode::from(code(&report, args.all, args.logs.strict)))
+}
+
+/// The hunts asked for, with their values.
+fn jobs(args: &RunArgs) -> Result<Vec<Job>, Failure> {
+    let known = book::hunts(&args.own)?;
+    let hunts = match args.all {
+        true => known.iter().map(|parsed| parsed.hunt.clone()).collect(),
+        false => {
+            let named = args.hunts.iter().map(|name| book::named(&known, name));
+            named.collect::<Result<Vec<_>, Failure>>()?
+        }
+    };
+    let mut values = values(&args.set)?;
+    let mut jobs = Vec::new();
+    for hunt in hunts {
+        let name = hunt.name.clone();
+        let own = values.remove(&name).unwrap_or_default();
+        jobs.push(Job::new(hunt, &own).map_err(|errors| does_not_fit(&name, &errors))?);
+    }
+    match values.into_keys().next() {
+        Some(name) => Err(Failure::new(
+            anyhow!("--set is for {name}, which is not among the hunts to run"),
+            "list the hunts: davy hunt list",
+        )),
+        None => Ok(jobs),
+    }
+}
+
+/// Values by hunt and parameter.
+fn values(set: &[String]) -> Result<BTreeMap<String, BTreeMap<String, Value>>, Failure> {
+    let mut values: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+    for assignment in set {
+        let parts = assignment
+            .split_once('=')
+            .and_then(|(key, value)| Some((key.split_once('.')?, value)));
+        let Some(((hunt, parameter), text)) = parts else {
+            return Err(Failure::new(
+                anyhow!("--set {assignment} names no parameter"),
+                "write HUNT.PARAMETER=VALUE, such as flow-thin-periodic.min_windows=12",
+            ));
+        };
+        let own = values.entry(hunt.to_owned()).or_default();
+        own.insert(parameter.to_owned(), value(text));
+    }
+    Ok(values)
+}
+
+/// A value as TOML, or text without quotes.
+fn value(text: &str) -> Value {
+    let plain = || Value::String(text.to_owned());
+    let Ok(table) = format!("value = {text}").parse::<toml::Table>() else {
+        return plain();
+    };
+    match (table.len(), table.get("value")) {
+        (1, Some(value)) => serde_json::to_value(value).unwrap_or_else(|_| plain()),
+        _ => plain(),
+    }
+}
+
+fn does_not_fit(hunt: &str, errors: &[ParameterError]) -> Failure {
+    let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    Failure::new(
+        anyhow!("{}", all.join("; ")),
+        format!("see its parameters: davy hunt show {hunt}"),
+    )
+}
+
+/// What came of a hunt, in a line or some.
+fn told(came: &Came) -> String {
+    let missing: Vec<String> = came.missing.iter().map(Missing::to_string).collect();
+    let missing = missing.join("; ");
+    let took = came.took.as_secs_f64();
+    let mut line = match &came.outcome {
+        Outcome::LeftOut => return format!("{}: left out: {missing}", came.hunt),
+        Outcome::Failed(error) => {
+            let why = chain(error);
+            format!("{}: failed after {took:.1} s: {why}", came.hunt)
+        }
+        Outcome::Ran => format!("{}: {} rows in {took:.1} s", came.hunt, came.rows),
+    };
+    if came.unranked > 0 {
+        line += &format!("; {} of the least score are not ranked", came.unranked);
+    }
+    if !missing.is_empty() {
+        line += &format!("; {missing}");
+    }
+    line
+}
+
+/// An error with all that was behind it.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// 0: nothing is suspected. 1: something is. 2: a hunt failed, or nothing is suspected and it could
+/// not be known. Of all hunts, those whose logs were not given are left out; a hunt that was named
+/// must have its logs.
+fn code(report: &Report, all: bool, is_strict: bool) -> u8 {
+    let is_left_out = |came: &Came| matches!(came.outcome, Outcome::LeftOut);
+    let is_blind = |came: &Came| came.missing.iter().any(Missing::is_blind);
+    let blind = report
+        .hunts
+        .iter()
+        .any(|came| is_blind(came) && !(all && is_left_out(came)));
+    let anything = report.is_broken() || report.hunts.iter().any(is_blind);
+    if report.has_failed() || (is_strict && anything) {
+        COULD_NOT_COMPLETE
+    } else if !report.suspects.is_empty() {
+        FOUND
+    } else if blind || report.is_broken() || report.is_idle() {
+        COULD_NOT_COMPLETE
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_are_toml_or_text() {
+        for (text, expected) in [
+            ("12", json!(12)),
+            ("0.5", json!(0.5)),
+            ("[\"a\", \"b\"]", json!(["a", "b"])),
+            ("plain text", json!("plain text")),
+            ("1\nother = 2", json!("1\nother = 2")),
+        ] {
+            assert_eq!(value(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_assignment_names_a_hunt_and_a_parameter() {
+        let set = ["a-hunt.least=2".to_owned(), "a-hunt.names=x=y".to_owned()];
+        let values = values(&set).expect("they are good");
+        assert_eq!(values["a-hunt"]["least"], json!(2));
+        assert_eq!(values["a-hunt"]["names"], json!("x=y"));
+        assert!(super::values(&["least=2".to_owned()]).is_err());
+    }
+}

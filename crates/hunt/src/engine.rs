@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
@@ -13,6 +14,7 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{Expr, col, lit};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt;
 
@@ -20,6 +22,7 @@ use crate::functions;
 use crate::objects::{self, ListError, Listing, Location, Object, Remote, Scope};
 use crate::read::{self, Given, LOGS};
 use crate::scan::LogTable;
+use crate::share::SharedTable;
 use crate::table::Table;
 use crate::tally::{Run, Tally};
 use crate::unpack::{self, Caps};
@@ -64,6 +67,15 @@ pub struct Answer {
     /// The rows, as they come.
     pub batches: SendableRecordBatchStream,
     /// What was read; complete once the rows have ended.
+    pub run: Arc<Run>,
+}
+
+/// What came of several queries over one reading. Each stream must be taken, or dropped: whoever
+/// does neither may hold up the others.
+pub struct Together {
+    /// The rows of each query, in the order of the queries.
+    pub answers: Vec<Result<SendableRecordBatchStream, EngineError>>,
+    /// What was read; complete once all rows have ended.
     pub run: Arc<Run>,
 }
 
@@ -145,18 +157,61 @@ impl Engine {
     pub async fn sql(&self, sql: &str) -> Result<Answer, EngineError> {
         let run = Arc::new(Run::default());
         run.add_outside(&self.listing.tally);
-        let context = self.context(&run)?;
+        let config = self.config();
+        let context = self.context(&run, config, |log| Arc::new(log))?;
         let frame = context.sql_with_options(sql, only_questions()).await?;
         let batches = frame.execute_stream().await?;
         Ok(Answer { batches, run })
     }
 
-    /// Every table over its objects, and every function.
-    fn context(&self, run: &Arc<Run>) -> Result<SessionContext, EngineError> {
-        let mut config = SessionConfig::new().with_information_schema(true);
-        if let Some(threads) = self.threads {
-            config = config.with_target_partitions(threads);
+    /// Starts several queries that share one reading of each log.
+    ///
+    /// # Errors
+    /// When the reading cannot be set up. A query that is wrong is an error among the answers.
+    pub async fn together(&self, queries: &[&str]) -> Result<Together, EngineError> {
+        let run = Arc::new(Run::default());
+        run.add_outside(&self.listing.tally);
+        let config = self.config();
+        let threads = config.target_partitions();
+        let mut tables = Vec::new();
+        // The queries are what runs side by side.
+        let context = self.context(&run, config.with_target_partitions(1), |log| {
+            let table = Arc::new(SharedTable::new(log));
+            tables.push(Arc::clone(&table));
+            table
+        })?;
+        let mut plans = Vec::new();
+        for sql in queries {
+            plans.push(plan(&context, sql).await);
         }
+        for table in &tables {
+            table.start(&context.state(), threads)?;
+        }
+        let answers = plans.into_iter().map(|plan| {
+            let stream = execute_stream(plan?, context.task_ctx());
+            stream.map_err(EngineError::from)
+        });
+        Ok(Together {
+            answers: answers.collect(),
+            run,
+        })
+    }
+
+    fn config(&self) -> SessionConfig {
+        let config = SessionConfig::new().with_information_schema(true);
+        match self.threads {
+            Some(threads) => config.with_target_partitions(threads),
+            None => config,
+        }
+    }
+
+    /// Every table over its objects, and every function.
+    fn context(
+        &self,
+        run: &Arc<Run>,
+        config: SessionConfig,
+        mut provide: impl FnMut(LogTable) -> Arc<dyn TableProvider>,
+    ) -> Result<SessionContext, EngineError> {
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(MEMORY_BYTES)))
             .build_arc()?;
@@ -173,7 +228,7 @@ impl Engine {
                 self.caps,
                 Arc::clone(run),
             );
-            let mut frame = context.read_table(Arc::new(provider))?;
+            let mut frame = context.read_table(provide(provider))?;
             for filter in within(table, &self.scope) {
                 frame = frame.filter(filter)?;
             }
@@ -181,6 +236,11 @@ impl Engine {
         }
         Ok(context)
     }
+}
+
+async fn plan(context: &SessionContext, sql: &str) -> Result<Arc<dyn ExecutionPlan>, EngineError> {
+    let frame = context.sql_with_options(sql, only_questions()).await?;
+    Ok(frame.create_physical_plan().await?)
 }
 
 /// Logs are evidence: a query reads them and writes nothing, neither tables nor files.

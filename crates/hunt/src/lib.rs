@@ -24,6 +24,7 @@ pub mod output;
 pub mod read;
 pub mod run;
 pub mod scan;
+mod share;
 pub mod suspects;
 pub mod table;
 pub mod tally;

@@ -8,12 +8,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
 use davylamp_content::hunt::{Hunt, ParameterError};
 use davylamp_model::finding::Severity;
 use futures::StreamExt;
 use serde_json::Value;
+use tokio::task::JoinSet;
 
-use crate::engine::{Answer, Engine, EngineError};
+use crate::engine::{Engine, EngineError};
 use crate::suspects::{Lead, Suspect, rank};
 use crate::tally::Run;
 
@@ -59,7 +62,7 @@ pub struct Report {
     /// The suspected incidents, the worst first.
     pub suspects: Vec<Suspect>,
     /// What was read, and what was not.
-    pub read: Run,
+    pub read: Arc<Run>,
 }
 
 /// What came of one hunt.
@@ -77,7 +80,7 @@ pub struct Came {
     pub rows: u64,
     /// How many of them have too little score to be among the leads that are ranked.
     pub unranked: u64,
-    /// How long it took.
+    /// After how long it had its last row; hunts run side by side.
     pub took: Duration,
     /// What it needs and the logs lack.
     pub missing: Vec<Missing>,
@@ -113,16 +116,117 @@ impl Report {
     }
 }
 
-/// Runs hunts.
-pub async fn run(engine: &Engine, jobs: &[Job]) -> Report {
-    let read = Run::default();
-    read.add_outside(engine.outside());
-    let mut largest = BTreeMap::new();
-    let (mut hunts, mut leads) = (Vec::new(), Vec::new());
-    for job in jobs {
-        let started = Instant::now();
-        let absent = missing::tables(engine, &job.hunt);
-        let mut came = Came {
+/// Runs hunts, several over one reading of the logs.
+///
+/// # Errors
+/// When the reading cannot be set up. What goes wrong in a hunt is told of that hunt.
+pub async fn run(engine: &Engine, jobs: &[Job]) -> Result<Report, EngineError> {
+    let started = Instant::now();
+    let mut hunts: Vec<Came> = jobs.iter().map(|job| Came::before(engine, job)).collect();
+    let able: Vec<usize> = (0..jobs.len())
+        .filter(|at| hunts[*at].missing.is_empty())
+        .collect();
+    let (answers, read) = answers(engine, jobs, &able).await?;
+    let mut running = JoinSet::new();
+    for (at, answer) in able.iter().copied().zip(answers) {
+        let hunt = jobs[at].hunt.clone();
+        running.spawn(async move {
+            let found = match answer {
+                Ok(batches) => take(batches, &hunt).await,
+                Err(error) => Found::failed(error),
+            };
+            (at, found, started.elapsed())
+        });
+    }
+    let mut found: Vec<Option<Found>> = jobs.iter().map(|_| None).collect();
+    while let Some(ended) = running.join_next().await {
+        match ended {
+            Ok((at, ended, took)) => {
+                hunts[at].took = took;
+                found[at] = Some(ended);
+            }
+            // Not to be hidden as a failure of the logs: it is a bug.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => {}
+        }
+    }
+    let mut leads = Vec::new();
+    for at in able {
+        let (came, job) = (&mut hunts[at], &jobs[at]);
+        let mut ended = found[at].take().unwrap_or_default();
+        if ended.lacks_memory() {
+            ended = alone(engine, job).await;
+            came.took = started.elapsed();
+        }
+        came.rows = ended.rows;
+        came.unranked = ended.rows - ended.leads.len() as u64;
+        came.missing = missing::columns(&read, &job.hunt);
+        came.outcome = match ended.failure {
+            Some(error) => Outcome::Failed(error),
+            None => Outcome::Ran,
+        };
+        leads.extend(ended.leads);
+    }
+    Ok(Report {
+        hunts,
+        suspects: rank(leads, &[]),
+        read,
+    })
+}
+
+type Batches = Result<SendableRecordBatchStream, EngineError>;
+
+/// The rows of each hunt that can run. One by itself has every processor; several share a reading.
+async fn answers(
+    engine: &Engine,
+    jobs: &[Job],
+    able: &[usize],
+) -> Result<(Vec<Batches>, Arc<Run>), EngineError> {
+    if let [only] = able {
+        return Ok(match engine.sql(jobs[*only].sql()).await {
+            Ok(answer) => (vec![Ok(answer.batches)], answer.run),
+            Err(error) => (vec![Err(error)], Arc::default()),
+        });
+    }
+    let queries: Vec<&str> = able.iter().map(|at| jobs[*at].sql()).collect();
+    let together = engine.together(&queries).await?;
+    Ok((together.answers, together.run))
+}
+
+/// A hunt for which there was no memory beside the others, once more by itself.
+async fn alone(engine: &Engine, job: &Job) -> Found {
+    match engine.sql(job.sql()).await {
+        Ok(answer) => take(answer.batches, &job.hunt).await,
+        Err(error) => Found::failed(error),
+    }
+}
+
+/// What a hunt has found.
+#[derive(Default)]
+struct Found {
+    rows: u64,
+    leads: Vec<Lead>,
+    failure: Option<EngineError>,
+}
+
+impl Found {
+    fn failed(error: EngineError) -> Self {
+        Self {
+            failure: Some(error),
+            ..Self::default()
+        }
+    }
+
+    fn lacks_memory(&self) -> bool {
+        matches!(&self.failure, Some(EngineError::Query(error))
+            if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)))
+    }
+}
+
+impl Came {
+    /// What is known before it runs.
+    fn before(engine: &Engine, job: &Job) -> Self {
+        Self {
             hunt: job.hunt.name.clone(),
             title: job.hunt.title.clone(),
             severity: job.hunt.severity,
@@ -130,59 +234,26 @@ pub async fn run(engine: &Engine, jobs: &[Job]) -> Report {
             rows: 0,
             unranked: 0,
             took: Duration::ZERO,
-            missing: absent,
-        };
-        if came.missing.is_empty() {
-            came.outcome = match engine.sql(job.sql()).await {
-                Ok(answer) => {
-                    let run = Arc::clone(&answer.run);
-                    let outcome = take(answer, job, &mut came, &mut leads).await;
-                    came.missing = missing::columns(&run, &job.hunt);
-                    // Hunts read the same logs; those who search read less of them.
-                    for (table, tally) in run.tables() {
-                        let known: &mut crate::tally::Tally = largest.entry(table).or_default();
-                        if known.scans == 0 || tally.records > known.records {
-                            *known = tally;
-                        }
-                    }
-                    outcome
-                }
-                Err(error) => Outcome::Failed(error),
-            };
+            missing: missing::tables(engine, &job.hunt),
         }
-        came.took = started.elapsed();
-        hunts.push(came);
-    }
-    for (table, tally) in &largest {
-        read.add(table, tally);
-    }
-    Report {
-        hunts,
-        suspects: rank(leads, &[]),
-        read,
     }
 }
 
 /// Takes a hunt's rows. What came before a failure is kept.
-async fn take(answer: Answer, job: &Job, came: &mut Came, leads: &mut Vec<Lead>) -> Outcome {
-    let mut batches = answer.batches;
+async fn take(mut batches: SendableRecordBatchStream, hunt: &Hunt) -> Found {
+    let mut found = Found::default();
     while let Some(batch) = batches.next().await {
-        let rows = match batch {
-            Ok(batch) => lead::rows(&batch),
-            Err(error) => Err(error),
-        };
-        let rows = match rows {
+        let rows = match batch.and_then(|batch| lead::rows(&batch)) {
             Ok(rows) => rows,
-            Err(error) => return Outcome::Failed(error.into()),
-        };
-        for row in &rows {
-            came.rows += 1;
-            if came.rows <= MAX_LEADS as u64 {
-                leads.push(lead::of(&job.hunt, row));
-            } else {
-                came.unranked += 1;
+            Err(error) => {
+                found.failure = Some(error.into());
+                return found;
             }
-        }
+        };
+        found.rows += rows.len() as u64;
+        let room = MAX_LEADS.saturating_sub(found.leads.len());
+        let leads = rows.iter().take(room).map(|row| lead::of(hunt, row));
+        found.leads.extend(leads);
     }
-    Outcome::Ran
+    found
 }

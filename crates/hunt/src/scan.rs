@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -24,7 +25,8 @@ use datafusion::physical_plan::{
 
 use crate::needle::Needles;
 use crate::objects::{Object, Scope};
-use crate::read::{Given, Log, Order};
+use crate::read::{Emit, Given, Log, Order};
+use crate::table::Table;
 use crate::tally::{Run, Tally};
 use crate::unpack::Caps;
 
@@ -66,6 +68,66 @@ impl LogTable {
             caps,
             run,
         }
+    }
+
+    /// What it is the table of.
+    pub(crate) fn table(&self) -> &'static Table {
+        self.log.table()
+    }
+
+    /// One reading, in parts that can be read at the same time, of these columns and of all records
+    /// that one of several lists of filters may be fulfilled by.
+    pub(crate) fn readings(
+        &self,
+        columns: &[usize],
+        filters: &[&[Expr]],
+        most: usize,
+    ) -> Vec<Reading> {
+        let searched = filters::searched_by_any(self.log.table(), filters);
+        let values = searched.iter().map(|(_, values)| values.as_slice());
+        let order = Order {
+            columns: columns.into(),
+            needles: Arc::new(Needles::new(self.log.spelling(), values)),
+            given: Arc::clone(&self.given),
+        };
+        let job = self.job(order);
+        let parts = shares(self.inside(&self.scope), most).into_iter();
+        parts
+            .map(|objects| Reading {
+                objects,
+                job: job.clone(),
+            })
+            .collect()
+    }
+
+    fn job(&self, order: Order) -> Job {
+        Job {
+            log: self.log,
+            order,
+            caps: self.caps,
+            run: Arc::clone(&self.run),
+        }
+    }
+
+    /// The objects within a scope; the others are counted, as is the scan.
+    fn inside(&self, scope: &Scope) -> Vec<&Object> {
+        let table = self.log.table();
+        let (inside, outside): (Vec<&Object>, Vec<&Object>) = self
+            .objects
+            .iter()
+            .partition(|object| scope.may_hold(&object.layout));
+        let mut tally = Tally {
+            objects_pruned: outside.len() as u64,
+            is_without_objects: self.objects.is_empty(),
+            scans: 1,
+            ..Tally::default()
+        };
+        if self.objects.is_empty() {
+            let what = "none of the logs given is one of this table";
+            tally.sample(|| table.name.to_owned(), what);
+        }
+        self.run.add(table.name, &tally);
+        inside
     }
 
     fn order(&self, projection: Option<&Vec<usize>>, filters: &[Expr]) -> Order {
@@ -123,38 +185,34 @@ impl TableProvider for LogTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let table = self.log.table();
         let (since, until) = filters::between(table, filters);
-        let scope = self.scope.and(since, until);
-        let (inside, outside): (Vec<&Object>, Vec<&Object>) = self
-            .objects
-            .iter()
-            .partition(|object| scope.may_hold(&object.layout));
-        let mut tally = Tally {
-            objects_pruned: outside.len() as u64,
-            is_without_objects: self.objects.is_empty(),
-            scans: 1,
-            ..Tally::default()
-        };
-        if self.objects.is_empty() {
-            let what = "none of the logs given is one of this table";
-            tally.sample(|| table.name.to_owned(), what);
-        }
-        self.run.add(table.name, &tally);
+        let inside = self.inside(&self.scope.and(since, until));
         let order = self.order(projection, filters);
         let schema = match projection {
             Some(projection) => Arc::new(self.schema().project(projection)?),
             None => self.schema(),
         };
         let shares = shares(inside, state.config().target_partitions());
-        Ok(Arc::new(LogScan::new(
-            schema,
-            shares,
-            Job {
-                log: self.log,
-                order,
-                caps: self.caps,
-                run: Arc::clone(&self.run),
-            },
-        )))
+        Ok(Arc::new(LogScan::new(schema, shares, self.job(order))))
+    }
+}
+
+/// A part of a log, to be read on a thread that may block.
+pub(crate) struct Reading {
+    objects: Arc<[Object]>,
+    job: Job,
+}
+
+impl Reading {
+    /// Reads it and hands its rows on.
+    pub fn read(&self, mut emit: Emit) {
+        let job = self.job.clone();
+        let counting = move |batch: std::result::Result<RecordBatch, ArrowError>| {
+            if let Ok(batch) = &batch {
+                job.fill(batch);
+            }
+            emit(batch)
+        };
+        drive(&self.job, &self.objects, Box::new(counting));
     }
 }
 
@@ -257,14 +315,10 @@ impl ExecutionPlan for LogScan {
         let objects = Arc::clone(&self.shares[partition]);
         let job = self.job.clone();
         stream.spawn_blocking(move || {
-            let counted = job.clone();
-            let emit = Box::new(move |batch: std::result::Result<RecordBatch, _>| {
-                if let Ok(batch) = &batch {
-                    counted.fill(batch);
-                }
+            let reading = Reading { objects, job };
+            reading.read(Box::new(move |batch| {
                 batches.blocking_send(batch.map_err(Into::into)).is_ok()
-            });
-            drive(&job, &objects, emit);
+            }));
             Ok(())
         });
         Ok(stream.build())

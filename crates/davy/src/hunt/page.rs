@@ -164,10 +164,10 @@ fn lacks(came: &Came) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
+    use std::sync::Arc;
 
     use davylamp_content::hunt::Entity as Kind;
     use davylamp_hunt::suspects::{Entity, rank};
-    use davylamp_hunt::tally::Run;
     use davylamp_model::finding::Severity;
 
     use super::super::text;
@@ -193,7 +193,7 @@ mod tests {
         Report {
             hunts: Vec::new(),
             suspects: rank(vec![lead], &[]),
-            read: Run::default(),
+            read: Arc::default(),
         }
     }
 

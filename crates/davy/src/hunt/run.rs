@@ -10,7 +10,7 @@ use davylamp_hunt::tally::{printable, summary};
 use serde_json::Value;
 
 use super::args::{RunArgs, RunOutput};
-use super::{FOUND, book, open, page, text};
+use super::{FOUND, book, failure, open, page, text};
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::output::{emit, note};
 
@@ -18,7 +18,7 @@ use crate::output::{emit, note};
 pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let jobs = jobs(args)?;
     let engine = open(&args.logs).await?;
-    let report = run_hunts(&engine, &jobs).await;
+    let report = run_hunts(&engine, &jobs).await.map_err(failure)?;
     emit(match args.output {
         RunOutput::Table => text::blocks(&report, &jobs),
         RunOutput::Json => text::json(&report),

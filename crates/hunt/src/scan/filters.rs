@@ -24,6 +24,27 @@ pub(super) fn searched(table: &Table, filters: &[Expr]) -> Vec<(usize, Vec<Strin
     searched
 }
 
+/// The same for rows that need fulfil only one of several lists of filters: of columns that every
+/// list bounds, all the values.
+pub(super) fn searched_by_any(table: &Table, lists: &[&[Expr]]) -> Vec<(usize, Vec<String>)> {
+    let mut lists = lists.iter().map(|filters| searched(table, filters));
+    let mut all = lists.next().unwrap_or_default();
+    for list in lists {
+        all.retain_mut(|(column, values)| {
+            let bound = list.iter().find(|(other, _)| other == column);
+            bound.is_some_and(|(_, more)| {
+                values.extend(more.iter().cloned());
+                true
+            })
+        });
+    }
+    for (_, values) in &mut all {
+        values.sort_unstable();
+        values.dedup();
+    }
+    all
+}
+
 /// Between which moments a row must lie, as far as the filters bound the table's time.
 pub(super) fn between(table: &Table, filters: &[Expr]) -> (Option<Timestamp>, Option<Timestamp>) {
     let (mut since, mut until) = (None::<Timestamp>, None::<Timestamp>);

@@ -104,7 +104,7 @@ fn hunt_in(file: &str, text: &str, jobs: &[Job]) -> Report {
     let runtime = tokio::runtime::Runtime::new().expect("there are threads");
     runtime.block_on(async {
         let engine = Engine::open(setup).await.expect("the folder can be listed");
-        run(&engine, jobs).await
+        run(&engine, jobs).await.expect("the logs can be read")
     })
 }
 
@@ -140,6 +140,9 @@ fn several_hunts_see_the_same_logs() {
     let report = hunt_in("flow.log", LOG, &jobs);
     let rows: Vec<u64> = report.hunts.iter().map(|came| came.rows).collect();
     assert_eq!(rows, [1, 2, 0], "{report:?}");
+    // Read once for all.
+    let read = &report.read.tables()["vpc_flow"];
+    assert_eq!((read.scans, read.records), (1, 3));
     assert_eq!(report.suspects.len(), 1);
 }
 

@@ -32,7 +32,8 @@ const PENDING: &[(Table, &str)] = &[
 /// How far apart two numbers may be that are the same: engines add up in different orders.
 const CLOSE: f64 = 1e-9;
 
-fn is_ready(table: Table) -> bool {
+/// Whether a reader gives all columns of a table.
+pub fn is_ready(table: Table) -> bool {
     let Some(log) = read::log(table.name()) else {
         return false;
     };
@@ -123,7 +124,8 @@ fn is_within(named: &Map<String, Value>, row: &Map<String, Value>) -> bool {
     named.all(|(column, value)| row.get(column).is_some_and(|found| is_same(value, found)))
 }
 
-fn is_same(one: &Value, other: &Value) -> bool {
+/// Whether two cells are the same.
+pub fn is_same(one: &Value, other: &Value) -> bool {
     match (one.as_f64(), other.as_f64()) {
         (Some(one), Some(other)) => (one - other).abs() <= CLOSE * one.abs().max(1.0),
         _ => one == other,

@@ -5,6 +5,7 @@ mod flow;
 mod functions;
 mod hostile;
 mod hunting;
+mod oracle;
 mod places;
 mod support;
 mod trail;

@@ -16,7 +16,12 @@ use crate::table::Table;
 use crate::unpack::Chunk;
 
 pub mod cloudtrail;
+mod documents;
 pub mod json;
+mod leaves;
+mod members;
+mod moment;
+mod recipe;
 mod rows;
 mod sink;
 pub mod vpc_flow;
@@ -24,8 +29,12 @@ pub mod vpc_flow;
 pub use rows::{Cell, Rows};
 pub use sink::{Emit, Sink};
 
-/// Every log that can be read.
-pub static LOGS: &[&dyn Log] = &[&vpc_flow::VpcFlow, &cloudtrail::CloudTrail];
+/// Every log that can be read. An object is of the first that recognises it: a digest names the
+/// events of a trail, and an event of a trail may hold anything that somebody asked for.
+pub static LOGS: &[&dyn Log] = &[
+    &vpc_flow::VpcFlow,
+    &cloudtrail::CloudTrail,
+];
 
 /// The log with this table.
 pub fn log(table: &str) -> Option<&'static dyn Log> {

@@ -16,6 +16,7 @@ use crate::table::Table;
 use crate::unpack::Chunk;
 
 pub mod cloudtrail;
+pub mod dns_query;
 mod documents;
 pub mod json;
 mod leaves;
@@ -34,6 +35,7 @@ pub use sink::{Emit, Sink};
 pub static LOGS: &[&dyn Log] = &[
     &vpc_flow::VpcFlow,
     &cloudtrail::CloudTrail,
+    &dns_query::DnsQuery,
 ];
 
 /// The log with this table.
@@ -54,6 +56,13 @@ pub trait Log: fmt::Debug + Send + Sync {
 
     /// A reader for one object.
     fn open(&self, order: &Order, object: &Object) -> Box<dyn Reader>;
+}
+
+/// Whether the first bytes of an object hold a key, as JSON writes it, in any casing.
+fn names(head: &[u8], key: &str) -> bool {
+    let quoted = format!("\"{key}\"");
+    head.windows(quoted.len())
+        .any(|bytes| bytes.eq_ignore_ascii_case(quoted.as_bytes()))
 }
 
 /// How the bytes of a log may spell a value.

@@ -18,6 +18,7 @@ use crate::unpack::Chunk;
 pub mod cloudtrail;
 pub mod dns_query;
 mod documents;
+pub mod eks_audit;
 pub mod json;
 mod leaves;
 mod members;
@@ -36,6 +37,7 @@ pub static LOGS: &[&dyn Log] = &[
     &vpc_flow::VpcFlow,
     &cloudtrail::CloudTrail,
     &dns_query::DnsQuery,
+    &eks_audit::EksAudit,
 ];
 
 /// The log with this table.

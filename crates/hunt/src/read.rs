@@ -19,6 +19,7 @@ pub mod cloudtrail;
 pub mod dns_query;
 mod documents;
 pub mod eks_audit;
+pub mod guardduty;
 pub mod json;
 mod leaves;
 mod members;
@@ -36,6 +37,7 @@ pub use sink::{Emit, Sink};
 pub static LOGS: &[&dyn Log] = &[
     &vpc_flow::VpcFlow,
     &cloudtrail::CloudTrail,
+    &guardduty::GuardDuty,
     &dns_query::DnsQuery,
     &eks_audit::EksAudit,
 ];

@@ -2,6 +2,7 @@
 
 mod audit;
 mod dns;
+mod findings;
 mod flow;
 mod functions;
 mod hostile;

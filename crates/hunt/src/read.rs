@@ -19,6 +19,7 @@ pub mod cloudtrail;
 pub mod dns_query;
 mod documents;
 pub mod eks_audit;
+pub mod guard;
 pub mod guardduty;
 pub mod json;
 mod leaves;
@@ -40,6 +41,7 @@ pub static LOGS: &[&dyn Log] = &[
     &guardduty::GuardDuty,
     &dns_query::DnsQuery,
     &eks_audit::EksAudit,
+    &guard::Guard,
 ];
 
 /// The log with this table.

@@ -16,6 +16,7 @@ use crate::table::Table;
 use crate::unpack::Chunk;
 
 pub mod cloudtrail;
+pub mod cloudtrail_digest;
 pub mod dns_query;
 mod documents;
 pub mod eks_audit;
@@ -26,6 +27,7 @@ mod leaves;
 mod members;
 mod moment;
 mod recipe;
+pub mod recorder;
 mod rows;
 mod sink;
 pub mod vpc_flow;
@@ -37,10 +39,12 @@ pub use sink::{Emit, Sink};
 /// events of a trail, and an event of a trail may hold anything that somebody asked for.
 pub static LOGS: &[&dyn Log] = &[
     &vpc_flow::VpcFlow,
+    &cloudtrail_digest::CloudTrailDigest,
     &cloudtrail::CloudTrail,
     &guardduty::GuardDuty,
     &dns_query::DnsQuery,
     &eks_audit::EksAudit,
+    &recorder::Recorder,
     &guard::Guard,
 ];
 

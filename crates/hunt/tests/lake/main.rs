@@ -6,6 +6,7 @@ mod findings;
 mod flow;
 mod functions;
 mod hostile;
+mod others;
 mod places;
 mod support;
 mod trail;

@@ -21,8 +21,8 @@ pub(super) struct Recipe {
     pub is_record: fn(&Members<'_>) -> bool,
     /// Whether an object is none and need not be one.
     pub is_beside: fn(&Members<'_>) -> bool,
-    /// Columns that stand in the record, with the path they stand at. Columns that are named here
-    /// and in [`Self::computed`] in neither are `_source`, `account_id` or `region`.
+    /// Columns that stand in the record, with the path they stand at. What stands neither here nor
+    /// in [`Self::computed`] is `_source`, or the `account_id` or `region` of the object's key.
     pub written: &'static [(&'static str, &'static str)],
     /// Columns that are worked out.
     pub computed: &'static [(&'static str, Compute)],

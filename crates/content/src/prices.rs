@@ -35,6 +35,10 @@ const COLUMNS: &[&str] = &[
     "usd_per_hour",
 ];
 
+/// Where in [`COLUMNS`] the numbers of accelerators stand.
+const GPU_COUNT: usize = 4;
+const ACCELERATOR_COUNT: usize = 6;
+
 /// Prices have up to six digits after the point, so a millionth of a dollar holds them exactly.
 const FRACTION_DIGITS: usize = 6;
 
@@ -45,8 +49,18 @@ const MAX_WHOLE_DIGITS: usize = 6;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriceTable {
     region: String,
+    machines: BTreeMap<String, Machine>,
+}
+
+/// What is known of an instance type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machine {
+    /// Virtual processors, where the table says how many.
+    pub vcpus: Option<u32>,
+    /// Whether it has graphics processors or other accelerators.
+    pub is_accelerated: bool,
     /// Millionths of a dollar an hour; `None` for a type that is known without a price.
-    micros_per_hour: BTreeMap<String, Option<u64>>,
+    pub micros_per_hour: Option<u64>,
 }
 
 /// What something has cost.
@@ -93,7 +107,7 @@ impl PriceTable {
     pub fn parse(region: &str, source: Source<'_>) -> Result<Self, Faults> {
         let text = Arc::new(Text::new(source.name, source.text));
         let mut problems = Problems::new(&text);
-        let mut micros_per_hour = BTreeMap::new();
+        let mut machines = BTreeMap::new();
         let mut is_headed = false;
         let mut start = 0;
         for line in text.text.split_inclusive('\n') {
@@ -111,7 +125,7 @@ impl PriceTable {
                 }
                 continue;
             }
-            let [name, .., price] = cells.as_slice() else {
+            let [name, vcpus, .., price] = cells.as_slice() else {
                 malformed(&mut problems, span, line, "a line of tab-separated values");
                 continue;
             };
@@ -134,18 +148,25 @@ impl PriceTable {
                     }
                 },
             };
-            if micros_per_hour.insert((*name).to_owned(), price).is_some() {
+            let machine = Machine {
+                vcpus: vcpus.parse().ok(),
+                is_accelerated: [GPU_COUNT, ACCELERATOR_COUNT]
+                    .iter()
+                    .any(|column| cells[*column].parse::<u32>().is_ok_and(|count| count > 0)),
+                micros_per_hour: price,
+            };
+            if machines.insert((*name).to_owned(), machine).is_some() {
                 let key = (*name).to_owned();
                 problems.push(span, Trouble::DuplicateKey { key });
             }
         }
-        if micros_per_hour.is_empty() {
+        if machines.is_empty() {
             problems.push_unless_faulty(0..0, Trouble::Playbook(PlaybookTrouble::NoData));
         }
         match problems.finish() {
             (faults, _) if faults.is_empty() => Ok(Self {
                 region: region.to_owned(),
-                micros_per_hour,
+                machines,
             }),
             (faults, warnings) => Err(Faults::new(faults, warnings)),
         }
@@ -153,8 +174,15 @@ impl PriceTable {
 
     /// How many instance types have a price.
     pub fn priced(&self) -> usize {
-        let prices = self.micros_per_hour.values();
-        prices.filter(|price| price.is_some()).count()
+        let machines = self.machines.values();
+        machines
+            .filter(|machine| machine.micros_per_hour.is_some())
+            .count()
+    }
+
+    /// What is known of an instance type.
+    pub fn machine(&self, instance_type: &str) -> Option<&Machine> {
+        self.machines.get(instance_type)
     }
 
     /// What running an instance from one moment to another costs.
@@ -178,12 +206,16 @@ impl PriceTable {
         }
         let unknown = |why: String| Cost::Unknown { why };
         let seconds = u64::try_from(to.as_second() - from.as_second());
-        let cost = match (self.micros_per_hour.get(instance_type), seconds) {
+        let cost = match (
+            self.machine(instance_type)
+                .map(|known| known.micros_per_hour),
+            seconds,
+        ) {
             (None, _) => unknown(format!("no price is known for {}", shown(instance_type))),
             (Some(None), _) => unknown(format!("the table has no price for {instance_type}")),
             (_, Err(_)) => unknown("it would end before it began".to_owned()),
             (Some(Some(micros)), Ok(seconds)) => {
-                let micros_hours = u128::from(*micros) * u128::from(seconds);
+                let micros_hours = u128::from(micros) * u128::from(seconds);
                 let cents = micros_hours.div_ceil(3600 * 10_000);
                 match u64::try_from(cents) {
                     Ok(usd_cents) => Cost::Known { usd_cents },
@@ -195,8 +227,11 @@ impl PriceTable {
     }
 }
 
-/// What running an instance costs by the table that ships: see [`PriceTable::estimate`].
-pub fn estimate(instance_type: &str, region: &str, from: Timestamp, to: Timestamp) -> Estimate {
+/// The table that ships.
+///
+/// # Errors
+/// When it is faulty, which is a bug.
+pub fn shipped() -> Result<&'static PriceTable, &'static Faults> {
     static SHIPPED: LazyLock<Result<PriceTable, Faults>> = LazyLock::new(|| {
         let source = Source {
             name: SHIPPED_PRICES_NAME,
@@ -204,7 +239,12 @@ pub fn estimate(instance_type: &str, region: &str, from: Timestamp, to: Timestam
         };
         PriceTable::parse(SHIPPED_PRICES_REGION, source)
     });
-    match &*SHIPPED {
+    SHIPPED.as_ref()
+}
+
+/// What running an instance costs by the table that ships: see [`PriceTable::estimate`].
+pub fn estimate(instance_type: &str, region: &str, from: Timestamp, to: Timestamp) -> Estimate {
+    match shipped() {
         Ok(table) => table.estimate(instance_type, region, from, to),
         Err(faults) => Estimate {
             cost: Cost::Unknown {

@@ -3,7 +3,7 @@
 //! What must stay true: a name matches a domain only at the border of a label, so that
 //! `notapool.example` is not `apool.example`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -11,6 +11,15 @@ use davylamp_content::indicators::{Confidence, Indicator, Value};
 
 /// Labels of a longer name are not looked at: no name in the domain name system has more.
 const MAX_LABELS: usize = 127;
+
+/// So many addresses of pools with one port make it a port of pools.
+const MIN_POOL_ADDRESSES: usize = 5;
+
+/// Ports that a pool may have and that say nothing: those of well-known services, those of web
+/// servers, and those from which systems choose at random (Linux, `ip_local_port_range`).
+const WELL_KNOWN_PORTS: std::ops::Range<u16> = 0..1024;
+const WEB_PORTS: &[u16] = &[8080, 8443, 8888];
+const FIRST_RANDOM_PORT: u16 = 32_768;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,12 +37,26 @@ pub struct Indicators {
     addresses: HashMap<IpAddr, Match>,
     address_ports: HashMap<(IpAddr, u16), Match>,
     ports: HashMap<u16, Match>,
+    pool_ports: HashSet<u16>,
+}
+
+impl Match {
+    /// What was matched: `domain`, `address`, `address_port` or `port`.
+    pub fn kind(&self) -> &str {
+        self.id.split(':').next().unwrap_or_default()
+    }
+
+    /// The value that was matched.
+    pub fn value(&self) -> &str {
+        self.id.split_once(':').map_or("", |(_, value)| value)
+    }
 }
 
 impl Indicators {
     /// The set of these.
     pub fn new<'a>(indicators: impl IntoIterator<Item = &'a Indicator>) -> Self {
         let mut set = Self::default();
+        let mut addresses_of: HashMap<u16, usize> = HashMap::new();
         for indicator in indicators {
             let found = Match {
                 id: indicator.value.id().into(),
@@ -45,12 +68,25 @@ impl Indicators {
                     set.addresses.insert(address.to_canonical(), found);
                 }
                 Value::AddressPort(address, port) => {
+                    *addresses_of.entry(*port).or_default() += 1;
                     set.address_ports
                         .insert((address.to_canonical(), *port), found);
                 }
-                Value::Port(port) => drop(set.ports.insert(*port, found)),
+                Value::Port(port) => {
+                    set.pool_ports.insert(*port);
+                    set.ports.insert(*port, found);
+                }
             }
         }
+        let is_telling = |port: &u16| {
+            !WELL_KNOWN_PORTS.contains(port)
+                && !WEB_PORTS.contains(port)
+                && *port < FIRST_RANDOM_PORT
+        };
+        let shared = addresses_of
+            .into_iter()
+            .filter(|(port, count)| *count >= MIN_POOL_ADDRESSES && is_telling(port));
+        set.pool_ports.extend(shared.map(|(port, _)| port));
         set
     }
 
@@ -83,6 +119,11 @@ impl Indicators {
     /// A port by itself.
     pub fn port(&self, port: u16) -> Option<&Match> {
         self.ports.get(&port)
+    }
+
+    /// Whether pools are often found at a port and others seldom: a weak sign.
+    pub fn is_pool_port(&self, port: u16) -> bool {
+        self.pool_ports.contains(&port)
     }
 
     /// Whatever a text is: a port, an address, an address with a port, or a name with or without
@@ -146,5 +187,36 @@ mod tests {
         check("14444", "port:14444");
         check("", "none");
         check(&"a.".repeat(100_000), "none");
+    }
+
+    #[test]
+    fn a_port_of_pools_is_one_that_many_pools_share() {
+        let pools = davylamp_content::indicators::shipped_pools().expect("what ships is good");
+        let set = Indicators::new(&pools);
+        for (port, expected) in [
+            (3333, true),
+            (14444, true),
+            (3334, false),
+            (443, false),
+            (8080, false),
+            (8883, false),
+            (40_000, false),
+            (45_700, false),
+        ] {
+            assert_eq!(set.is_pool_port(port), expected, "{port}");
+        }
+    }
+
+    #[test]
+    fn a_match_says_its_kind_and_value() {
+        let found = |id: &str| Match {
+            id: id.into(),
+            confidence: Confidence::Low,
+        };
+        let of_port = found("address_port:192.0.2.2:3333");
+        assert_eq!(
+            (of_port.kind(), of_port.value()),
+            ("address_port", "192.0.2.2:3333")
+        );
     }
 }

@@ -16,7 +16,18 @@ use crate::table::Table;
 use crate::unpack::Chunk;
 
 pub mod cloudtrail;
+pub mod cloudtrail_digest;
+pub mod dns_query;
+mod documents;
+pub mod eks_audit;
+pub mod guard;
+pub mod guardduty;
 pub mod json;
+mod leaves;
+mod members;
+mod moment;
+mod recipe;
+pub mod recorder;
 mod rows;
 mod sink;
 pub mod vpc_flow;
@@ -24,8 +35,18 @@ pub mod vpc_flow;
 pub use rows::{Cell, Rows};
 pub use sink::{Emit, Sink};
 
-/// Every log that can be read.
-pub static LOGS: &[&dyn Log] = &[&vpc_flow::VpcFlow, &cloudtrail::CloudTrail];
+/// Every log that can be read. An object is of the first that recognises it: a digest names the
+/// events of a trail, and an event of a trail may hold anything that somebody asked for.
+pub static LOGS: &[&dyn Log] = &[
+    &vpc_flow::VpcFlow,
+    &cloudtrail_digest::CloudTrailDigest,
+    &cloudtrail::CloudTrail,
+    &guardduty::GuardDuty,
+    &dns_query::DnsQuery,
+    &eks_audit::EksAudit,
+    &recorder::Recorder,
+    &guard::Guard,
+];
 
 /// The log with this table.
 pub fn log(table: &str) -> Option<&'static dyn Log> {
@@ -45,6 +66,13 @@ pub trait Log: fmt::Debug + Send + Sync {
 
     /// A reader for one object.
     fn open(&self, order: &Order, object: &Object) -> Box<dyn Reader>;
+}
+
+/// Whether the first bytes of an object hold a key, as JSON writes it, in any casing.
+fn names(head: &[u8], key: &str) -> bool {
+    let quoted = format!("\"{key}\"");
+    head.windows(quoted.len())
+        .any(|bytes| bytes.eq_ignore_ascii_case(quoted.as_bytes()))
 }
 
 /// How the bytes of a log may spell a value.

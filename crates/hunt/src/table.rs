@@ -1,6 +1,6 @@
 //! What a log's table is: its columns by name, kind and meaning.
 //!
-//! What must stay true: a table is the same on every engine, so a column has one of four plain
+//! What must stay true: a table is the same on every engine, so a column has one of five plain
 //! kinds, a list is text joined by commas with all its items, and a time is in UTC. Deliberately
 //! not here: the tables themselves, each of which stands with its reader under `read`.
 
@@ -48,6 +48,8 @@ pub enum Kind {
     Text,
     /// A whole number of 64 bits.
     Integer,
+    /// A number with a fraction, of 64 bits.
+    Float,
     /// True or false.
     Boolean,
     /// A moment in UTC, in microseconds.
@@ -69,6 +71,11 @@ pub const fn text(name: &'static str, about: &'static str) -> Column {
 /// A column of whole numbers taken from the log.
 pub const fn integer(name: &'static str, about: &'static str) -> Column {
     Column::new(name, Kind::Integer, about)
+}
+
+/// A column of numbers with a fraction taken from the log.
+pub const fn float(name: &'static str, about: &'static str) -> Column {
+    Column::new(name, Kind::Float, about)
 }
 
 /// A column of true and false taken from the log.
@@ -115,6 +122,7 @@ impl Kind {
         match self {
             Self::Text => DataType::Utf8View,
             Self::Integer => DataType::Int64,
+            Self::Float => DataType::Float64,
             Self::Boolean => DataType::Boolean,
             Self::Time => DataType::Timestamp(TimeUnit::Microsecond, None),
         }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BooleanBuilder, Int64Builder, NullBufferBuilder, RecordBatch, RecordBatchOptions,
-    StringViewArray, TimestampMicrosecondBuilder, make_view,
+    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, NullBufferBuilder, RecordBatch,
+    RecordBatchOptions, StringViewArray, TimestampMicrosecondBuilder, make_view,
 };
 use datafusion::arrow::buffer::{Buffer, ScalarBuffer};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -41,6 +41,7 @@ pub struct Rows {
 enum Cells {
     Text(Texts),
     Integer(Int64Builder),
+    Float(Float64Builder),
     Boolean(BooleanBuilder),
     Time(TimestampMicrosecondBuilder),
 }
@@ -130,6 +131,13 @@ impl Rows {
         }
     }
 
+    /// Sets a number with a fraction.
+    pub fn float(&mut self, cell: Cell, value: Option<f64>) {
+        if let Cells::Float(builder) = &mut self.cells[cell] {
+            builder.append_option(value);
+        }
+    }
+
     /// Sets true or false.
     pub fn boolean(&mut self, cell: Cell, value: Option<bool>) {
         if let Cells::Boolean(builder) = &mut self.cells[cell] {
@@ -149,6 +157,7 @@ impl Rows {
         match &mut self.cells[cell] {
             Cells::Text(texts) => texts.push_null(),
             Cells::Integer(builder) => builder.append_null(),
+            Cells::Float(builder) => builder.append_null(),
             Cells::Boolean(builder) => builder.append_null(),
             Cells::Time(builder) => builder.append_null(),
         }
@@ -182,6 +191,7 @@ impl Cells {
         match kind {
             Kind::Text => Self::Text(Texts::new()),
             Kind::Integer => Self::Integer(Int64Builder::new()),
+            Kind::Float => Self::Float(Float64Builder::new()),
             Kind::Boolean => Self::Boolean(BooleanBuilder::new()),
             Kind::Time => Self::Time(TimestampMicrosecondBuilder::new()),
         }
@@ -191,6 +201,7 @@ impl Cells {
         match self {
             Self::Text(texts) => Arc::new(texts.finish(chunks)),
             Self::Integer(builder) => Arc::new(builder.finish()),
+            Self::Float(builder) => Arc::new(builder.finish()),
             Self::Boolean(builder) => Arc::new(builder.finish()),
             Self::Time(builder) => Arc::new(builder.finish()),
         }

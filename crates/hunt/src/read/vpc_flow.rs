@@ -17,6 +17,7 @@ use crate::unpack::{Chunk, Next};
 mod columns;
 mod fields;
 mod line;
+mod sides;
 
 pub use columns::TABLE;
 use fields::Fields;

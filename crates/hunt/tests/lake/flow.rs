@@ -40,8 +40,23 @@ fn what_hunts_need_is_worked_out() {
         "direction,dst_is_public,window_start,duration_secs,indicator_id,n\n\
          egress,true,2024-08-01T08:10:00Z,60,address_port:163.172.204.219:3333,1\n\
          ingress,false,2024-08-01T08:10:00Z,60,address_port:163.172.204.219:3333,1\n\
-         ,false,2024-08-01T08:15:00Z,60,,1\n\
+         internal,false,2024-08-01T08:15:00Z,60,,1\n\
          ,,2024-08-01T08:15:00Z,60,,2",
+    );
+}
+
+#[test]
+fn the_outer_side_is_told_from_the_inner_one() {
+    check(
+        V2,
+        "SELECT local_addr, local_port, remote_addr, remote_port, remote_port_is_pool,
+            remote_indicator_id, remote_indicator_kind, start_epoch, end_epoch, window_epoch
+         FROM vpc_flow ORDER BY _source LIMIT 4",
+        "local_addr,local_port,remote_addr,remote_port,remote_port_is_pool,remote_indicator_id,remote_indicator_kind,start_epoch,end_epoch,window_epoch\n\
+         10.0.0.5,40000,163.172.204.219,3333,true,address_port:163.172.204.219:3333,address_port,1722500000,1722500060,1722499800\n\
+         10.0.0.5,40000,163.172.204.219,3333,true,address_port:163.172.204.219:3333,address_port,1722500000,1722500060,1722499800\n\
+         ,,,,,,,1722500300,1722500360,1722500100\n\
+         ,,,,,,,1722500300,1722500360,1722500100",
     );
 }
 

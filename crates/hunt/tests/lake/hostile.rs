@@ -9,6 +9,17 @@ const EVENT: &str = r#"{"eventVersion":"1.09","eventTime":"2024-08-01T11:30:23Z"
 const LINE: &str =
     "2 111122223333 eni-1 10.0.0.5 8.8.8.8 40000 3333 6 12 1800 1722500000 1722500060 ACCEPT OK\n";
 
+/// One record of each of the other logs.
+const OTHERS: &[&str] = &[
+    r#"{"query_timestamp":"2024-08-01T11:31:00Z","query_name":"a.b.example.","query_type":"A","answers":[{"Rdata":"c.","Type":"CNAME"}]}"#,
+    r#"{"id":"f1","type":"X","resource":{"instanceDetails":{"instanceId":"i-1"}},"service":{"count":1},"severity":8}"#,
+    r#"{"auditID":"a","requestURI":"/x?command=%41","verb":"get","requestObject":{"image":"a","privileged":true}}"#,
+    r#"{"message":"{\"auditID\":\"a\",\"verb\":\"get\"}","logEvents":[{"message":"{}"}]}"#,
+    r#"{"pid":1,"cmdline":"a","labels":{"io.kubernetes.pod.name":"p"},"event":"e","timestamp":"2024-08-01T11:31:00Z"}"#,
+    r#"{"digestEndTime":"2024-08-01T11:30:00Z","digestS3Object":"a/CloudTrail-Digest/x","logFiles":[{}]}"#,
+    r#"{"taken_at":"2024-08-01T11:31:00Z","kind":"k","id":"i","state":{}}"#,
+];
+
 fn check(table: &str, bytes: impl Into<Vec<u8>>, rows: usize, said: &str) {
     let sql = format!("SELECT count(*) AS n FROM {table}");
     let place = format!("{table}=log");
@@ -128,6 +139,34 @@ fn what_is_not_text_is_told() {
 }
 
 #[test]
+fn no_reader_is_broken_by_what_is_wrong_in_its_own_log() {
+    for record in OTHERS {
+        let deep = format!("{}{{\"a\":", "[".repeat(1 << 16));
+        let wrong = [
+            record.replace("\":\"", "\":7,\"x\":\""),
+            record.replace(':', ":null,\"x\":"),
+            record.replace("{}", &deep),
+            record.to_uppercase(),
+            record[..record.len() / 2].to_owned(),
+            format!("{}{}", &record[..record.len() - 1], ",\"x\":{\"y\":"),
+        ];
+        let mut log = wrong.join("\n").into_bytes();
+        log.extend_from_slice(b"\n{\"a\xff\":1}\n");
+        log.extend_from_slice(record.as_bytes());
+        log.extend_from_slice(deep.as_bytes());
+        for known in davylamp_hunt::read::LOGS {
+            let table = known.table().name;
+            let sql = format!("SELECT * FROM {table}");
+            let place = format!("{table}=log");
+            let mut ask = Ask::new(&sql).of("log", log.clone());
+            ask.place = &place;
+            let said = ask.said();
+            assert!(said.contains("not understood"), "{table}: {record}: {said}");
+        }
+    }
+}
+
+#[test]
 fn a_terminal_is_not_steered() {
     let said = Ask::new("SELECT count(*) FROM vpc_flow")
         .of("log", format!("2 \u{1b}[2J\u{202e}\n{LINE}"))
@@ -148,8 +187,10 @@ proptest! {
         text in "[\\[\\]{}\",:\\\\a-c \n]{0,200}",
         cut in 0_usize..200,
         packing in 0..3,
+        other in 0..OTHERS.len(),
     ) {
-        let mut log = [LINE.as_bytes(), EVENT.as_bytes(), text.as_bytes(), &bytes].concat();
+        let other = OTHERS[other].as_bytes();
+        let mut log = [LINE.as_bytes(), EVENT.as_bytes(), b"\n", other, text.as_bytes(), &bytes].concat();
         let turned = cut.min(log.len());
         log.rotate_left(turned);
         let log = match packing {
@@ -157,7 +198,8 @@ proptest! {
             1 => gzip(&log),
             _ => { let mut packed = gzip(&log); let at = cut.min(packed.len() - 1); packed[at] ^= 0x55; packed }
         };
-        for table in ["vpc_flow", "cloudtrail"] {
+        for known in davylamp_hunt::read::LOGS {
+            let table = known.table().name;
             let place = format!("{table}=log");
             let sql = format!("SELECT * FROM {table}");
             let mut ask = Ask::new(&sql).of("log", log.clone());
@@ -165,7 +207,8 @@ proptest! {
             ask.rows();
             let sql = match table {
                 "vpc_flow" => "SELECT * FROM vpc_flow WHERE dstport = 3333",
-                _ => "SELECT * FROM cloudtrail WHERE event_name = 'RunInstances'",
+                "cloudtrail" => "SELECT * FROM cloudtrail WHERE event_name = 'RunInstances'",
+                _ => continue,
             };
             let mut ask = Ask::new(sql).of("log", log.clone());
             ask.place = &place;

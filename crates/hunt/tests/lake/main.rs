@@ -1,11 +1,15 @@
 //! Logs in, rows and what is said of the reading out: through the engine, as a person would ask.
 
+mod audit;
 mod cases;
+mod dns;
+mod findings;
 mod flow;
 mod functions;
 mod hostile;
 mod hunting;
 mod oracle;
+mod others;
 mod places;
 mod support;
 mod trail;

@@ -70,7 +70,7 @@ fn the_identity_is_flat_as_well() {
         "SELECT identity_type, access_key_id, key_kind, session_issuer_arn, mfa_authenticated,
             session_created, principal, invoked_by FROM cloudtrail ORDER BY event_time",
         "identity_type,access_key_id,key_kind,session_issuer_arn,mfa_authenticated,session_created,principal,invoked_by\n\
-         AssumedRole,ASIA1,temporary,arn:aws:iam::111122223333:role/ops,true,2024-08-01T11:00:00Z,arn:aws:iam::111122223333:role/ops,\n\
+         AssumedRole,ASIA1,temporary,arn:aws:iam::111122223333:role/ops,true,2024-08-01T11:00:00Z,ASIA1,\n\
          AWSService,,,,,,autoscaling.amazonaws.com,autoscaling.amazonaws.com",
     );
 }
@@ -81,11 +81,57 @@ fn request_and_response_can_be_dug_in() {
         "SELECT json_get(request_parameters, 'instancesSet.items.1.imageId') AS image,
             instance_ids, instance_count, error_kind FROM cloudtrail WHERE event_name = 'RunInstances'",
         "image,instance_ids,instance_count,error_kind\n\
-         ami-2,\"i-0123456789abcdef0,i-0aaaaaaaaaaaaaaaa\",2,limit",
+         ami-2,\"i-0123456789abcdef0,i-0aaaaaaaaaaaaaaaa\",2,quota",
     );
     check(
         "SELECT count(request_parameters) AS n FROM cloudtrail",
         "n\n1",
+    );
+}
+
+#[test]
+fn what_hunts_need_is_worked_out() {
+    check(
+        "SELECT account_id, region, event_epoch, window_epoch, session_name, source_is_public,
+            error_kind, instance_types, vcpus, gpu, price_per_hour, opens_public, disables_termination,
+            is_console_session FROM cloudtrail ORDER BY event_time",
+        "account_id,region,event_epoch,window_epoch,session_name,source_is_public,error_kind,instance_types,vcpus,gpu,price_per_hour,opens_public,disables_termination,is_console_session\n\
+         111122223333,us-east-1,1722511823,1722511800,dev,false,quota,p5.48xlarge,384,true,110.08,false,false,false\n\
+         111122223333,us-east-1,1722511860,1722511800,,false,none,,,,,false,false,false",
+    );
+}
+
+#[test]
+fn whom_a_call_is_about_is_told() {
+    let call = |name: &str, request: &str, response: &str| {
+        format!(
+            r#"{{"eventTime":"2024-08-01T11:30:23Z","eventSource":"iam.amazonaws.com","eventName":"{name}","userIdentity":{{"type":"IAMUser","accountId":"111122223333","accessKeyId":"","arn":"arn:aws:iam::111122223333:user/a"}},"requestParameters":{request},"responseElements":{response},"additionalEventData":{{"MFAUsed":"No"}}}}"#
+        )
+    };
+    let text = [
+        call(
+            "CreateAccessKey",
+            "null",
+            r#"{"accessKey":{"accessKeyId":"AKIA2","userName":"b"}}"#,
+        ),
+        call(
+            "AttachRolePolicy",
+            r#"{"roleName":"r","policyArn":"arn:aws:iam::aws:policy/AdministratorAccess"}"#,
+            "null",
+        ),
+    ]
+    .join("\n");
+    let rows = Ask::new(
+        "SELECT account_id, access_key_id, principal, new_key_id, target_user, target_role, policy_arn, console_mfa
+         FROM cloudtrail ORDER BY _source",
+    )
+    .of("t.json", text)
+    .rows();
+    assert_eq!(
+        rows,
+        "account_id,access_key_id,principal,new_key_id,target_user,target_role,policy_arn,console_mfa\n\
+         111122223333,,arn:aws:iam::111122223333:user/a,AKIA2,b,,,No\n\
+         111122223333,,arn:aws:iam::111122223333:user/a,,,r,arn:aws:iam::aws:policy/AdministratorAccess,No"
     );
 }
 
@@ -106,7 +152,7 @@ fn a_search_passes_over_only_what_cannot_match() {
     assert_eq!(rows, "event_id\ne1\ne3");
     assert!(said.contains("read 2 records of 3 objects"), "{said}");
     assert!(said.contains("1 object searched without a match"), "{said}");
-    let rows = ask("SELECT event_id FROM cloudtrail WHERE arn = 'arn:aws:sts::111122223333:assumed-role/ops/dev' ORDER BY 1").rows();
+    let rows = ask("SELECT event_id FROM cloudtrail WHERE identity_arn = 'arn:aws:sts::111122223333:assumed-role/ops/dev' ORDER BY 1").rows();
     assert_eq!(rows, "event_id\ne1\ne3");
 }
 

@@ -1,7 +1,7 @@
 //! The table of CloudTrail events. Source: the AWS CloudTrail user guide, "CloudTrail record
 //! contents" and "CloudTrail userIdentity element".
 
-use crate::table::{Column, SOURCE, Table, boolean, integer, text, time};
+use crate::table::{Column, SOURCE, Table, boolean, float, integer, text, time};
 
 const COLUMNS: &[Column] = &[
     time("event_time", "when the call was made"),
@@ -72,8 +72,8 @@ const COLUMNS: &[Column] = &[
         "the id of the caller, with the session's name",
     )
     .verbatim(),
-    text("arn", "the ARN of the caller").verbatim(),
-    text("account_id", "the account of the caller").verbatim(),
+    text("identity_arn", "the ARN of the caller").verbatim(),
+    text("identity_account_id", "the account of the caller").verbatim(),
     text("access_key_id", "the key that signed the call").verbatim(),
     text("user_name", "the name of the user").verbatim(),
     text("invoked_by", "the service that called on somebody's behalf").verbatim(),
@@ -110,6 +110,29 @@ const COLUMNS: &[Column] = &[
     )
     .verbatim(),
     // Worked out.
+    text(
+        "account_id",
+        "recipient_account_id, otherwise the account of the caller, otherwise that of the object's key",
+    )
+    .computed(),
+    text(
+        "region",
+        "aws_region; where the record lacks it, the region of the object's key",
+    )
+    .computed(),
+    integer("event_epoch", "event_time in seconds since 1970").computed(),
+    time("window_start", "event_time, rounded down to five minutes").computed(),
+    integer("window_epoch", "window_start in seconds since 1970").computed(),
+    text(
+        "principal",
+        "who acted: the key that signed, otherwise the ARN, the id or the service",
+    )
+    .computed(),
+    text(
+        "session_name",
+        "the name of the session, such as the instance whose role it is",
+    )
+    .computed(),
     boolean(
         "source_is_address",
         "whether source_ip_address is an address",
@@ -117,17 +140,17 @@ const COLUMNS: &[Column] = &[
     .computed(),
     boolean(
         "source_is_public",
-        "whether it is one of the public Internet; NULL for none",
+        "whether it is one of the public Internet; false for services",
     )
     .computed(),
     text(
         "key_kind",
-        "long_lived, temporary or other, by access_key_id",
+        "long-term or temporary, by access_key_id; NULL for neither",
     )
     .computed(),
     text(
         "error_kind",
-        "denied, limit, dry_run, throttled, invalid, missing or other",
+        "none, dry-run, denied, throttled, quota, capacity, invalid or other",
     )
     .computed(),
     text(
@@ -135,13 +158,56 @@ const COLUMNS: &[Column] = &[
         "every instance that request and response name, joined by commas",
     )
     .computed(),
-    integer("instance_count", "how many these are").computed(),
     text(
-        "principal",
-        "whom the call belongs to: the role or user behind the session",
+        "instance_types",
+        "every instance type that request and response name, joined by commas",
     )
     .computed(),
-    time("window_start", "event_time, rounded down to five minutes").computed(),
+    integer(
+        "instance_count",
+        "how many machines were started, otherwise asked for, by the calls that start some",
+    )
+    .computed(),
+    integer(
+        "vcpus",
+        "virtual processors of all these machines, by the largest type; NULL for unknown types",
+    )
+    .computed(),
+    boolean(
+        "gpu",
+        "whether a type with accelerators is among them; NULL without types",
+    )
+    .computed(),
+    float(
+        "price_per_hour",
+        "dollars an hour of all these machines: an estimate, by the on-demand price of Linux in \
+         us-east-1; NULL unless there is one type and its price is known",
+    )
+    .computed(),
+    text("new_key_id", "the access key that the call made").computed(),
+    text("target_user", "the user that the call is about").computed(),
+    text("target_role", "the role that the call is about").computed(),
+    text("policy_arn", "the policy that the call is about").computed(),
+    boolean(
+        "is_console_session",
+        "whether the credentials came from a console session",
+    )
+    .computed(),
+    text(
+        "console_mfa",
+        "of a console login, whether a second factor was used: Yes or No",
+    )
+    .computed(),
+    boolean(
+        "opens_public",
+        "whether the call gives a machine a public address or opens a door to the world, or tries",
+    )
+    .computed(),
+    boolean(
+        "disables_termination",
+        "whether the call protects machines from being ended, or tries",
+    )
+    .computed(),
     SOURCE,
 ];
 
@@ -150,7 +216,7 @@ pub static TABLE: Table = Table {
     name: "cloudtrail",
     about: "a call to an AWS service, or something that happened there",
     time: "event_time",
-    account: Some("recipient_account_id"),
-    region: Some("aws_region"),
+    account: Some("account_id"),
+    region: Some("region"),
     columns: COLUMNS,
 };

@@ -9,8 +9,8 @@ use crate::read::json::{Walk, text_of};
 pub(super) const IDENTITY: &[(&str, &str)] = &[
     ("type", "identity_type"),
     ("principalId", "principal_id"),
-    ("arn", "arn"),
-    ("accountId", "account_id"),
+    ("arn", "identity_arn"),
+    ("accountId", "identity_account_id"),
     ("accessKeyId", "access_key_id"),
     ("userName", "user_name"),
     ("invokedBy", "invoked_by"),
@@ -87,10 +87,12 @@ impl<'a> Identity<'a> {
         }
     }
 
-    /// The text of a part, by its path.
+    /// The text of a part, by its path; nothing for the empty text.
     pub fn text(&self, path: &str) -> Option<Cow<'a, str>> {
         let part = IDENTITY.iter().position(|(known, _)| *known == path)?;
-        self.parts[part].and_then(text_of)
+        self.parts[part]
+            .and_then(text_of)
+            .filter(|text| !text.is_empty())
     }
 }
 

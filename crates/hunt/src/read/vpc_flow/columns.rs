@@ -127,10 +127,37 @@ const COLUMNS: &[Column] = &[
     text(
         "direction",
         "flow_direction where it is logged; otherwise egress to and ingress from the public \
-         Internet; NULL where neither is known",
+         Internet, internal where neither side is public, through where both are and their ports do \
+         not tell them apart",
     )
     .computed(),
+    text("local_addr", "the inner side of remote_addr").computed(),
+    integer("local_port", "the port of local_addr").computed(),
+    text(
+        "remote_addr",
+        "the public side, whichever way the traffic went; NULL where neither is public",
+    )
+    .computed(),
+    integer("remote_port", "the port of remote_addr").computed(),
+    text(
+        "remote_indicator_id",
+        "the known pool at remote_addr and remote_port",
+    )
+    .computed(),
+    text(
+        "remote_indicator_kind",
+        "whether its address is known or its address_port",
+    )
+    .computed(),
+    boolean(
+        "remote_port_is_pool",
+        "whether pools are often found at remote_port; NULL without one",
+    )
+    .computed(),
+    integer("start_epoch", "the start in seconds since 1970").computed(),
+    integer("end_epoch", "the end in seconds since 1970").computed(),
     time("window_start", "the start, rounded down to five minutes").computed(),
+    integer("window_epoch", "window_start in seconds since 1970").computed(),
     integer("duration_secs", "seconds from start to end").computed(),
     text(
         "indicator_id",

@@ -1,5 +1,6 @@
 //! From a line to a row.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,13 +9,10 @@ use memchr::memchr_iter;
 
 use super::columns::{FIELDS, TABLE, column, kind};
 use super::fields::{Fields, MAX_FIELDS};
+use super::sides::{self, Sides};
+use crate::read::moment::{self, MICROS};
 use crate::read::{Cell, Given, Object, Order, Sink};
 use crate::table::Kind;
-
-/// The length of the windows of `window_start`.
-const WINDOW_SECS: i64 = 300;
-
-const MICROS: i64 = 1_000_000;
 
 /// How the lines of an object become rows.
 pub(super) struct Lines {
@@ -52,10 +50,29 @@ enum Computed {
     SrcIsPublic,
     DstIsPublic,
     Direction,
+    LocalAddr,
+    LocalPort,
+    RemoteAddr,
+    RemotePort,
+    RemoteIndicatorId,
+    RemoteIndicatorKind,
+    RemotePortIsPool,
+    StartEpoch,
+    EndEpoch,
     WindowStart,
+    WindowEpoch,
     Duration,
     Indicator,
     Source,
+}
+
+/// What is found out once for a line, for several columns.
+#[derive(Debug, Default)]
+struct Ends {
+    /// An address, and whether it is public.
+    src: OnceCell<Option<(IpAddr, bool)>>,
+    dst: OnceCell<Option<(IpAddr, bool)>>,
+    sides: OnceCell<Option<Sides>>,
 }
 
 impl Lines {
@@ -135,6 +152,8 @@ impl Lines {
             dst,
             pkt_src,
             pkt_dst,
+            src_port,
+            dst_port,
             start,
             end,
             direction,
@@ -146,7 +165,15 @@ impl Lines {
             Computed::RealSrc | Computed::SrcIsPublic => has_src,
             Computed::RealDst | Computed::DstIsPublic => has_dst,
             Computed::Direction => direction.is_some() || (has_src && has_dst),
-            Computed::WindowStart => start.is_some(),
+            Computed::LocalAddr | Computed::RemoteAddr | Computed::RemoteIndicatorId => {
+                has_src && has_dst
+            }
+            Computed::RemoteIndicatorKind => has_src && has_dst,
+            Computed::LocalPort | Computed::RemotePort | Computed::RemotePortIsPool => {
+                has_src && has_dst && src_port.is_some() && dst_port.is_some()
+            }
+            Computed::StartEpoch | Computed::WindowStart | Computed::WindowEpoch => start.is_some(),
+            Computed::EndEpoch => end.is_some(),
             Computed::Duration => start.is_some() && end.is_some(),
             Computed::Indicator => has_src || has_dst,
             Computed::Source => true,
@@ -185,7 +212,7 @@ impl Lines {
         for (at, cell, kind) in &self.fields_wanted {
             let field = field(*at);
             match kind {
-                Kind::Text | Kind::Boolean => sink.rows.text(*cell, field),
+                Kind::Text | Kind::Boolean | Kind::Float => sink.rows.text(*cell, field),
                 Kind::Integer => {
                     let value = field.and_then(number_of);
                     note_bad(field, value, place, sink);
@@ -204,8 +231,9 @@ impl Lines {
                 None => sink.rows.null(*cell),
             }
         }
+        let ends = Ends::default();
         for (computed, cell) in &self.computed {
-            self.compute(*computed, *cell, &field, number, sink);
+            self.compute(*computed, *cell, &field, &ends, number, sink);
         }
         sink.end_row();
     }
@@ -215,43 +243,103 @@ impl Lines {
         computed: Computed,
         cell: Cell,
         field: &impl Fn(usize) -> Option<&'a str>,
+        ends: &Ends,
         number: u64,
         sink: &mut Sink,
     ) {
         let at = |place: Option<usize>| place.and_then(field);
         let src = || at(self.places.pkt_src).or_else(|| at(self.places.src));
         let dst = || at(self.places.pkt_dst).or_else(|| at(self.places.dst));
-        let address = |text: Option<&str>| text.and_then(|text| text.parse::<IpAddr>().ok());
+        let end_of = |text: Option<&str>| {
+            let address: IpAddr = text?.parse().ok()?;
+            Some((address, is_public(address)))
+        };
+        let src_end = || *ends.src.get_or_init(|| end_of(src()));
+        let dst_end = || *ends.dst.get_or_init(|| end_of(dst()));
+        let port = |place| at(place).and_then(|port: &str| port.parse::<u16>().ok());
+        let ports = || (port(self.places.src_port), port(self.places.dst_port));
+        let sides = || {
+            *ends.sides.get_or_init(|| {
+                let publics = (src_end()?.1, dst_end()?.1);
+                Some(sides::of(at(self.places.direction), publics, ports()))
+            })
+        };
+        // The source of the traffic is the remote side where it came in.
+        let remote = || sides().and_then(|sides| sides.remote);
+        let local_port = || match remote()? {
+            sides::End::Source => ports().1,
+            sides::End::Destination => ports().0,
+        };
+        let remote_port = || match remote()? {
+            sides::End::Source => ports().0,
+            sides::End::Destination => ports().1,
+        };
+        let remote_indicator = || {
+            let (address, _) = match remote()? {
+                sides::End::Source => src_end()?,
+                sides::End::Destination => dst_end()?,
+            };
+            self.given.indicators.address(address, remote_port())
+        };
         let start = || at(self.places.start).and_then(number_of);
+        let end = || at(self.places.end).and_then(number_of);
         let rows = &mut sink.rows;
         match computed {
             Computed::RealSrc => rows.text(cell, src()),
             Computed::RealDst => rows.text(cell, dst()),
-            Computed::SrcIsPublic => rows.boolean(cell, address(src()).map(is_public)),
-            Computed::DstIsPublic => rows.boolean(cell, address(dst()).map(is_public)),
+            Computed::SrcIsPublic => rows.boolean(cell, src_end().map(|end| end.1)),
+            Computed::DstIsPublic => rows.boolean(cell, dst_end().map(|end| end.1)),
             Computed::Direction => {
                 let known = at(self.places.direction);
-                let public = || (address(src()).map(is_public), address(dst()).map(is_public));
-                rows.text(cell, known.or_else(|| direction(public())));
+                rows.text(cell, known.or_else(|| Some(sides()?.direction)));
             }
+            Computed::LocalAddr => rows.text(
+                cell,
+                match remote() {
+                    Some(sides::End::Source) => dst(),
+                    Some(sides::End::Destination) => src(),
+                    None => None,
+                },
+            ),
+            Computed::RemoteAddr => rows.text(
+                cell,
+                match remote() {
+                    Some(sides::End::Source) => src(),
+                    Some(sides::End::Destination) => dst(),
+                    None => None,
+                },
+            ),
+            Computed::LocalPort => rows.integer(cell, local_port().map(i64::from)),
+            Computed::RemotePort => rows.integer(cell, remote_port().map(i64::from)),
+            Computed::RemoteIndicatorId => {
+                rows.text(cell, remote_indicator().map(|found| &*found.id));
+            }
+            Computed::RemoteIndicatorKind => {
+                rows.text(cell, remote_indicator().map(|found| found.kind()));
+            }
+            Computed::RemotePortIsPool => {
+                let is_pool = remote_port().map(|port| self.given.indicators.is_pool_port(port));
+                rows.boolean(cell, is_pool);
+            }
+            Computed::StartEpoch => rows.integer(cell, start()),
+            Computed::EndEpoch => rows.integer(cell, end()),
             Computed::WindowStart => {
-                let window = start().map(|start| start - start.rem_euclid(WINDOW_SECS));
+                let window = start().map(moment::window);
                 rows.time(cell, window.and_then(|window| window.checked_mul(MICROS)));
             }
+            Computed::WindowEpoch => rows.integer(cell, start().map(moment::window)),
             Computed::Duration => {
-                let end = at(self.places.end).and_then(number_of);
                 let seconds = start()
-                    .zip(end)
+                    .zip(end())
                     .and_then(|(start, end)| end.checked_sub(start));
                 rows.integer(cell, seconds);
             }
             Computed::Indicator => {
-                let port = |place| at(place).and_then(|port: &str| port.parse::<u16>().ok());
-                let find = |text, port| {
-                    address(text).and_then(|address| self.given.indicators.address(address, port))
+                let find = |end: Option<(IpAddr, bool)>, port| {
+                    end.and_then(|(address, _)| self.given.indicators.address(address, port))
                 };
-                let found = find(dst(), port(self.places.dst_port))
-                    .or_else(|| find(src(), port(self.places.src_port)));
+                let (src_port, dst_port) = ports();
+                let found = find(dst_end(), dst_port).or_else(|| find(src_end(), src_port));
                 rows.text(cell, found.map(|found| &*found.id));
             }
             Computed::Source => rows.text(cell, Some(&format!("{}:{number}", self.object.name))),
@@ -270,20 +358,21 @@ impl Computed {
             "src_is_public" => Self::SrcIsPublic,
             "dst_is_public" => Self::DstIsPublic,
             "direction" => Self::Direction,
+            "local_addr" => Self::LocalAddr,
+            "local_port" => Self::LocalPort,
+            "remote_addr" => Self::RemoteAddr,
+            "remote_port" => Self::RemotePort,
+            "remote_indicator_id" => Self::RemoteIndicatorId,
+            "remote_indicator_kind" => Self::RemoteIndicatorKind,
+            "remote_port_is_pool" => Self::RemotePortIsPool,
+            "start_epoch" => Self::StartEpoch,
+            "end_epoch" => Self::EndEpoch,
             "window_start" => Self::WindowStart,
+            "window_epoch" => Self::WindowEpoch,
             "duration_secs" => Self::Duration,
             "indicator_id" => Self::Indicator,
             _ => Self::Source,
         })
-    }
-}
-
-/// Which way traffic went, where exactly one end is public.
-fn direction((src, dst): (Option<bool>, Option<bool>)) -> Option<&'static str> {
-    match (src?, dst?) {
-        (false, true) => Some("egress"),
-        (true, false) => Some("ingress"),
-        (true, true) | (false, false) => None,
     }
 }
 

@@ -1,0 +1,95 @@
+//! The guard's log, digests and snapshots; and that no log is taken for another.
+
+use crate::support::Ask;
+
+const KILL: &str = r#"{"pid":7,"cmdline":"./xmrig -o pool","matched":"xmrig","source":"davylamp.exec","container_type":"cri","labels":{"io.kubernetes.pod.name":"jupyter-eve","io.kubernetes.pod.namespace":"hub","io.kubernetes.container.name":"notebook"},"image":"n:1","action":"spared","event":"Not killing process","level":"info","timestamp":"2024-08-01T11:31:00.000000Z","reason":"an allow pattern","exe":"/tmp/xmrig","hub_user":"eve","node":"node-1"}"#;
+const DIGEST: &str = r#"{"awsAccountId":"111122223333","digestStartTime":"2024-08-01T10:30:00Z","digestEndTime":"2024-08-01T11:30:00Z","digestS3Bucket":"b","digestS3Object":"AWSLogs/111122223333/CloudTrail-Digest/us-east-2/2024/08/01/x.json.gz","digestPublicKeyFingerprint":"0a","digestSignatureAlgorithm":"SHA256withRSA","newestEventTime":null,"oldestEventTime":null,"previousDigestS3Bucket":null,"previousDigestS3Object":null,"previousDigestHashValue":null,"previousDigestHashAlgorithm":null,"previousDigestSignature":null,"logFiles":[{"s3Bucket":"b","s3Object":"k","hashValue":"1"}]}"#;
+const STATE: &str = r#"{"taken_at":"2024-08-01T11:31:00Z","account_id":"111122223333","region":"us-east-1","kind":"instance","id":"i-1","state":{"type":"c5.large"},"hash":"0a1b"}"#;
+const EVENT: &str = r#"{"eventVersion":"1.09","eventTime":"2024-08-01T11:30:23Z","eventSource":"guardduty.amazonaws.com","eventName":"CreateFilter","requestParameters":{"detectorId":"0a","type":"x","resource":"y","severity":1,"digestS3Object":"z"}}"#;
+const FINDING: &str = r#"{"schemaVersion":"2.0","accountId":"1","id":"f1","type":"X","resource":{"resourceType":"Instance"},"service":{"detectorId":"0a"},"severity":8}"#;
+const QUERY: &str =
+    r#"{"query_timestamp":"2024-08-01T11:31:00Z","query_name":"a.example.","query_type":"A"}"#;
+const AUDIT: &str = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"a1","requestURI":"/","verb":"get"}"#;
+
+fn check(log: &str, sql: &str, expected: &str) {
+    let (rows, said) = Ask::new(sql).of("log", log).answer();
+    assert_eq!(rows, expected, "{sql}: {said}");
+}
+
+#[test]
+fn the_guard_s_log_is_read_however_it_was_kept() {
+    let inside = serde_json::to_string(&format!("{KILL}\n")).expect("a text is JSON");
+    for log in [
+        KILL.to_owned(),
+        format!("2024-08-01T11:31:00.000000001Z stderr F {KILL}"),
+        format!(r#"{{"log":{inside},"stream":"stderr"}}"#),
+    ] {
+        check(
+            &log,
+            "SELECT epoch, action, pid, matched, pod, namespace, container, hub_user, node, why FROM guard",
+            "epoch,action,pid,matched,pod,namespace,container,hub_user,node,why\n\
+             1722511860,spared,7,xmrig,jupyter-eve,hub,notebook,eve,node-1,an allow pattern",
+        );
+    }
+}
+
+#[test]
+fn a_digest_says_which_files_there_are_and_what_came_before() {
+    check(
+        DIGEST,
+        "SELECT account_id, region, digest_start, end_epoch, digest_s3_bucket, log_file_count, is_start, log_files
+         FROM cloudtrail_digest",
+        "account_id,region,digest_start,end_epoch,digest_s3_bucket,log_file_count,is_start,log_files\n\
+         111122223333,us-east-2,2024-08-01T10:30:00Z,1722511800,b,1,true,\"[{\"\"s3Bucket\"\":\"\"b\"\",\"\"s3Object\"\":\"\"k\"\",\"\"hashValue\"\":\"\"1\"\"}]\"",
+    );
+}
+
+#[test]
+fn a_snapshot_is_a_row() {
+    check(
+        STATE,
+        "SELECT taken_at, account_id, kind, id, state, hash FROM recorder",
+        "taken_at,account_id,kind,id,state,hash\n\
+         2024-08-01T11:31:00Z,111122223333,instance,i-1,\"{\"\"type\"\":\"\"c5.large\"\"}\",0a1b",
+    );
+}
+
+#[test]
+fn no_log_is_taken_for_another() {
+    let envelope = format!(
+        r#"{{"version":"0","detail-type":"AWS API Call via CloudTrail","source":"aws.guardduty","detail":{EVENT}}}"#
+    );
+    for (table, log) in [
+        ("guard", KILL),
+        ("cloudtrail_digest", DIGEST),
+        ("recorder", STATE),
+        ("cloudtrail", EVENT),
+        ("cloudtrail", envelope.as_str()),
+        ("guardduty", FINDING),
+        ("dns_query", QUERY),
+        ("eks_audit", AUDIT),
+    ] {
+        for other in davylamp_hunt::read::LOGS {
+            let name = other.table().name;
+            let sql = format!("SELECT count(*) AS n FROM {name}");
+            let rows = Ask::new(&sql).of("log", log).rows();
+            let expected = usize::from(name == table);
+            assert_eq!(rows, format!("n\n{expected}"), "{name} in {log}");
+        }
+    }
+}
+
+#[test]
+fn what_a_hunt_relies_on_is_there() {
+    for log in davylamp_hunt::read::LOGS {
+        let table = log.table();
+        let mut names: Vec<_> = table.columns.iter().map(|column| column.name).collect();
+        for wanted in ["_source", "account_id", "region", table.time] {
+            assert!(names.contains(&wanted), "{} has no {wanted}", table.name);
+        }
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count, "{} names a column twice", table.name);
+    }
+}

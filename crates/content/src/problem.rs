@@ -136,7 +136,8 @@ pub struct Faults {
 }
 
 impl Faults {
-    pub(crate) fn new(faults: Vec<Problem>, warnings: Vec<Problem>) -> Self {
+    /// Faults that were found, and what else was noticed.
+    pub fn new(faults: Vec<Problem>, warnings: Vec<Problem>) -> Self {
         Self { faults, warnings }
     }
 

@@ -243,7 +243,7 @@ impl Came {
 async fn take(mut batches: SendableRecordBatchStream, hunt: &Hunt) -> Found {
     let mut found = Found::default();
     while let Some(batch) = batches.next().await {
-        let rows = match batch.and_then(|batch| lead::rows(&batch)) {
+        let rows = match batch.and_then(|batch| rows(&batch)) {
             Ok(rows) => rows,
             Err(error) => {
                 found.failure = Some(error.into());

@@ -87,7 +87,8 @@ fn value(text: &str) -> Value {
         return plain();
     };
     match (table.len(), table.get("value")) {
-        (1, Some(value)) => serde_json::to_value(value).unwrap_or_else(|_| plain()),
+        // A day is text to every hunt.
+        (1, Some(value)) if !value.is_datetime() => serde_json::to_value(value).unwrap_or_else(|_| plain()),
         _ => plain(),
     }
 }
@@ -168,6 +169,7 @@ mod tests {
             ("0.5", json!(0.5)),
             ("[\"a\", \"b\"]", json!(["a", "b"])),
             ("plain text", json!("plain text")),
+            ("2024-08-01", json!("2024-08-01")),
             ("1\nother = 2", json!("1\nother = 2")),
         ] {
             assert_eq!(value(text), expected, "{text}");

@@ -84,7 +84,7 @@ pub(super) fn shared(leads: &[Lead], links: &[Link]) -> Vec<(Kind, Vec<usize>)> 
                 0 | 1 => vec![by_account.into_values().flatten().collect()],
                 _ => by_account.into_values().collect(),
             };
-            groups.into_iter().map(|group| (thing.kind, group))
+            groups.into_iter().map(move |group| (thing.kind, group))
         })
         .collect()
 }

@@ -319,7 +319,7 @@ impl<S: Shape> Documents<S> {
         is_whole && self.members(&members, Some(outer), envelopes_left - 1, sink)
     }
 
-    fn list(&mut self, list: &[u8], outer: &Members<'_>, envelopes_left: usize, sink: &mut Sink) {
+    fn list(&mut self, list: &[u8], outer: &Outer<'_>, envelopes_left: usize, sink: &mut Sink) {
         // The list is counted by what is in it.
         self.record -= 1;
         let is_beside = self.shape.is_beside(outer.members);

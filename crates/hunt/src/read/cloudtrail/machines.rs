@@ -168,7 +168,7 @@ fn bare(name: &str) -> &str {
 fn is_accelerated_family(name: &str) -> bool {
     let name = bare(name);
     let starts_numbered = |letters: &&str| {
-        name.strip_prefix(**letters)
+        name.strip_prefix(*letters)
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
     };
     ACCELERATED_WORDS.iter().any(|word| name.starts_with(word))

@@ -32,7 +32,7 @@ build:
 # gigabytes.
 lambda:
 	@scripts/setup build
-	cargo build --profile lambda --package davy-lambda
+	cargo rustc --profile lambda --package davy-lambda --bin bootstrap -- -C relocation-model=static
 	@scripts/zip-lambda $(LAMBDA_DIR)/bootstrap $(LAMBDA_ZIP)
 
 install: build

@@ -45,21 +45,21 @@ pub struct Effort {
     pub starts: usize,
     /// Findings at once, and in how many regions.
     pub storms: &'static [(usize, usize)],
-    /// The findings of the storm behind the delay, for the baseline, which takes minutes for many:
-    /// its time is multiplied, because it takes one after the other.
-    pub delayed_baseline: usize,
+    /// The most findings of a storm for the baseline, which takes many minutes for more: its time
+    /// is multiplied, because it takes one after the other.
+    pub baseline_most: usize,
 }
 
 impl Effort {
     const FULL: Self = Self {
         starts: 20,
         storms: &[(1, 1), (10, 5), (500, 20)],
-        delayed_baseline: 20,
+        baseline_most: 50,
     };
     const QUICK: Self = Self {
         starts: 3,
         storms: &[(1, 1), (10, 5)],
-        delayed_baseline: 2,
+        baseline_most: 2,
     };
 }
 

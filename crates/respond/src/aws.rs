@@ -42,6 +42,7 @@ use crate::actuator::{ActError, Acting, Actuator, Checked, Verified};
 pub struct Ec2Actuator {
     sessions: Arc<Sessions>,
     debounce_minutes: u32,
+    readied: isolation::Readied,
 }
 
 impl Ec2Actuator {
@@ -51,6 +52,7 @@ impl Ec2Actuator {
         Self {
             sessions,
             debounce_minutes,
+            readied: isolation::Readied::default(),
         }
     }
 
@@ -64,6 +66,7 @@ impl Ec2Actuator {
             sessions: &self.sessions,
             place,
             debounce_minutes: self.debounce_minutes,
+            readied: &self.readied,
             config,
         })
     }
@@ -74,6 +77,7 @@ struct At<'a> {
     sessions: &'a Sessions,
     place: &'a Place,
     debounce_minutes: u32,
+    readied: &'a isolation::Readied,
     config: SdkConfig,
 }
 

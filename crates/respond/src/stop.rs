@@ -5,28 +5,32 @@ use tokio::sync::watch;
 
 /// A wish that can be uttered once, from anywhere, and is heard by everybody who holds a clone.
 #[derive(Debug, Clone)]
-pub struct Stop(watch::Sender<bool>);
+pub struct Stop {
+    wish: watch::Sender<bool>,
+    heard: watch::Receiver<bool>,
+}
 
 impl Default for Stop {
     fn default() -> Self {
-        Self(watch::Sender::new(false))
+        let (wish, heard) = watch::channel(false);
+        Self { wish, heard }
     }
 }
 
 impl Stop {
     /// Asks to stop.
     pub fn ask(&self) {
-        self.0.send_replace(true);
+        self.wish.send_replace(true);
     }
 
     /// Whether somebody has asked to.
     pub fn is_asked(&self) -> bool {
-        *self.0.borrow()
+        *self.heard.borrow()
     }
 
     /// Waits until somebody asks to.
     pub async fn asked(&self) {
-        let mut heard = self.0.subscribe();
+        let mut heard = self.heard.clone();
         // It fails only where no sender is left, and we are one.
         let _ = heard.wait_for(|asked| *asked).await;
     }

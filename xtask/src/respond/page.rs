@@ -92,20 +92,15 @@ fn goals(effort: &Effort, results: &Results) -> String {
             .iter()
             .rfind(|it| it.who == who && it.delayed == delayed)
     };
-    if let Some((ours, theirs)) = find(Who::Davylamp, false).zip(find(Who::Baseline, false)) {
-        goal(
-            format!("{findings} findings to the end, moto's own speed, to the baseline's"),
-            MOST_STORM,
-            ours.done_secs / theirs.done_secs,
-        );
-    }
-    if let Some((ours, theirs)) = find(Who::Davylamp, true).zip(find(Who::Baseline, true)) {
+    let later = format!("every call {} ms later", DELAY.as_millis());
+    for (delayed, speed) in [(false, "moto's own speed"), (true, &later)] {
+        let Some((ours, theirs)) = find(Who::Davylamp, delayed).zip(find(Who::Baseline, delayed))
+        else {
+            continue;
+        };
         let factor = ours.findings as f64 / theirs.findings as f64;
         goal(
-            format!(
-                "{findings} findings to the end, every call {} ms later, to the baseline's",
-                DELAY.as_millis()
-            ),
+            format!("{findings} findings to the end, {speed}, to the baseline's"),
             MOST_STORM,
             ours.done_secs / (theirs.done_secs * factor),
         );
@@ -194,14 +189,14 @@ fn storms(effort: &Effort, results: &Results) -> String {
          moto is one process that answers one call at a time, so against it alone nobody is faster \
          than the sum of its answers, which its processor time shows. AWS answers calls side by side, \
          each after some tens of milliseconds: hence the storms in which every call is answered {} ms \
-         later. The baseline's is measured with {} findings and multiplied for the ratio above, for it \
-         takes one after the other.\n\n{table}\n",
+         later. The baseline's storms have at most {} findings, and their time is multiplied for the \
+         ratios above, for it takes one after the other.\n\n{table}\n",
         DELAY.as_millis(),
-        effort.delayed_baseline,
+        effort.baseline_most,
     )
 }
 
-/// The calls of the largest storm without delay, for a finding.
+/// The calls of the largest storms without delay, for a finding.
 fn calls(results: &Results) -> String {
     let find = |who| {
         results

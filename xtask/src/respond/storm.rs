@@ -58,17 +58,26 @@ impl Storm {
 pub fn measure(programs: &Programs, effort: &Effort) -> anyhow::Result<Vec<Storm>> {
     let mut storms = Vec::new();
     for (findings, regions) in effort.storms {
-        for who in Who::BOTH {
-            storms.push(one(programs, who, *findings, *regions, false)?);
-        }
+        storms.extend(both(programs, effort, *findings, *regions, false)?);
     }
     if let Some((findings, regions)) = effort.storms.last() {
-        storms.push(one(programs, Who::Davylamp, *findings, *regions, true)?);
-        let few = effort.delayed_baseline;
-        let regions = few.min(*regions);
-        storms.push(one(programs, Who::Baseline, few, regions, true)?);
+        storms.extend(both(programs, effort, *findings, *regions, true)?);
     }
     Ok(storms)
+}
+
+fn both(
+    programs: &Programs,
+    effort: &Effort,
+    findings: usize,
+    regions: usize,
+    delayed: bool,
+) -> anyhow::Result<[Storm; 2]> {
+    let few = findings.min(effort.baseline_most);
+    Ok([
+        one(programs, Who::Davylamp, findings, regions, delayed)?,
+        one(programs, Who::Baseline, few, regions.min(few), delayed)?,
+    ])
 }
 
 fn one(

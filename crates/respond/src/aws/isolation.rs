@@ -1,18 +1,39 @@
 //! The two groups of ours that an interface is isolated with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
 use davylamp_model::ids::{GroupId, VpcId};
+use davylamp_model::resource::Place;
 
-use super::failure;
 use super::rules::{Rule, authorise, of_group, revoke};
+use super::{At, failure};
 use crate::actuator::ActError;
 
 /// The group that allows nothing.
 pub(super) const ISOLATION: &str = "davylamp-isolation";
 /// The group that allows everything, for the moment in which tracked flows become untracked.
 const ALLOW: &str = "davylamp-isolation-allow";
+
+/// What came of putting the groups of a VPC right, and when that was begun.
+type LastTime = tokio::sync::Mutex<Option<(Instant, GroupId, GroupId)>>;
+
+/// The VPCs whose groups were put right. In a storm many interfaces of one VPC are cut off at the
+/// same time: whoever asks while it is being done shares what the next one does, which begins after
+/// everybody who shares it has asked. So nobody relies on what was true before.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Readied {
+    of_vpc: Arc<Mutex<HashMap<(Place, VpcId), Arc<LastTime>>>>,
+}
+
+impl Readied {
+    fn of(&self, place: &Place, vpc: &VpcId) -> Arc<LastTime> {
+        let mut of_vpc = self.of_vpc.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(of_vpc.entry((place.clone(), vpc.clone())).or_default())
+    }
+}
 
 /// Our two groups of a VPC, as far as they exist.
 #[derive(Debug, Default)]
@@ -62,11 +83,24 @@ pub(super) async fn find(ec2: &aws_sdk_ec2::Client, vpc: &VpcId) -> Result<Ours,
     })
 }
 
-/// Finds or makes both groups, the one that allows everything first, with the rules they must have.
-pub(super) async fn ensure(
-    ec2: &aws_sdk_ec2::Client,
-    vpc: &VpcId,
-) -> Result<(GroupId, GroupId), ActError> {
+/// Both groups, the one that allows everything first, with the rules they must have.
+pub(super) async fn ensure(at: &At<'_>, vpc: &VpcId) -> Result<(GroupId, GroupId), ActError> {
+    let asked = Instant::now();
+    let last_time = at.readied.of(at.place, vpc);
+    let mut last_time = last_time.lock().await;
+    if let Some((began, allow, isolation)) = &*last_time
+        && *began >= asked
+    {
+        return Ok((allow.clone(), isolation.clone()));
+    }
+    let began = Instant::now();
+    let (allow, isolation) = put_right(&at.ec2(), vpc).await?;
+    *last_time = Some((began, allow.clone(), isolation.clone()));
+    Ok((allow, isolation))
+}
+
+/// Finds or makes both groups, and gives them the rules they must have.
+async fn put_right(ec2: &aws_sdk_ec2::Client, vpc: &VpcId) -> Result<(GroupId, GroupId), ActError> {
     let ours = find(ec2, vpc).await?;
     let allow = match ours.allow {
         Some(group) => group,

@@ -4,7 +4,8 @@
 //! that no group needs to track, because all traffic is allowed both ways, ends with that rule. So
 //! an interface goes by way of a group that allows everything into a group that allows nothing:
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html>.
-//! Both groups exist once for a VPC. Their rules are put right each time before they are used:
+//! Both groups exist once for a VPC. Their rules are put right each time before they are used, for
+//! all who ask at the same time together:
 //! whoever is in the account can change them, or make groups of these names before we do.
 //!
 //! `before`: `{"groups": [group]}`, never one of our own. The interface carries the same in its
@@ -72,7 +73,7 @@ pub(super) async fn act(at: &At<'_>, action: &Action, before: &Value) -> Result<
     let ec2 = at.ec2();
     let (id, vpc, _) = target(action)?;
     let before: Before = recorded(action, before)?;
-    let (allow, isolation) = isolation::ensure(&ec2, vpc).await?;
+    let (allow, isolation) = isolation::ensure(at, vpc).await?;
     let Some(found) = describe(&ec2, id).await? else {
         return Err(failure::refused(
             "ec2:ModifyNetworkInterfaceAttribute",

@@ -35,7 +35,8 @@ const COLUMNS: &[&str] = &[
     "usd_per_hour",
 ];
 
-/// Where in [`COLUMNS`] the numbers of accelerators stand.
+/// Where in [`COLUMNS`] the numbers of processors and accelerators stand.
+const VCPUS: usize = 1;
 const GPU_COUNT: usize = 4;
 const ACCELERATOR_COUNT: usize = 6;
 
@@ -125,7 +126,7 @@ impl PriceTable {
                 }
                 continue;
             }
-            let [name, vcpus, .., price] = cells.as_slice() else {
+            let [name, .., price] = cells.as_slice() else {
                 malformed(&mut problems, span, line, "a line of tab-separated values");
                 continue;
             };
@@ -149,7 +150,7 @@ impl PriceTable {
                 },
             };
             let machine = Machine {
-                vcpus: vcpus.parse().ok(),
+                vcpus: cells[VCPUS].parse().ok(),
                 is_accelerated: [GPU_COUNT, ACCELERATOR_COUNT]
                     .iter()
                     .any(|column| cells[*column].parse::<u32>().is_ok_and(|count| count > 0)),

@@ -88,7 +88,9 @@ fn value(text: &str) -> Value {
     };
     match (table.len(), table.get("value")) {
         // A day is text to every hunt.
-        (1, Some(value)) if !value.is_datetime() => serde_json::to_value(value).unwrap_or_else(|_| plain()),
+        (1, Some(value)) if !value.is_datetime() => {
+            serde_json::to_value(value).unwrap_or_else(|_| plain())
+        }
         _ => plain(),
     }
 }

@@ -12,8 +12,8 @@ pub fn of(bytes: &[u8]) -> f64 {
     let bits = shares
         .map(|count| f64::from(*count) / total)
         .map(|share| -share * share.log2());
-    // Of one byte alone the sum is a negative zero.
-    bits.sum::<f64>().max(0.0)
+    // Of one byte alone the sum is a negative zero, which adding makes a plain one.
+    bits.sum::<f64>() + 0.0
 }
 
 #[cfg(test)]

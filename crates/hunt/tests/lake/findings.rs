@@ -71,7 +71,7 @@ fn every_kind_of_resource_is_told() {
     let log = [POD, TASK, KEY, LAMBDA, SEQUENCE, SCAN, OLD].join("\n");
     check(
         &log,
-        "SELECT id, behaviour, is_mining, sample, instance_id, cluster, workload, pod, task_arn, function, access_key_id, user_name
+        "SELECT id, behaviour, is_mining, sample, instance_id, \"cluster\", workload, pod, task_arn, function, access_key_id, user_name
          FROM guardduty ORDER BY id",
         "id,behaviour,is_mining,sample,instance_id,cluster,workload,pod,task_arn,function,access_key_id,user_name\n\
          f2,mining,true,false,i-2,hub,jhub/pod/jupyter-bob,jupyter-bob,,,,\n\

@@ -135,7 +135,7 @@ pub(super) fn dig<'a>(value: &'a [u8], path: &str) -> Option<&'a [u8]> {
 }
 
 /// The items of a list, as they are written; of anything else none.
-pub(super) fn items<'a>(value: Option<&'a [u8]>) -> Vec<&'a [u8]> {
+pub(super) fn items(value: Option<&[u8]>) -> Vec<&[u8]> {
     let mut found = Vec::new();
     if let Some(value) = value {
         // What comes before a fault counts.

@@ -95,11 +95,12 @@ impl<'a> Things<'a> {
             let is_within = |wanted: &[u8]| keys.iter().any(|key| key.eq_ignore_ascii_case(wanted));
             let key = name(keys);
             let is = |wanted: &[u8]| key.eq_ignore_ascii_case(wanted);
+            let is_remote = (is(b"ipAddressV4") || is(b"ipAddressV6"))
+                && is_within(b"remoteIpDetails")
+                || is(b"ip") && is_within(b"endpoints");
             if is(b"domain") {
                 self.domains.add_value(Some(value));
-            } else if (is(b"ipAddressV4") || is(b"ipAddressV6")) && is_within(b"remoteIpDetails") {
-                self.addresses.add_value(Some(value));
-            } else if is(b"ip") && is_within(b"endpoints") {
+            } else if is_remote {
                 self.addresses.add_value(Some(value));
             } else if is_within(b"threatNames")
                 || is(b"threatName")

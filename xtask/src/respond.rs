@@ -70,10 +70,6 @@ pub enum Who {
     Baseline,
 }
 
-impl Who {
-    pub const BOTH: [Self; 2] = [Self::Davylamp, Self::Baseline];
-}
-
 /// What both are run from.
 pub struct Programs {
     function: PathBuf,

@@ -17,7 +17,7 @@ use davylamp_model::finding::Finding;
 use davylamp_model::ids::IncidentId;
 use davylamp_model::intake::{self, Intake};
 use davylamp_plan::policy::Approvals;
-use davylamp_respond::config::Config;
+use davylamp_respond::config::{Config, Store};
 use davylamp_respond::journal::JournalError;
 use davylamp_respond::library::{self, LibraryError};
 use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Responder};
@@ -70,8 +70,10 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             desk.show(&report, &intake)
         }
         Some(Job::Status(asked)) => {
+            let config = config(common)?;
+            has_journal(&config)?;
             // It changes nothing anyway, and a rehearsal would have no journal to look into.
-            let desk = Desk::with(config(common)?, common, false, false).await?;
+            let desk = Desk::with(config, common, false, false).await?;
             match &asked.incident {
                 Some(incident) => desk.status(incident).await,
                 None => desk.list(asked.limit).await,
@@ -155,6 +157,20 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
         }
         None => feed::run(args).await,
     }
+}
+
+/// Looking makes no journal: where there is none, a path may be mistyped, and "no incidents" would be
+/// taken for an answer.
+fn has_journal(config: &Config) -> Result<(), Failure> {
+    let journal = &config.journal;
+    if journal.store == Store::Sqlite && !journal.path.exists() {
+        return Err(Failure::new(
+            anyhow!("there is no journal at {}", journal.path.display()),
+            "nothing was responded to from here yet, or respond.journal.path is another: --set \
+             respond.journal.path=FILE",
+        ));
+    }
+    Ok(())
 }
 
 /// Reads a file or standard input.

@@ -157,7 +157,7 @@ impl Actuator for Ec2Actuator {
             let (plan, action): (&Plan, &Action) = (token.plan(), &token.step().action);
             let at = &self.at(&plan.place).await?;
             match part(action).ok_or_else(|| not_ours(action))? {
-                Part::Instance => instance::act(at, action).await,
+                Part::Instance => instance::act(at, plan, action).await,
                 Part::Volumes => volumes::act(at, action, before).await,
                 Part::Scaling => scaling::act(at, action).await,
                 Part::Snapshots => snapshots::act(at, plan, action, before).await,

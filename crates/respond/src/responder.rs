@@ -39,6 +39,10 @@ mod work;
 pub use observing::is_observed;
 pub use telling::{News, NewsKind, Tell, Untold};
 
+/// Accounts and regions that are worked on at once. Each has rates of its own, and a step that is
+/// repeated in one must not hold up the others: more than AWS has regions.
+const PLACES_AT_ONCE: usize = 64;
+
 /// Asks the account, its clusters and its Hub what is there.
 pub trait Collect: Send + Sync {
     /// One inventory for each case, in their order. What could not be read is said in them.
@@ -229,10 +233,9 @@ impl Responder {
         for case in sorted.cases {
             places.entry(case.place.clone()).or_default().push(case);
         }
-        let at_once = self.parts.options.incidents_at_once.max(1);
         let results: Vec<Vec<(IncidentReport, Option<News>)>> = stream::iter(places.into_values())
             .map(|cases| self.respond_in(cases))
-            .buffer_unordered(at_once)
+            .buffer_unordered(PLACES_AT_ONCE)
             .collect()
             .await;
         let only_told = report.reported.iter().filter(|it| it.is_news());

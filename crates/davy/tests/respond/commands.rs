@@ -47,6 +47,8 @@ fn findings_are_read_from_standard_input_also_compressed() {
 fn mistakes_end_with_two_and_a_next_step() {
     let ground = Ground::new();
     for args in [
+        // Before anything was responded to: a mistyped path must not look like a clean account.
+        vec!["status"],
         vec!["--finding", "/nowhere/finding.json"],
         vec!["status", "inc-0123456789abcdef"],
         vec!["undo", "inc-0123456789abcdef"],

@@ -246,8 +246,9 @@ fn a_dry_run_writes_nothing_and_calls_neither_hub_nor_portal_to_act() {
         assert!(campus.works("alice"), "{args:?}");
         assert_eq!(ground.state(&machine.id), "running", "{args:?}");
     }
-    // Neither was anything journaled.
-    ground.davy(&["status"]).ended(0).says(&["no incidents"]);
+    // Neither was anything journaled: not even the file was made.
+    let ran = ground.davy(&["status"]).ended(2);
+    assert!(ran.err.contains("there is no journal"), "{ran:#?}");
 }
 
 #[test]

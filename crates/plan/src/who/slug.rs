@@ -123,6 +123,16 @@ fn strip_and_hash(name: &str, length: usize) -> String {
     format!("{}---{hash}", squeeze(name, length - (HASH_LENGTH + 3)))
 }
 
+/// Whether a slug ends in `---` and a hash.
+fn is_hashed(slug: &str) -> bool {
+    slug.rsplit_once("---").is_some_and(|(_, hash)| {
+        hash.len() == HASH_LENGTH
+            && hash
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
 /// Lower-case letters and digits with single hyphens, beginning with a letter, of at most `length`
 /// characters.
 fn squeeze(name: &str, length: usize) -> String {
@@ -245,11 +255,17 @@ impl SlugIndex {
     /// that may not be running.
     pub fn users_of_slug(&self, slug: &str) -> BTreeSet<&HubUser> {
         let mut users = self.named(self.by_slug.get(slug));
+        // A hash at the end is over the whole name: what stands before it is squeezed, and may well
+        // be the name of somebody else.
+        if is_hashed(slug) {
+            return users;
+        }
         // The user's part ends at `--`; one that was squeezed has `---` and its hash before it.
         for (at, _) in slug.match_indices("--") {
             let (user, server) = (&slug[..at], &slug[at + 2..]);
             // A third hyphen begins either a hash or a server's name that the old scheme escaped.
-            if !server.starts_with('-') || unescape(server).is_some() {
+            let is_name = !server.starts_with('-') || unescape(server).is_some();
+            if is_name && !server.is_empty() {
                 users.extend(self.named(self.by_slug.get(user)));
             }
         }

@@ -6,13 +6,17 @@ use aws_sdk_ec2::types::{
     AttributeBooleanValue, Instance, InstanceAttributeName, InstanceLifecycleType,
     InstanceStateName, Tag,
 };
-use davylamp_model::ids::InstanceId;
+use std::collections::BTreeSet;
+
+use davylamp_model::ids::{InstanceId, VolumeId};
 use davylamp_plan::action::{Action, OUR_PROTECTION_TAG};
+use davylamp_plan::plan::Plan;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{At, already, done, failure, impossible, needed, not_ours, pending, recorded};
+use super::{At, already, done, failure, impossible, needed, not_ours, pending, recorded, volumes};
 use crate::actuator::{ActError, Checked, Verified};
+use crate::permissions::PROTECTED_TAG;
 
 #[derive(Debug, Deserialize)]
 struct Protection {
@@ -67,11 +71,14 @@ pub(super) async fn check(at: &At<'_>, action: &Action) -> Result<Checked, ActEr
     }
 }
 
-pub(super) async fn act(at: &At<'_>, action: &Action) -> Result<(), ActError> {
+pub(super) async fn act(at: &At<'_>, plan: &Plan, action: &Action) -> Result<(), ActError> {
     let ec2 = at.ec2();
     let id = id(action)?;
+    if !wants_protection(action) {
+        is_unprotected(&ec2, id, action).await?;
+    }
     match action {
-        Action::TerminateInstance { .. } => terminate(&ec2, id).await,
+        Action::TerminateInstance { .. } => terminate(at, plan, id).await,
         Action::StopInstance { .. } => stop(&ec2, id).await,
         _ => protect(&ec2, id, wants_protection(action)).await,
     }
@@ -248,7 +255,42 @@ fn our_protection() -> Tag {
     Tag::builder().key(OUR_PROTECTION_TAG).value("set").build()
 }
 
-async fn terminate(ec2: &aws_sdk_ec2::Client, id: &InstanceId) -> Result<(), ActError> {
+/// Whether nobody has protected the instance by a tag. The plan knows what was protected when it was
+/// made, which may be hours ago where a person had to say yes.
+async fn is_unprotected(
+    ec2: &aws_sdk_ec2::Client,
+    id: &InstanceId,
+    action: &Action,
+) -> Result<(), ActError> {
+    let found = describe(ec2, id).await?;
+    let tags = found.as_ref().map(Instance::tags).unwrap_or_default();
+    if tags.iter().any(|tag| tag.key() == Some(PROTECTED_TAG)) {
+        let why = format!("{id} has got the tag {PROTECTED_TAG} since the plan was made");
+        return Err(failure::refused(action.verb(), why));
+    }
+    Ok(())
+}
+
+/// The volumes that are attached and that the plan has no evidence of: they came since it was made,
+/// and may be somebody else's. A plan that waits for no evidence was made for it.
+fn without_evidence(found: &Instance, plan: &Plan) -> Vec<VolumeId> {
+    let mut awaited = BTreeSet::new();
+    for step in &plan.steps {
+        if let Action::AwaitEvidence { volumes, .. } = &step.action {
+            awaited.extend(volumes);
+        }
+    }
+    if awaited.is_empty() {
+        return Vec::new();
+    }
+    let attached = found.block_device_mappings().iter();
+    let attached = attached.filter_map(|mapping| mapping.ebs()?.volume_id());
+    let attached = attached.map(VolumeId::from);
+    attached.filter(|id| !awaited.contains(id)).collect()
+}
+
+async fn terminate(at: &At<'_>, plan: &Plan, id: &InstanceId) -> Result<(), ActError> {
+    let ec2 = &at.ec2();
     let Some(found) = describe(ec2, id).await? else {
         return Ok(());
     };
@@ -268,6 +310,20 @@ async fn terminate(ec2: &aws_sdk_ec2::Client, id: &InstanceId) -> Result<(), Act
             ),
         ));
     }
+    let strange = without_evidence(&found, plan);
+    if !strange.is_empty() {
+        let names: Vec<&str> = strange.iter().map(VolumeId::as_str).collect();
+        return Err(failure::refused(
+            "ec2:TerminateInstances",
+            format!(
+                "{} came to {id} since the plan was made, and there is no evidence of it; look whose \
+                 it is and snapshot it, then end {id} by hand",
+                names.join(", ")
+            ),
+        ));
+    }
+    // Somebody may have wished a volume away again, or taken back what kept it.
+    volumes::keep_all(at, id, &found).await?;
     match ec2
         .terminate_instances()
         .instance_ids(id.as_str())

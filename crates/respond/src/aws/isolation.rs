@@ -20,12 +20,15 @@ const ALLOW: &str = "davylamp-isolation-allow";
 /// What came of putting the groups of a VPC right, and when that was begun.
 type LastTime = tokio::sync::Mutex<Option<(Instant, GroupId, GroupId)>>;
 
+/// Of every VPC.
+type LastTimes = HashMap<(Place, VpcId), Arc<LastTime>>;
+
 /// The VPCs whose groups were put right. In a storm many interfaces of one VPC are cut off at the
 /// same time: whoever asks while it is being done shares what the next one does, which begins after
 /// everybody who shares it has asked. So nobody relies on what was true before.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Readied {
-    of_vpc: Arc<Mutex<HashMap<(Place, VpcId), Arc<LastTime>>>>,
+    of_vpc: Arc<Mutex<LastTimes>>,
 }
 
 impl Readied {

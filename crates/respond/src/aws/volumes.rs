@@ -113,6 +113,20 @@ fn kept_note(instance: &Instance, devices: &BTreeMap<String, VolumeId>) -> Strin
     note
 }
 
+/// Lets every volume outlive the instance.
+pub(super) async fn keep_all(
+    at: &At<'_>,
+    id: &InstanceId,
+    instance: &Instance,
+) -> Result<(), ActError> {
+    let mappings = instance.block_device_mappings().iter();
+    let devices = mappings.filter_map(|mapping| {
+        let volume = VolumeId::from(mapping.ebs()?.volume_id()?);
+        Some((mapping.device_name()?.to_owned(), volume))
+    });
+    set(at, id, &devices.collect(), false).await
+}
+
 async fn set(
     at: &At<'_>,
     id: &InstanceId,

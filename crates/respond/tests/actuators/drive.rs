@@ -58,6 +58,20 @@ impl<'a> Drive<'a> {
         Self { actuator, plan }
     }
 
+    /// The same in a plan that has another step as well, which is not driven.
+    pub fn beside(mut self, action: Action) -> Self {
+        let step = Step {
+            id: StepId::of(&action),
+            stage: Stage::Evidence,
+            action,
+            why: "a test wants it".to_owned(),
+            only_after: Vec::new(),
+            approval: None,
+        };
+        self.plan.steps.push(step);
+        self
+    }
+
     fn step(&self) -> &Step {
         &self.plan.steps[0]
     }

@@ -100,6 +100,10 @@ fn a_slug_leads_to_everyone_it_may_be_of() {
         ("bob-doe---6b0fecac", &["bob.doe"]),
         ("bob-doe---6b0fecac--work", &["bob.doe"]),
         ("bob-doe---00000000", &[]),
+        // The slug of `Alice`, whom the list does not have: `alice` is somebody else.
+        ("alice---3bc51062", &[]),
+        ("alice--other-server---00000000", &[]),
+        ("alice--", &[]),
         ("bob-doe", &["bob-doe"]),
         ("bob", &[]),
         ("-42ob", &["Bob"]),

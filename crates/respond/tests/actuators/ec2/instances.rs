@@ -73,6 +73,100 @@ async fn a_protected_instance_is_not_terminated_in_silence() {
     assert_impossible(checked, "terminated");
 }
 
+/// Whoever took back what kept the volumes, or wished them away, does not lose them.
+#[tokio::test]
+async fn an_end_deletes_no_volume_whatever_became_of_their_keeping() {
+    let stage = Stage::new().await;
+    let instance = stage.instance().await;
+    let disks = stage.disks(&instance).await;
+    assert!(disks.iter().all(|(.., deleted)| *deleted), "{disks:?}");
+    act_twice(&stage.drive(Action::TerminateInstance { instance })).await;
+    let volumes = disks.iter().map(|(_, volume, _)| volume.0.clone());
+    let answer = stage
+        .ec2()
+        .await
+        .describe_volumes()
+        .set_volume_ids(Some(volumes.collect()))
+        .send()
+        .await
+        .expect("they are there");
+    assert_eq!(answer.volumes().len(), disks.len());
+}
+
+/// A plan waits hours for a person, and meanwhile somebody else's volume may come.
+#[tokio::test]
+async fn a_volume_that_came_after_the_plan_keeps_the_machine() {
+    let stage = Stage::new().await;
+    let instance = stage.instance().await;
+    let disks = stage.disks(&instance).await;
+    let (first, rest) = disks.split_first().expect("a root volume");
+    assert!(!rest.is_empty(), "{disks:?}");
+    let end = stage
+        .drive(Action::TerminateInstance {
+            instance: instance.clone(),
+        })
+        .beside(Action::AwaitEvidence {
+            volumes: vec![first.1.clone()],
+            since: "2026-01-01T00:00:00Z".parse().expect("a time"),
+        });
+    let before = end.needed().await;
+    match end.act(&before).await {
+        Err(ActError::Refused { why, .. }) => {
+            assert!(why.contains(rest[0].1.as_str()), "{why}");
+            assert!(!why.contains(first.1.as_str()), "{why}");
+        }
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+    assert_eq!(stage.state(&instance).await, "running");
+    assert_eq!(stage.disks(&instance).await, disks);
+}
+
+/// The tag that protects is looked for when something is done, not only when it is planned.
+#[tokio::test]
+async fn a_tag_that_came_after_the_plan_protects() {
+    let stage = Stage::new().await;
+    let instance = stage.instance().await;
+    let protect = stage.drive(Action::ProtectInstance {
+        instance: instance.clone(),
+    });
+    act_twice(&protect).await;
+    stage
+        .ec2()
+        .await
+        .create_tags()
+        .resources(instance.as_str())
+        .tags(
+            aws_sdk_ec2::types::Tag::builder()
+                .key("davylamp:protected")
+                .value("yes")
+                .build(),
+        )
+        .send()
+        .await
+        .expect("a tag");
+    for action in [
+        Action::UnprotectInstance {
+            instance: instance.clone(),
+        },
+        Action::StopInstance {
+            instance: instance.clone(),
+        },
+        Action::TerminateInstance {
+            instance: instance.clone(),
+        },
+    ] {
+        let drive = stage.drive(action);
+        let before = drive.needed().await;
+        match drive.act(&before).await {
+            Err(ActError::Refused { why, .. }) => {
+                assert!(why.contains("davylamp:protected"), "{why}");
+            }
+            other => panic!("expected a refusal, got {other:?}"),
+        }
+    }
+    assert_eq!(stage.state(&instance).await, "running");
+}
+
 #[tokio::test]
 async fn an_instance_is_stopped_and_started() {
     let stage = Stage::new().await;

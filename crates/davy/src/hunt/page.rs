@@ -103,13 +103,13 @@ fn time_line(suspect: &Suspect) -> Markup {
     let second = |at: jiff::Timestamp| at.as_second() as f64;
     let span = (second(last) - second(first)).max(1.0);
     let place = |at: jiff::Timestamp| (second(at) - second(first)) / span * WIDTH;
-    let bar = |lead: &Lead| {
+    let timed = suspect.leads.iter().filter_map(|lead| {
         let from = lead.first_seen.or(lead.last_seen)?;
         let to = lead.last_seen.unwrap_or(from).max(from);
         // A moment is still to be seen.
         Some((place(from), (place(to) - place(from)).max(4.0), lead))
-    };
-    let bars: Vec<(f64, f64, &Lead)> = suspect.leads.iter().filter_map(bar).take(DRAWN).collect();
+    });
+    let bars: Vec<(f64, f64, &Lead)> = timed.take(DRAWN).collect();
     let height = bars.len() as f64 * ROW;
     html! {
         svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-label="When each lead was seen" {

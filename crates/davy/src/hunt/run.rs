@@ -20,11 +20,11 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let engine = open(&args.logs).await?;
     let report = run_hunts(&engine, &jobs).await.map_err(failure)?;
     emit(match args.output {
-        RunOutput::Table => text::blocks(&report, &jobs),
-        RunOutput::Json => text::json(&report),
-        RunOutput::Jsonl => text::json_lines(&report),
+        RunOutput::Table => text::blocks(&report, &jobs).into_bytes(),
+        RunOutput::Json => text::json(&report).into_bytes(),
+        RunOutput::Jsonl => text::json_lines(&report).into_bytes(),
         RunOutput::Csv => text::csv(&report),
-        RunOutput::Html => page::page(&report, &jobs),
+        RunOutput::Html => page::page(&report, &jobs).into_bytes(),
     })?;
     for came in &report.hunts {
         note(&printable(&told(came)));

@@ -9,7 +9,7 @@ use davylamp_respond::undo::Undone;
 use serde_json::{Value, json};
 
 use super::args::Output;
-use super::show::{line, plan_text};
+use super::show::{line, named, plan_text};
 use super::{FOUND, INCOMPLETE};
 use crate::failure::Failure;
 use crate::output::emit;
@@ -34,6 +34,8 @@ pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> 
                 "plan": status.history.plan(),
                 "plan-hash": status.history.plan().map(Plan::hash),
                 "steps": outcome.steps,
+                "unreleased": outcome.unreleased,
+                "untold": status.history.untold,
                 "entries": status.entries,
             })
         ),
@@ -45,7 +47,11 @@ pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> 
             };
             line(&mut text, 0, &format!("{incident} {standing}{by}"));
             for finding in status.history.findings.values() {
-                line(&mut text, 1, &format!("{} ({})", finding.kind, finding.id));
+                line(
+                    &mut text,
+                    1,
+                    &format!("{} ({})", named(&finding.kind), finding.id),
+                );
             }
             if let Some(plan) = status.history.plan() {
                 plan_text(&mut text, plan, &outcome, false);
@@ -63,8 +69,17 @@ pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> 
                 };
                 line(&mut text, 1, &format!("{} approved {what}", approval.by));
             }
+            for (step, why) in &status.history.unreleased {
+                let what = format!("{step} should have been taken back and stays: {why}");
+                line(&mut text, 1, &what);
+                let next = format!("take it back: davy respond undo {incident}");
+                line(&mut text, 2, &next);
+            }
             for (notice, channel) in &status.history.notified {
                 line(&mut text, 1, &format!("told through {channel}: {notice}"));
+            }
+            for (channel, why) in &status.history.untold {
+                line(&mut text, 1, &format!("not told through {channel}: {why}"));
             }
             text
         }
@@ -125,12 +140,15 @@ fn standing(history: &History, outcome: &Outcome) -> &'static str {
     } else if outcome.finished && history.taken_back_by.is_some() {
         // Something could not be taken back and may be yet.
         PARTLY
-    } else if outcome.failures().next().is_some() {
+    } else if outcome.failures().next().is_some()
+        || outcome.reading == ReadingState::GivenUp
+        || is_blind
+        || !outcome.unreleased.is_empty()
+        || !history.untold.is_empty()
+    {
         "failing"
     } else if outcome.reading == ReadingState::Again {
         "under way"
-    } else if outcome.reading == ReadingState::GivenUp || is_blind {
-        "failing"
     } else if outcome.withheld().next().is_some() {
         "withheld"
     } else if outcome.waiting().next().is_some() || !outcome.finished {

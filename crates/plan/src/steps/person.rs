@@ -6,6 +6,7 @@ use davylamp_model::inventory::Reading;
 
 use super::{Expansion, Ground};
 use crate::action::{Action, PortalSubject};
+use crate::pattern::matches;
 use crate::plan::Candidate;
 use crate::policy::PortalNames;
 
@@ -45,14 +46,16 @@ fn is_of_this_hub(ground: &Ground<'_>, candidate: &Candidate) -> bool {
         return false;
     };
     let namespaces = &ground.policy.hub_namespaces;
-    namespaces.is_empty()
-        || namespaces.iter().any(|namespace| {
-            let key = format!("claim/{namespace}/{claim}");
-            candidate
-                .chain
-                .iter()
-                .any(|link| link.from == key || link.to == key)
-        })
+    let space = |key: &str| {
+        let space = key.strip_prefix("claim/")?.strip_suffix(claim.as_str())?;
+        space.strip_suffix('/').map(str::to_owned)
+    };
+    let mut spaces = candidate
+        .chain
+        .iter()
+        .flat_map(|link| [space(&link.from), space(&link.to)])
+        .flatten();
+    namespaces.is_empty() || spaces.any(|space| namespaces.iter().any(|held| matches(held, &space)))
 }
 
 fn not_configured(ground: &Ground<'_>, kind: StepKind) -> Option<String> {

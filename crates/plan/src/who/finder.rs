@@ -176,7 +176,7 @@ impl Finder<'_, '_> {
     ) {
         let doubt = match namespace {
             Some(namespace) if !self.is_hubs(namespace) => return,
-            None if !self.policy.hub_namespaces.is_empty() => {
+            None if !self.hubs_are_everywhere() => {
                 Some("nothing says in which namespace the claim is")
             }
             _ => None,
@@ -302,11 +302,14 @@ impl Finder<'_, '_> {
     }
 
     fn is_hubs(&self, namespace: &Namespace) -> bool {
+        let mut spaces = self.policy.hub_namespaces.iter();
+        self.hubs_are_everywhere() || spaces.any(|held| pattern::matches(held, namespace.as_str()))
+    }
+
+    /// Whether the Hub's users are in whatever namespace there is.
+    fn hubs_are_everywhere(&self) -> bool {
         let spaces = &self.policy.hub_namespaces;
-        spaces.is_empty()
-            || spaces
-                .iter()
-                .any(|held| pattern::matches(held, namespace.as_str()))
+        spaces.is_empty() || spaces.iter().any(|held| held == "*")
     }
 
     /// Why there may be users on the instances whom nothing shows.

@@ -1,7 +1,7 @@
 //! What is never in a plan.
 
 use davylamp_content::playbook::StepKind;
-use davylamp_model::inventory::{Doors, IamRole, Unread};
+use davylamp_model::inventory::{Doors, IamRole, IamUser, Unread};
 use davylamp_model::inventory::{Inventory, PublicInterface, Reading, Tags};
 use davylamp_model::resource::{KeyHolder, Resource};
 use davylamp_plan::plan::StepId;
@@ -213,6 +213,41 @@ fn what_was_not_read_is_not_ended_for_good() {
     assert!(has(&plan, "deny-user:user/deploy"));
     let said = because(&plan, "delete-login-profile", "user/deploy");
     assert!(said.contains("denied"), "{said}");
+}
+
+#[test]
+fn a_key_that_is_not_the_users_takes_nobodys_access() {
+    let named = |key: Option<&str>| {
+        case(finding(vec![Resource::AccessKey {
+            key: key.map(Into::into),
+            holder: KeyHolder::User {
+                user: "deploy".into(),
+            },
+        }]))
+    };
+    let mut inventory = hub_node();
+    inventory.users = vec![IamUser {
+        name: "deploy".into(),
+        keys: vec![("AKIA1".into(), true)],
+        login_profile: Reading::Known(true),
+        tags: Tags::default(),
+    }];
+    for (key, is_theirs) in [
+        (Some("AKIA1"), true),
+        (Some("AKIA2"), false),
+        // A session of the user's own: its key stands in no list.
+        (Some("ASIA1"), true),
+        (None, true),
+    ] {
+        let plan = plan(&everything(), &with_hub(), &named(key), &inventory);
+        for step in ["deny-user:user/deploy", "delete-login-profile:user/deploy"] {
+            assert_eq!(has(&plan, step), is_theirs, "{key:?}: {step}");
+        }
+        if !is_theirs {
+            let said = because(&plan, "deny-user", "user/deploy");
+            assert!(said.contains("AKIA2"), "{said}");
+        }
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ pub mod read;
 pub mod run;
 pub mod scan;
 mod share;
+pub mod sigma;
 pub mod suspects;
 pub mod table;
 pub mod tally;

@@ -11,5 +11,6 @@ mod hunting;
 mod oracle;
 mod others;
 mod places;
+mod sigma;
 mod support;
 mod trail;

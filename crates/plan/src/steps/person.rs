@@ -27,8 +27,10 @@ pub(super) fn expand(ground: &Ground<'_>, kind: StepKind, out: &mut Expansion) {
         let decided = attribution.decided.as_ref() == Some(&candidate.user);
         // The portal takes the claim's name, which a tag gives whole: where one candidate is all
         // there is, no user name has to be known for it.
-        let only_claim =
-            portal_claims && attribution.candidates.len() == 1 && is_of_this_hub(ground, candidate);
+        let only_claim = portal_claims
+            && attribution.candidates.len() == 1
+            && ground.who.foreign.is_empty()
+            && is_of_this_hub(ground, candidate);
         if !decided && !only_claim {
             out.omit(target, attribution.because.clone());
         } else if portal_claims {

@@ -1,6 +1,6 @@
 //! The links of the chain: from instances, volumes, pods and claims to users.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use davylamp_model::ids::{HubUser, Namespace};
 use davylamp_model::inventory::{Instance, Volume};
@@ -15,7 +15,7 @@ use crate::scope::{ClusterPod, Scope};
 /// The tag by which the EBS driver names the claim a volume was made for.
 const CLAIM_NAME_TAG: &str = "kubernetes.io/created-for/pvc/name";
 /// The tag by which it names the claim's namespace.
-const CLAIM_NAMESPACE_TAG: &str = "kubernetes.io/created-for/pvc/namespace";
+pub(crate) const CLAIM_NAMESPACE_TAG: &str = "kubernetes.io/created-for/pvc/namespace";
 /// What begins every pod name under KubeSpawner's default template.
 const POD_PREFIX: &str = "jupyter-";
 
@@ -99,7 +99,14 @@ impl Finder<'_, '_> {
         }
     }
 
-    pub(super) fn volumes(&self, instance: &Instance, leads: &mut Leads) {
+    /// Whose volumes an instance has. The claims of others than the Hub's users are told by their
+    /// keys: whoever they belong to may be the one as well.
+    pub(super) fn volumes(
+        &self,
+        instance: &Instance,
+        leads: &mut Leads,
+        foreign: &mut BTreeSet<String>,
+    ) {
         let target = format!("instance/{}", instance.id);
         let mut volumes: Vec<&Volume> = instance.volumes.iter().collect();
         volumes.sort_by(|one, other| one.id.cmp(&other.id));
@@ -128,6 +135,7 @@ impl Finder<'_, '_> {
                     None => format!("tag {CLAIM_NAME_TAG}={name}"),
                 };
                 let namespace = namespace.map(|space| Namespace(space.clone()));
+                foreign.extend(self.foreign(namespace.as_ref(), name));
                 self.claim(volume, namespace.as_ref(), name, proof, &path, leads);
             }
             for (cluster, state) in self.scope.readable() {
@@ -137,11 +145,18 @@ impl Finder<'_, '_> {
                             "the claim's persistent volume in cluster {cluster} is this one"
                         );
                         let name = claim.name.as_str();
+                        foreign.extend(self.foreign(Some(&claim.namespace), name));
                         self.claim(volume, Some(&claim.namespace), name, proof, &path, leads);
                     }
                 }
             }
         }
+    }
+
+    /// The key of a claim that is no Hub user's.
+    fn foreign(&self, namespace: Option<&Namespace>, name: &str) -> Option<String> {
+        let namespace = namespace.filter(|namespace| !self.is_hubs(namespace))?;
+        Some(format!("claim {namespace}/{name}"))
     }
 
     fn claim(

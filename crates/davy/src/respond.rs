@@ -71,6 +71,7 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             let intake = read(&input.finding)?;
             let config = planning_config(common, input.playbook.as_deref())?;
             let desk = Desk::with(config, common, true).await?;
+            desk.warn_of_silence();
             let findings = desk.placed(&intake).await?;
             let report = desk.responder().respond(findings).await;
             desk.show(&report, &intake)
@@ -212,6 +213,8 @@ struct Desk {
     output: Output,
     rehearsal: bool,
     stop: Stop,
+    /// Whether no channel is configured.
+    tells_nobody: bool,
 }
 
 impl Desk {
@@ -221,6 +224,7 @@ impl Desk {
 
     async fn with(config: Config, common: &Common, rehearsal: bool) -> Result<Self, Failure> {
         let playbooks = library::read(&config.playbooks).map_err(library_failure)?;
+        let tells_nobody = config.notices.tells_nobody();
         let playbooks = playbooks.into_iter().map(|it| it.playbook).collect();
         let wiring = Wiring::new(config, playbooks, None, rehearsal)
             .await
@@ -230,7 +234,18 @@ impl Desk {
             output: common.output,
             rehearsal,
             stop: Stop::default(),
+            tells_nobody,
         })
+    }
+
+    /// Says where people will not learn of what is done.
+    fn warn_of_silence(&self) {
+        if self.tells_nobody {
+            note(
+                "nobody is told of what is done: no channel is configured under [respond.notices]; \
+                 see docs/configuration.md",
+            );
+        }
     }
 
     /// Ends in order at a signal from now on.
@@ -305,7 +320,7 @@ impl Desk {
         let incidents = self
             .wiring
             .journal()
-            .list(limit)
+            .list(u32::MAX)
             .await
             .map_err(journal_failure)?;
         let mut rows = Vec::new();
@@ -313,8 +328,18 @@ impl Desk {
             let status = responder.status(&incident).await.map_err(journal_failure)?;
             rows.push((incident, status));
         }
-        let (text, code) = standing::list(&rows, self.output);
+        let shown = rows.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
+        let (text, _) = standing::list(&rows[..shown], self.output);
+        // What is not shown counts as well: the 51st may be the one that fails.
+        let (_, code) = standing::list(&rows, self.output);
         emit(text)?;
+        if shown < rows.len() {
+            let hidden = rows.len() - shown;
+            note(&format!(
+                "{hidden} older incidents are not shown: --limit {}",
+                rows.len()
+            ));
+        }
         Ok(ExitCode::from(code))
     }
 }

@@ -132,6 +132,14 @@ impl<'a> Shields<'a> {
                 "it would also cut off what is protected: {}",
                 self.public.join(", ")
             )),
+            Action::DenyRoleSessions {
+                role,
+                instance: None,
+                ..
+            } => Some(format!(
+                "whoever uses role {role} now would be denied, every machine of it included, until \
+                 its credentials are renewed, which can take hours"
+            )),
             _ => None,
         }
     }

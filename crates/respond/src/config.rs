@@ -443,6 +443,20 @@ fn whole(respond: &Value) -> Vec<(&'static str, Trouble)> {
     troubles
 }
 
+impl NoticesConfig {
+    /// Whether there is no channel at all.
+    pub fn tells_nobody(&self) -> bool {
+        let named = [
+            &self.smtp,
+            &self.sns_topic,
+            &self.slack,
+            &self.pagerduty,
+            &self.webhook,
+        ];
+        !self.ses && named.iter().all(|channel| channel.is_empty())
+    }
+}
+
 impl Config {
     /// What the operator allows, for the planner and the gate.
     pub fn policy(&self) -> Policy {

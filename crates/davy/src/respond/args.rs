@@ -161,8 +161,8 @@ pub struct StatusArgs {
     /// The incident; every one where not given
     #[arg(value_parser = incident)]
     pub incident: Option<IncidentId>,
-    /// Of every incident, the newest so many
-    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    /// Of every incident, show the newest so many; all are judged
+    #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
 }
 

@@ -86,6 +86,7 @@ pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
         let intake = super::read(finding)?;
         let config = planning_config(common, playbook)?;
         let desk = Desk::with(config, common, how.dry_run).await?.listening();
+        desk.warn_of_silence();
         let findings = desk.placed(&intake).await?;
         let is_one = findings.len() <= 1;
         // Of several, the network of each is cut before the evidence of any is waited for.
@@ -111,11 +112,13 @@ pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
         (Some(queue), _) => {
             let config = planning_config(common, playbook)?;
             let desk = Desk::with(config, common, how.dry_run).await?.listening();
+            desk.warn_of_silence();
             work(&desk, queue, how).await
         }
         (None, Some(Service::Guardduty)) => {
             let config = polling_config(common, playbook)?;
             let desk = Desk::with(config, common, how.dry_run).await?.listening();
+            desk.warn_of_silence();
             watch(&desk, common, how).await
         }
         (None, None) => Err(Failure::new(

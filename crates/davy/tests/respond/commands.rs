@@ -57,6 +57,7 @@ fn mistakes_end_with_two_and_a_next_step() {
         vec!["--dry-run", "status"],
         vec!["--once", "resume"],
         vec!["status", "nonsense"],
+        vec!["status", "--limit", "0"],
         vec!["--queue", "https://example.org/queue"],
         vec!["--finding", "-", "--playbook", "no-such-playbook"],
         vec![

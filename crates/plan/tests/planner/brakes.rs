@@ -1,6 +1,6 @@
 //! What is never in a plan.
 
-use davylamp_content::playbook::StepKind;
+use davylamp_content::playbook::{Approval, StepKind};
 use davylamp_model::inventory::{Doors, IamRole, IamUser, Unread};
 use davylamp_model::inventory::{Inventory, PublicInterface, Reading, Tags};
 use davylamp_model::resource::{KeyHolder, Resource};
@@ -247,6 +247,32 @@ fn a_key_that_is_not_the_users_takes_nobodys_access() {
             let said = because(&plan, "deny-user", "user/deploy");
             assert!(said.contains("AKIA2"), "{said}");
         }
+    }
+}
+
+#[test]
+fn every_session_of_a_role_ends_only_when_a_person_says_so() {
+    let sessions = |session: Option<&str>| {
+        case(finding(vec![Resource::AccessKey {
+            key: Some("ASIA1".into()),
+            holder: KeyHolder::RoleSession {
+                role: "hub-nodes".into(),
+                session: session.map(str::to_owned),
+            },
+        }]))
+    };
+    let mut only = playbook("deny", &[StepKind::DenyRoleSessions]);
+    only.steps[0].approval = Approval::Never;
+    for (session, asks) in [
+        (Some("i-0123456789abcdef0"), false),
+        (Some("ada"), true),
+        (None, true),
+    ] {
+        let plan = plan(&only, &with_hub(), &sessions(session), &hub_node());
+        let [step] = plan.steps.as_slice() else {
+            panic!("{session:?}: {:?}", plan.steps);
+        };
+        assert_eq!(step.approval.is_some(), asks, "{session:?}: {step:?}");
     }
 }
 

@@ -336,7 +336,7 @@ fn a_lockdown_leaves_what_is_protected_and_asks_before_it_is_cut_off_with_the_re
         ],
     );
     for step in &mut lockdown.steps {
-        step.approval = davylamp_content::playbook::Approval::Never;
+        step.approval = Approval::Never;
     }
     let on = case(finding(vec![Resource::Account]));
     let plan = plan(&lockdown, &with_hub(), &on, &inventory);

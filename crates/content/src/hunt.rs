@@ -29,12 +29,11 @@ mod table;
 
 pub use logs::render;
 pub use parameter::{Parameter, ParameterError, ParameterKind};
+pub use query::Piece;
 pub use query::subset::{FUNCTIONS, WINDOW_FUNCTIONS};
 pub use read::ENTITIES;
 pub use shipped::{SHIPPED, Shipped, shipped};
 pub use table::{Table, VPC_FLOW_FIELDS};
-
-use query::Piece;
 
 /// The three texts of a hunt.
 #[derive(Debug, Clone, Copy)]
@@ -87,8 +86,10 @@ pub struct Hunt {
     pub parameters: Vec<Parameter>,
     /// Its output columns, in order.
     pub columns: Vec<String>,
-    explain: Vec<ExplainPiece>,
-    query: Vec<Piece>,
+    /// Why a row was found, with columns of the row in it.
+    pub explain: Vec<ExplainPiece>,
+    /// The query, with the places where parameters stand.
+    pub query: Vec<Piece>,
 }
 
 /// What a row can be about.
@@ -129,62 +130,6 @@ pub enum ExplainPiece {
     Text(String),
     /// The value of this output column.
     Column(String),
-}
-
-/// What a hunt is that was not read from its own texts, such as a rule of another kind. Its query
-/// may use functions of our own engine, and has no parameters.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Foreign {
-    /// Its name.
-    pub name: String,
-    /// One line about it.
-    pub title: String,
-    /// Why this finds something.
-    pub reason: String,
-    /// The ATT&CK techniques it finds.
-    pub techniques: Vec<String>,
-    /// How bad a row with the full score is.
-    pub severity: Severity,
-    /// The table it reads.
-    pub table: Table,
-    /// Columns without which it finds nothing.
-    pub needs: Vec<String>,
-    /// The output columns that are the evidence.
-    pub evidence: Vec<String>,
-    /// Known benign causes.
-    pub benign: Vec<String>,
-    /// What to do next about a row.
-    pub next: Vec<String>,
-    /// The output columns that say what a row is about.
-    pub entities: BTreeMap<Entity, String>,
-    /// Its output columns, in order.
-    pub columns: Vec<String>,
-    /// Why a row was found.
-    pub explain: Vec<ExplainPiece>,
-    /// The query.
-    pub sql: String,
-}
-
-impl From<Foreign> for Hunt {
-    fn from(foreign: Foreign) -> Self {
-        Self {
-            name: foreign.name,
-            title: foreign.title,
-            reason: foreign.reason,
-            techniques: foreign.techniques,
-            severity: foreign.severity,
-            tables: vec![foreign.table],
-            needs: foreign.needs,
-            evidence: foreign.evidence,
-            benign: foreign.benign,
-            next: foreign.next,
-            entities: foreign.entities,
-            parameters: Vec::new(),
-            columns: foreign.columns,
-            explain: foreign.explain,
-            query: vec![Piece::Text(foreign.sql)],
-        }
-    }
 }
 
 impl Hunt {

@@ -70,8 +70,7 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
         Some(Job::Plan(input)) => {
             let intake = read(&input.finding)?;
             let config = planning_config(common, input.playbook.as_deref())?;
-            let desk = Desk::with(config, common, true).await?;
-            desk.warn_of_silence();
+            let desk = Desk::answering(config, common, true).await?;
             let findings = desk.placed(&intake).await?;
             let report = desk.responder().respond(findings).await;
             desk.show(&report, &intake)
@@ -213,8 +212,6 @@ struct Desk {
     output: Output,
     rehearsal: bool,
     stop: Stop,
-    /// Whether no channel is configured.
-    tells_nobody: bool,
 }
 
 impl Desk {
@@ -224,7 +221,6 @@ impl Desk {
 
     async fn with(config: Config, common: &Common, rehearsal: bool) -> Result<Self, Failure> {
         let playbooks = library::read(&config.playbooks).map_err(library_failure)?;
-        let tells_nobody = config.notices.tells_nobody();
         let playbooks = playbooks.into_iter().map(|it| it.playbook).collect();
         let wiring = Wiring::new(config, playbooks, None, rehearsal)
             .await
@@ -234,18 +230,18 @@ impl Desk {
             output: common.output,
             rehearsal,
             stop: Stop::default(),
-            tells_nobody,
         })
     }
 
-    /// Says where people will not learn of what is done.
-    fn warn_of_silence(&self) {
-        if self.tells_nobody {
+    /// The same for answering findings: says where people will not learn of it.
+    async fn answering(config: Config, common: &Common, rehearsal: bool) -> Result<Self, Failure> {
+        if config.notices.tells_nobody() {
             note(
                 "nobody is told of what is done: no channel is configured under [respond.notices]; \
                  see docs/configuration.md",
             );
         }
+        Self::with(config, common, rehearsal).await
     }
 
     /// Ends in order at a signal from now on.
@@ -329,9 +325,7 @@ impl Desk {
             rows.push((incident, status));
         }
         let shown = rows.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
-        let (text, _) = standing::list(&rows[..shown], self.output);
-        // What is not shown counts as well: the 51st may be the one that fails.
-        let (_, code) = standing::list(&rows, self.output);
+        let (text, code) = standing::list(&rows, shown, self.output);
         emit(text)?;
         if shown < rows.len() {
             let hidden = rows.len() - shown;

@@ -9,10 +9,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use davylamp_content::hunt::{ExplainPiece, Foreign, Hunt};
+use davylamp_content::hunt::{ExplainPiece, Hunt, Piece};
 use davylamp_model::finding::Severity;
 use serde_norway::Value;
-use sigma_rust::Rule;
 use walkdir::WalkDir;
 
 mod condition;
@@ -150,51 +149,48 @@ pub fn hunt(name: &str, text: &str) -> Result<Hunt, Trouble> {
         "critical" => Severity::Critical,
         _ => Severity::Medium,
     };
-    let sql = log.query(score, &condition);
-    Ok(Hunt::from(Foreign {
+    Ok(Hunt {
         name: name.to_owned(),
-        severity,
-        needs,
-        sql,
-        ..foreign(rule, log)
-    }))
-}
-
-/// What a rule says about itself.
-fn foreign(rule: Rule, log: &Log) -> Foreign {
-    let mut explain = vec![
-        ExplainPiece::Text(format!("the Sigma rule \"{}\" fits ", rule.title)),
-        ExplainPiece::Column("records".to_owned()),
-        ExplainPiece::Text(" records".to_owned()),
-    ];
-    for column in log.said {
-        explain.push(ExplainPiece::Text(", ".to_owned()));
-        explain.push(ExplainPiece::Column((*column).to_owned()));
-    }
-    let about = [rule.description.unwrap_or_default()].into_iter();
-    let references = rule.references.unwrap_or_default();
-    let reason: Vec<String> = about
-        .chain(references)
-        .filter(|part| !part.is_empty())
-        .collect();
-    Foreign {
-        name: String::new(),
+        explain: explain(&rule.title, log),
+        reason: reason(rule.description, rule.references),
         title: rule.title,
-        reason: reason.join("\n"),
         techniques: techniques(&rule.tags.unwrap_or_default()),
-        severity: Severity::Medium,
-        table: log.table,
-        needs: Vec::new(),
+        severity,
+        tables: vec![log.table],
+        needs,
         evidence: log.evidence(),
         benign: rule.falsepositives.unwrap_or_default(),
         next: vec![
             "read the rule's references, and the records at the places in first_record".to_owned(),
         ],
         entities: log.entities(),
+        parameters: Vec::new(),
         columns: log.columns(),
-        explain,
-        sql: String::new(),
+        query: vec![Piece::Text(log.query(score, &condition))],
+    })
+}
+
+/// Why a row was found.
+fn explain(title: &str, log: &Log) -> Vec<ExplainPiece> {
+    let mut pieces = vec![
+        ExplainPiece::Text(format!("the Sigma rule \"{title}\" fits ")),
+        ExplainPiece::Column("records".to_owned()),
+        ExplainPiece::Text(" records".to_owned()),
+    ];
+    for column in log.said {
+        pieces.push(ExplainPiece::Text(", ".to_owned()));
+        pieces.push(ExplainPiece::Column((*column).to_owned()));
     }
+    pieces
+}
+
+/// What the rule is for, and what it was drawn from.
+fn reason(description: Option<String>, references: Option<Vec<String>>) -> String {
+    let parts = description
+        .into_iter()
+        .chain(references.into_iter().flatten());
+    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+    parts.join("\n")
 }
 
 /// The techniques among a rule's tags: `attack.t1078.004` is T1078.004.

@@ -37,11 +37,10 @@ pub(crate) struct Who {
     pub maybe_more: Option<String>,
     /// The pods of each user, by cluster, namespace and name.
     pub pods: BTreeMap<HubUser, BTreeSet<(String, String, String)>>,
-    /// What others have there, as `pod namespace/name` and `claim namespace/name`: pods on the nodes
-    /// that are no Hub user's, no part of the node or its cluster, and not what the finding names;
-    /// and claims of attached volumes that are no Hub user's.
+    /// Pods on the nodes that are no Hub user's, no part of the node or its cluster, and not what
+    /// the finding names: what others run there, as `pod namespace/name`.
     pub neighbours: BTreeSet<String>,
-    /// Those claims among them.
+    /// Claims of attached volumes that are no Hub user's, as `claim namespace/name`.
     pub foreign: BTreeSet<String>,
     /// What the report should say beside.
     pub remarks: Vec<String>,
@@ -118,8 +117,7 @@ pub(crate) fn find(scope: &Scope<'_>, policy: &Policy, hub: Option<&SlugIndex>) 
         finder.sighted(&mut present);
         present
     };
-    let mut neighbours = neighbours(scope, &pods);
-    neighbours.extend(foreign.iter().cloned());
+    let neighbours = neighbours(scope, &pods);
     let maybe_more = finder.maybe_more();
     let attribution = decide::decide(scope, leads, &pods, &foreign, maybe_more.as_deref());
     let remarks = finder.remarks(&attribution);

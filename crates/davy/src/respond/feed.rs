@@ -85,8 +85,9 @@ pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
     if let Some(finding) = &args.source.finding {
         let intake = super::read(finding)?;
         let config = planning_config(common, playbook)?;
-        let desk = Desk::with(config, common, how.dry_run).await?.listening();
-        desk.warn_of_silence();
+        let desk = Desk::answering(config, common, how.dry_run)
+            .await?
+            .listening();
         let findings = desk.placed(&intake).await?;
         let is_one = findings.len() <= 1;
         // Of several, the network of each is cut before the evidence of any is waited for.
@@ -111,14 +112,16 @@ pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
     match (&args.source.queue, args.source.poll) {
         (Some(queue), _) => {
             let config = planning_config(common, playbook)?;
-            let desk = Desk::with(config, common, how.dry_run).await?.listening();
-            desk.warn_of_silence();
+            let desk = Desk::answering(config, common, how.dry_run)
+                .await?
+                .listening();
             work(&desk, queue, how).await
         }
         (None, Some(Service::Guardduty)) => {
             let config = polling_config(common, playbook)?;
-            let desk = Desk::with(config, common, how.dry_run).await?.listening();
-            desk.warn_of_silence();
+            let desk = Desk::answering(config, common, how.dry_run)
+                .await?
+                .listening();
             watch(&desk, common, how).await
         }
         (None, None) => Err(Failure::new(

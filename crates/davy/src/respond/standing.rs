@@ -87,15 +87,19 @@ pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> 
     (text, code)
 }
 
-/// Every incident in a line, and the exit code for all.
-pub(super) fn list(rows: &[(IncidentId, Status)], output: Output) -> (String, u8) {
+/// The first incidents in a line each, and the exit code for all: the one that is not shown may be
+/// the one that fails.
+pub(super) fn list(rows: &[(IncidentId, Status)], shown: usize, output: Output) -> (String, u8) {
     let mut worst = 0;
     let mut text = String::new();
     let mut listed = Vec::new();
-    for (incident, status) in rows {
+    for (at, (incident, status)) in rows.iter().enumerate() {
         let outcome = Outcome::of(&status.history);
         let standing = standing(&status.history, &outcome);
         worst = worst.max(standing_code(standing));
+        if at >= shown {
+            continue;
+        }
         let plan = status.history.plan();
         let opened = status.history.opened_at;
         let about = plan.map(|plan| {

@@ -302,27 +302,31 @@ pub fn dig<'a>(value: &'a [u8], path: &str) -> Option<&'a [u8]> {
     path.split('.')
         .filter(|step| !step.is_empty())
         .try_fold(value, |value, step| {
-            let mut found = None;
-            let mut walk = Walk::at(value, 0);
-            if value.first() == Some(&b'[') {
-                let wanted: usize = step.parse().ok()?;
-                let mut at = 0;
-                // What comes before a fault counts.
-                let _ = walk.list(|item| {
-                    if at == wanted {
-                        found = Some(item);
-                    }
-                    at += 1;
-                });
-            } else {
-                let _ = walk.object(|key, value| {
-                    if key == step.as_bytes() {
-                        found = Some(value);
-                    }
-                });
+            if value.first() != Some(&b'[') {
+                return member(value, step);
             }
+            let wanted: usize = step.parse().ok()?;
+            let (mut found, mut at) = (None, 0);
+            // What comes before a fault counts.
+            let _ = Walk::at(value, 0).list(|item| {
+                if at == wanted {
+                    found = Some(item);
+                }
+                at += 1;
+            });
             found
         })
+}
+
+/// The member of an object, the last of several; what comes before a fault counts.
+fn member<'a>(object: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let mut found = None;
+    let _ = Walk::at(object, 0).object(|key, value| {
+        if key == name.as_bytes() {
+            found = Some(value);
+        }
+    });
+    found
 }
 
 /// Every value at a path, lists walked through: where a step is no number, it is looked for in each
@@ -332,13 +336,12 @@ pub fn any_at<'a>(value: &'a [u8], path: &str, mut each: impl FnMut(&'a [u8]) ->
     // Lists may lie in one another as deep as a stranger wants.
     let mut left = vec![(value, steps.as_slice())];
     while let Some((value, steps)) = left.pop() {
-        let mut walk = Walk::at(value, 0);
         match (value.first(), steps.split_first()) {
             (Some(b'['), first) => {
                 let wanted: Option<usize> = first.and_then(|(step, _)| step.parse().ok());
                 let mut items = Vec::new();
                 // What comes before a fault counts.
-                let _ = walk.list(|item| items.push(item));
+                let _ = Walk::at(value, 0).list(|item| items.push(item));
                 match (wanted, first) {
                     (Some(at), Some((_, rest))) => {
                         left.extend(items.get(at).map(|item| (*item, rest)));
@@ -352,13 +355,7 @@ pub fn any_at<'a>(value: &'a [u8], path: &str, mut each: impl FnMut(&'a [u8]) ->
                 }
             }
             (_, Some((step, rest))) => {
-                let mut found = None;
-                let _ = walk.object(|key, value| {
-                    if key == step.as_bytes() {
-                        found = Some(value);
-                    }
-                });
-                left.extend(found.map(|found| (found, rest)));
+                left.extend(member(value, step).map(|found| (found, rest)));
             }
         }
     }

@@ -1,7 +1,5 @@
 //! One field of a rule with its modifiers and values, as SQL that is true or false and never NULL.
 
-use std::fmt::Write;
-
 use serde_norway::Value;
 
 use super::Trouble;
@@ -144,10 +142,10 @@ fn pattern(value: &str, how: Option<How>, is_cased: bool) -> String {
 fn fits(place: &Place, expression: &str) -> String {
     let expression = literal(expression);
     match place {
-        Place::Column { .. } => format!(
-            "COALESCE(REGEXP_LIKE({}, {expression}), FALSE)",
-            as_text(place)
-        ),
+        Place::Column { name, kind } => {
+            let text = as_text(name, *kind);
+            format!("COALESCE(REGEXP_LIKE({text}, {expression}), FALSE)")
+        }
         Place::Member { document, path } => {
             let path = literal(path);
             format!("COALESCE(json_matches({document}, {path}, {expression}), FALSE)")
@@ -164,14 +162,17 @@ fn exists(place: &Place) -> String {
 
 /// Two fields that say the same, in whatever case.
 fn same(place: &Place, other: &Place) -> Result<String, Trouble> {
-    for place in [place, other] {
-        if let Place::Member { path, .. } = place {
-            return Err(unsupported(&format!(
-                "a comparison of fields inside {path}"
-            )));
-        }
-    }
-    let (one, other) = (as_text(place), as_text(other));
+    let (
+        Place::Column { name, kind },
+        Place::Column {
+            name: other_name,
+            kind: other_kind,
+        },
+    ) = (place, other)
+    else {
+        return Err(unsupported("a comparison with a field inside JSON"));
+    };
+    let (one, other) = (as_text(name, *kind), as_text(other_name, *other_kind));
     Ok(format!("COALESCE(LOWER({one}) = LOWER({other}), FALSE)"))
 }
 
@@ -190,35 +191,23 @@ fn order(place: &Place, sign: &str, value: &str) -> Result<String, Trouble> {
 }
 
 fn cidr(place: &Place, network: &str) -> Result<String, Trouble> {
-    match place {
-        Place::Column { .. } => {
-            let network = literal(network);
-            Ok(format!(
-                "COALESCE(in_cidr({}, {network}), FALSE)",
-                as_text(place)
-            ))
-        }
-        Place::Member { .. } => Err(unsupported("a network against what lies in JSON")),
-    }
+    let Place::Column { name, kind } = place else {
+        return Err(unsupported("a network against what lies in JSON"));
+    };
+    let (text, network) = (as_text(name, *kind), literal(network));
+    Ok(format!("COALESCE(in_cidr({text}, {network}), FALSE)"))
 }
 
 /// A column as text.
-fn as_text(place: &Place) -> String {
-    match place {
-        Place::Column {
-            name,
-            kind: Kind::Text,
-        } => format!("\"{name}\""),
-        Place::Column { name, .. } => format!("CAST(\"{name}\" AS VARCHAR)"),
-        Place::Member { document, path } => format!("json_get({document}, {})", literal(path)),
+fn as_text(name: &str, kind: Kind) -> String {
+    match kind {
+        Kind::Text => format!("\"{name}\""),
+        _ => format!("CAST(\"{name}\" AS VARCHAR)"),
     }
 }
 
 fn literal(text: &str) -> String {
-    let mut literal = String::new();
-    // Writing to a string cannot fail.
-    let _ = write!(literal, "'{}'", text.replace('\'', "''"));
-    literal
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 fn unsupported(what: &str) -> Trouble {

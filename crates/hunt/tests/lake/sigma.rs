@@ -179,7 +179,7 @@ fn a_rule_is_asked_whole_or_refused_with_the_reason() {
         ),
         (
             "selection:\n  requestParameters.a|fieldref: eventName\ncondition: selection",
-            "a comparison of fields inside",
+            "a comparison with a field inside JSON",
         ),
     ] {
         let why = sigma::hunt("sigma/test", &rule(detection));

@@ -135,8 +135,8 @@ impl Finder<'_, '_> {
                     None => format!("tag {CLAIM_NAME_TAG}={name}"),
                 };
                 let namespace = namespace.map(|space| Namespace(space.clone()));
-                foreign.extend(self.foreign(namespace.as_ref(), name));
-                self.claim(volume, namespace.as_ref(), name, proof, &path, leads);
+                let namespace = namespace.as_ref();
+                foreign.extend(self.claim(volume, namespace, name, proof, &path, leads));
             }
             for (cluster, state) in self.scope.readable() {
                 for claim in &state.claims {
@@ -145,20 +145,15 @@ impl Finder<'_, '_> {
                             "the claim's persistent volume in cluster {cluster} is this one"
                         );
                         let name = claim.name.as_str();
-                        foreign.extend(self.foreign(Some(&claim.namespace), name));
-                        self.claim(volume, Some(&claim.namespace), name, proof, &path, leads);
+                        let namespace = Some(&claim.namespace);
+                        foreign.extend(self.claim(volume, namespace, name, proof, &path, leads));
                     }
                 }
             }
         }
     }
 
-    /// The key of a claim that is no Hub user's.
-    fn foreign(&self, namespace: Option<&Namespace>, name: &str) -> Option<String> {
-        let namespace = namespace.filter(|namespace| !self.is_hubs(namespace))?;
-        Some(format!("claim {namespace}/{name}"))
-    }
-
+    /// Follows a claim to its users. One that is no Hub user's leads to nobody, and is named.
     fn claim(
         &self,
         volume: &Volume,
@@ -167,7 +162,10 @@ impl Finder<'_, '_> {
         proof: String,
         path: &[Link],
         leads: &mut Leads,
-    ) {
+    ) -> Option<String> {
+        if let Some(namespace) = namespace.filter(|namespace| !self.is_hubs(namespace)) {
+            return Some(format!("claim {namespace}/{name}"));
+        }
         let target = match namespace {
             Some(namespace) => format!("claim/{namespace}/{name}"),
             None => format!("claim/{name}"),
@@ -179,6 +177,7 @@ impl Finder<'_, '_> {
             proof,
         });
         self.claim_users(namespace, name, &path, &target, leads);
+        None
     }
 
     fn claim_users(

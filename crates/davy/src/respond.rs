@@ -16,12 +16,15 @@ use davylamp_content::settings::Override;
 use davylamp_model::finding::Finding;
 use davylamp_model::ids::IncidentId;
 use davylamp_model::intake::{self, Intake};
+use davylamp_plan::plan::{Plan, StepId};
 use davylamp_plan::policy::Approvals;
 use davylamp_respond::config::{Config, Store};
 use davylamp_respond::journal::JournalError;
+use davylamp_respond::journal::history::History;
 use davylamp_respond::library::{self, LibraryError};
 use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Responder, is_observed};
 use davylamp_respond::stop::Stop;
+use davylamp_respond::undo::Undone;
 use davylamp_respond::wire::{Run, WireError, Wiring};
 
 use crate::failure::Failure;
@@ -85,6 +88,18 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
                 None => desk.list(asked.limit).await,
             }
         }
+        Some(Job::Undo(asked)) if asked.dry_run => {
+            let config = config(common)?;
+            has_journal(&config)?;
+            let responder = Desk::with(config, common, false).await?.responder();
+            let mut worst = 0;
+            for incident in &asked.incident {
+                let status = responder.status(incident).await.map_err(journal_failure)?;
+                let expected = Undone::expected(&status.history);
+                worst = worst.max(standing::undone(incident, &expected, common.output, true)?);
+            }
+            Ok(ExitCode::from(worst))
+        }
         Some(Job::Undo(asked)) => {
             let desk = Desk::open(common).await?.listening();
             let responder = desk.responder();
@@ -103,7 +118,7 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
                     .await
                     .map_err(journal_failure)?;
                 let code = match undone {
-                    Ok(undone) => standing::undone(incident, &undone, common.output)?,
+                    Ok(undone) => standing::undone(incident, &undone, common.output, false)?,
                     Err(busy) => return Err(busy_failure(&busy.came_of_it)),
                 };
                 worst = worst.max(code);
@@ -140,6 +155,12 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
                     format!("see its steps: davy respond status {}", asked.incident),
                 ));
             }
+            if let Some((step, before)) = wants_more(&status.history, plan, &asked.step) {
+                return Err(Failure::new(
+                    anyhow!("{step} waits for {before}, which needs a yes as well"),
+                    format!("say yes to both: add --step {before}"),
+                ));
+            }
             let approvals = Approvals {
                 incident: asked.incident.clone(),
                 plan: plan.hash(),
@@ -170,6 +191,28 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
         }
         None => feed::run(args).await,
     }
+}
+
+/// A step that is said yes to, and one it waits for that nobody has said yes to: alone the first would
+/// never be taken.
+fn wants_more<'p>(
+    history: &History,
+    plan: &'p Plan,
+    asked: &[String],
+) -> Option<(&'p StepId, &'p StepId)> {
+    let hash = plan.hash();
+    let may_be_taken = |id: &StepId| {
+        let step = plan.step(id);
+        let mut approvals = history.approvals.iter().filter(|it| it.plan == hash);
+        step.is_none_or(|step| step.approval.is_none())
+            || asked.contains(&id.0)
+            || history.succeeded().contains(id)
+            || approvals.any(|it| it.steps.is_empty() || it.steps.contains(&id.0))
+    };
+    let wanted = plan.steps.iter().filter(|step| asked.contains(&step.id.0));
+    let mut pairs =
+        wanted.flat_map(|step| step.only_after.iter().map(move |before| (&step.id, before)));
+    pairs.find(|(_, before)| !may_be_taken(before))
 }
 
 /// Looking makes no journal: where there is none, a path may be mistyped, and "no incidents" would be

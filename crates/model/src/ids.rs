@@ -181,6 +181,17 @@ impl AccountId {
     }
 }
 
+/// Whether this could be a region's name: lower-case words and digits between hyphens.
+pub fn is_region(text: &str) -> bool {
+    (5..=32).contains(&text.len())
+        && text.contains('-')
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.ends_with(|last: char| last.is_ascii_alphanumeric())
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
 /// Whether `text` is `prefix` and 8 or 17 lower-case hexadecimal digits, the two lengths of EC2's
 /// resource ids (EC2 user guide, "Resource IDs").
 pub fn is_ec2_id(prefix: &str, text: &str) -> bool {

@@ -132,7 +132,7 @@ fn resource(resource: &Resource) -> Value {
         Resource::AccessKey { .. } => "AWS::IAM::AccessKey",
         Resource::Bucket { .. } => "AWS::S3::Bucket",
         Resource::HubUser { .. } => "JupyterHub user",
-        Resource::Account => "AWS::::Account",
+        Resource::Account | Resource::AccountRegion { .. } => "AWS::::Account",
         Resource::Unknown { kind } => kind,
     };
     json!({"uid": resource.key(), "type": kind, "data": resource})

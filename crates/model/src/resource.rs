@@ -131,6 +131,12 @@ pub enum Resource {
     },
     /// The account itself (cost alarms, a stopped trail).
     Account,
+    /// The account in one region only. What it has as a whole, such as its block of public buckets,
+    /// is answered in the region `whole_in`: taken back there, and not by each of its regions.
+    AccountRegion {
+        /// That region.
+        whole_in: Region,
+    },
     /// Something that Davylamp does not know: reported, never acted on.
     Unknown {
         /// What the finding called it.
@@ -156,6 +162,7 @@ impl Resource {
             Self::Bucket { .. } => "bucket",
             Self::HubUser { .. } => "hub-user",
             Self::Account => "account",
+            Self::AccountRegion { .. } => "account-region",
             Self::Unknown { .. } => "unknown",
         }
     }
@@ -193,7 +200,8 @@ impl Resource {
             },
             Self::Bucket { name } => format!("bucket/{name}"),
             Self::HubUser { user, .. } => format!("hub-user/{user}"),
-            Self::Account => "account".to_owned(),
+            // Both are about the same in their region: one incident.
+            Self::Account | Self::AccountRegion { .. } => "account".to_owned(),
             Self::Unknown { kind } => format!("unknown/{kind}"),
         }
     }

@@ -18,6 +18,19 @@ pub const EVIDENCE_TAG: &str = "davylamp:incident";
 /// may lift the protection that it finds; without it the protection is somebody else's.
 pub const OUR_PROTECTION_TAG: &str = "davylamp:termination-protection";
 
+/// The names of the actions that cannot be undone.
+pub const IRREVERSIBLE: [&str; 9] = [
+    "revoke-hub-tokens",
+    "remove-hub-user",
+    "delete-pod",
+    "evict-pod",
+    "terminate-instance",
+    "stop-task",
+    "deauthorise-portal-user",
+    "sign-out-cognito-user",
+    "delete-login-profile",
+];
+
 /// One thing to do, to one target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
@@ -345,18 +358,7 @@ impl Action {
     /// A snapshot, a copy and a capture add and take nothing away: their undo is to do nothing, and
     /// evidence is never deleted by this program.
     pub fn is_reversible(&self) -> bool {
-        !matches!(
-            self,
-            Self::RevokeHubTokens { .. }
-                | Self::RemoveHubUser { .. }
-                | Self::DeletePod { .. }
-                | Self::EvictPod { .. }
-                | Self::TerminateInstance { .. }
-                | Self::StopTask { .. }
-                | Self::DeauthorisePortalUser { .. }
-                | Self::SignOutCognitoUser { .. }
-                | Self::DeleteLoginProfile { .. }
-        )
+        !IRREVERSIBLE.contains(&self.verb())
     }
 
     /// Why what the action left stays when it is undone, where that is meant: its undo does

@@ -221,13 +221,14 @@ impl<'p> Gate<'p> {
             .ok_or_else(|| Refusal::NotInPlan { step: id.clone() })?;
         let approved = self.is_approved(id);
         self.brakes(approved)?;
+        // First what a person can do something about: what it waits for may need a yes as well.
+        if let (Some(why), false) = (&step.approval, approved) {
+            return Err(Refusal::NeedsApproval { why: why.clone() });
+        }
         if let Some(step) = step.only_after.iter().find(|id| !succeeded.contains(id)) {
             return Err(Refusal::Before { step: step.clone() });
         }
         if !approved {
-            if let Some(why) = &step.approval {
-                return Err(Refusal::NeedsApproval { why: why.clone() });
-            }
             if step.action.destroys_evidence() && !self.waits_for_evidence(step) {
                 let why = "nothing in the plan keeps the evidence before it".to_owned();
                 return Err(Refusal::NeedsApproval { why });

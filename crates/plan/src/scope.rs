@@ -177,6 +177,7 @@ impl<'a> Scope<'a> {
             | Resource::EcsCluster { .. }
             | Resource::Bucket { .. }
             | Resource::Account
+            | Resource::AccountRegion { .. }
             | Resource::Unknown { .. } => {}
         }
     }

@@ -155,6 +155,29 @@ fn destruction_waits_for_its_evidence_even_with_a_persons_yes() {
 }
 
 #[test]
+fn a_step_that_waits_for_a_person_says_so_before_what_it_waits_for_beside() {
+    let why = "two users share it";
+    let lift = Action::UnprotectInstance {
+        instance: "i-1".into(),
+    };
+    let plan = plan(vec![
+        step(lift.clone(), &[], Some(why)),
+        step(terminate(), &[&StepId::of(&lift)], Some(why)),
+    ]);
+    let (policy, caps) = (Policy::default(), Caps::default());
+    let gate = Gate::new(&plan, &policy, &caps);
+    let person = Err(Refusal::NeedsApproval {
+        why: why.to_owned(),
+    });
+    assert_eq!(ask(&gate, &terminate(), &[]), person);
+    let gate = gate.with_approvals([yes(&plan, &[&StepId::of(&terminate())])]);
+    let before = Err(Refusal::Before {
+        step: StepId::of(&lift),
+    });
+    assert_eq!(ask(&gate, &terminate(), &[]), before);
+}
+
+#[test]
 fn destruction_without_evidence_in_the_plan_needs_a_person() {
     let protecting = StepId::of(&protect());
     let after: [&[&StepId]; 2] = [&[], &[&protecting]];

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use davylamp_content::settings::{Bounds, Section, Trouble};
-use davylamp_model::ids::{AccountId, Region};
+use davylamp_model::ids::{AccountId, Region, is_region};
+use davylamp_plan::action::IRREVERSIBLE;
 use davylamp_plan::policy::{ClaimTemplate, Forensic, Policy, PortalNames, Protected};
 use serde::{Deserialize, Serialize};
 use toml::Value;
@@ -368,6 +369,27 @@ fn text(key: &str, text: &str) -> Result<(), &'static str> {
         {
             Err("an account id has twelve digits, in quotes")
         }
+        "respond.region" | "respond.evidence.forensic_region"
+            if !text.is_empty() && !is_region(text) =>
+        {
+            Err("write a region's name, such as eu-west-1")
+        }
+        "respond.role" if text.contains([':', ' ']) => {
+            Err("write the role's name; its ARN follows from the account")
+        }
+        "respond.allow_irreversible" if !IRREVERSIBLE.contains(&text) => Err(ALLOWABLE),
+        "respond.cognito.pool" if !text.is_empty() && !is_pool(text) => {
+            Err("write the pool's id, such as eu-west-1_AbCdEfGhI")
+        }
+        "respond.notices.sns_topic" if !text.is_empty() && !is_arn_of(text, "sns") => {
+            Err("write the topic's ARN: arn:aws:sns:REGION:ACCOUNT:NAME")
+        }
+        "respond.evidence.kms_key" if !text.is_empty() && !is_arn_of(text, "kms") => {
+            Err("write the key's ARN: arn:aws:kms:REGION:ACCOUNT:key/ID")
+        }
+        "respond.notices.from" if !text.is_empty() && !text.contains('@') => {
+            Err("write a mail address")
+        }
         "respond.kubernetes.contexts" if !text.contains('=') => Err("write cluster=context"),
         "respond.notices.to" | "respond.notices.failures_to" if !text.contains('@') => {
             Err("write a mail address")
@@ -383,6 +405,29 @@ fn text(key: &str, text: &str) -> Result<(), &'static str> {
         }
         _ => Ok(()),
     }
+}
+
+/// What may stand in `allow_irreversible`.
+const ALLOWABLE: &str = "no such action, or one that can be undone and needs no such leave; there are \
+     revoke-hub-tokens, remove-hub-user, delete-pod, evict-pod, terminate-instance, stop-task, \
+     deauthorise-portal-user, sign-out-cognito-user and delete-login-profile";
+
+/// Whether this is an ARN of a thing of this service: six members, the last not empty.
+fn is_arn_of(text: &str, service: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    matches!(parts.as_slice(), ["arn", partition, held, region, account, name]
+        if partition.starts_with("aws")
+            && *held == service
+            && is_region(region)
+            && AccountId::from(*account).is_well_formed()
+            && !name.is_empty())
+}
+
+/// Whether this is a Cognito pool's id: its region and letters or digits.
+fn is_pool(text: &str) -> bool {
+    text.split_once('_').is_some_and(|(region, rest)| {
+        is_region(region) && !rest.is_empty() && rest.bytes().all(|it| it.is_ascii_alphanumeric())
+    })
 }
 
 /// Whether an address is plain HTTP to this machine, as test servers and sidecars are.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use davylamp_content::playbook::Caps;
 use davylamp_model::ids::IncidentId;
+use davylamp_model::resource::Place;
 use davylamp_plan::action::Action;
 use davylamp_plan::gate::{self, Gate, Refusal, Room};
 use davylamp_plan::plan::{Plan, Stage, Step, StepId};
@@ -36,6 +37,7 @@ mod patience;
 pub use ledger::Ledger;
 pub use outcome::{Outcome, ReadingState};
 pub use patience::ExecutorOptions;
+pub(crate) use patience::OVER;
 
 use attempt::{Attempt, Tried};
 
@@ -239,6 +241,7 @@ impl Executor {
         permit: &Permit<'_>,
     ) -> Result<bool, JournalError> {
         let mut attempts = Vec::new();
+        let mut moved = false;
         let now = self.clock.now();
         let mut begun_irreversible = ledger.read(|history| irreversible_begun(history, now));
         for running in steps.iter_mut() {
@@ -277,8 +280,17 @@ impl Executor {
                 Err(Refusal::Before { .. }) => {}
                 Err(refusal) => {
                     running.stand = Stand::Settled;
-                    let why = refusal.to_string();
-                    self.tell(ledger, StepState::Withheld { why }, id).await?;
+                    let state = match self.done_before(running.step, &plan.place, ledger).await {
+                        Some(note) => {
+                            moved = true;
+                            let already = false;
+                            StepState::Succeeded { note, already }
+                        }
+                        None => StepState::Withheld {
+                            why: refusal.to_string(),
+                        },
+                    };
+                    self.tell(ledger, state, id).await?;
                 }
             }
         }
@@ -302,11 +314,27 @@ impl Executor {
             .buffer_unordered(self.options.concurrency.max(1))
             .collect()
             .await;
-        let mut moved = false;
         for one in applied {
             moved |= one?;
         }
         Ok(moved)
+    }
+
+    /// How a step is that an earlier plan took and that is still done: it needs no leave any more.
+    async fn done_before(&self, step: &Step, place: &Place, ledger: &Ledger<'_>) -> Option<String> {
+        if !ledger.read(|history| history.before.contains_key(&step.id)) {
+            return None;
+        }
+        let attempt = Attempt {
+            executor: self,
+            ledger,
+            step,
+            room: Room::default(),
+        };
+        match attempt.look(place).await {
+            Tried::Done { note, .. } => Some(note),
+            _ => None,
+        }
     }
 
     /// Looks at everything that is on its way and whose time has come.
@@ -426,7 +454,7 @@ impl Executor {
                             continue;
                         }
                         None => StepState::Failed {
-                            why: "the time of this run was over".to_owned(),
+                            why: OVER.to_owned(),
                             again: true,
                         },
                     }

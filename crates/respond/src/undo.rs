@@ -7,14 +7,21 @@
 
 use std::collections::BTreeSet;
 
-use davylamp_plan::gate::UndoToken;
+use davylamp_model::resource::Place;
+use davylamp_plan::action::Action;
+use davylamp_plan::gate::{Refusal, UndoToken};
 use davylamp_plan::plan::StepId;
 use serde::Serialize;
+use serde_json::Value;
 
+use crate::actuator::Verified;
 use crate::clock::later;
-use crate::executor::{Executor, Ledger};
-use crate::journal::history::StepState;
+use crate::executor::{Executor, Ledger, OVER};
+use crate::journal::history::{History, StepState};
 use crate::journal::{Event, JournalError};
+
+/// Why a step is not taken back that was begun under a plan that is not there.
+const UNKNOWN: &str = "no plan of the incident names it";
 
 /// What came of an undo.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -24,13 +31,59 @@ pub struct Undone {
     pub undone: Vec<StepId>,
     /// Steps whose effect stays because it is meant to, with the reason. Each undo names them.
     pub kept: Vec<(StepId, String)>,
+    /// Steps that cannot be taken back and need not be, as they were refused, with the reason.
+    pub never_done: Vec<(StepId, String)>,
     /// Steps whose effect stays although it should not, with the reason.
     pub not_undone: Vec<(StepId, String)>,
     /// Those of them that another try may take back.
     pub again: BTreeSet<StepId>,
 }
 
+impl Undone {
+    /// What an undo of all that was done would come to, as far as the journal can tell.
+    pub fn expected(history: &History) -> Self {
+        let mut expected = Self::default();
+        for id in history.begun.iter().rev().cloned() {
+            let step = history.plan_with(&id).and_then(|plan| plan.step(&id));
+            let Some(step) = step else {
+                expected.not_undone.push((id, UNKNOWN.to_owned()));
+                continue;
+            };
+            if let Some(why) = step.action.stays_because() {
+                expected.kept.push((id, why.to_owned()));
+            } else if step.action.is_reversible() {
+                expected.undone.push(id);
+            } else if let Some(why) = refused(history, &id) {
+                expected.never_done.push((id, why));
+            } else {
+                let why = Refusal::Irreversible { step: id.clone() }.to_string();
+                expected.not_undone.push((id, why));
+            }
+        }
+        expected
+    }
+}
+
+/// Why a step was refused for good, where it was.
+fn refused(history: &History, id: &StepId) -> Option<String> {
+    match history.steps.get(id)? {
+        StepState::Failed { why, again: false } => Some(why.clone()),
+        _ => None,
+    }
+}
+
 impl Executor {
+    /// Whether what a step does can be seen, and is not there.
+    async fn is_absent(&self, place: &Place, action: &Action, before: &Value) -> bool {
+        match self.actuator(action) {
+            Ok(actuator) if actuator.shows(action) => {
+                let seen = self.in_time(actuator.verify(place, action, before)).await;
+                matches!(seen, Ok(Verified::Pending { .. } | Verified::Failed { .. }))
+            }
+            _ => false,
+        }
+    }
+
     /// Takes back every step of an incident, or only those in `only`. `by` is a person's name or
     /// `release timer`.
     pub async fn undo(
@@ -52,8 +105,7 @@ impl Executor {
                 )
             });
             let Some(plan) = plan else {
-                let why = "no plan of the incident names it".to_owned();
-                result.not_undone.push((id, why));
+                result.not_undone.push((id, UNKNOWN.to_owned()));
                 continue;
             };
             if let Some(why) = ledger.read(|history| history.stays(&id)) {
@@ -64,6 +116,16 @@ impl Executor {
                     ledger.record(Event::Kept { step, by }).await?;
                 }
                 result.kept.push((id, why.to_owned()));
+                continue;
+            }
+            if let (Some(step), Some(why)) =
+                (plan.step(&id), ledger.read(|history| refused(history, &id)))
+                && !step.action.is_reversible()
+                && self.is_absent(&plan.place, &step.action, &before).await
+            {
+                let (step, by) = (id.clone(), by.to_owned());
+                ledger.record(Event::Undone { step, by }).await?;
+                result.never_done.push((id, why));
                 continue;
             }
             if self.stop.is_asked() {
@@ -77,7 +139,7 @@ impl Executor {
             let error = loop {
                 // A run that has to be over begins nothing more: the next takes back what stays.
                 if self.is_over() {
-                    break Some(("the time of this run was over".to_owned(), true));
+                    break Some((OVER.to_owned(), true));
                 }
                 let token = match UndoToken::new(&plan, &id) {
                     Ok(token) => token,
@@ -88,7 +150,7 @@ impl Executor {
                     Err(error) => break Some((error.to_string(), false)),
                 };
                 ledger.renew().await?;
-                match actuator.undo(token, &before).await {
+                match self.in_time(actuator.undo(token, &before)).await {
                     Ok(()) => break None,
                     Err(error)
                         if error.is_transient()

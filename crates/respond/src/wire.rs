@@ -252,17 +252,29 @@ impl Wiring {
     }
 
     /// One finding about the account in each of its enabled regions: a door that stays open in a
-    /// region nobody uses is the one that is used.
+    /// region nobody uses is the one that is used. What the account has as a whole belongs to the
+    /// finding's own region, or to the first where that one is not enabled.
     async fn everywhere(&self, findings: Vec<Finding>) -> Result<Vec<Finding>, SessionError> {
         let mut all = Vec::new();
         for finding in findings {
             let Some(place) = finding.place.clone() else {
                 continue;
             };
-            for region in self.sessions.enabled_regions(&place.account).await? {
+            let mut regions = self.sessions.enabled_regions(&place.account).await?;
+            if regions.is_empty() {
+                regions.push(place.region.clone());
+            }
+            let own = regions.iter().find(|it| **it == place.region);
+            let whole_in = own.unwrap_or(&regions[0]).clone();
+            for region in regions {
                 let mut there = finding.clone();
                 there.id = FindingId(format!("{}/{region}", finding.id));
-                there.resources = vec![Resource::Account];
+                there.resources = vec![if region == whole_in {
+                    Resource::Account
+                } else {
+                    let whole_in = whole_in.clone();
+                    Resource::AccountRegion { whole_in }
+                }];
                 there.place = Some(Place {
                     account: place.account.clone(),
                     region,

@@ -109,6 +109,7 @@ impl Lead {
             Resource::EcsCluster { .. }
             | Resource::Bucket { .. }
             | Resource::Account
+            | Resource::AccountRegion { .. }
             | Resource::Unknown { .. } => {}
         }
     }

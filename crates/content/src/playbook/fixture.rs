@@ -62,6 +62,9 @@ fn resource(text: &str, place: &Place) -> Result<Resource, &'static str> {
     let key = |key: Option<&&str>| key.map(|key| AccessKeyId::from(*key));
     Ok(match (kind, parts.as_slice()) {
         ("account", [""]) => Resource::Account,
+        ("account-region", [whole_in]) => Resource::AccountRegion {
+            whole_in: (*whole_in).into(),
+        },
         ("root", [""]) => Resource::AccessKey {
             key: None,
             holder: KeyHolder::Root,

@@ -150,6 +150,9 @@ pub struct IncidentArgs {
     /// The incident; several are taken back one after another
     #[arg(value_parser = incident, required = true)]
     pub incident: Vec<IncidentId>,
+    /// Say what would be taken back and what would stay; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Who takes it back, for the journal [default: the user of this session]
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,

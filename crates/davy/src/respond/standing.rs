@@ -177,30 +177,40 @@ fn with_reasons(steps: &[(StepId, String)]) -> Vec<Value> {
         .collect()
 }
 
-/// What was taken back, and what stays.
+/// What was taken back, or would be, and what stays.
 pub(super) fn undone(
     incident: &IncidentId,
     undone: &Undone,
     output: Output,
+    dry_run: bool,
 ) -> Result<u8, Failure> {
     let text = match output {
         Output::Json => format!(
             "{}\n",
             json!({
                 "incident": incident,
+                "dry-run": dry_run,
                 "undone": undone.undone,
                 "kept": with_reasons(&undone.kept),
+                "never-done": with_reasons(&undone.never_done),
                 "not-undone": with_reasons(&undone.not_undone),
                 "again": !undone.again.is_empty(),
             })
         ),
         Output::Text => {
             let mut text = String::new();
+            if dry_run {
+                let what = format!("{incident}: this is a dry run; an undo would come to");
+                line(&mut text, 0, &what);
+            }
             for step in &undone.undone {
                 line(&mut text, 0, &format!("taken back {step}"));
             }
             for (step, why) in &undone.kept {
                 line(&mut text, 0, &format!("stays      {step}: {why}"));
+            }
+            for (step, why) in &undone.never_done {
+                line(&mut text, 0, &format!("never done {step}: {why}"));
             }
             for (step, why) in &undone.not_undone {
                 line(&mut text, 0, &format!("not undone {step}: {why}"));

@@ -129,6 +129,13 @@ fn of_two_users_nobody_is_stopped_and_both_are_named() {
     let incident = listed[0]["incident"].as_str().expect("an incident");
     let waiting = ground.davy(&["status", incident]).ended(1);
     waiting.says(&["a person has to approve it", "terminate-instance"]);
+    let alone = format!("terminate-instance:instance/{}", machine.id);
+    let refused = ground.davy(&["approve", incident, "--step", &alone]);
+    assert!(
+        refused.err.contains("--step unprotect-instance"),
+        "{refused:#?}"
+    );
+    assert_eq!(ground.state(&machine.id), "running");
     let approved = ground.davy(&["approve", incident, "--by", "carol"]);
     approved.ended(1).says(&["terminate-instance"]);
     assert_eq!(ground.state(&machine.id), "terminated");

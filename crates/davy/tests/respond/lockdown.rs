@@ -123,6 +123,30 @@ fn a_named_lockdown_closes_every_door_and_undo_opens_exactly_those() {
         .and_then(|all| all.iter().find(|it| it["resource"] == json!(here)))
         .and_then(|it| it["incident"].as_str())
         .unwrap_or_else(|| panic!("{listed:#}"));
+    // What is the account's as a whole belongs to one incident: taking back another's region opens
+    // nothing of it.
+    let buckets = format!(
+        "block-bucket-public-access:bucket-public-access/{}",
+        ground.account.id
+    );
+    let closing: Vec<_> = listed
+        .as_array()
+        .expect("incidents")
+        .iter()
+        .filter_map(|it| it["incident"].as_str())
+        .filter(|it| {
+            let status = ground.davy(&["status", it, "--output", "json"]).json();
+            !status["steps"][&buckets].is_null()
+        })
+        .collect();
+    assert_eq!(closing, [incident]);
+
+    let rehearsed = ground.davy(&["undo", incident, "--dry-run"]);
+    rehearsed.says(&[
+        "this is a dry run",
+        "taken back close-eks-endpoint:eks/shop",
+    ]);
+    assert_eq!(ground.endpoint_of("shop"), json!(false));
     let undone = ground.davy(&["undo", incident, "--by", "carol"]);
     undone.says(&["taken back close-eks-endpoint:eks/shop"]);
     assert_eq!(ground.endpoint_of("shop"), json!(true));

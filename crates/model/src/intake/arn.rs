@@ -1,5 +1,6 @@
 //! The parts of an Amazon resource name.
 
+use crate::ids::is_region;
 use crate::resource::Place;
 
 /// An ARN's parts.
@@ -51,15 +52,4 @@ impl<'a> ArnParts<'a> {
     pub(super) fn belongs_to(self, place: Option<&Place>) -> bool {
         self.account.is_empty() || place.is_none_or(|place| place.account.as_str() == self.account)
     }
-}
-
-/// Whether this could be a region's name: lower-case words and digits between hyphens.
-pub(super) fn is_region(text: &str) -> bool {
-    (5..=32).contains(&text.len())
-        && text.contains('-')
-        && text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text.ends_with(|last: char| last.is_ascii_alphanumeric())
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }

@@ -241,7 +241,7 @@ pub(super) fn rank(resource: &Resource, behaviour: Behaviour) -> u8 {
         Resource::Instance { .. } => 3,
         Resource::EksCluster { .. } | Resource::EcsCluster { .. } => 6,
         Resource::AccessKey { .. } => 7,
-        Resource::Account | Resource::Unknown { .. } => 8,
+        Resource::Account | Resource::AccountRegion { .. } | Resource::Unknown { .. } => 8,
         _ => 5,
     }
 }

@@ -3,11 +3,11 @@
 
 use crate::ids::{
     AccessKeyId, AccountId, Arn, ClusterName, FunctionName, IamUserName, InstanceId, Namespace,
-    Region, RoleName, SnapshotId, VolumeId, is_ec2_id,
+    Region, RoleName, SnapshotId, VolumeId, is_ec2_id, is_region,
 };
 use crate::resource::{KeyHolder, Place, Resource};
 
-use super::arn::{ArnParts, is_region};
+use super::arn::ArnParts;
 use super::members::Gaps;
 
 /// The kinds of workload that GuardDuty reports, as it spells them.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::container::{LABEL_NAMESPACE, LABEL_POD};
 use crate::finding::{Behaviour, Finding, FindingSource, Severity};
-use crate::ids::{FindingId, HubUser, Namespace, NodeName, PodName, is_ec2_id};
+use crate::ids::{FindingId, HubUser, Namespace, NodeName, PodName, is_ec2_id, is_region};
 use crate::inventory::Sighting;
 use crate::resource::{KeyHolder, Resource};
 
@@ -249,6 +249,7 @@ pub(super) fn is_well_formed(resource: &Resource) -> bool {
                 })
         }
         Resource::Account => true,
+        Resource::AccountRegion { whole_in } => is_region(whole_in.as_str()),
         Resource::Unknown { kind } => quoted(kind) == *kind,
     }
 }

@@ -93,6 +93,9 @@ fn resource() -> impl Strategy<Value = Resource> {
             pod
         }),
         Just(Resource::Account),
+        Just(Resource::AccountRegion {
+            whole_in: "eu-west-1".into()
+        }),
         "[ -~]{0,30}".prop_map(|kind| Resource::Unknown { kind }),
     ]
 }

@@ -87,7 +87,7 @@ impl<'a> Scope<'a> {
                 (Reading::Unknown { why }, true) => Sought::Unread(why),
                 (Reading::NotAsked, true) => Sought::Nothing,
             },
-            Resource::Account => match &inventory.doors {
+            Resource::Account | Resource::AccountRegion { .. } => match &inventory.doors {
                 Reading::Known(doors) => self.doors(doors),
                 Reading::Unknown { why } => Sought::Unread(why),
                 Reading::NotAsked => Sought::Nothing,

@@ -1,6 +1,8 @@
 //! The account's public doors.
 
+use davylamp_model::ids::Region;
 use davylamp_model::inventory::{Doors, PublicInterface, Reading};
+use davylamp_model::resource::Resource;
 
 use super::{Expansion, Ground, living, network};
 use crate::action::Action;
@@ -155,6 +157,13 @@ pub(super) fn buckets(ground: &Ground<'_>, out: &mut Expansion) {
         return;
     };
     let account = ground.scope.inventory.place.account.clone();
+    if let Some(region) = elsewhere(ground) {
+        out.omit(
+            format!("bucket-public-access/{account}"),
+            format!("it is the whole account's: the incident in {region} blocks it"),
+        );
+        return;
+    }
     if doors.s3_blocked == Reading::Known(true) {
         let target = format!("bucket-public-access/{account}");
         out.omit(target, "it is blocked in all four ways already");
@@ -162,6 +171,19 @@ pub(super) fn buckets(ground: &Ground<'_>, out: &mut Expansion) {
     }
     let action = Action::BlockBucketPublicAccess { account };
     out.act(action, "no bucket of the account is open to the public");
+}
+
+/// The region in which what the account has as a whole is answered, where no finding is about the
+/// account itself: two incidents that both close a door would open it one after the other.
+fn elsewhere<'g>(ground: &Ground<'g>) -> Option<&'g Region> {
+    let resources = || ground.case.findings.iter().flat_map(|it| &it.resources);
+    if resources().any(|resource| *resource == Resource::Account) {
+        return None;
+    }
+    resources().find_map(|resource| match resource {
+        Resource::AccountRegion { whole_in } => Some(whole_in),
+        _ => None,
+    })
 }
 
 pub(super) fn clusters(ground: &Ground<'_>, out: &mut Expansion) {

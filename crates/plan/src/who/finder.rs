@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use davylamp_model::ids::{HubUser, Namespace};
-use davylamp_model::inventory::{Instance, Volume};
+use davylamp_model::inventory::{Instance, Reading, Volume};
 
 use super::trace::{self, Trace};
 use super::{Leads, SlugIndex};
@@ -58,7 +58,7 @@ impl Finder<'_, '_> {
                     "the guard saw it in this user's pod, but the Hub does not have the user"
                 }
                 (true, false, _) => {
-                    "the guard saw it in this user's pod; the Hub's list could not be read"
+                    "the guard saw it in this user's pod; there is no list of the Hub to confirm it"
                 }
                 (false, _, true) => "the finding names the user, and the Hub has the user",
                 (false, _, false) => "the finding names the user, and nothing else does",
@@ -344,13 +344,17 @@ impl Finder<'_, '_> {
 
     pub(super) fn remarks(&self, attribution: &Attribution) -> Vec<String> {
         let mut remarks = Vec::new();
-        let unsure = self.hub.is_none() && !attribution.candidates.is_empty();
-        if unsure {
-            remarks.push(
-                "The Hub's list of users could not be read: nobody can say whether a candidate \
-                 administers the Hub."
-                    .to_owned(),
-            );
+        if !attribution.candidates.is_empty() {
+            let unsure = "nobody can say whether a candidate administers the Hub";
+            match &self.scope.inventory.hub {
+                Reading::Known(_) => {}
+                Reading::Unknown { why } => remarks.push(format!(
+                    "The Hub's list of users could not be read ({why}): {unsure}."
+                )),
+                Reading::NotAsked => {
+                    remarks.push(format!("No Hub was asked for its users: {unsure}."))
+                }
+            }
         }
         remarks
     }

@@ -160,7 +160,9 @@ impl Trace<'_> {
     fn without_list(&self) -> BTreeMap<HubUser, Proof> {
         let Some(user) = self.annotated() else {
             return self
-                .guess("the Hub's list could not be read, and a name in a name is no proof")
+                .guess(
+                    "there is no list of the Hub to confirm it, and a name in a name is no proof",
+                )
                 .into_iter()
                 .collect();
         };
@@ -172,7 +174,7 @@ impl Trace<'_> {
                 confirmed: false,
                 proven: doubtful.is_none(),
                 text: format!(
-                    "annotation {USERNAME}={user}; the Hub's list could not be read, so the \
+                    "annotation {USERNAME}={user}; there is no list of the Hub to confirm it, so the \
                      annotation alone says so"
                 ),
             },

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use davylamp_model::ids::{InstanceId, VolumeId};
 use davylamp_plan::action::{Action, OUR_PROTECTION_TAG};
-use davylamp_plan::plan::Plan;
+use davylamp_plan::plan::{Plan, StepId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -74,13 +74,17 @@ pub(super) async fn check(at: &At<'_>, action: &Action) -> Result<Checked, ActEr
 pub(super) async fn act(at: &At<'_>, plan: &Plan, action: &Action) -> Result<(), ActError> {
     let ec2 = at.ec2();
     let id = id(action)?;
-    if !wants_protection(action) {
-        is_unprotected(&ec2, id, action).await?;
-    }
     match action {
-        Action::TerminateInstance { .. } => terminate(at, plan, id).await,
-        Action::StopInstance { .. } => stop(&ec2, id).await,
-        _ => protect(&ec2, id, wants_protection(action)).await,
+        Action::TerminateInstance { .. } => terminate(at, plan, action, id).await,
+        Action::ProtectInstance { .. } => protect(&ec2, id, true).await,
+        Action::StopInstance { .. } => {
+            is_unprotected(&ec2, id, action).await?;
+            stop(&ec2, id).await
+        }
+        _ => {
+            is_unprotected(&ec2, id, action).await?;
+            protect(&ec2, id, false).await
+        }
     }
 }
 
@@ -289,7 +293,46 @@ fn without_evidence(found: &Instance, plan: &Plan) -> Vec<VolumeId> {
     attached.filter(|id| !awaited.contains(id)).collect()
 }
 
-async fn terminate(at: &At<'_>, plan: &Plan, id: &InstanceId) -> Result<(), ActError> {
+/// Ends an instance. One that may not be ended for good reasons is protected again: until somebody
+/// has looked, nobody may remove what the plan lifted the protection for.
+async fn terminate(
+    at: &At<'_>,
+    plan: &Plan,
+    action: &Action,
+    id: &InstanceId,
+) -> Result<(), ActError> {
+    let ended = match is_unprotected(&at.ec2(), id, action).await {
+        Ok(()) => end(at, plan, id).await,
+        Err(error) => Err(error),
+    };
+    let error = match ended {
+        Err(error) if !error.is_transient() => error,
+        other => return other,
+    };
+    let unprotect = Action::UnprotectInstance {
+        instance: id.clone(),
+    };
+    if plan.step(&StepId::of(&unprotect)).is_none() {
+        return Err(error);
+    }
+    let again = match protect(&at.ec2(), id, true).await {
+        Ok(()) => format!("{id} is protected from termination again"),
+        Err(error) => format!("{id} could not be protected from termination again: {error}"),
+    };
+    Err(match error {
+        ActError::Refused { call, why } => ActError::Refused {
+            call,
+            why: format!("{why}; {again}"),
+        },
+        ActError::Denied { call, why } => ActError::Denied {
+            call,
+            why: format!("{why}; {again}"),
+        },
+        other => other,
+    })
+}
+
+async fn end(at: &At<'_>, plan: &Plan, id: &InstanceId) -> Result<(), ActError> {
     let ec2 = &at.ec2();
     let Some(found) = describe(ec2, id).await? else {
         return Ok(());

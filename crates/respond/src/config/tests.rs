@@ -64,6 +64,21 @@ fn faults_say_what_to_write_instead() {
             "respond.hub.namespaces",
         ),
         ("[respond]\ndebounce_minute = 5", "debounce_minutes"),
+        ("[respond]\nregion = 'Ireland'", "eu-west-1"),
+        ("[respond]\nrole = 'arn:aws:iam::1:role/x'", "role's name"),
+        ("[respond]\nallow_irreversible = ['nonsense']", "delete-pod"),
+        (
+            "[respond]\nallow_irreversible = ['stop-instance']",
+            "can be undone",
+        ),
+        ("[respond.cognito]\npool = 'users'", "pool's id"),
+        ("[respond.notices]\nsns_topic = 'alarms'", "arn:aws:sns"),
+        (
+            "[respond.notices]\nsns_topic = 'arn:aws:sqs:eu-west-1:123456789012:alarms'",
+            "arn:aws:sns",
+        ),
+        ("[respond.notices]\nfrom = 'davy'", "mail address"),
+        ("[respond.evidence]\nkms_key = 'mine'", "arn:aws:kms"),
     ] {
         assert!(fault(text).contains(help), "{text}: {}", fault(text));
     }
@@ -79,4 +94,12 @@ fn overrides_reach_it() {
     let config: Config = settings::section(&tree, SECTION);
     assert!(config.dry_run);
     assert_eq!(config.policy().protected.tags, ["team=prod", "keep"]);
+}
+
+#[test]
+fn the_help_names_every_action_that_may_be_allowed() {
+    for name in IRREVERSIBLE {
+        assert!(ALLOWABLE.contains(name), "{name}");
+        load(&format!("[respond]\nallow_irreversible = ['{name}']")).expect(name);
+    }
 }

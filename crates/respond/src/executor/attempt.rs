@@ -48,9 +48,9 @@ pub(super) struct Attempt<'a> {
 impl Attempt<'_> {
     /// Takes the step, from the beginning or from where it was left.
     pub(super) async fn make(&self, token: ActToken<'_>) -> Result<Tried, JournalError> {
-        let action = &self.step.action;
+        let (executor, action) = (self.executor, &self.step.action);
         let place = &token.plan().place;
-        let actuator = match self.executor.actuator(action) {
+        let actuator = match executor.actuator(action) {
             Ok(actuator) => actuator,
             Err(error) => return Ok(error.into()),
         };
@@ -63,7 +63,10 @@ impl Attempt<'_> {
         // Somebody began it: an earlier try, or a run that was cut off. Whether its effect is
         // there is seen by looking, not by doing it again, where it can be seen.
         if let (Some(before), Some(state), true) = (&left, &state, actuator.shows(action)) {
-            match actuator.verify(place, action, before).await {
+            match executor
+                .in_time(actuator.verify(place, action, before))
+                .await
+            {
                 Ok(Verified::Done { note }) => {
                     let already = false;
                     return Ok(Tried::Done { note, already });
@@ -79,7 +82,7 @@ impl Attempt<'_> {
             }
         }
         // The preconditions again, each time: what the plan saw may be gone by now.
-        let before = match actuator.check(place, action).await {
+        let before = match executor.in_time(actuator.check(place, action)).await {
             Ok(Checked::Needed { before }) => left.clone().unwrap_or(before),
             Ok(Checked::Already { note }) => match left {
                 Some(before) => return Ok(self.verify(actuator, place, &before).await),
@@ -111,7 +114,7 @@ impl Attempt<'_> {
                 Err(error) => return Err(error),
             }
         }
-        if let Err(error) = actuator.act(token, &before).await {
+        if let Err(error) = executor.in_time(actuator.act(token, &before)).await {
             return Ok(error.into());
         }
         Ok(self.verify(actuator, place, &before).await)
@@ -130,7 +133,8 @@ impl Attempt<'_> {
     }
 
     async fn verify(&self, actuator: &dyn Actuator, place: &Place, before: &Value) -> Tried {
-        match actuator.verify(place, &self.step.action, before).await {
+        let seen = actuator.verify(place, &self.step.action, before);
+        match self.executor.in_time(seen).await {
             Ok(Verified::Done { note }) => Tried::Done {
                 note,
                 already: false,

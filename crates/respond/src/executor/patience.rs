@@ -7,8 +7,12 @@ use davylamp_plan::plan::StepId;
 use jiff::Timestamp;
 
 use super::{Executor, Ledger};
+use crate::actuator::{ActError, Acting};
 use crate::clock::later;
 use crate::journal::JournalError;
+
+/// Why something was not done, or not to its end.
+pub(crate) const OVER: &str = "the time of this run was over";
 
 /// No sign of life is shown for a shorter wait than this: what is written at most a few times a
 /// second would cost more than it tells.
@@ -103,6 +107,40 @@ impl Executor {
         self.stop.is_asked() || self.options.until.is_some_and(|until| now >= until)
     }
 
+    /// Waits until the time of this run is over: for ever where it has no end.
+    pub(crate) async fn over(&self) {
+        let Some(until) = self.options.until else {
+            return std::future::pending().await;
+        };
+        let left = Duration::try_from(until.duration_since(self.clock.now()));
+        self.clock.sleep(left.unwrap_or_default()).await;
+    }
+
+    /// What a future gives, or nothing where somebody asks to stop or the time of this run is over
+    /// before it does: only for what changes nothing.
+    pub(crate) async fn unless_over<F: Future>(&self, future: F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            () = self.stop.asked() => None,
+            value = future => Some(value),
+            () = self.over() => None,
+        }
+    }
+
+    /// What a service answers, unless the time of this run is over before it does: a call that hangs
+    /// must not take the journal and the notices with it. What was asked for may have happened then,
+    /// as after any reply that is lost.
+    pub(crate) async fn in_time<T>(&self, call: Acting<'_, T>) -> Result<T, ActError> {
+        tokio::select! {
+            biased;
+            answer = call => answer,
+            () = self.over() => Err(ActError::Transient {
+                service: "what was asked".to_owned(),
+                why: OVER.to_owned(),
+            }),
+        }
+    }
+
     /// When what could not be read since a time is asked for again: the longer it was not, the
     /// later.
     pub(super) fn read_again(&self, since: Timestamp) -> Timestamp {
@@ -157,4 +195,36 @@ fn is_evidence(action: &Action) -> bool {
         action,
         Action::AwaitEvidence { .. } | Action::CopyEvidence { .. } | Action::CaptureMemory { .. }
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::journal::memory::MemoryJournal;
+
+    #[tokio::test]
+    async fn a_call_that_hangs_ends_with_the_run_and_is_made_again_by_the_next() {
+        let until = later(Timestamp::now(), Duration::from_millis(20));
+        let executor = Executor::new(
+            Vec::new(),
+            Arc::new(MemoryJournal::new()),
+            Arc::new(SystemClock),
+            ExecutorOptions {
+                until: Some(until),
+                ..ExecutorOptions::default()
+            },
+        );
+        let hanging: Acting<'_, ()> = Box::pin(std::future::pending());
+        let error = executor.in_time(hanging).await.expect_err("it hangs");
+        assert!(error.is_transient(), "{error}");
+        assert_eq!(
+            executor.unless_over(std::future::pending::<()>()).await,
+            None
+        );
+        let answered: Acting<'_, u8> = Box::pin(async { Ok(1) });
+        assert_eq!(executor.in_time(answered).await, Ok(1));
+    }
 }

@@ -89,7 +89,8 @@ impl Responder {
         }))
     }
 
-    /// Asks what is there, and keeps the leases meanwhile. Nothing where somebody asks to stop.
+    /// Asks what is there, and keeps the leases meanwhile. Nothing where somebody asks to stop, or
+    /// the time of this run is over.
     async fn ask(
         &self,
         held: &[(Held<'_>, Case)],
@@ -105,6 +106,7 @@ impl Responder {
                 answer = &mut asking => {
                     return answer.map(Some).map_err(|error| error.to_string());
                 }
+                () = executor.over() => return Ok(None),
                 () = executor.clock.sleep(sign) => {
                     for (held, _) in held {
                         // One that is lost meanwhile is noticed by its next write.
@@ -125,13 +127,7 @@ impl Responder {
     ) -> (IncidentReport, Option<News>) {
         let planned_from = match planned_from {
             Some(known) => Some(known),
-            None => match self
-                .parts
-                .executor
-                .stop
-                .unless_asked(self.catch_up(&held))
-                .await
-            {
+            None => match self.parts.executor.unless_over(self.catch_up(&held)).await {
                 None => return (self.put_off(held), None),
                 Some(Ok(caught_up)) => caught_up,
                 Some(Err(why)) => {

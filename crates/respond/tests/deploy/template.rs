@@ -19,6 +19,8 @@ use crate::field::{REGION, home_of};
 use crate::reference::ROLE_POLICY_CHARS;
 
 const STACK: &str = "davylamp";
+/// What a reference to the topic gives.
+const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:davylamp-notices";
 
 #[track_caller]
 fn lint(template: &Value) {
@@ -352,6 +354,7 @@ fn variables(more: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
         }
         match value.get("Ref").and_then(Value::as_str) {
             Some("AWS::NoValue") => None,
+            Some("Notices") => Some(TOPIC.to_owned()),
             Some(name) => Some(
                 parameters
                     .get(name)
@@ -390,7 +393,7 @@ fn the_functions_variables_are_a_configuration() {
     assert!(bare.dry_run, "nothing is done until somebody says so");
     assert_eq!(bare.journal.store, Store::Dynamodb);
     assert_eq!(bare.journal.table, "the-Journal");
-    assert_eq!(bare.notices.sns_topic, "the-Notices");
+    assert_eq!(bare.notices.sns_topic, TOPIC);
     assert!(bare.hub.url.is_empty() && bare.role.is_empty() && !bare.notices.ses);
 
     let full = configured(EVERYTHING);

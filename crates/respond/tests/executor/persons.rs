@@ -11,6 +11,7 @@ use davylamp_plan::policy::Approvals;
 use davylamp_respond::journal::history::StepState;
 use davylamp_respond::journal::memory::MemoryJournal;
 use davylamp_respond::responder::{CameOfIt, NewsKind, Planning, Report, ResponderOptions};
+use davylamp_respond::undo::Undone;
 
 use crate::world::scene::{Scene, Script, finding};
 use crate::world::{Snapshots, Way, World};
@@ -57,6 +58,45 @@ async fn a_yes_counts_for_the_plan_and_the_steps_it_names() {
     assert_eq!(scene.world.state().effects[&step], 1);
 }
 
+/// The script, of which the cut waits for a person as soon as there is a second finding.
+struct Doubtful;
+
+impl Planning for Doubtful {
+    fn plan(&self, case: &Case, inventory: &Inventory) -> Plan {
+        let mut plan = Script.plan(case, inventory);
+        let doubt = (case.findings.len() > 1).then(|| "others are there too".to_owned());
+        for step in plan.steps.iter_mut().filter(|step| step.id.0 == CUT) {
+            step.approval.clone_from(&doubt);
+        }
+        plan
+    }
+
+    fn caps(&self, playbook: &str) -> Caps {
+        Script.caps(playbook)
+    }
+}
+
+#[tokio::test]
+async fn what_is_done_waits_for_nobody_under_the_next_plan() {
+    let mut scene = scene();
+    scene.planning = Arc::new(Doubtful);
+    let responder = scene.responder("one", &Way::new([]));
+    responder.respond(vec![finding("f1", "i-1")]).await;
+    let cut = StepId(CUT.to_owned());
+    assert_eq!(scene.world.state().effects[&cut], 1);
+    let report = responder.respond(vec![finding("f2", "i-1")]).await;
+    let plan = report.incidents[0].plan.as_ref().expect("a plan");
+    assert!(plan.step(&cut).expect("the cut").approval.is_some());
+    let CameOfIt::Worked { outcome } = &report.incidents[0].came_of_it else {
+        panic!("{report:?}");
+    };
+    assert!(
+        matches!(outcome.steps[&cut], StepState::Succeeded { .. }),
+        "{outcome:?}"
+    );
+    assert_eq!(scene.world.state().effects[&cut], 1);
+}
+
 #[tokio::test]
 async fn undo_takes_back_and_nothing_is_done_again() {
     let scene = scene();
@@ -88,6 +128,25 @@ async fn undo_takes_back_and_nothing_is_done_again() {
             by: "ann".to_owned()
         }
     );
+}
+
+#[tokio::test]
+async fn what_was_refused_and_never_done_need_not_be_taken_back() {
+    let scene = scene();
+    let end = StepId("terminate-instance:instance/i-1".to_owned());
+    scene.world.state().refused_late.insert(end.0.clone());
+    let responder = scene.responder("one", &Way::new([]));
+    let report = responder.respond(vec![finding("f1", "i-1")]).await;
+    let incident = report.incidents[0].incident.clone();
+    let status = responder.status(&incident).await.unwrap();
+    let expected = Undone::expected(&status.history);
+    let undone = responder.undo(&incident, "ann").await.unwrap().unwrap();
+    let never: Vec<_> = undone.never_done.iter().map(|(id, _)| id).collect();
+    assert_eq!(never, [&end]);
+    assert!(!undone.not_undone.iter().any(|(id, _)| *id == end));
+    assert_eq!(expected, undone);
+    let again = responder.undo(&incident, "ann").await.unwrap().unwrap();
+    assert!(again.never_done.is_empty(), "{again:?}");
 }
 
 /// The script, of which the cut is released two hours after the end.

@@ -119,6 +119,17 @@ async fn a_volume_that_came_after_the_plan_keeps_the_machine() {
     }
     assert_eq!(stage.state(&instance).await, "running");
     assert_eq!(stage.disks(&instance).await, disks);
+    // Where the plan had lifted the protection, it stands again, as ours.
+    let unprotect = Action::UnprotectInstance {
+        instance: instance.clone(),
+    };
+    let end = end.beside(unprotect.clone());
+    match end.act(&before).await {
+        Err(ActError::Refused { why, .. }) => assert!(why.contains("again"), "{why}"),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+    assert_eq!(stage.state(&instance).await, "running");
+    stage.drive(unprotect).needed().await;
 }
 
 /// The tag that protects is looked for when something is done, not only when it is planned.

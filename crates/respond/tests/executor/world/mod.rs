@@ -124,6 +124,8 @@ pub struct State {
     pub wrongs: Vec<String>,
     /// Steps that fail for good.
     pub refused: BTreeSet<String>,
+    /// Steps that are refused for good when they are taken.
+    pub refused_late: BTreeSet<String>,
     /// Steps that cannot be taken back, with whether that is so for good.
     pub stuck: BTreeMap<String, bool>,
     /// How long a look before a step takes.
@@ -288,6 +290,12 @@ impl Actuator for Hands {
     fn act<'a>(&'a self, token: ActToken<'a>, _: &'a Value) -> Acting<'a, ()> {
         Box::pin(async move {
             let step = token.step();
+            if self.world.state().refused_late.contains(&step.id.0) {
+                return Err(ActError::Refused {
+                    call: "world".to_owned(),
+                    why: "something came to it meanwhile".to_owned(),
+                });
+            }
             match self.way.next() {
                 Fault::Throttled => return Err(Self::throttled()),
                 Fault::DieBefore => return self.way.die().await,

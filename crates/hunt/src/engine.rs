@@ -14,13 +14,15 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{Expr, col, lit};
+use datafusion::object_store::memory::InMemory;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use futures::StreamExt;
 
 use crate::functions;
-use crate::objects::{self, ListError, Listing, Location, Object, Remote, Scope};
-use crate::read::{self, Given, LOGS};
+use crate::lake::{self, LakeTable};
+use crate::objects::{self, At, InLake, ListError, Listing, Location, Object, Remote, Scope};
+use crate::read::{self, Given, LOGS, Log};
 use crate::scan::LogTable;
 use crate::share::SharedTable;
 use crate::table::Table;
@@ -55,6 +57,8 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Engine {
     objects: BTreeMap<&'static str, Vec<Object>>,
+    /// Files of a lake, which are Parquet with the tables' own columns.
+    lake: BTreeMap<&'static str, Vec<Object>>,
     listing: Listing,
     scope: Scope,
     given: Arc<Given>,
@@ -97,7 +101,8 @@ impl Engine {
     /// When a location cannot be set up. What cannot be listed or told apart is counted instead.
     pub async fn open(setup: Setup) -> Result<Self, EngineError> {
         let mut listing = objects::list(&setup.locations, &setup.remote).await?;
-        let found = std::mem::take(&mut listing.objects);
+        let mut found = std::mem::take(&mut listing.objects);
+        let lake = of_lake(&mut found, &mut listing.tally);
         let mut looks = futures::stream::iter(found)
             .map(|object| async {
                 let kind = kind(&object).await;
@@ -121,6 +126,7 @@ impl Engine {
         drop(looks);
         Ok(Self {
             objects,
+            lake,
             listing,
             scope: setup.scope,
             given: Arc::new(setup.given),
@@ -131,14 +137,59 @@ impl Engine {
 
     /// How many objects each table has.
     pub fn objects(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        self.objects
-            .iter()
-            .map(|(table, objects)| (*table, objects.len()))
+        let all = self.objects.iter().chain(&self.lake);
+        all.map(|(table, objects)| (*table, objects.len()))
+    }
+
+    /// The objects that are logs as they lie, by table.
+    pub(crate) fn raw(&self) -> &BTreeMap<&'static str, Vec<Object>> {
+        &self.objects
+    }
+
+    /// What is asked for.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// How many objects are read at once.
+    pub(crate) fn threads(&self) -> usize {
+        self.config().target_partitions()
+    }
+
+    /// What makes a table of one object of a log, whatever is asked for.
+    pub(crate) fn reading_of(
+        &self,
+        log: &'static dyn Log,
+    ) -> impl Fn(Object, &Arc<Run>) -> LogTable + Send + use<> {
+        let (given, caps) = (Arc::clone(&self.given), self.caps);
+        move |object, run| {
+            let given = Arc::clone(&given);
+            LogTable::new(
+                log,
+                vec![object],
+                Scope::default(),
+                given,
+                caps,
+                Arc::clone(run),
+            )
+        }
+    }
+
+    /// A table over some of its objects.
+    fn table_over(
+        &self,
+        log: &'static dyn Log,
+        objects: Vec<Object>,
+        scope: Scope,
+        run: &Arc<Run>,
+    ) -> LogTable {
+        let given = Arc::clone(&self.given);
+        LogTable::new(log, objects, scope, given, self.caps, Arc::clone(run))
     }
 
     /// How many bytes the objects have as stored, as far as that is known.
     pub fn stored_bytes(&self) -> u64 {
-        let objects = self.objects.values().flatten();
+        let objects = self.objects.values().chain(self.lake.values()).flatten();
         let sizes = objects
             .map(|object| object.size)
             .filter(|size| *size != u64::MAX);
@@ -220,15 +271,18 @@ impl Engine {
         for log in LOGS {
             let table = log.table();
             let objects = self.objects.get(table.name).cloned().unwrap_or_default();
-            let provider = LogTable::new(
-                *log,
-                objects,
-                self.scope.clone(),
-                Arc::clone(&self.given),
-                self.caps,
-                Arc::clone(run),
-            );
-            let mut frame = context.read_table(provide(provider))?;
+            let files = self.lake.get(table.name).cloned().unwrap_or_default();
+            let mut frame = match (objects.is_empty(), files.is_empty()) {
+                (true, false) => self.in_lake(&context, table, files, run)?,
+                (is_without, is_raw) => {
+                    let raw = self.table_over(*log, objects, self.scope.clone(), run);
+                    let raw = context.read_table(provide(raw))?;
+                    match is_raw || is_without {
+                        true => raw,
+                        false => raw.union(self.in_lake(&context, table, files, run)?)?,
+                    }
+                }
+            };
             for filter in within(table, &self.scope) {
                 frame = frame.filter(filter)?;
             }
@@ -236,6 +290,46 @@ impl Engine {
         }
         Ok(context)
     }
+
+    /// The files of the lake as a table.
+    fn in_lake(
+        &self,
+        context: &SessionContext,
+        table: &'static Table,
+        files: Vec<Object>,
+        run: &Arc<Run>,
+    ) -> Result<DataFrame, EngineError> {
+        for file in &files {
+            if let At::Remote(..) = &file.at {
+                // DataFusion wants a store by that name, and its reader of Parquet does without.
+                let url = lake::store_of(file)?;
+                context.register_object_store(url.as_ref(), Arc::new(InMemory::new()));
+            }
+        }
+        let files = LakeTable::new(table, files, self.scope.clone(), Arc::clone(run));
+        Ok(context.read_table(Arc::new(files))?)
+    }
+}
+
+/// Takes the files of a lake out of what was found, by table. Rows that a conversion has not added
+/// yet are missing from the answer, so they are told.
+fn of_lake(found: &mut Vec<Object>, tally: &mut Tally) -> BTreeMap<&'static str, Vec<Object>> {
+    let mut lake: BTreeMap<&'static str, Vec<Object>> = BTreeMap::new();
+    found.retain(|object| match (object.layout.lake, object.layout.table) {
+        (None, _) => true,
+        (Some(InLake::Rows), Some(table)) => {
+            lake.entry(table).or_default().push(object.clone());
+            false
+        }
+        (Some(InLake::Unfinished), _) => {
+            tally.objects_unreadable += 1;
+            let what = "a conversion has not ended; run it again where none is running";
+            tally.sample(|| object.name.to_string(), what);
+            false
+        }
+        (Some(InLake::Rows | InLake::Notes), _) => false,
+    });
+    lake
 }
 
 async fn plan(context: &SessionContext, sql: &str) -> Result<Arc<dyn ExecutionPlan>, EngineError> {
@@ -294,6 +388,10 @@ async fn kind(object: &Object) -> Result<Vec<&'static str>, String> {
         .head(unpack::HEAD_BYTES)
         .await
         .map_err(|error| error.to_string())?;
+    if stored.starts_with(read::parquet::MAGIC) {
+        let tables = read::parquet::tables(object).await;
+        return tables.map_err(|fault| unpack::chain(&fault));
+    }
     let head = unpack::head(&stored);
     if unpack::is_archive(&head) {
         return Ok(LOGS.iter().map(|log| log.table().name).collect());

@@ -2,6 +2,8 @@
 
 mod audit;
 mod cases;
+mod convert;
+mod delivered;
 mod dns;
 mod findings;
 mod flow;

@@ -17,10 +17,10 @@ use crate::cases::{ask, is_ready, is_same, open};
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracle/duck.py");
 
 /// A case as it was answered here, and as the other engine is asked.
-struct Asked {
-    name: String,
-    rows: Vec<Map<String, Value>>,
-    question: Value,
+pub struct Asked {
+    pub name: String,
+    pub rows: Vec<Map<String, Value>>,
+    pub question: Value,
 }
 
 #[test]
@@ -82,7 +82,7 @@ async fn export(engine: &Engine, table: &str, home: &Path) -> Value {
     json!({ "name": table, "columns": columns, "path": path, "rows": rows.len() })
 }
 
-fn type_of(kind: &DataType) -> &'static str {
+pub fn type_of(kind: &DataType) -> &'static str {
     match kind {
         DataType::Int64 => "BIGINT",
         DataType::Float64 => "DOUBLE",
@@ -93,7 +93,7 @@ fn type_of(kind: &DataType) -> &'static str {
 }
 
 /// Asks the other engine everything at once: its start takes longer than all the answers.
-fn duckdb(asked: &[Asked]) -> Vec<Value> {
+pub fn duckdb(asked: &[Asked]) -> Vec<Value> {
     let questions: Vec<&Value> = asked.iter().map(|asked| &asked.question).collect();
     let mut child = Command::new(python())
         .arg(SCRIPT)
@@ -119,7 +119,7 @@ fn python() -> PathBuf {
     cache.join("python/bin/python")
 }
 
-fn agree(rows: &[Map<String, Value>], answer: &Value) -> bool {
+pub fn agree(rows: &[Map<String, Value>], answer: &Value) -> bool {
     let Some(others) = answer["rows"].as_array() else {
         return false;
     };

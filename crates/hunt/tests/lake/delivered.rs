@@ -155,7 +155,7 @@ fn security_lake_questions_are_dns_queries() {
         "query_timestamp,name,query_type,rcode,cnames,srcaddr,srcport,transport,instance_id,vpc_id,\
          account_id,indicator_domain\n\
          2026-03-01T12:00:00Z,pool.supportxmr.com,A,NXDOMAIN,x.example.org,10.0.0.5,15083,UDP,i-1,\
-         vpc-1,111122223333,supportxmr.com",
+         vpc-1,111122223333,pool.supportxmr.com",
     );
 }
 

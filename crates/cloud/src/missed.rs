@@ -92,7 +92,8 @@ impl From<&HubError> for Missed {
 /// Credentials may be late, and a network comes back; what was never configured stays so.
 fn session(error: &SessionError) -> bool {
     match error {
-        SessionError::Credentials { .. }
+        SessionError::NoCredentials { .. }
+        | SessionError::Credentials { .. }
         | SessionError::Unreachable { .. }
         | SessionError::Regions { .. } => true,
         SessionError::NoRegion

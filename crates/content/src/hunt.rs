@@ -29,12 +29,11 @@ mod table;
 
 pub use logs::render;
 pub use parameter::{Parameter, ParameterError, ParameterKind};
+pub use query::Piece;
 pub use query::subset::{FUNCTIONS, WINDOW_FUNCTIONS};
 pub use read::ENTITIES;
 pub use shipped::{SHIPPED, Shipped, shipped};
 pub use table::{Table, VPC_FLOW_FIELDS};
-
-use query::Piece;
 
 /// The three texts of a hunt.
 #[derive(Debug, Clone, Copy)]
@@ -87,8 +86,10 @@ pub struct Hunt {
     pub parameters: Vec<Parameter>,
     /// Its output columns, in order.
     pub columns: Vec<String>,
-    explain: Vec<ExplainPiece>,
-    query: Vec<Piece>,
+    /// Why a row was found, with columns of the row in it.
+    pub explain: Vec<ExplainPiece>,
+    /// The query, with the places where parameters stand.
+    pub query: Vec<Piece>,
 }
 
 /// What a row can be about.
@@ -124,8 +125,10 @@ pub enum Entity {
 
 /// A part of the text that explains a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum ExplainPiece {
+pub enum ExplainPiece {
+    /// What stands there as it is.
     Text(String),
+    /// The value of this output column.
     Column(String),
 }
 

@@ -23,11 +23,11 @@ use output::ColourChoice;
 /// Where options that every verb has stand in its help.
 const GLOBAL_LAST: usize = 100;
 
-/// Keeps miners off machines that people compute on.
+/// Keeps miners off machines and accounts that people compute on.
 ///
-/// The guard kills a process whose command line holds a banned string before the new program runs
-/// its first instruction. `davy doctor` says whether it can run here, `davy guard` runs it, and
-/// `davy explain` says what it would do about a command.
+/// `davy guard` kills a process whose command line holds a banned string before the new program runs
+/// its first instruction; `davy doctor` says whether it can run here. `davy respond` contains what
+/// findings are about, with the evidence kept. `davy hunt` finds the rest of an attack in the logs.
 #[derive(Debug, Parser)]
 #[command(name = "davy", version, propagate_version = true)]
 #[command(
@@ -37,7 +37,9 @@ Examples:
   davy doctor                       can the guard run here, and what is missing
   davy guard --check                are the configuration and the lists good
   davy guard --mode observe         say what would be killed, kill nothing
-  davy explain -- python train.py   would this be killed, and why"
+  davy explain -- python train.py   would this be killed, and why
+  davy respond plan --finding FILE  what would be done about a finding, and why
+  davy hunt run --all --logs WHERE  what the logs say about mining"
 )]
 struct Cli {
     /// Colours: auto, always or never; auto is on a terminal, unless NO_COLOR is set

@@ -20,14 +20,14 @@ use davylamp_plan::policy::Approvals;
 use davylamp_respond::config::{Config, Store};
 use davylamp_respond::journal::JournalError;
 use davylamp_respond::library::{self, LibraryError};
-use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Responder};
+use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Responder, is_observed};
 use davylamp_respond::stop::Stop;
 use davylamp_respond::wire::{Run, WireError, Wiring};
 
 use crate::failure::Failure;
 use crate::output::{emit, note};
 pub use args::RespondArgs;
-use args::{Common, Job, Output};
+use args::{Common, Job, Output, RunArgs};
 
 /// Something was found.
 const FOUND: u8 = 1;
@@ -53,18 +53,24 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             "davy respond plan takes its own --finding, after the verb",
         ));
     }
-    let is_doing = matches!(args.job, Some(Job::Undo(_) | Job::Approve(_) | Job::Resume));
-    if is_doing && common.dry_run {
+    let RunArgs {
+        playbook,
+        dry_run,
+        once,
+        ..
+    } = &args.run;
+    if args.job.is_some() && (*dry_run || *once || playbook.is_some()) {
         return Err(Failure::new(
-            anyhow!("this cannot be rehearsed"),
-            "see what was done and what waits: davy respond status INCIDENT",
+            anyhow!("--dry-run, --once and --playbook are for responding to findings"),
+            "leave them out; davy respond plan takes a --playbook after the verb, and touches nothing",
         ));
     }
     match &args.job {
         Some(Job::Playbooks(asked)) => playbooks::check(common, asked),
         Some(Job::Plan(input)) => {
             let intake = read(&input.finding)?;
-            let desk = Desk::open(common, true).await?;
+            let config = planning_config(common, input.playbook.as_deref())?;
+            let desk = Desk::answering(config, common, true).await?;
             let findings = desk.placed(&intake).await?;
             let report = desk.responder().respond(findings).await;
             desk.show(&report, &intake)
@@ -73,14 +79,14 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             let config = config(common)?;
             has_journal(&config)?;
             // It changes nothing anyway, and a rehearsal would have no journal to look into.
-            let desk = Desk::with(config, common, false, false).await?;
+            let desk = Desk::with(config, common, false).await?;
             match &asked.incident {
                 Some(incident) => desk.status(incident).await,
                 None => desk.list(asked.limit).await,
             }
         }
         Some(Job::Undo(asked)) => {
-            let desk = Desk::open(common, false).await?.listening();
+            let desk = Desk::open(common).await?.listening();
             let responder = desk.responder();
             let by = by(asked.by.as_deref());
             let mut worst = 0;
@@ -104,8 +110,15 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             }
             Ok(ExitCode::from(worst))
         }
+        Some(Job::Approve(asked)) if is_observed(&asked.incident) => Err(Failure::new(
+            anyhow!(
+                "{} was only observed, under respond.dry_run: nothing of it is ever done",
+                asked.incident
+            ),
+            "set respond.dry_run to false and respond to its finding: that opens an incident inc-…",
+        )),
         Some(Job::Approve(asked)) => {
-            let desk = Desk::open(common, false).await?.listening();
+            let desk = Desk::open(common).await?.listening();
             let responder = desk.responder();
             let status = responder
                 .status(&asked.incident)
@@ -140,7 +153,7 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             desk.show(&report, &Intake::default())
         }
         Some(Job::Resume) => {
-            let desk = Desk::open(common, false).await?.listening();
+            let desk = Desk::open(common).await?.listening();
             // A person wants it now: also what only waits for the time of its next look.
             let resumed = desk.responder().resume_early().await;
             let mut report = resumed.map_err(journal_failure)?;
@@ -202,17 +215,11 @@ struct Desk {
 }
 
 impl Desk {
-    async fn open(common: &Common, rehearsal: bool) -> Result<Self, Failure> {
-        Self::with(config(common)?, common, rehearsal, common.dry_run).await
+    async fn open(common: &Common) -> Result<Self, Failure> {
+        Self::with(config(common)?, common, false).await
     }
 
-    async fn with(
-        config: Config,
-        common: &Common,
-        rehearsal: bool,
-        dry_run: bool,
-    ) -> Result<Self, Failure> {
-        let rehearsal = rehearsal || dry_run;
+    async fn with(config: Config, common: &Common, rehearsal: bool) -> Result<Self, Failure> {
         let playbooks = library::read(&config.playbooks).map_err(library_failure)?;
         let playbooks = playbooks.into_iter().map(|it| it.playbook).collect();
         let wiring = Wiring::new(config, playbooks, None, rehearsal)
@@ -224,6 +231,17 @@ impl Desk {
             rehearsal,
             stop: Stop::default(),
         })
+    }
+
+    /// The same for answering findings: says where people will not learn of it.
+    async fn answering(config: Config, common: &Common, rehearsal: bool) -> Result<Self, Failure> {
+        if config.notices.tells_nobody() {
+            note(
+                "nobody is told of what is done: no channel is configured under [respond.notices]; \
+                 see docs/configuration.md",
+            );
+        }
+        Self::with(config, common, rehearsal).await
     }
 
     /// Ends in order at a signal from now on.
@@ -298,7 +316,7 @@ impl Desk {
         let incidents = self
             .wiring
             .journal()
-            .list(limit)
+            .list(u32::MAX)
             .await
             .map_err(journal_failure)?;
         let mut rows = Vec::new();
@@ -306,8 +324,16 @@ impl Desk {
             let status = responder.status(&incident).await.map_err(journal_failure)?;
             rows.push((incident, status));
         }
-        let (text, code) = standing::list(&rows, self.output);
+        let shown = rows.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
+        let (text, code) = standing::list(&rows, shown, self.output);
         emit(text)?;
+        if shown < rows.len() {
+            let hidden = rows.len() - shown;
+            note(&format!(
+                "{hidden} older incidents are not shown: --limit {}",
+                rows.len()
+            ));
+        }
         Ok(ExitCode::from(code))
     }
 }
@@ -323,6 +349,11 @@ fn run_name() -> String {
 
 /// The configuration, with the options of this verb winning.
 fn config(common: &Common) -> Result<Config, Failure> {
+    planning_config(common, None)
+}
+
+/// The same for a verb that makes plans, by a playbook that was named.
+fn planning_config(common: &Common, playbook: Option<&str>) -> Result<Config, Failure> {
     let mut options = Vec::new();
     let mut option = |origin: &'static str, key: &str, value: Option<&str>| {
         if let Some(value) = value {
@@ -335,13 +366,13 @@ fn config(common: &Common) -> Result<Config, Failure> {
         "respond.endpoint_url",
         common.endpoint_url.as_deref(),
     );
-    option("--playbook", "respond.playbook", common.playbook.as_deref());
+    option("--playbook", "respond.playbook", playbook);
     common.settings.load_respond(options)
 }
 
 /// The same for polling, which archives what is dealt with: else it would be found again for ever.
-fn polling_config(common: &Common) -> Result<Config, Failure> {
-    let mut config = config(common)?;
+fn polling_config(common: &Common, playbook: Option<&str>) -> Result<Config, Failure> {
+    let mut config = planning_config(common, playbook)?;
     config.archive_findings = true;
     Ok(config)
 }
@@ -383,6 +414,9 @@ fn session_hint(error: &SessionError) -> &'static str {
         SessionError::Unreachable { .. } => {
             "see that the network is up and --endpoint-url is right, then run the same again"
         }
+        SessionError::Credentials { .. } => {
+            "see whose they are and whether they have run out: aws sts get-caller-identity"
+        }
         SessionError::Regions { .. } => {
             "allow ec2:DescribeRegions, or name one region with --region"
         }
@@ -413,6 +447,10 @@ fn wire_failure(error: WireError) -> Failure {
 fn journal_failure(error: JournalError) -> Failure {
     let hint = match &error {
         JournalError::NoSuchIncident { .. } => "list the incidents: davy respond status",
+        JournalError::NoStore { .. } => {
+            "make the table with davy deploy aws, or name another: respond.journal.table and the \
+             region it is in"
+        }
         JournalError::Lost { .. } => "wait for that run to end, then look: davy respond status",
         _ => "see [respond.journal] in docs/configuration.md",
     };

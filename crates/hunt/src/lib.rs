@@ -29,6 +29,7 @@ pub mod read;
 pub mod run;
 pub mod scan;
 mod share;
+pub mod sigma;
 pub mod suspects;
 pub mod table;
 pub mod tally;

@@ -202,6 +202,30 @@ pub enum Rejection {
     },
 }
 
+impl Rejection {
+    /// What whoever gave the input can do about it.
+    pub fn next_step(&self) -> &'static str {
+        match self {
+            Self::Empty => "see whether what should have written it has failed",
+            Self::TooLarge { .. } => "split it: events may stand one a line",
+            Self::Gzip | Self::NotText => "give it as it was exported: JSON text in UTF-8",
+            Self::NotJson { .. } => {
+                "see whether it is whole: it may have been cut off or edited where it is said"
+            }
+            Self::Twice { .. } => "give it as its source wrote it, where the member stands once",
+            Self::NotAnObject | Self::UnknownForm => {
+                "give a finding or an event as its source writes it; the forms are in \
+                 docs/responder.md"
+            }
+            Self::TooDeep => "take the event out of the envelopes around it",
+            Self::Pointer => "fetch the object that it names, and give that",
+            Self::UnknownEvent { .. } => "leave it out: nothing here answers such events",
+            Self::HalfEmpty { .. } => "fetch it again from its source, whole",
+            Self::More { .. } => "mend those that are listed first, or split the input",
+        }
+    }
+}
+
 /// Reads everything that `bytes` hold.
 ///
 /// ```

@@ -17,7 +17,7 @@ use crate::action::{Action, PortalSubject};
 use crate::pattern;
 use crate::policy::Policy;
 use crate::scope::{Scope, unread};
-use crate::who::{SlugIndex, Who, slug};
+use crate::who::{CLAIM_NAMESPACE_TAG, SlugIndex, Who, slug};
 
 mod clusters;
 mod touch;
@@ -131,6 +131,14 @@ impl<'a> Shields<'a> {
             Action::BlockVpcPublicAccess { .. } if !self.public.is_empty() => Some(format!(
                 "it would also cut off what is protected: {}",
                 self.public.join(", ")
+            )),
+            Action::DenyRoleSessions {
+                role,
+                instance: None,
+                ..
+            } => Some(format!(
+                "whoever uses role {role} now would be denied, every machine of it included, until \
+                 its credentials are renewed, which can take hours"
             )),
             _ => None,
         }
@@ -279,6 +287,13 @@ impl<'a> Shields<'a> {
             for volume in &instance.volumes {
                 if let Some(why) = self.tagged(&volume.tags) {
                     self.protect(format!("volume/{}", volume.id), &why);
+                    let why = format!("volume {}: {why}", volume.id);
+                    self.carry(&instance.id, why);
+                }
+                // What a cluster that cannot be read would say, the driver's tag says as well.
+                let space = volume.tags.get(CLAIM_NAMESPACE_TAG);
+                if let Some(why) = space.and_then(|space| self.namespace(&Namespace(space.clone())))
+                {
                     let why = format!("volume {}: {why}", volume.id);
                     self.carry(&instance.id, why);
                 }

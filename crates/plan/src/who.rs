@@ -21,6 +21,7 @@ mod trace;
 
 pub use slug::SlugIndex;
 
+pub(crate) use finder::CLAIM_NAMESPACE_TAG;
 use finder::Finder;
 
 /// Where a cluster's own pods are, which come back on another node by themselves.
@@ -37,8 +38,10 @@ pub(crate) struct Who {
     /// The pods of each user, by cluster, namespace and name.
     pub pods: BTreeMap<HubUser, BTreeSet<(String, String, String)>>,
     /// Pods on the nodes that are no Hub user's, no part of the node or its cluster, and not what
-    /// the finding names: what others run there, as `namespace/name`.
+    /// the finding names: what others run there, as `pod namespace/name`.
     pub neighbours: BTreeSet<String>,
+    /// Claims of attached volumes that are no Hub user's, as `claim namespace/name`.
+    pub foreign: BTreeSet<String>,
     /// What the report should say beside.
     pub remarks: Vec<String>,
 }
@@ -88,8 +91,9 @@ pub(crate) fn find(scope: &Scope<'_>, policy: &Policy, hub: Option<&SlugIndex>) 
     let finder = Finder { scope, policy, hub };
     let mut pods: BTreeMap<HubUser, BTreeSet<(String, String, String)>> = BTreeMap::new();
     let mut present = Leads::default();
+    let mut foreign = BTreeSet::new();
     for instance in scope.instances.values() {
-        finder.volumes(instance, &mut present);
+        finder.volumes(instance, &mut present, &mut foreign);
     }
     for held in scope
         .pods_on_nodes()
@@ -115,7 +119,7 @@ pub(crate) fn find(scope: &Scope<'_>, policy: &Policy, hub: Option<&SlugIndex>) 
     };
     let neighbours = neighbours(scope, &pods);
     let maybe_more = finder.maybe_more();
-    let attribution = decide::decide(scope, leads, &pods, maybe_more.as_deref());
+    let attribution = decide::decide(scope, leads, &pods, &foreign, maybe_more.as_deref());
     let remarks = finder.remarks(&attribution);
     Who {
         attribution,
@@ -123,6 +127,7 @@ pub(crate) fn find(scope: &Scope<'_>, policy: &Policy, hub: Option<&SlugIndex>) 
         maybe_more,
         pods,
         neighbours,
+        foreign,
         remarks,
     }
 }
@@ -146,7 +151,7 @@ fn neighbours(
                 && !scope.pods.contains_key(&key)
                 && !pods.values().any(|theirs| theirs.contains(&key))
         })
-        .map(|held| format!("{}/{}", held.pod.namespace, held.pod.name))
+        .map(|held| format!("pod {}/{}", held.pod.namespace, held.pod.name))
         .collect()
 }
 

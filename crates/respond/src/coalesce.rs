@@ -37,6 +37,8 @@ pub struct OnlyReported {
     pub kind: String,
     /// Why nothing is done about it, as a clause.
     pub because: String,
+    /// What was missing in it or could not be understood, each a whole sentence.
+    pub gaps: Vec<String>,
     /// The finding itself, for the notice.
     #[serde(skip)]
     pub whole: Finding,
@@ -79,6 +81,7 @@ pub fn coalesce(findings: Vec<Finding>, now: Timestamp) -> Sorted {
                 finding: finding.id.clone(),
                 kind: finding.kind.clone(),
                 because: because.to_owned(),
+                gaps: finding.gaps.clone(),
                 whole: finding,
             }),
         }

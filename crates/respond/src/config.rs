@@ -200,7 +200,8 @@ pub struct HubConfig {
     pub token: String,
     /// A file with the certificate authority that signed the Hub's certificate.
     pub ca_file: String,
-    /// The Kubernetes namespaces in which the Hub's users run. Only what is there is theirs.
+    /// The Kubernetes namespaces in which the Hub's users run. Only what is there is theirs: a claim of
+    /// the same name elsewhere is another Hub's. Needed where there is a Hub or a portal; `*` is any.
     pub namespaces: Vec<String>,
     /// What stands before the escaped user name in claim names.
     pub claim_prefix: String,
@@ -420,6 +421,18 @@ fn whole(respond: &Value) -> Vec<(&'static str, Trouble)> {
             "set respond.notices.from to an address that may send",
         );
     }
+    let of_hub = present(&config.hub.url).map(|_| "respond.hub.url");
+    let of_portal = present(&config.portal.url).map(|_| "respond.portal.url");
+    if let Some(key) = of_hub.or(of_portal)
+        && config.hub.namespaces.is_empty()
+    {
+        trouble(
+            key,
+            "a Hub whose users may be in any namespace: another's of the same name would be punished",
+            "set respond.hub.namespaces to where its users' servers run, such as [\"jhub\"], or to \
+             [\"*\"] where it is the only one",
+        );
+    }
     if config.notices.ses && !config.notices.smtp.is_empty() {
         trouble(
             "respond.notices.smtp",
@@ -428,6 +441,20 @@ fn whole(respond: &Value) -> Vec<(&'static str, Trouble)> {
         );
     }
     troubles
+}
+
+impl NoticesConfig {
+    /// Whether there is no channel at all.
+    pub fn tells_nobody(&self) -> bool {
+        let named = [
+            &self.smtp,
+            &self.sns_topic,
+            &self.slack,
+            &self.pagerduty,
+            &self.webhook,
+        ];
+        !self.ses && named.iter().all(|channel| channel.is_empty())
+    }
 }
 
 impl Config {

@@ -130,6 +130,21 @@ pub enum Event {
         /// Through which channel.
         channel: String,
     },
+    /// A notice did not go out. It is tried again until it does.
+    Untold {
+        /// Through which channel.
+        channel: String,
+        /// Why.
+        why: String,
+    },
+    /// The time of a step's release has come, and what it did stays all the same: no run will take
+    /// it back by itself.
+    Unreleased {
+        /// The step.
+        step: StepId,
+        /// Why.
+        why: String,
+    },
     /// What the plan was made without is not waited for any more.
     Read {
         /// Whether because it could not be read for too long; otherwise it was read, and nothing
@@ -319,6 +334,14 @@ pub enum JournalError {
     /// The store does not answer: repeat.
     #[error("the journal {store} does not answer: {why}")]
     Unreachable {
+        /// Which store.
+        store: String,
+        /// What it said.
+        why: String,
+    },
+    /// There is no such store.
+    #[error("there is no journal {store}: {why}")]
+    NoStore {
         /// Which store.
         store: String,
         /// What it said.

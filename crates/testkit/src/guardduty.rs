@@ -36,6 +36,7 @@ struct State {
 #[derive(Debug)]
 struct Detector {
     id: String,
+    status: &'static str,
     findings: Vec<Value>,
 }
 
@@ -74,6 +75,11 @@ impl GuardDuty {
     /// Turns GuardDuty on in a region, where it is not; gives the detector's id.
     pub fn detector(&self, region: &str) -> String {
         lock(&self.state).detector(region).id.clone()
+    }
+
+    /// Suspends it in a region: what was found stays, and nothing new is.
+    pub fn suspend(&self, region: &str) {
+        lock(&self.state).detector(region).status = "DISABLED";
     }
 
     /// Adds a finding, or replaces the one with its id. `finding` has the API's own spelling
@@ -115,6 +121,7 @@ impl State {
             .entry(region.to_owned())
             .or_insert_with(|| Detector {
                 id: format!("{number:032x}"),
+                status: "ENABLED",
                 findings: Vec::new(),
             })
     }
@@ -138,7 +145,7 @@ impl State {
             .ok_or_else(|| bad("the input detectorId is not owned by the current account"))?;
         if action == "GetDetector" {
             return Ok(
-                json!({"status": "ENABLED", "serviceRole": "AWSServiceRoleForAmazonGuardDuty"}),
+                json!({"status": detector.status, "serviceRole": "AWSServiceRoleForAmazonGuardDuty"}),
             );
         }
         let request: Value =

@@ -11,6 +11,7 @@ use std::time::Duration;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -44,7 +45,13 @@ pub struct Sessions {
 /// Why there is no session.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
-    /// There are no credentials, or they are not accepted.
+    /// Nothing that is looked for credentials in has any.
+    #[error("there are no AWS credentials: {why}")]
+    NoCredentials {
+        /// What was looked at.
+        why: String,
+    },
+    /// They are not accepted.
     #[error("AWS does not accept our credentials: {why}")]
     Credentials {
         /// What it said.
@@ -153,16 +160,24 @@ impl Sessions {
     pub async fn home_account(&self) -> Result<&AccountId, SessionError> {
         self.account
             .get_or_try_init(|| async {
+                if self.home_region().is_none() {
+                    return Err(SessionError::NoRegion);
+                }
                 let identity = ReadConfig::new(self.home.clone())
                     .sts()
                     .get_caller_identity()
                     .send()
                     .await
-                    .map_err(|error| match is_unreachable(&error) {
-                        true => self.unreachable("sts", &error),
-                        false => SessionError::Credentials {
-                            why: describe(&error),
-                        },
+                    .map_err(|error| {
+                        if is_unreachable(&error) {
+                            self.unreachable("sts", &error)
+                        } else if let Some(why) = without_credentials(&error) {
+                            SessionError::NoCredentials { why }
+                        } else {
+                            SessionError::Credentials {
+                                why: describe(&error),
+                            }
+                        }
                     })?;
                 identity
                     .account()
@@ -372,6 +387,20 @@ pub fn is_unreachable<E, R>(error: &SdkError<E, R>) -> bool {
         SdkError::TimeoutError(_) => true,
         _ => false,
     }
+}
+
+/// What says that there are no credentials at all, where that is behind an error.
+fn without_credentials(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(found @ CredentialsError::CredentialsNotLoaded(_)) = cause.downcast_ref() {
+            let tried = describe(found);
+            let tried: Vec<&str> = tried.lines().map(str::trim).collect();
+            return Some(tried.join("; "));
+        }
+        next = cause.source();
+    }
+    None
 }
 
 /// An SDK error with all that is behind it, on one line.

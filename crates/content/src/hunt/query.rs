@@ -41,8 +41,10 @@ const MAX_NESTING: usize = 10;
 
 /// A part of a query's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece {
+pub enum Piece {
+    /// What stands there as it is.
     Text(String),
+    /// The value of this parameter.
     Parameter(String),
 }
 

@@ -39,17 +39,21 @@ failed, or nothing was found and something was not read or a hunt named lacks it
 Examples:
   davy hunt run --all --logs s3://BUCKET/AWSLogs --since 7d
   davy hunt run flow-thin-periodic --set flow-thin-periodic.min_windows=12 --logs flow/
+  davy hunt run --sigma sigma/rules/cloud/aws --logs trail/
   davy hunt run --all --hunts my-hunts/ --logs logs/ --output html > suspects.html"
 )]
 pub struct RunArgs {
     /// The hunts: davy hunt list
-    #[arg(value_name = "NAME", required_unless_present = "all")]
+    #[arg(value_name = "NAME", required_unless_present_any = ["all", "sigma"])]
     pub hunts: Vec<String>,
     /// Every hunt there are logs for
     #[arg(long, conflicts_with = "hunts")]
     pub all: bool,
     #[command(flatten)]
     pub own: OwnHunts,
+    /// Sigma rules to ask as well, in a folder however deep, or one file
+    #[arg(long, value_name = "DIR")]
+    pub sigma: Option<PathBuf>,
     /// The value of a parameter, such as flow-thin-periodic.min_windows=12; may be repeated
     #[arg(long = "set", value_name = "HUNT.PARAMETER=VALUE")]
     pub set: Vec<String>,

@@ -1,12 +1,14 @@
 //! `davy hunt run`: hunts over logs, and one ranked list of suspected incidents.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
 use davylamp_content::hunt::ParameterError;
 use davylamp_hunt::output::{self, ParquetFile};
 use davylamp_hunt::run::{Came, Job, Missing, Outcome, Report, run as run_hunts};
+use davylamp_hunt::sigma::{self, Brought, Refused};
 use davylamp_hunt::tally::{printable, summary};
 use serde_json::Value;
 
@@ -19,7 +21,18 @@ use crate::output::{emit, note};
 /// Runs `davy hunt run`.
 pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     check_file(args.file.as_deref(), args.output == RunOutput::Parquet)?;
-    let jobs = jobs(args)?;
+    let mut jobs = jobs(args)?;
+    let brought = brought(args.sigma.as_deref())?;
+    for hunt in &brought.hunts {
+        let job = Job::new(hunt.clone(), &BTreeMap::new());
+        jobs.push(job.map_err(|errors| does_not_fit(&hunt.name, &errors))?);
+    }
+    if jobs.is_empty() {
+        return Err(Failure::new(
+            anyhow!("none of the rules can be asked here"),
+            "see what is said of each above; rules about AWS are under rules/cloud/aws of SigmaHQ's",
+        ));
+    }
     let engine = open(&args.logs).await?;
     let report = run_hunts(&engine, &jobs).await.map_err(failure)?;
     if let Some(path) = &args.file {
@@ -43,7 +56,36 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     for line in summary(&report.read) {
         note(&line);
     }
-    Ok(ExitCode::from(code(&report, args.all, args.logs.strict)))
+    let code = code(&report, args.all, args.logs.strict);
+    // A rule that was not asked has found nothing, which is not the same as nothing there.
+    let is_blind = !brought.refused.is_empty() && (code == 0 || args.logs.strict);
+    Ok(ExitCode::from(match is_blind {
+        true => COULD_NOT_COMPLETE,
+        false => code,
+    }))
+}
+
+/// The Sigma rules of a folder; says what cannot be asked.
+fn brought(folder: Option<&Path>) -> Result<Brought, Failure> {
+    let Some(folder) = folder else {
+        return Ok(Brought::default());
+    };
+    let brought = sigma::read(folder).map_err(|error| {
+        Failure::new(
+            anyhow!(error).context(format!("cannot read {}", folder.display())),
+            "--sigma names a folder of Sigma rules, or one rule",
+        )
+    })?;
+    for Refused { file, why } in &brought.refused {
+        note(&printable(&format!("{}: not asked: {why}", file.display())));
+    }
+    note(&format!(
+        "Sigma: {} rules are asked, {} are not, {} are about other logs",
+        brought.hunts.len(),
+        brought.refused.len(),
+        brought.elsewhere
+    ));
+    Ok(brought)
 }
 
 /// The hunts asked for, with their values.

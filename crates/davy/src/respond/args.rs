@@ -35,6 +35,8 @@ pub struct RespondArgs {
     #[command(flatten)]
     pub source: SourceArgs,
     #[command(flatten)]
+    pub run: RunArgs,
+    #[command(flatten)]
     pub common: Common,
     #[command(subcommand)]
     pub job: Option<Job>,
@@ -71,6 +73,23 @@ pub enum Service {
     Guardduty,
 }
 
+/// How findings are responded to.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Use this playbook instead of the first that fits
+    #[arg(long, value_name = "NAME")]
+    pub playbook: Option<String>,
+    /// Plan and say what would be done; write nothing anywhere, call neither Hub nor portal to act
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Seconds between two polls
+    #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(10..=86_400))]
+    pub every: u64,
+    /// Poll, or empty the queue, once; where GuardDuty is off in every region, that ends with 2
+    #[arg(long)]
+    pub once: bool,
+}
+
 /// What every form of the command takes.
 #[derive(Debug, Args)]
 pub struct Common {
@@ -80,18 +99,6 @@ pub struct Common {
     /// Another endpoint for every AWS service, such as a test server's
     #[arg(long, global = true, value_name = "URL")]
     pub endpoint_url: Option<String>,
-    /// Use this playbook instead of the first that fits
-    #[arg(long, global = true, value_name = "NAME")]
-    pub playbook: Option<String>,
-    /// Plan and say what would be done; write nothing anywhere, call neither Hub nor portal to act
-    #[arg(long, global = true)]
-    pub dry_run: bool,
-    /// Seconds between two polls
-    #[arg(long, global = true, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(10..=86_400))]
-    pub every: u64,
-    /// Poll, or empty the queue, once; where GuardDuty is off in every region, that ends with 2
-    #[arg(long, global = true)]
-    pub once: bool,
     #[command(flatten)]
     pub settings: SettingsArgs,
     /// How to print: text, or JSON, described in docs/responder.md
@@ -132,6 +139,9 @@ pub struct PlanArgs {
     /// Findings in a file, or - for standard input
     #[arg(long, value_name = "FILE")]
     pub finding: String,
+    /// Use this playbook instead of the first that fits
+    #[arg(long, value_name = "NAME")]
+    pub playbook: Option<String>,
 }
 
 /// The arguments of `undo`.
@@ -151,8 +161,8 @@ pub struct StatusArgs {
     /// The incident; every one where not given
     #[arg(value_parser = incident)]
     pub incident: Option<IncidentId>,
-    /// Of every incident, the newest so many
-    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    /// Of every incident, show the newest so many; all are judged
+    #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
 }
 

@@ -16,8 +16,8 @@ use davylamp_respond::source::queue::{Handled, Worker};
 use flate2::read::MultiGzDecoder;
 use jiff::{SignedDuration, Timestamp};
 
-use super::args::{Common, RespondArgs, Service};
-use super::{Desk, INCOMPLETE, polling_config, session_hint};
+use super::args::{Common, RespondArgs, RunArgs, Service};
+use super::{Desk, INCOMPLETE, planning_config, polling_config, session_hint};
 use crate::failure::Failure;
 use crate::output::note;
 
@@ -80,10 +80,14 @@ pub(super) fn bytes(finding: &str) -> Result<Vec<u8>, Failure> {
 
 /// Responds to what the source has.
 pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
-    let common = &args.common;
+    let (common, how) = (&args.common, &args.run);
+    let playbook = how.playbook.as_deref();
     if let Some(finding) = &args.source.finding {
         let intake = super::read(finding)?;
-        let desk = Desk::open(common, false).await?.listening();
+        let config = planning_config(common, playbook)?;
+        let desk = Desk::answering(config, common, how.dry_run)
+            .await?
+            .listening();
         let findings = desk.placed(&intake).await?;
         let is_one = findings.len() <= 1;
         // Of several, the network of each is cut before the evidence of any is waited for.
@@ -107,13 +111,18 @@ pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
     }
     match (&args.source.queue, args.source.poll) {
         (Some(queue), _) => {
-            let desk = Desk::open(common, false).await?.listening();
-            work(&desk, queue, common).await
+            let config = planning_config(common, playbook)?;
+            let desk = Desk::answering(config, common, how.dry_run)
+                .await?
+                .listening();
+            work(&desk, queue, how).await
         }
         (None, Some(Service::Guardduty)) => {
-            let desk = Desk::with(polling_config(common)?, common, false, common.dry_run).await?;
-            let desk = desk.listening();
-            watch(&desk, common).await
+            let config = polling_config(common, playbook)?;
+            let desk = Desk::answering(config, common, how.dry_run)
+                .await?
+                .listening();
+            watch(&desk, common, how).await
         }
         (None, None) => Err(Failure::new(
             anyhow!("no source of findings was named"),
@@ -122,7 +131,7 @@ pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-async fn work(desk: &Desk, queue: &str, common: &Common) -> Result<ExitCode, Failure> {
+async fn work(desk: &Desk, queue: &str, how: &RunArgs) -> Result<ExitCode, Failure> {
     let worker = Worker::new(desk.wiring.sessions(), queue);
     let has_redrive = worker.check().await.map_err(|error| {
         Failure::new(
@@ -146,10 +155,10 @@ async fn work(desk: &Desk, queue: &str, common: &Common) -> Result<ExitCode, Fai
             handled
         }
     };
-    let tally = if common.once {
+    let tally = if how.once {
         worker.drain(desk.stop.asked(), handle).await
     } else {
-        let ticks = resume_now_and_then(desk, common);
+        let ticks = resume_now_and_then(desk, how);
         // Both end in order: what the clock has begun holds leases as well.
         let (tally, ticked) = futures::join!(worker.run(desk.stop.asked(), handle), ticks);
         worst.fetch_max(ticked, std::sync::atomic::Ordering::Relaxed);
@@ -203,8 +212,8 @@ async fn answer(desk: &Desk, body: &[u8]) -> (Handled, u8) {
 
 /// Looks at what is due every minute, while a worker works. What counts for the worker's exit code
 /// is only whether a look was broken off.
-async fn resume_now_and_then(desk: &Desk, common: &Common) -> u8 {
-    let mut clock = tokio::time::interval(Duration::from_secs(common.every));
+async fn resume_now_and_then(desk: &Desk, how: &RunArgs) -> u8 {
+    let mut clock = tokio::time::interval(Duration::from_secs(how.every));
     while desk.stop.unless_asked(clock.tick()).await.is_some() {
         let code = resume(desk).await;
         if desk.stop.is_asked() {
@@ -230,7 +239,7 @@ async fn resume(desk: &Desk) -> u8 {
     }
 }
 
-async fn watch(desk: &Desk, common: &Common) -> Result<ExitCode, Failure> {
+async fn watch(desk: &Desk, common: &Common, how: &RunArgs) -> Result<ExitCode, Failure> {
     let sessions = desk.wiring.sessions();
     let asked = async {
         let home = sessions.home_place().await?;
@@ -261,10 +270,10 @@ async fn watch(desk: &Desk, common: &Common) -> Result<ExitCode, Failure> {
         if all_answered {
             since = asked_at - OVERLAP;
         }
-        if common.once {
+        if how.once {
             return Ok(ExitCode::from(worst));
         }
-        let pause = tokio::time::sleep(Duration::from_secs(common.every));
+        let pause = tokio::time::sleep(Duration::from_secs(how.every));
         if desk.stop.unless_asked(pause).await.is_none() {
             return Ok(ExitCode::from(worst));
         }
@@ -293,7 +302,11 @@ async fn poll_all(desk: &Desk, home: &Place, regions: &[Region], since: Timestam
         match polled {
             Ok(polled) => {
                 if polled.detectors == 0 {
-                    note(&format!("GuardDuty is off in {}", place.region));
+                    let how = match polled.suspended {
+                        0 => "off",
+                        _ => "suspended",
+                    };
+                    note(&format!("GuardDuty is {how} in {}", place.region));
                     off += 1;
                 } else {
                     on += 1;

@@ -55,9 +55,14 @@ pub(super) fn report(report: &Report, intake: &Intake, rehearsal: bool) -> Strin
             0,
             &format!(
                 "reported only: {} ({}): {}",
-                one.kind, one.finding, one.because
+                named(&one.kind),
+                one.finding,
+                one.because
             ),
         );
+        for gap in &one.gaps {
+            line(&mut text, 1, gap);
+        }
     }
     for one in &intake.rejected {
         line(
@@ -65,6 +70,7 @@ pub(super) fn report(report: &Report, intake: &Intake, rehearsal: bool) -> Strin
             0,
             &format!("not understood: {}: {}", one.at, one.why),
         );
+        line(&mut text, 1, one.why.next_step());
     }
     for (name, count) in &intake.passed_over {
         line(&mut text, 0, &format!("passed over: {name}, {count} times"));
@@ -87,6 +93,14 @@ pub(super) fn report(report: &Report, intake: &Intake, rehearsal: bool) -> Strin
         );
     }
     text
+}
+
+/// A finding's type, also where it has none.
+pub(super) fn named(kind: &str) -> &str {
+    match kind.trim() {
+        "" => "a finding without a type",
+        kind => kind,
+    }
 }
 
 fn incident_text(text: &mut String, incident: &IncidentReport, rehearsal: bool) {
@@ -235,7 +249,13 @@ pub(super) fn report_json(report: &Report, intake: &Intake, rehearsal: bool) -> 
     let rejected: Vec<Value> = intake
         .rejected
         .iter()
-        .map(|one| json!({"at": one.at, "why": one.why.to_string()}))
+        .map(|one| {
+            json!({
+                "at": one.at,
+                "why": one.why.to_string(),
+                "next": one.why.next_step(),
+            })
+        })
         .collect();
     let mut whole = serde_json::to_value(report)
         .unwrap_or_else(|error| json!({"error": format!("the report has no JSON form: {error}")}));

@@ -9,7 +9,7 @@ use davylamp_respond::undo::Undone;
 use serde_json::{Value, json};
 
 use super::args::Output;
-use super::show::{line, plan_text};
+use super::show::{line, named, plan_text};
 use super::{FOUND, INCOMPLETE};
 use crate::failure::Failure;
 use crate::output::emit;
@@ -34,6 +34,8 @@ pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> 
                 "plan": status.history.plan(),
                 "plan-hash": status.history.plan().map(Plan::hash),
                 "steps": outcome.steps,
+                "unreleased": outcome.unreleased,
+                "untold": status.history.untold,
                 "entries": status.entries,
             })
         ),
@@ -45,7 +47,11 @@ pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> 
             };
             line(&mut text, 0, &format!("{incident} {standing}{by}"));
             for finding in status.history.findings.values() {
-                line(&mut text, 1, &format!("{} ({})", finding.kind, finding.id));
+                line(
+                    &mut text,
+                    1,
+                    &format!("{} ({})", named(&finding.kind), finding.id),
+                );
             }
             if let Some(plan) = status.history.plan() {
                 plan_text(&mut text, plan, &outcome, false);
@@ -63,8 +69,17 @@ pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> 
                 };
                 line(&mut text, 1, &format!("{} approved {what}", approval.by));
             }
+            for (step, why) in &status.history.unreleased {
+                let what = format!("{step} should have been taken back and stays: {why}");
+                line(&mut text, 1, &what);
+                let next = format!("take it back: davy respond undo {incident}");
+                line(&mut text, 2, &next);
+            }
             for (notice, channel) in &status.history.notified {
                 line(&mut text, 1, &format!("told through {channel}: {notice}"));
+            }
+            for (channel, why) in &status.history.untold {
+                line(&mut text, 1, &format!("not told through {channel}: {why}"));
             }
             text
         }
@@ -72,15 +87,19 @@ pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> 
     (text, code)
 }
 
-/// Every incident in a line, and the exit code for all.
-pub(super) fn list(rows: &[(IncidentId, Status)], output: Output) -> (String, u8) {
+/// The first incidents in a line each, and the exit code for all: the one that is not shown may be
+/// the one that fails.
+pub(super) fn list(rows: &[(IncidentId, Status)], shown: usize, output: Output) -> (String, u8) {
     let mut worst = 0;
     let mut text = String::new();
     let mut listed = Vec::new();
-    for (incident, status) in rows {
+    for (at, (incident, status)) in rows.iter().enumerate() {
         let outcome = Outcome::of(&status.history);
         let standing = standing(&status.history, &outcome);
         worst = worst.max(standing_code(standing));
+        if at >= shown {
+            continue;
+        }
         let plan = status.history.plan();
         let opened = status.history.opened_at;
         let about = plan.map(|plan| {
@@ -125,12 +144,15 @@ fn standing(history: &History, outcome: &Outcome) -> &'static str {
     } else if outcome.finished && history.taken_back_by.is_some() {
         // Something could not be taken back and may be yet.
         PARTLY
-    } else if outcome.failures().next().is_some() {
+    } else if outcome.failures().next().is_some()
+        || outcome.reading == ReadingState::GivenUp
+        || is_blind
+        || !outcome.unreleased.is_empty()
+        || !history.untold.is_empty()
+    {
         "failing"
     } else if outcome.reading == ReadingState::Again {
         "under way"
-    } else if outcome.reading == ReadingState::GivenUp || is_blind {
-        "failing"
     } else if outcome.withheld().next().is_some() {
         "withheld"
     } else if outcome.waiting().next().is_some() || !outcome.finished {

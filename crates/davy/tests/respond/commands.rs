@@ -53,7 +53,11 @@ fn mistakes_end_with_two_and_a_next_step() {
         vec!["status", "inc-0123456789abcdef"],
         vec!["undo", "inc-0123456789abcdef"],
         vec!["approve", "inc-0123456789abcdef"],
+        vec!["approve", "obs-0123456789abcdef"],
+        vec!["--dry-run", "status"],
+        vec!["--once", "resume"],
         vec!["status", "nonsense"],
+        vec!["status", "--limit", "0"],
         vec!["--queue", "https://example.org/queue"],
         vec!["--finding", "-", "--playbook", "no-such-playbook"],
         vec![

@@ -224,6 +224,16 @@ smtp = "smtp://127.0.0.1:{mail}"
         self.start(args).end()
     }
 
+    /// The same without these variables, as on a machine that is not set up.
+    #[track_caller]
+    pub fn davy_without(&self, unset: &[&str], args: &[&str]) -> Ran {
+        let mut command = self.command(args);
+        for name in unset {
+            command.env_remove(name);
+        }
+        Running(command.spawn().expect("davy starts")).end()
+    }
+
     /// The same with this on its standard input.
     #[track_caller]
     pub fn davy_reading(&self, args: &[&str], input: &[u8]) -> Ran {

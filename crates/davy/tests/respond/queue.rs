@@ -210,9 +210,15 @@ fn a_region_without_guardduty_is_said() {
         "nothing is watched",
         "create-detector",
     ]);
+    // A detector that is suspended looks for nothing either.
+    guardduty.detector("us-west-2");
+    guardduty.suspend("us-west-2");
+    let poll = ["--poll", "guardduty", "--once", "--region", "us-west-2"];
+    let ran = ground.davy(&poll).ended(2);
+    ran.says(&["GuardDuty is suspended in us-west-2", "nothing is watched"]);
     // Where it is on somewhere, the rest is a remark.
     guardduty.detector(REGION);
     let ran = ground.davy(&["--poll", "guardduty", "--once"]).ended(0);
-    let ran = ran.says(&["GuardDuty is off in us-west-2"]);
+    let ran = ran.says(&["GuardDuty is off in us-east-1"]);
     assert!(!ran.err.contains("nothing is watched"), "{}", ran.err);
 }

@@ -65,3 +65,37 @@ fn an_endpoint_that_is_down_says_nothing_of_credentials() {
         assert!(!said.contains("does not accept our credentials"), "{said}");
     }
 }
+
+#[test]
+fn what_is_not_set_up_is_told_from_what_is_refused() {
+    let ground = Ground::new();
+    let finding = |id: &str| {
+        let machine = ground.node(&["alice"]);
+        let finding = mining(&ground.account.id, id, &machine.id);
+        ground.save(&format!("{id}.json"), &finding)
+    };
+    let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    let regions = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+    for (unset, said) in [
+        (&keys, "there are no AWS credentials"),
+        (&regions, "no AWS region is configured"),
+    ] {
+        for args in [
+            vec!["--poll", "guardduty", "--once"],
+            vec!["--finding", &finding(unset[0])],
+        ] {
+            let ran = ground.davy_without(unset, &args).ended(2).says(&[said]);
+            let all = format!("{}{}", ran.out, ran.err);
+            assert!(!all.contains("does not accept our credentials"), "{all}");
+        }
+    }
+}
+
+#[test]
+fn a_table_that_is_not_there_is_called_that() {
+    let mut ground = Ground::new();
+    ground.set("respond.journal.store=dynamodb");
+    ground.set("respond.journal.table=no-such-table");
+    let ran = ground.davy(&["status"]).ended(2);
+    ran.says(&["there is no journal no-such-table", "davy deploy aws"]);
+}

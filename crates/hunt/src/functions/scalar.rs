@@ -88,6 +88,33 @@ pub(super) fn of_two_texts<T: Outcome>(
     )
 }
 
+/// A function of three texts. NULL for any gives NULL. A fault ends the query. `each` gets all rows,
+/// since what it makes of the third argument is mostly the same for all.
+pub(super) fn of_three_texts<T: Outcome>(
+    name: &str,
+    each: impl Fn(&mut dyn Iterator<Item = Option<[&str; 3]>>) -> Result<Vec<Option<T>>>
+    + Send
+    + Sync
+    + 'static,
+) -> ScalarUDF {
+    create_udf(
+        name,
+        vec![DataType::Utf8View; 3],
+        T::TYPE,
+        Volatility::Immutable,
+        Arc::new(move |arguments| {
+            let (arrays, is_one) = arrays(arguments)?;
+            let [first, second, third] = [0, 1, 2].map(|at| arrays[at].as_string_view());
+            let mut rows = first
+                .iter()
+                .zip(second.iter())
+                .zip(third.iter())
+                .map(|((first, second), third)| Some([first?, second?, third?]));
+            give(T::collect(each(&mut rows)?.into_iter()), is_one)
+        }),
+    )
+}
+
 /// The arguments as arrays, and whether each of them is one value for all rows.
 pub(super) fn arrays(arguments: &[ColumnarValue]) -> Result<(Vec<ArrayRef>, bool)> {
     let is_one = arguments

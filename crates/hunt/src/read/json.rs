@@ -302,27 +302,64 @@ pub fn dig<'a>(value: &'a [u8], path: &str) -> Option<&'a [u8]> {
     path.split('.')
         .filter(|step| !step.is_empty())
         .try_fold(value, |value, step| {
-            let mut found = None;
-            let mut walk = Walk::at(value, 0);
-            if value.first() == Some(&b'[') {
-                let wanted: usize = step.parse().ok()?;
-                let mut at = 0;
-                // What comes before a fault counts.
-                let _ = walk.list(|item| {
-                    if at == wanted {
-                        found = Some(item);
-                    }
-                    at += 1;
-                });
-            } else {
-                let _ = walk.object(|key, value| {
-                    if key == step.as_bytes() {
-                        found = Some(value);
-                    }
-                });
+            if value.first() != Some(&b'[') {
+                return member(value, step);
             }
+            let wanted: usize = step.parse().ok()?;
+            let (mut found, mut at) = (None, 0);
+            // What comes before a fault counts.
+            let _ = Walk::at(value, 0).list(|item| {
+                if at == wanted {
+                    found = Some(item);
+                }
+                at += 1;
+            });
             found
         })
+}
+
+/// The member of an object, the last of several; what comes before a fault counts.
+fn member<'a>(object: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let mut found = None;
+    let _ = Walk::at(object, 0).object(|key, value| {
+        if key == name.as_bytes() {
+            found = Some(value);
+        }
+    });
+    found
+}
+
+/// Every value at a path, lists walked through: where a step is no number, it is looked for in each
+/// item of a list. Ends early where `each` says `true`, which is what it gives then.
+pub fn any_at<'a>(value: &'a [u8], path: &str, mut each: impl FnMut(&'a [u8]) -> bool) -> bool {
+    let steps: Vec<&str> = path.split('.').filter(|step| !step.is_empty()).collect();
+    // Lists may lie in one another as deep as a stranger wants.
+    let mut left = vec![(value, steps.as_slice())];
+    while let Some((value, steps)) = left.pop() {
+        match (value.first(), steps.split_first()) {
+            (Some(b'['), first) => {
+                let wanted: Option<usize> = first.and_then(|(step, _)| step.parse().ok());
+                let mut items = Vec::new();
+                // What comes before a fault counts.
+                let _ = Walk::at(value, 0).list(|item| items.push(item));
+                match (wanted, first) {
+                    (Some(at), Some((_, rest))) => {
+                        left.extend(items.get(at).map(|item| (*item, rest)));
+                    }
+                    _ => left.extend(items.into_iter().rev().map(|item| (item, steps))),
+                }
+            }
+            (_, None) => {
+                if each(value) {
+                    return true;
+                }
+            }
+            (_, Some((step, rest))) => {
+                left.extend(member(value, step).map(|found| (found, rest)));
+            }
+        }
+    }
+    false
 }
 
 #[cfg(test)]
@@ -350,6 +387,27 @@ mod tests {
         check(json, "x.y", None);
         check("[[[[", "0.0.0", None);
         check("", "a", None);
+    }
+
+    #[test]
+    fn a_path_leads_through_every_item_of_a_list() {
+        let json = r#"{"a":{"items":[{"b":[1,2]},{"b":[[3]]},{"c":4},5]}}"#;
+        let all = |path: &str| {
+            let mut found = Vec::new();
+            any_at(json.as_bytes(), path, |value| {
+                found.extend(text_of(value).map(|text| text.into_owned()));
+                false
+            });
+            found.join(" ")
+        };
+        assert_eq!(all("a.items.b"), "1 2 3");
+        assert_eq!(all("a.items.1.b"), "3");
+        assert_eq!(all("a.items.c"), "4");
+        assert_eq!(all("a.items.9.b"), "");
+        assert_eq!(all("x"), "");
+        assert!(any_at(json.as_bytes(), "a.items.b", |value| value == b"2"));
+        let deep = "[".repeat(1 << 20);
+        assert!(!any_at(deep.as_bytes(), "a.b", |_| true));
     }
 
     proptest! {

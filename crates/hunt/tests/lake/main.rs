@@ -13,5 +13,6 @@ mod hunting;
 mod oracle;
 mod others;
 mod places;
+mod sigma;
 mod support;
 mod trail;

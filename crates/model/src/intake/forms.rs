@@ -111,6 +111,10 @@ impl Reader {
             self.intake.findings.push(finding);
             return;
         }
+        if spot.depth > 0 && !matches!(bytes[start], b'{' | b'[' | b'"') {
+            // A text within JSON that holds no JSON itself.
+            return self.reject(spot, Rejection::NotAnObject, excerpt_of_bytes(bytes));
+        }
         let mut from = start;
         let mut line = 1 + newlines(&bytes[..start]);
         while from < bytes.len() {

@@ -121,6 +121,7 @@ fn what_cannot_be_read_is_said() {
         ("empty", String::new()),
         ("blank", " \n\t\r\n".to_owned()),
         ("words", "hello there".to_owned()),
+        ("words-in-quotes", r#""hello there""#.to_owned()),
         ("number", "42 null".to_owned()),
         ("object", r#"{"hello": "there"}"#.to_owned()),
         ("too-deep", deep.to_string()),

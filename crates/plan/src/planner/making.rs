@@ -163,11 +163,13 @@ fn shared(ground: &Ground<'_>) -> Option<String> {
             names.join(", ")
         ));
     }
-    let neighbours = &ground.who.neighbours;
-    if let Some(first) = neighbours.first() {
-        return Some(match neighbours.len() {
-            1 => format!("pod {first} of others is on the machine"),
-            several => format!("{several} pods of others are on the machine, such as {first}"),
+    let (pods, claims) = (&ground.who.neighbours, &ground.who.foreign);
+    if let Some(first) = pods.first().or_else(|| claims.first()) {
+        return Some(match pods.len() + claims.len() {
+            1 => format!("{first} of others is on the machine"),
+            several => {
+                format!("{several} pods and claims of others are on the machine, such as {first}")
+            }
         });
     }
     // One whose volume is there is the case the machine is ended for; of nobody nothing is known.

@@ -46,6 +46,16 @@ fn users(ground: &Ground<'_>, kind: StepKind, out: &mut Expansion) {
             out.omit(format!("user/{name}"), "it is not there (any more)");
             continue;
         }
+        if kind != StepKind::DeactivateKeys && held.is_some_and(|held| has_none_of(held, &keys)) {
+            let named: Vec<&str> = keys.iter().flatten().map(|key| key.as_str()).collect();
+            let why = format!(
+                "it has no key {}, so it may be somebody else who is meant; take a person's access \
+                 only where more speaks against them",
+                named.join(", ")
+            );
+            out.omit(format!("user/{name}"), why);
+            continue;
+        }
         match kind {
             StepKind::DeactivateKeys => deactivate(name, held, &keys, out),
             StepKind::DenyUser => {
@@ -57,6 +67,17 @@ fn users(ground: &Ground<'_>, kind: StepKind, out: &mut Expansion) {
             _ => login(name, held, out),
         }
     }
+}
+
+/// Whether a user holds none of the keys that were named. The keys of a user's own sessions, which
+/// begin with `ASIA` (IAM User Guide, "Unique identifiers"), are in no list; without a key it is the
+/// user that was named.
+fn has_none_of(held: &IamUser, named: &BTreeSet<Option<&AccessKeyId>>) -> bool {
+    named.iter().all(|key| {
+        key.is_some_and(|key| {
+            !key.as_str().starts_with("ASIA") && !held.keys.iter().any(|(id, _)| id == key)
+        })
+    })
 }
 
 fn deactivate(

@@ -6,6 +6,7 @@ use davylamp_model::inventory::Reading;
 
 use super::{Expansion, Ground};
 use crate::action::{Action, PortalSubject};
+use crate::pattern::matches;
 use crate::plan::Candidate;
 use crate::policy::PortalNames;
 
@@ -26,8 +27,10 @@ pub(super) fn expand(ground: &Ground<'_>, kind: StepKind, out: &mut Expansion) {
         let decided = attribution.decided.as_ref() == Some(&candidate.user);
         // The portal takes the claim's name, which a tag gives whole: where one candidate is all
         // there is, no user name has to be known for it.
-        let only_claim =
-            portal_claims && attribution.candidates.len() == 1 && is_of_this_hub(ground, candidate);
+        let only_claim = portal_claims
+            && attribution.candidates.len() == 1
+            && ground.who.foreign.is_empty()
+            && is_of_this_hub(ground, candidate);
         if !decided && !only_claim {
             out.omit(target, attribution.because.clone());
         } else if portal_claims {
@@ -45,14 +48,16 @@ fn is_of_this_hub(ground: &Ground<'_>, candidate: &Candidate) -> bool {
         return false;
     };
     let namespaces = &ground.policy.hub_namespaces;
-    namespaces.is_empty()
-        || namespaces.iter().any(|namespace| {
-            let key = format!("claim/{namespace}/{claim}");
-            candidate
-                .chain
-                .iter()
-                .any(|link| link.from == key || link.to == key)
-        })
+    let space = |key: &str| {
+        let space = key.strip_prefix("claim/")?.strip_suffix(claim.as_str())?;
+        space.strip_suffix('/').map(str::to_owned)
+    };
+    let mut spaces = candidate
+        .chain
+        .iter()
+        .flat_map(|link| [space(&link.from), space(&link.to)])
+        .flatten();
+    namespaces.is_empty() || spaces.any(|space| namespaces.iter().any(|held| matches(held, &space)))
 }
 
 fn not_configured(ground: &Ground<'_>, kind: StepKind) -> Option<String> {

@@ -22,11 +22,12 @@ pub(super) fn decide(
     scope: &Scope<'_>,
     leads: Leads,
     pods: &Pods,
+    foreign: &BTreeSet<String>,
     maybe_more: Option<&str>,
 ) -> Attribution {
     let seen = sightings(scope, &leads, pods);
     let used = processor(scope, &leads, pods);
-    let (winner, mut because) = choose(scope, &leads, &seen, &used);
+    let (winner, mut because) = choose(scope, &leads, foreign, &seen, &used);
     let decided = winner.filter(|user| leads.0.get(user).is_some_and(|lead| lead.proven));
     if decided.is_some()
         && let Some(more) = maybe_more
@@ -59,6 +60,7 @@ pub(super) fn decide(
 fn choose(
     scope: &Scope<'_>,
     leads: &Leads,
+    foreign: &BTreeSet<String>,
     seen: &BTreeMap<HubUser, usize>,
     used: &BTreeMap<HubUser, Option<u64>>,
 ) -> (Option<HubUser>, String) {
@@ -72,6 +74,9 @@ fn choose(
             None,
             "no volume and no pod that was found belongs to a Hub user".to_owned(),
         ),
+        [only] if !scope.names_who && !foreign.is_empty() => {
+            among(scope, only, foreign, seen, used)
+        }
         [only] => {
             let proven = leads.0.get(*only).is_some_and(|lead| lead.proven);
             let because = if proven {
@@ -83,6 +88,40 @@ fn choose(
         }
         _ => several(&users, seen, used),
     }
+}
+
+/// Of one user and others who are not the Hub's: the user, if more than being there says so.
+fn among(
+    scope: &Scope<'_>,
+    only: &HubUser,
+    foreign: &BTreeSet<String>,
+    seen: &BTreeMap<HubUser, usize>,
+    used: &BTreeMap<HubUser, Option<u64>>,
+) -> (Option<HubUser>, String) {
+    if seen.contains_key(only) {
+        let because = format!("the guard saw a miner of {only}");
+        return (Some(only.clone()), because);
+    }
+    let all = scope.pods_on_nodes().into_iter();
+    let total = all
+        .map(|held| held.pod.cpu_millicores)
+        .try_fold(0_u64, |sum, cpu| Some(sum.saturating_add(cpu?)));
+    if let (Some(total), Some(Some(used))) = (total, used.get(only))
+        && *used >= MINING_MILLICORES
+        && used.saturating_mul(100) / total.max(1) >= CLEAR_SHARE_PERCENT
+    {
+        let because = format!("the pods of {only} use most of the processor time of the machine");
+        return (Some(only.clone()), because);
+    }
+    let others: Vec<&str> = foreign.iter().map(String::as_str).collect();
+    let others = others.join(", ");
+    (
+        None,
+        format!(
+            "{only} is the only Hub user everything leads to, but volumes of others are there too \
+             ({others}), and nothing speaks against exactly one of them"
+        ),
+    )
 }
 
 fn several(

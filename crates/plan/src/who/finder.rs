@@ -1,6 +1,6 @@
 //! The links of the chain: from instances, volumes, pods and claims to users.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use davylamp_model::ids::{HubUser, Namespace};
 use davylamp_model::inventory::{Instance, Volume};
@@ -15,7 +15,7 @@ use crate::scope::{ClusterPod, Scope};
 /// The tag by which the EBS driver names the claim a volume was made for.
 const CLAIM_NAME_TAG: &str = "kubernetes.io/created-for/pvc/name";
 /// The tag by which it names the claim's namespace.
-const CLAIM_NAMESPACE_TAG: &str = "kubernetes.io/created-for/pvc/namespace";
+pub(crate) const CLAIM_NAMESPACE_TAG: &str = "kubernetes.io/created-for/pvc/namespace";
 /// What begins every pod name under KubeSpawner's default template.
 const POD_PREFIX: &str = "jupyter-";
 
@@ -99,7 +99,14 @@ impl Finder<'_, '_> {
         }
     }
 
-    pub(super) fn volumes(&self, instance: &Instance, leads: &mut Leads) {
+    /// Whose volumes an instance has. The claims of others than the Hub's users are told by their
+    /// keys: whoever they belong to may be the one as well.
+    pub(super) fn volumes(
+        &self,
+        instance: &Instance,
+        leads: &mut Leads,
+        foreign: &mut BTreeSet<String>,
+    ) {
         let target = format!("instance/{}", instance.id);
         let mut volumes: Vec<&Volume> = instance.volumes.iter().collect();
         volumes.sort_by(|one, other| one.id.cmp(&other.id));
@@ -128,7 +135,8 @@ impl Finder<'_, '_> {
                     None => format!("tag {CLAIM_NAME_TAG}={name}"),
                 };
                 let namespace = namespace.map(|space| Namespace(space.clone()));
-                self.claim(volume, namespace.as_ref(), name, proof, &path, leads);
+                let namespace = namespace.as_ref();
+                foreign.extend(self.claim(volume, namespace, name, proof, &path, leads));
             }
             for (cluster, state) in self.scope.readable() {
                 for claim in &state.claims {
@@ -137,13 +145,15 @@ impl Finder<'_, '_> {
                             "the claim's persistent volume in cluster {cluster} is this one"
                         );
                         let name = claim.name.as_str();
-                        self.claim(volume, Some(&claim.namespace), name, proof, &path, leads);
+                        let namespace = Some(&claim.namespace);
+                        foreign.extend(self.claim(volume, namespace, name, proof, &path, leads));
                     }
                 }
             }
         }
     }
 
+    /// Follows a claim to its users. One that is no Hub user's leads to nobody, and is named.
     fn claim(
         &self,
         volume: &Volume,
@@ -152,7 +162,10 @@ impl Finder<'_, '_> {
         proof: String,
         path: &[Link],
         leads: &mut Leads,
-    ) {
+    ) -> Option<String> {
+        if let Some(namespace) = namespace.filter(|namespace| !self.is_hubs(namespace)) {
+            return Some(format!("claim {namespace}/{name}"));
+        }
         let target = match namespace {
             Some(namespace) => format!("claim/{namespace}/{name}"),
             None => format!("claim/{name}"),
@@ -164,6 +177,7 @@ impl Finder<'_, '_> {
             proof,
         });
         self.claim_users(namespace, name, &path, &target, leads);
+        None
     }
 
     fn claim_users(
@@ -176,7 +190,7 @@ impl Finder<'_, '_> {
     ) {
         let doubt = match namespace {
             Some(namespace) if !self.is_hubs(namespace) => return,
-            None if !self.policy.hub_namespaces.is_empty() => {
+            None if !self.hubs_are_everywhere() => {
                 Some("nothing says in which namespace the claim is")
             }
             _ => None,
@@ -302,11 +316,14 @@ impl Finder<'_, '_> {
     }
 
     fn is_hubs(&self, namespace: &Namespace) -> bool {
+        let mut spaces = self.policy.hub_namespaces.iter();
+        self.hubs_are_everywhere() || spaces.any(|held| pattern::matches(held, namespace.as_str()))
+    }
+
+    /// Whether the Hub's users are in whatever namespace there is.
+    fn hubs_are_everywhere(&self) -> bool {
         let spaces = &self.policy.hub_namespaces;
-        spaces.is_empty()
-            || spaces
-                .iter()
-                .any(|held| pattern::matches(held, namespace.as_str()))
+        spaces.is_empty() || spaces.iter().any(|held| held == "*")
     }
 
     /// Why there may be users on the instances whom nothing shows.

@@ -1,7 +1,7 @@
 //! What is never in a plan.
 
-use davylamp_content::playbook::StepKind;
-use davylamp_model::inventory::{Doors, IamRole, Unread};
+use davylamp_content::playbook::{Approval, StepKind};
+use davylamp_model::inventory::{Doors, IamRole, IamUser, Unread};
 use davylamp_model::inventory::{Inventory, PublicInterface, Reading, Tags};
 use davylamp_model::resource::{KeyHolder, Resource};
 use davylamp_plan::plan::StepId;
@@ -216,6 +216,67 @@ fn what_was_not_read_is_not_ended_for_good() {
 }
 
 #[test]
+fn a_key_that_is_not_the_users_takes_nobodys_access() {
+    let named = |key: Option<&str>| {
+        case(finding(vec![Resource::AccessKey {
+            key: key.map(Into::into),
+            holder: KeyHolder::User {
+                user: "deploy".into(),
+            },
+        }]))
+    };
+    let mut inventory = hub_node();
+    inventory.users = vec![IamUser {
+        name: "deploy".into(),
+        keys: vec![("AKIA1".into(), true)],
+        login_profile: Reading::Known(true),
+        tags: Tags::default(),
+    }];
+    for (key, is_theirs) in [
+        (Some("AKIA1"), true),
+        (Some("AKIA2"), false),
+        // A session of the user's own: its key stands in no list.
+        (Some("ASIA1"), true),
+        (None, true),
+    ] {
+        let plan = plan(&everything(), &with_hub(), &named(key), &inventory);
+        for step in ["deny-user:user/deploy", "delete-login-profile:user/deploy"] {
+            assert_eq!(has(&plan, step), is_theirs, "{key:?}: {step}");
+        }
+        if !is_theirs {
+            let said = because(&plan, "deny-user", "user/deploy");
+            assert!(said.contains("AKIA2"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn every_session_of_a_role_ends_only_when_a_person_says_so() {
+    let sessions = |session: Option<&str>| {
+        case(finding(vec![Resource::AccessKey {
+            key: Some("ASIA1".into()),
+            holder: KeyHolder::RoleSession {
+                role: "hub-nodes".into(),
+                session: session.map(str::to_owned),
+            },
+        }]))
+    };
+    let mut only = playbook("deny", &[StepKind::DenyRoleSessions]);
+    only.steps[0].approval = Approval::Never;
+    for (session, asks) in [
+        (Some("i-0123456789abcdef0"), false),
+        (Some("ada"), true),
+        (None, true),
+    ] {
+        let plan = plan(&only, &with_hub(), &sessions(session), &hub_node());
+        let [step] = plan.steps.as_slice() else {
+            panic!("{session:?}: {:?}", plan.steps);
+        };
+        assert_eq!(step.approval.is_some(), asks, "{session:?}: {step:?}");
+    }
+}
+
+#[test]
 fn roles_of_services_and_our_own_are_never_denied() {
     let sessions = |role: &str| {
         case(finding(vec![Resource::AccessKey {
@@ -275,7 +336,7 @@ fn a_lockdown_leaves_what_is_protected_and_asks_before_it_is_cut_off_with_the_re
         ],
     );
     for step in &mut lockdown.steps {
-        step.approval = davylamp_content::playbook::Approval::Never;
+        step.approval = Approval::Never;
     }
     let on = case(finding(vec![Resource::Account]));
     let plan = plan(&lockdown, &with_hub(), &on, &inventory);

@@ -355,3 +355,26 @@ fn the_portal_takes_the_name_it_is_configured_for() {
         );
     }
 }
+
+#[test]
+fn the_portal_is_told_of_claims_in_the_hubs_own_namespaces_alone() {
+    let mut inventory = hub_node();
+    inventory.hub = Reading::Unknown {
+        why: "it answers 503".to_owned(),
+    };
+    for (namespaces, is_told) in [
+        (vec!["jh*"], true),
+        (vec!["*"], true),
+        (vec!["other", "jhub"], true),
+        (vec!["other"], false),
+        (vec!["hub"], false),
+    ] {
+        let policy = Policy {
+            hub_namespaces: namespaces.iter().map(ToString::to_string).collect(),
+            ..full_policy()
+        };
+        let plan = plan(&everything(), &policy, &on_instance("i-1"), &inventory);
+        let claim = "deauthorise-portal-user:portal-claim/claim-alice";
+        assert_eq!(has(&plan, claim), is_told, "{namespaces:?}");
+    }
+}

@@ -5,7 +5,7 @@ use davylamp_model::inventory::{Claim, Inventory, Reading, Sighting, Tags};
 use davylamp_model::resource::Resource;
 use davylamp_plan::plan::Case;
 use davylamp_plan::planner::Planner;
-use davylamp_plan::policy::Policy;
+use davylamp_plan::policy::{Policy, PortalNames};
 use davylamp_plan::who::SlugIndex;
 
 use crate::world::*;
@@ -369,4 +369,70 @@ fn an_index_made_before_gives_the_same_answer() {
         let planner = Planner::new(&playbooks, &policy).with_slugs(index);
         assert_eq!(planner.plan(&case, &inventory, None), plain);
     }
+}
+
+/// Found by the tags alone, as where no cluster can be read.
+fn with_a_claim_in(namespace: &str) -> Inventory {
+    let mut inventory = hub_node();
+    inventory.clusters[0].state = Reading::Unknown {
+        why: "it timed out".to_owned(),
+    };
+    let mut other = claimed("vol-other", "claim-zed");
+    let space = "kubernetes.io/created-for/pvc/namespace".to_owned();
+    other.tags.insert(space, namespace.to_owned());
+    inventory.instances[0].volumes.push(other);
+    inventory
+}
+
+#[test]
+fn a_claim_of_others_on_the_machine_is_somebody_who_may_be_the_one() {
+    let policy = Policy {
+        hub_namespaces: vec!["jhub".to_owned()],
+        portal: Some(PortalNames::Claim),
+        ..with_hub()
+    };
+    let case = on_instance("i-1");
+    check(
+        "beside alice",
+        &case,
+        &with_a_claim_in("otherhub"),
+        &policy,
+        &["alice"],
+        None,
+    );
+    let plan = plan(&everything(), &policy, &case, &with_a_claim_in("otherhub"));
+    for step in &plan.steps {
+        let verb = step.action.verb();
+        assert!(
+            !["remove-hub-user", "deauthorise-portal-user"].contains(&verb),
+            "{}",
+            step.id
+        );
+    }
+    let said = &plan.attribution.because;
+    assert!(said.contains("claim otherhub/claim-zed"), "{said}");
+    // What the guard saw speaks against exactly one.
+    let mut seen = with_a_claim_in("otherhub");
+    seen.sightings.push(Sighting {
+        at: now(),
+        node: None,
+        pod: None,
+        user: Some("alice".into()),
+    });
+    check("seen", &case, &seen, &policy, &["alice"], Some("alice"));
+}
+
+#[test]
+fn a_machine_with_a_volume_of_a_protected_namespace_is_neither_cut_off_nor_ended() {
+    let case = on_instance("i-1");
+    let inventory = with_a_claim_in("kube-system");
+    let plan = plan(&everything(), &with_hub(), &case, &inventory);
+    for step in [
+        "terminate-instance:instance/i-1",
+        "isolate-interface:interface/eni-i-1",
+    ] {
+        assert!(!has(&plan, step), "{step}");
+    }
+    let said = because(&plan, "terminate-instance", "instance/i-1");
+    assert!(said.contains("kube-system is protected"), "{said}");
 }

@@ -107,9 +107,9 @@ pub fn of_session(error: &SessionError) -> ActError {
             what: format!("act in account {account}, which is not ours"),
         },
         // Whose credentials these are could not be asked, or nobody answered: that may pass.
-        other @ (SessionError::Credentials { .. } | SessionError::Unreachable { .. }) => {
-            transient("sts:GetCallerIdentity", describe(other))
-        }
+        other @ (SessionError::NoCredentials { .. }
+        | SessionError::Credentials { .. }
+        | SessionError::Unreachable { .. }) => transient("sts:GetCallerIdentity", describe(other)),
         other => ActError::Denied {
             call: "sts:GetCallerIdentity".to_owned(),
             why: describe(other),

@@ -55,6 +55,14 @@ fn faults_say_what_to_write_instead() {
             "kms_key",
         ),
         ("[respond.notices]\nses = true", "respond.notices.from"),
+        (
+            "[respond.hub]\nurl = 'https://hub.example.org'",
+            "respond.hub.namespaces",
+        ),
+        (
+            "[respond.portal]\nurl = 'https://portal.example.org'",
+            "respond.hub.namespaces",
+        ),
         ("[respond]\ndebounce_minute = 5", "debounce_minutes"),
     ] {
         assert!(fault(text).contains(help), "{text}: {}", fault(text));

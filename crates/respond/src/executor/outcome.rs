@@ -62,7 +62,11 @@ impl Outcome {
                 } => ReadingState::GivenUp,
                 _ => ReadingState::Complete,
             },
-            unreleased: Vec::new(),
+            unreleased: history
+                .unreleased
+                .iter()
+                .map(|(step, why)| (step.clone(), why.clone()))
+                .collect(),
         }
     }
 

@@ -72,9 +72,10 @@ impl DynamoJournal {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        JournalError::Unreachable {
-            store: self.table.clone(),
-            why: describe(error),
+        let (store, why) = (self.table.clone(), describe(error));
+        match error.code() {
+            Some("ResourceNotFoundException") => JournalError::NoStore { store, why },
+            _ => JournalError::Unreachable { store, why },
         }
     }
 

@@ -83,6 +83,10 @@ pub struct History {
     pub approvals: Vec<Approvals>,
     /// The notices that went out, with their channels.
     pub notified: BTreeSet<(String, String)>,
+    /// The channels that did not take the last notice, with why.
+    pub untold: BTreeMap<String, String>,
+    /// Steps whose release has come and that stay all the same, with why.
+    pub unreleased: BTreeMap<StepId, String>,
     /// When nothing was left to do under the plan that holds.
     pub finished_at: Option<Timestamp>,
     /// Since when plans were made without something that may be read later.
@@ -187,6 +191,7 @@ impl History {
             Event::Undone { step, by } => {
                 self.before.remove(step);
                 self.begun.retain(|begun| begun != step);
+                self.unreleased.remove(step);
                 self.steps
                     .insert(step.clone(), StepState::Undone { by: by.clone() });
                 self.took_back(by);
@@ -197,7 +202,14 @@ impl History {
                 self.steps.insert(step.clone(), StepState::Kept { by, why });
             }
             Event::Notified { notice, channel } => {
+                self.untold.remove(channel);
                 self.notified.insert((notice.clone(), channel.clone()));
+            }
+            Event::Untold { channel, why } => {
+                self.untold.insert(channel.clone(), why.clone());
+            }
+            Event::Unreleased { step, why } => {
+                self.unreleased.insert(step.clone(), why.clone());
             }
             Event::Read { given_up } => {
                 self.unread_since = None;

@@ -380,6 +380,7 @@ pub const PERMISSIONS: &[Permission] = &[
         &[
             "ec2:DescribeRegions",
             "guardduty:ArchiveFindings",
+            "guardduty:GetDetector",
             "guardduty:GetFindings",
             "guardduty:ListDetectors",
             "guardduty:ListFindings",

@@ -3,6 +3,8 @@
 //! A message that cannot be sent re-runs nothing: its marks are taken back and the incident is due
 //! again, when only the message is left to do.
 
+use std::collections::BTreeSet;
+
 use davylamp_model::finding::Finding;
 use davylamp_model::ids::IncidentId;
 use davylamp_plan::plan::Plan;
@@ -60,6 +62,8 @@ pub struct News {
     pub findings: Vec<Finding>,
     /// Where each step stands.
     pub outcome: Outcome,
+    /// The channels of which the journal says that they did not take the last notice.
+    pub untold: BTreeSet<String>,
     /// Why it could not be worked on at all.
     pub broken: Option<String>,
     /// What is new in it, by the names under which the journal knows that it was told.
@@ -130,6 +134,9 @@ impl Responder {
                 .ledger
                 .read(|history| history.findings.values().cloned().collect()),
             outcome: outcome.clone(),
+            untold: held
+                .ledger
+                .read(|history| history.untold.keys().cloned().collect()),
             broken: None,
             marks,
             dry_run,
@@ -149,6 +156,7 @@ impl Responder {
             plan: None,
             findings: vec![one.whole.clone()],
             outcome: Outcome::default(),
+            untold: BTreeSet::new(),
             broken: Some(one.because.clone()),
             marks: vec!["reported".to_owned()],
             dry_run: self.parts.options.observe,
@@ -251,9 +259,10 @@ impl Responder {
                     why: error.to_string(),
                 }));
             }
+            let refusal = sent.result.err().map(|error| error.to_string());
             for (news, marks) in some {
-                let sent = sent.result.is_ok();
-                self.settle(channel, news, marks, sent, appending).await;
+                self.settle(channel, news, marks, refusal.as_deref(), appending)
+                    .await;
             }
         }
         untold
@@ -285,30 +294,39 @@ impl Responder {
         Ok((ours, busy))
     }
 
+    /// Journals that a notice went out, or did not and why.
     async fn settle(
         &self,
         channel: &str,
         news: &News,
         marks: &[NoticeMark],
-        sent: bool,
+        refusal: Option<&str>,
         appending: &Mutex<()>,
     ) {
         let journal = &self.parts.executor.journal;
         for mark in marks {
-            if let Err(error) = journal.settle(mark, sent).await {
+            if let Err(error) = journal.settle(mark, refusal.is_none()).await {
                 // It is told once more when the mark's lease has ended: rather twice than never.
                 tracing::warn!(incident = %mark.incident, %error, "notice mark");
             }
         }
-        if !sent || news.broken.is_some() {
+        let is_known = refusal.is_some() && news.untold.contains(channel);
+        if is_known || news.broken.is_some() {
             return;
         }
+        let channel = channel.to_owned();
         let entry = Entry {
             at: self.now(),
             run: self.parts.run.clone(),
-            event: Event::Notified {
-                notice: news.marks.join(" "),
-                channel: channel.to_owned(),
+            event: match refusal {
+                None => Event::Notified {
+                    notice: news.marks.join(" "),
+                    channel,
+                },
+                Some(why) => Event::Untold {
+                    channel,
+                    why: why.to_owned(),
+                },
             },
         };
         let lease_secs = self.parts.executor.options.lease_secs;

@@ -1,6 +1,6 @@
 //! One claimed incident, from its findings to its notices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use davylamp_model::finding::Finding;
@@ -284,10 +284,14 @@ impl Responder {
                     let soon = self.look_again();
                     outcome.due = Some(outcome.due.map_or(soon, |due| due.min(soon)));
                 } else {
-                    outcome.unreleased.push((step, why));
+                    let known = ledger.read(|history| history.unreleased.contains_key(&step));
+                    if !known {
+                        ledger.record(Event::Unreleased { step, why }).await?;
+                    }
                 }
             }
         }
+        outcome.unreleased = ledger.read(Outcome::of).unreleased;
         Ok(())
     }
 
@@ -355,6 +359,7 @@ impl Responder {
             plan: None,
             findings: findings.to_vec(),
             outcome: Outcome::default(),
+            untold: BTreeSet::new(),
             broken: Some(why.to_owned()),
             // Once an hour: what cannot be worked on is tried again and again.
             marks: vec![format!("broken/{}", self.now().as_second() / 3600)],

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_guardduty::types::{Condition, FindingCriteria};
+use aws_sdk_guardduty::types::{Condition, DetectorStatus, FindingCriteria};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationInterceptorContextRef;
@@ -27,9 +27,11 @@ pub struct Polled {
     pub answers: Vec<Vec<u8>>,
     /// How many findings they hold.
     pub findings: usize,
-    /// How many detectors there are: where there is none, GuardDuty is off, which is not the same
+    /// How many detectors are at work: where there is none, GuardDuty is off, which is not the same
     /// as nothing found.
     pub detectors: usize,
+    /// How many are suspended: they keep their findings and make no new ones.
+    pub suspended: usize,
 }
 
 /// Why a region could not be polled.
@@ -55,7 +57,12 @@ pub async fn poll(
     while let Some(detector) = detectors.next().await {
         let detector =
             detector.map_err(|error| ReadError::of("guardduty:ListDetectors", &error))?;
-        polled.detectors += 1;
+        let state = client.get_detector().detector_id(&detector).send().await;
+        let state = state.map_err(|error| ReadError::of("guardduty:GetDetector", &error))?;
+        match state.status() {
+            Some(DetectorStatus::Disabled) => polled.suspended += 1,
+            _ => polled.detectors += 1,
+        }
         let criteria = FindingCriteria::builder()
             .criterion(
                 "updatedAt",

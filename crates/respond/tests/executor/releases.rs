@@ -135,11 +135,24 @@ async fn one_that_could_not_be_told_is_told_later() {
     scene.clock.pass(3 * HOUR);
     scene.mailbox = Some(Way::new([crate::world::Fault::Throttled]));
     let responder = scene.responder("two", &Way::new([]));
-    assert_eq!(responder.resume().await.unwrap().untold.len(), 1);
+    let report = responder.resume().await.unwrap();
+    assert_eq!(report.untold.len(), 1);
     assert!(told(&scene).is_empty());
+    // Whoever asks how it stands learns both.
+    let incident = &report.incidents[0].incident;
+    let history = responder.status(incident).await.unwrap().history;
+    assert_eq!(history.untold.len(), 1);
+    assert_eq!(history.unreleased.len(), 1);
     scene.clock.pass(HOUR);
     responder.resume().await.unwrap();
     is_the_failure(&told(&scene));
+    let history = responder.status(incident).await.unwrap().history;
+    assert!(history.untold.is_empty());
+    assert_eq!(history.unreleased.len(), 1);
+    scene.world.state().stuck.clear();
+    responder.undo(incident, "ada").await.unwrap().unwrap();
+    let history = responder.status(incident).await.unwrap().history;
+    assert!(history.unreleased.is_empty());
 }
 
 #[tokio::test]

@@ -146,6 +146,7 @@ fn news(number: usize, said: &str) -> News {
         }),
         findings: vec![finding],
         outcome,
+        untold: std::collections::BTreeSet::new(),
         broken: None,
         marks: Vec::new(),
         dry_run: false,

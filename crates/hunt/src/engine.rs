@@ -3,7 +3,6 @@
 //! What must stay true: a table without an object is told and not merely empty; memory stays
 //! within a bound whatever the size of the logs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
@@ -17,24 +16,25 @@ use datafusion::logical_expr::{Expr, col, lit};
 use datafusion::object_store::memory::InMemory;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
-use futures::StreamExt;
 
 use crate::functions;
 use crate::lake::{self, LakeTable};
-use crate::objects::{self, At, InLake, ListError, Listing, Location, Object, Remote, Scope};
-use crate::read::{self, Given, LOGS, Log};
+use crate::objects::{self, At, ListError, Listing, Location, Object, Remote, Scope};
+use crate::read::{Given, LOGS, Log};
 use crate::scan::LogTable;
 use crate::share::SharedTable;
 use crate::table::Table;
 use crate::tally::{Run, Tally};
-use crate::unpack::{self, Caps};
+use crate::unpack::Caps;
+
+mod found;
+
+use found::Found;
+pub(crate) use found::Objects;
 
 /// What sorting and grouping may keep in memory; beyond it they go to disk. With what the readers
 /// hold this stays well below 400 MiB.
 const MEMORY_BYTES: usize = 192 << 20;
-
-/// Objects whose kind is found out at the same time.
-const LOOKS_AT_ONCE: usize = 16;
 
 /// What an engine is opened on.
 #[derive(Debug, Default)]
@@ -56,9 +56,9 @@ pub struct Setup {
 /// Logs, ready to be asked.
 #[derive(Debug)]
 pub struct Engine {
-    objects: BTreeMap<&'static str, Vec<Object>>,
+    objects: Objects,
     /// Files of a lake, which are Parquet with the tables' own columns.
-    lake: BTreeMap<&'static str, Vec<Object>>,
+    lake: Objects,
     listing: Listing,
     scope: Scope,
     given: Arc<Given>,
@@ -101,29 +101,7 @@ impl Engine {
     /// When a location cannot be set up. What cannot be listed or told apart is counted instead.
     pub async fn open(setup: Setup) -> Result<Self, EngineError> {
         let mut listing = objects::list(&setup.locations, &setup.remote).await?;
-        let mut found = std::mem::take(&mut listing.objects);
-        let lake = of_lake(&mut found, &mut listing.tally);
-        let mut looks = futures::stream::iter(found)
-            .map(|object| async {
-                let kind = kind(&object).await;
-                (object, kind)
-            })
-            .buffered(LOOKS_AT_ONCE);
-        let mut objects: BTreeMap<&'static str, Vec<Object>> = BTreeMap::new();
-        while let Some((object, kind)) = looks.next().await {
-            match kind {
-                Ok(tables) => {
-                    for table in tables {
-                        objects.entry(table).or_default().push(object.clone());
-                    }
-                }
-                Err(what) => {
-                    listing.tally.objects_unreadable += 1;
-                    listing.tally.sample(|| object.name.to_string(), what);
-                }
-            }
-        }
-        drop(looks);
+        let Found { objects, lake } = found::sort(&mut listing).await;
         Ok(Self {
             objects,
             lake,
@@ -142,7 +120,7 @@ impl Engine {
     }
 
     /// The objects that are logs as they lie, by table.
-    pub(crate) fn raw(&self) -> &BTreeMap<&'static str, Vec<Object>> {
+    pub(crate) fn raw(&self) -> &Objects {
         &self.objects
     }
 
@@ -160,7 +138,7 @@ impl Engine {
     pub(crate) fn reading_of(
         &self,
         log: &'static dyn Log,
-    ) -> impl Fn(Object, &Arc<Run>) -> LogTable + Send + use<> {
+    ) -> impl Fn(Object, &Arc<Run>) -> LogTable + Send + Sync + use<> {
         let (given, caps) = (Arc::clone(&self.given), self.caps);
         move |object, run| {
             let given = Arc::clone(&given);
@@ -311,27 +289,6 @@ impl Engine {
     }
 }
 
-/// Takes the files of a lake out of what was found, by table. Rows that a conversion has not added
-/// yet are missing from the answer, so they are told.
-fn of_lake(found: &mut Vec<Object>, tally: &mut Tally) -> BTreeMap<&'static str, Vec<Object>> {
-    let mut lake: BTreeMap<&'static str, Vec<Object>> = BTreeMap::new();
-    found.retain(|object| match (object.layout.lake, object.layout.table) {
-        (None, _) => true,
-        (Some(InLake::Rows), Some(table)) => {
-            lake.entry(table).or_default().push(object.clone());
-            false
-        }
-        (Some(InLake::Unfinished), _) => {
-            tally.objects_unreadable += 1;
-            let what = "a conversion has not ended; run it again where none is running";
-            tally.sample(|| object.name.to_string(), what);
-            false
-        }
-        (Some(InLake::Rows | InLake::Notes), _) => false,
-    });
-    lake
-}
-
 async fn plan(context: &SessionContext, sql: &str) -> Result<Arc<dyn ExecutionPlan>, EngineError> {
     let frame = context.sql_with_options(sql, only_questions()).await?;
     Ok(frame.create_physical_plan().await?)
@@ -371,36 +328,4 @@ fn within(table: &Table, scope: &Scope) -> Vec<Expr> {
         }
     }
     filters
-}
-
-/// The tables that an object may hold rows of: what the user says, what its key says, or what its
-/// first bytes say. An archive may hold anything.
-async fn kind(object: &Object) -> Result<Vec<&'static str>, String> {
-    let no_reader = |table: &str| format!("logs of the kind {table} are not read yet");
-    if let Some(table) = object.stated.or(object.layout.table) {
-        return match read::log(table) {
-            Some(log) => Ok(vec![log.table().name]),
-            None => Err(no_reader(table)),
-        };
-    }
-    // Of an object that is larger than this, the first bytes decompress to more than a head.
-    let stored = object
-        .head(unpack::HEAD_BYTES)
-        .await
-        .map_err(|error| error.to_string())?;
-    if stored.starts_with(read::parquet::MAGIC) {
-        let tables = read::parquet::tables(object).await;
-        return tables.map_err(|fault| unpack::chain(&fault));
-    }
-    let head = unpack::head(&stored);
-    if unpack::is_archive(&head) {
-        return Ok(LOGS.iter().map(|log| log.table().name).collect());
-    }
-    if stored.is_empty() {
-        return Ok(Vec::new());
-    }
-    match LOGS.iter().find(|log| log.recognises(&head)) {
-        Some(log) => Ok(vec![log.table().name]),
-        None => Err("it is no log that is known; if it is one, say so: TABLE=PATH".to_owned()),
-    }
 }

@@ -27,7 +27,7 @@ pub use files::{Lake, LakeError, Lease};
 pub use journal::{Commit, Done, File, Known};
 pub use partition::Partition;
 pub(crate) use scan::{LakeTable, store_of};
-pub(crate) use writer::{Writer, Written};
+pub(crate) use writer::{Limits, Writer, Written};
 
 /// The folder of an account.
 pub const ACCOUNT: &str = "log_account";

@@ -7,16 +7,24 @@ use std::sync::{Arc, Mutex};
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::compute::{cast, filter_record_batch};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use sha2::{Digest, Sha256};
 
-use super::{Converted, Pending, Shared, done, lock, name};
-use crate::lake::{self, Commit, Done, LakeError, Writer, Written};
+use super::plan::Pending;
+use super::{Converted, Shared, lock};
+use crate::lake::{self, Commit, Done, LakeError, Lease, Writer, Written};
+use crate::objects::Object;
 use crate::read::Log;
+use crate::scan::LogTable;
 use crate::table::SOURCE;
 use crate::tally::{Run, Tally};
+
+/// What makes a table of one object.
+pub(super) type Over = dyn Fn(Object, &Arc<Run>) -> LogTable + Send + Sync;
 
 /// Objects to be converted together.
 pub(super) struct Work {
     log: &'static dyn Log,
+    over: Arc<Over>,
     objects: Vec<Pending>,
     /// The batch that had rows of them, whose other rows come along.
     old: Option<String>,
@@ -29,8 +37,18 @@ struct Target {
 }
 
 impl Work {
-    pub fn new(log: &'static dyn Log, objects: Vec<Pending>, old: Option<String>) -> Self {
-        Self { log, objects, old }
+    pub fn new(
+        log: &'static dyn Log,
+        over: &Arc<Over>,
+        objects: Vec<Pending>,
+        old: Option<String>,
+    ) -> Self {
+        Self {
+            log,
+            over: Arc::clone(over),
+            objects,
+            old,
+        }
     }
 
     /// Reads and writes it, and makes it part of the lake.
@@ -47,7 +65,7 @@ impl Work {
             (lease.staging()?, name)
         };
         let target = Arc::new(Mutex::new(Target {
-            writer: Writer::new(table, &staging, &name, shared.most_bytes),
+            writer: Writer::new(table, &staging, &name, shared.limits),
             failure: None,
         }));
         let old = self.old.as_deref().and_then(|old| shared.known.batch(old));
@@ -106,7 +124,9 @@ impl Work {
         target: &Arc<Mutex<Target>>,
     ) -> Result<(Tally, u64), LakeError> {
         let run = Arc::new(Run::default());
-        for reading in (one.readings)(&run) {
+        let columns: Vec<usize> = (0..self.log.table().columns.len()).collect();
+        let object = (self.over)(one.object.clone(), &run);
+        for reading in object.readings(&columns, &[], 1) {
             let into = Arc::clone(target);
             reading.read(Box::new(move |batch| {
                 let mut target = lock(&into);
@@ -199,4 +219,36 @@ fn is_of(names: &BTreeSet<&str>, place: &str) -> bool {
         || object
             .match_indices('!')
             .any(|(at, _)| names.contains(&object[..at]))
+}
+
+/// The name of a batch: of the same objects at another time it is another.
+fn name(
+    lease: &Lease,
+    table: &str,
+    done: &BTreeSet<(String, String)>,
+    old: Option<&str>,
+) -> String {
+    let mut hash = Sha256::new();
+    for part in [lease.name(), table, old.unwrap_or_default()] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    for (key, stamp) in done {
+        hash.update(key);
+        hash.update([0]);
+        hash.update(stamp);
+        hash.update([0]);
+    }
+    hex::encode(&hash.finalize()[..8])
+}
+
+/// An object with its rows, as the journal has it.
+fn done(pending: &Pending, rows: u64, whole: bool) -> Done {
+    Done {
+        key: pending.key.clone(),
+        name: pending.object.name.to_string(),
+        stamp: pending.object.stamp.to_string(),
+        rows,
+        whole,
+    }
 }

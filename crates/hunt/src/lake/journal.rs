@@ -4,7 +4,7 @@
 //! the line was, so whoever comes after a crash only has to move it. A line without an end never
 //! was.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -57,50 +57,66 @@ pub struct File {
 }
 
 /// What the journals of a lake say.
+///
+/// There is an entry for each object that was ever converted, so an entry is kept small.
 #[derive(Debug, Default)]
 pub struct Known {
-    /// For each table and key the batch that has the rows now.
-    objects: HashMap<(String, String), String>,
-    batches: HashMap<String, Commit>,
+    /// The commits that are in force, by name.
+    commits: Vec<Commit>,
+    /// Where the objects are among them, by table and key: the commit, and the object in it.
+    objects: Vec<(u32, u32)>,
 }
 
 impl Known {
     /// What is known of an object of a table, and the commit that has its rows.
     pub fn of(&self, table: &str, key: &str) -> Option<(&Commit, &Done)> {
-        let batch = self.objects.get(&(table.to_owned(), key.to_owned()))?;
-        let commit = self.batches.get(batch)?;
-        let done = commit.objects.iter().find(|done| done.key == key)?;
-        Some((commit, done))
+        let at = self.objects.binary_search_by(|place| {
+            let (commit, done) = self.at(*place);
+            (commit.table.as_str(), done.key.as_str()).cmp(&(table, key))
+        });
+        at.ok().map(|at| self.at(self.objects[at]))
     }
 
     /// A commit that is in force.
     pub fn batch(&self, name: &str) -> Option<&Commit> {
-        self.batches.get(name)
+        let commits = &self.commits;
+        let at = commits.binary_search_by(|commit| commit.batch.as_str().cmp(name));
+        at.ok().map(|at| &commits[at])
     }
 
     /// Every commit that is in force.
     pub fn batches(&self) -> impl Iterator<Item = &Commit> {
-        self.batches.values()
+        self.commits.iter()
+    }
+
+    fn at(&self, (commit, done): (u32, u32)) -> (&Commit, &Done) {
+        let commit = &self.commits[commit as usize];
+        (commit, &commit.objects[done as usize])
     }
 
     /// Adds what all commits of a lake say, in any order: of journals that several workers wrote
     /// there is none.
-    pub(super) fn of_commits(commits: Vec<Commit>) -> Self {
-        let replaced: std::collections::HashSet<String> = commits
+    pub(super) fn of_commits(mut commits: Vec<Commit>) -> Self {
+        let replaced: HashSet<String> = commits
             .iter()
             .flat_map(|commit| commit.replaces.iter().cloned())
             .collect();
-        let mut known = Self::default();
-        for commit in commits {
-            if replaced.contains(&commit.batch) {
-                continue;
-            }
-            for done in &commit.objects {
-                let object = (commit.table.clone(), done.key.clone());
-                known.objects.insert(object, commit.batch.clone());
-            }
-            known.batches.insert(commit.batch.clone(), commit);
+        commits.retain(|commit| !replaced.contains(&commit.batch));
+        commits.sort_by(|one, other| one.batch.cmp(&other.batch));
+        let mut objects = Vec::new();
+        for (number, commit) in commits.iter().enumerate() {
+            objects.extend((0..commit.objects.len()).map(|done| (number as u32, done as u32)));
         }
+        let mut known = Self {
+            commits,
+            objects: Vec::new(),
+        };
+        let key = |place: &(u32, u32)| {
+            let (commit, done) = known.at(*place);
+            (commit.table.as_str(), done.key.as_str())
+        };
+        objects.sort_by(|one, other| key(one).cmp(&key(other)));
+        known.objects = objects;
         known
     }
 }

@@ -1,8 +1,8 @@
 //! Rows to Parquet files, one for each partition.
 //!
-//! What must stay true: memory is bounded however many rows and partitions there are. Rows wait
-//! until there are enough for a row group; each is sorted by time, so that its pages can be passed
-//! over by their statistics.
+//! What must stay true: memory is bounded however many rows there are. Rows wait until there are
+//! enough for a row group; each is sorted by time, so that its pages can be passed over by their
+//! statistics. A file is ended before what it says of its row groups grows without end.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,9 +21,6 @@ use super::partition::{self, Partition};
 use super::{EXTENSION, LakeError};
 use crate::table::{Kind, Table};
 
-/// Files that are written at the same time. A batch with more partitions has several files for some.
-const MOST_OPEN: usize = 128;
-
 /// Rows that a bloom filter is made for at most; it is folded to what came.
 const BLOOM_ROWS: u64 = 64 << 10;
 
@@ -39,6 +36,16 @@ pub(crate) struct Written {
     pub to: PathBuf,
 }
 
+/// What a writer may keep in memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Rows that wait, in bytes.
+    pub bytes: usize,
+    /// Row groups of the files that are open. A batch with more partitions, or with more rows, has
+    /// several files for some.
+    pub row_groups: usize,
+}
+
 /// Writes the rows of one table.
 pub(crate) struct Writer {
     table: &'static Table,
@@ -47,8 +54,9 @@ pub(crate) struct Writer {
     folder: PathBuf,
     /// What the names of its files start with.
     name: String,
-    most_bytes: usize,
+    limits: Limits,
     waiting_bytes: usize,
+    row_groups: usize,
     parts: BTreeMap<Partition, Part>,
     written: Vec<Written>,
     files: usize,
@@ -59,20 +67,28 @@ pub(crate) struct Writer {
 struct Part {
     waiting: Vec<RecordBatch>,
     bytes: usize,
-    open: Option<(ArrowWriter<File>, Written)>,
+    open: Option<Open>,
+}
+
+/// A file that rows are added to.
+struct Open {
+    writer: ArrowWriter<File>,
+    written: Written,
+    row_groups: usize,
 }
 
 impl Writer {
-    /// A writer into a folder, which is there, that keeps so many bytes in memory.
-    pub fn new(table: &'static Table, folder: &Path, name: &str, most_bytes: usize) -> Self {
+    /// A writer into a folder, which is there, that keeps so much in memory.
+    pub fn new(table: &'static Table, folder: &Path, name: &str, limits: Limits) -> Self {
         Self {
             table,
             schema: table.schema(),
             properties: properties(table),
             folder: folder.to_owned(),
             name: name.to_owned(),
-            most_bytes,
+            limits,
             waiting_bytes: 0,
+            row_groups: 0,
             parts: BTreeMap::new(),
             written: Vec::new(),
             files: 0,
@@ -88,7 +104,7 @@ impl Writer {
             part.bytes += bytes;
             self.waiting_bytes += bytes;
         }
-        while self.waiting_bytes > self.most_bytes {
+        while self.waiting_bytes > self.limits.bytes {
             let fullest = self.parts.iter().max_by_key(|(_, part)| part.bytes);
             let Some(partition) = fullest.map(|(partition, _)| partition.clone()) else {
                 break;
@@ -138,22 +154,34 @@ impl Writer {
             };
             let file = File::create(&written.at).map_err(LakeError::at(&written.at))?;
             let properties = Some(self.properties.clone());
-            let writer = ArrowWriter::try_new(file, self.schema.clone(), properties)?;
-            part.open = Some((writer, written));
+            part.open = Some(Open {
+                writer: ArrowWriter::try_new(file, self.schema.clone(), properties)?,
+                written,
+                row_groups: 0,
+            });
         }
-        if let Some((writer, _)) = &mut part.open {
-            writer.write(&rows)?;
-            writer.flush()?;
+        if let Some(open) = &mut part.open {
+            open.writer.write(&rows)?;
+            open.writer.flush()?;
+            let row_groups = open.writer.flushed_row_groups().len();
+            self.row_groups += row_groups - open.row_groups;
+            open.row_groups = row_groups;
         }
-        let open = self
-            .parts
-            .values()
-            .filter(|part| part.open.is_some())
-            .count();
-        if open > MOST_OPEN {
-            self.close(partition)?;
+        while self.row_groups > self.limits.row_groups {
+            let Some(longest) = self.longest() else {
+                break;
+            };
+            self.close(&longest)?;
         }
         Ok(())
+    }
+
+    /// The partition whose open file has the most row groups.
+    fn longest(&self) -> Option<Partition> {
+        let open = self.parts.iter();
+        let open = open.filter_map(|(partition, part)| Some((partition, part.open.as_ref()?)));
+        let longest = open.max_by_key(|(_, open)| open.row_groups);
+        longest.map(|(partition, _)| partition.clone())
     }
 
     fn close(&mut self, partition: &Partition) -> Result<(), LakeError> {
@@ -161,10 +189,11 @@ impl Writer {
             .parts
             .get_mut(partition)
             .and_then(|part| part.open.take());
-        if let Some((writer, written)) = open {
-            let file = writer.into_inner()?;
-            file.sync_all().map_err(LakeError::at(&written.at))?;
-            self.written.push(written);
+        if let Some(open) = open {
+            self.row_groups -= open.row_groups;
+            let file = open.writer.into_inner()?;
+            file.sync_all().map_err(LakeError::at(&open.written.at))?;
+            self.written.push(open.written);
         }
         Ok(())
     }

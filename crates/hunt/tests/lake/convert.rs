@@ -1,44 +1,31 @@
-//! Logs converted into a lake: the same rows, each once, whatever ends the conversion.
+//! Logs converted into a lake: the same rows, each once, and only what is new.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
-use davylamp_content::hunt;
 use davylamp_hunt::convert::{Bounds, ConvertError, Converted, Shard, convert};
 use davylamp_hunt::engine::{Engine, Setup};
-use davylamp_hunt::lake::LakeError;
 use davylamp_hunt::objects::Scope;
-use davylamp_hunt::read::{self, Given};
-use davylamp_hunt::tally::{Run, summary};
+use davylamp_hunt::read::Given;
 use serde_json::{Value, json};
 
-use crate::cases::{ask, is_ready, open};
-use crate::oracle::{Asked, agree, duckdb, type_of};
+use crate::cases::ask;
 use crate::support::gzip;
 
 /// Small batches, so that there are many.
-const SMALL: Bounds = Bounds {
+pub const SMALL: Bounds = Bounds {
     batch_bytes: 64 << 10,
     batch_objects: 5,
     waiting_bytes: 256 << 10,
+    row_groups: 8,
 };
 
-/// What a process of its own is told by.
-const LOGS: &str = "DAVYLAMP_TEST_LOGS";
-const LAKE: &str = "DAVYLAMP_TEST_LAKE";
-const SHARD: &str = "DAVYLAMP_TEST_SHARD";
-
-/// How often a conversion is killed.
-const KILLS: u64 = 25;
-
-fn runtime() -> tokio::runtime::Runtime {
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Runtime::new().expect("there are threads")
 }
 
-async fn engine(place: &Path, scope: Scope) -> Engine {
+pub async fn engine(place: &Path, scope: Scope) -> Engine {
     let setup = Setup {
         locations: vec![place.display().to_string().parse().expect("it is a place")],
         given: Given::shipped().expect("what ships is good"),
@@ -49,13 +36,13 @@ async fn engine(place: &Path, scope: Scope) -> Engine {
     Engine::open(setup).await.expect("the folder can be listed")
 }
 
-async fn converted(logs: &Path, lake: &Path, shard: Shard) -> Result<Converted, ConvertError> {
+pub async fn converted(logs: &Path, lake: &Path, shard: Shard) -> Result<Converted, ConvertError> {
     let engine = engine(logs, Scope::default()).await;
     convert(&engine, lake, shard, SMALL, &Arc::default()).await
 }
 
 /// Every row of a table by its place, with how often it is there.
-async fn places(place: &Path, table: &str) -> BTreeMap<String, u64> {
+pub async fn places(place: &Path, table: &str) -> BTreeMap<String, u64> {
     let engine = engine(place, Scope::default()).await;
     let sql = format!("SELECT _source, COUNT(*) AS n FROM {table} GROUP BY 1");
     let rows = ask(&engine, &sql).await.expect("the rows can be read");
@@ -67,7 +54,7 @@ async fn places(place: &Path, table: &str) -> BTreeMap<String, u64> {
 }
 
 /// A flow log of some lines, laid out as AWS does.
-fn flow_log(home: &Path, number: usize, lines: usize) -> PathBuf {
+pub fn flow_log(home: &Path, number: usize, lines: usize) -> PathBuf {
     let (account, day) = (111_122_223_330_u64 + number as u64 % 3, number % 5 + 1);
     let folder = home.join(format!(
         "AWSLogs/{account}/vpcflowlogs/eu-west-1/2026/03/0{day}"
@@ -91,80 +78,10 @@ fn flow_log(home: &Path, number: usize, lines: usize) -> PathBuf {
     path
 }
 
-fn logs(home: &Path, objects: usize) {
+pub fn logs(home: &Path, objects: usize) {
     for number in 0..objects {
         flow_log(home, number, 40 + number * 7 % 300);
     }
-}
-
-#[test]
-fn every_case_of_every_shipped_hunt_gives_its_rows_over_the_lake_here_and_in_duckdb() {
-    let folder = tempfile::tempdir().expect("there is room");
-    let runtime = runtime();
-    let mut asked = Vec::new();
-    let mut wrong = Vec::new();
-    for parsed in hunt::shipped().expect("what ships is good") {
-        if !parsed.hunt.tables.iter().all(|table| is_ready(*table)) {
-            continue;
-        }
-        for case in &parsed.cases {
-            let home = folder.path().join(asked.len().to_string());
-            let (logs, lake) = (home.join("logs"), home.join("lake"));
-            std::fs::create_dir_all(&logs).expect("there is room");
-            let sql = parsed.hunt.sql(&case.parameters).expect("its values fit");
-            let name = format!("{}, {}", parsed.hunt.name, case.name);
-            let (raw, rows, tables) = runtime.block_on(async {
-                let raw = open(&logs, case).await;
-                let run = Arc::new(Run::default());
-                let done = convert(&raw, &lake, Shard::default(), Bounds::default(), &run).await;
-                assert!(done.expect("it can be written").is_complete(), "{name}");
-                let over = engine(&lake, Scope::default()).await;
-                let mut tables = Vec::new();
-                for table in parsed.hunt.tables.iter().map(|table| table.name()) {
-                    tables.push(question(&over, table, &lake).await);
-                }
-                (ask(&raw, &sql).await, ask(&over, &sql).await, tables)
-            });
-            let rows = rows.unwrap_or_else(|error| panic!("{name}: {error}"));
-            if raw.as_ref() != Ok(&rows) {
-                wrong.push(format!("{name}\nlogs {raw:?}\nlake {rows:?}"));
-            }
-            asked.push(Asked {
-                rows,
-                name,
-                question: json!({ "sql": sql, "tables": tables }),
-            });
-        }
-    }
-    let answers = duckdb(&asked);
-    assert_eq!(answers.len(), asked.len());
-    for (asked, answer) in asked.iter().zip(&answers) {
-        if !agree(&asked.rows, answer) {
-            wrong.push(format!(
-                "{}\nhere {:?}\nthere {answer}",
-                asked.name, asked.rows
-            ));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-}
-
-/// A table of the lake as the other engine is asked for it.
-async fn question(engine: &Engine, table: &str, lake: &Path) -> Value {
-    let columns = read::log(table).expect("it has a reader").table().columns;
-    let columns: Vec<Value> = columns
-        .iter()
-        .map(|column| json!([column.name, type_of(&column.kind.data_type())]))
-        .collect();
-    let has_files = engine
-        .objects()
-        .any(|(name, count)| name == table && count > 0);
-    json!({
-        "name": table,
-        "columns": columns,
-        "lake": lake.join(table).join("**/*.parquet"),
-        "rows": usize::from(has_files),
-    })
 }
 
 #[test]
@@ -179,6 +96,28 @@ fn the_lake_has_every_value_of_the_logs() {
         let raw = ask(&engine(&logs_at, Scope::default()).await, sql).await;
         let over = ask(&engine(&lake, Scope::default()).await, sql).await;
         assert!(raw.is_ok_and(|rows| !rows.is_empty() && Ok(rows) == over));
+    });
+}
+
+#[test]
+fn a_file_is_ended_before_its_row_groups_are_too_many() {
+    let home = tempfile::tempdir().expect("there is room");
+    let (logs_at, lake) = (home.path().join("logs"), home.path().join("lake"));
+    flow_log(&logs_at, 0, 20_000);
+    let one_by_one = Bounds {
+        waiting_bytes: 0,
+        row_groups: 1,
+        ..SMALL
+    };
+    runtime().block_on(async {
+        let raw = engine(&logs_at, Scope::default()).await;
+        let done = convert(&raw, &lake, Shard::default(), one_by_one, &Arc::default()).await;
+        // Each batch of rows is a row group, and no file has more than two.
+        assert!(done.is_ok_and(|done| done.files > 1 && done.rows == 20_000));
+        assert_eq!(
+            places(&lake, "vpc_flow").await,
+            places(&logs_at, "vpc_flow").await
+        );
     });
 }
 
@@ -337,117 +276,4 @@ fn walk(folder: &Path) -> Vec<String> {
         }
     }
     found
-}
-
-#[test]
-fn two_cannot_write_one_share_nor_share_out_differently_at_the_same_time() {
-    let home = tempfile::tempdir().expect("there is room");
-    let lake = davylamp_hunt::lake::Lake::new(home.path());
-    let shard = |text: &str| text.parse::<Shard>().expect("it is a share");
-    let first = lake.lease(shard("0/2")).expect("nobody else is there");
-    assert!(matches!(lake.lease(shard("0/2")), Err(LakeError::Busy)));
-    assert!(matches!(
-        lake.lease(shard("0/3")),
-        Err(LakeError::OtherShares)
-    ));
-    drop(lake.lease(shard("1/2")).expect("it is another share"));
-    drop(first);
-    lake.lease(shard("0/3")).expect("nobody else is there");
-}
-
-#[test]
-fn shares_make_one_lake() {
-    let home = tempfile::tempdir().expect("there is room");
-    let (logs_at, lake) = (home.path().join("logs"), home.path().join("lake"));
-    logs(&logs_at, 40);
-    let mut workers: Vec<Child> = (0..3)
-        .map(|index| child(&logs_at, &lake, &format!("{index}/3")))
-        .collect();
-    for worker in &mut workers {
-        assert!(worker.wait().expect("it ends").success());
-    }
-    runtime().block_on(async {
-        assert_eq!(
-            places(&lake, "vpc_flow").await,
-            places(&logs_at, "vpc_flow").await
-        );
-        let again = converted(&logs_at, &lake, Shard::default())
-            .await
-            .expect("it can");
-        assert_eq!((again.objects, again.known), (0, 40));
-    });
-}
-
-#[test]
-fn a_conversion_that_is_killed_again_and_again_loses_and_doubles_nothing() {
-    let home = tempfile::tempdir().expect("there is room");
-    let (logs_at, lake) = (home.path().join("logs"), home.path().join("lake"));
-    logs(&logs_at, 60);
-    // Any order will do, as long as it is none.
-    let mut random = 0x2545_f491_4f6c_dd1d_u64 ^ u64::from(std::process::id());
-    let mut killed = 0;
-    for round in 0..KILLS {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        let mut worker = child(&logs_at, &lake, "0/1");
-        let deadline = std::time::Instant::now() + Duration::from_millis(random % 400);
-        // Killed while it works, wherever that is; one that is done sooner was not killed.
-        while worker.try_wait().expect("it is ours").is_none() {
-            if std::time::Instant::now() >= deadline {
-                worker.kill().expect("it is ours");
-                killed += 1;
-            }
-            std::thread::yield_now();
-        }
-        // Objects come, and change, between two lives.
-        flow_log(&logs_at, 60 + round as usize, 30);
-        if round % 5 == 0 {
-            flow_log(&logs_at, round as usize, 11);
-        }
-    }
-    assert!(killed > 0, "no conversion lived long enough to be killed");
-    assert!(
-        child(&logs_at, &lake, "0/1")
-            .wait()
-            .expect("it ends")
-            .success()
-    );
-    runtime().block_on(async {
-        let raw = places(&logs_at, "vpc_flow").await;
-        assert_eq!(places(&lake, "vpc_flow").await, raw);
-    });
-}
-
-/// A process of its own that converts.
-fn child(logs: &Path, lake: &Path, shard: &str) -> Child {
-    Command::new(std::env::current_exe().expect("it is there"))
-        .args([
-            "convert::converts_where_it_is_told_to",
-            "--exact",
-            "--nocapture",
-        ])
-        .env(LOGS, logs)
-        .env(LAKE, lake)
-        .env(SHARD, shard)
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("it is a program")
-}
-
-/// The other side of [`child`]; by itself it does nothing.
-#[test]
-fn converts_where_it_is_told_to() {
-    let told = |name| std::env::var_os(name).map(PathBuf::from);
-    let (Some(logs), Some(lake), Ok(shard)) = (told(LOGS), told(LAKE), std::env::var(SHARD)) else {
-        return;
-    };
-    let shard = shard.parse().expect("it is a share");
-    runtime().block_on(async {
-        let engine = engine(&logs, Scope::default()).await;
-        let run = Arc::new(Run::default());
-        let done = convert(&engine, &lake, shard, SMALL, &run).await;
-        let done = done.expect("it can be written");
-        assert!(done.is_complete(), "{:?}", summary(&run));
-    });
 }

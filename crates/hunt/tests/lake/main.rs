@@ -16,3 +16,4 @@ mod places;
 mod sigma;
 mod support;
 mod trail;
+mod workers;

@@ -24,8 +24,9 @@ mod shard;
 use batch::Work;
 pub use shard::{Shard, ShardError};
 
-/// More threads than this need more memory than a node has to spare.
-const MOST_THREADS: usize = 16;
+/// Each thread holds an object of up to 48 MiB, stored and decompressed together: of so many, with the
+/// rows that wait, a worker stays below 1 GiB. More processors are put to use by more shares.
+const MOST_THREADS: usize = 8;
 
 /// The bounds of a conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,7 @@ impl Default for Bounds {
             batch_bytes: 64 << 20,
             batch_objects: 4096,
             waiting_bytes: 64 << 20,
-            row_groups: 512,
+            row_groups: 256,
         }
     }
 }

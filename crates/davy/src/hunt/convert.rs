@@ -26,11 +26,16 @@ pub(super) async fn convert(args: &ConvertArgs) -> Result<ExitCode, Failure> {
         note(&line);
     }
     let is_unread = run.outside().is_broken() || !converted.is_complete();
-    let is_broken = run.tables().values().any(davylamp_hunt::tally::Tally::is_broken);
-    Ok(ExitCode::from(match is_unread || (args.logs.strict && is_broken) {
-        true => COULD_NOT_COMPLETE,
-        false => 0,
-    }))
+    let is_broken = run
+        .tables()
+        .values()
+        .any(davylamp_hunt::tally::Tally::is_broken);
+    Ok(ExitCode::from(
+        match is_unread || (args.logs.strict && is_broken) {
+            true => COULD_NOT_COMPLETE,
+            false => 0,
+        },
+    ))
 }
 
 /// What was done, in lines.
@@ -40,10 +45,19 @@ fn told(converted: &Converted) -> Vec<String> {
         converted.objects, converted.rows, converted.files, converted.known
     )];
     for (number, what) in [
-        (converted.again, "had changed, or had not been wholly read, and were converted anew"),
+        (
+            converted.again,
+            "had changed, or had not been wholly read, and were converted anew",
+        ),
         (converted.others, "are another share's"),
-        (converted.unread, "were not wholly read; the next run tries them again"),
-        (converted.stuck, "have changed and lie beside another share's: run once without --shard"),
+        (
+            converted.unread,
+            "were not wholly read; the next run tries them again",
+        ),
+        (
+            converted.stuck,
+            "have changed and lie beside another share's: run once without --shard",
+        ),
     ] {
         if number > 0 {
             lines.push(format!("{number} objects {what}"));

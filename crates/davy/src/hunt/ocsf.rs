@@ -15,12 +15,17 @@ use serde_json::{Value, json};
 /// One object a line.
 pub(super) fn lines(report: &Report, jobs: &[Job]) -> String {
     let lines = report.suspects.iter();
-    lines.map(|suspect| format!("{}\n", finding(suspect, jobs))).collect()
+    lines
+        .map(|suspect| format!("{}\n", finding(suspect, jobs)))
+        .collect()
 }
 
 fn finding(suspect: &Suspect, jobs: &[Job]) -> Value {
     let (severity_id, severity) = severity(suspect.severity);
-    let title = suspect.because.first().map_or("a suspected incident", String::as_str);
+    let title = suspect
+        .because
+        .first()
+        .map_or("a suspected incident", String::as_str);
     let millis = |at: Option<jiff::Timestamp>| at.map(jiff::Timestamp::as_millisecond);
     let mut info = json!({
         "uid": suspect.id,

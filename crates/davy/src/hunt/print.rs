@@ -40,7 +40,9 @@ pub(super) fn check_file(file: Option<&Path>, is_parquet: bool) -> Result<(), Fa
 impl Printer {
     /// A printer of rows of these columns; into a file where one is named.
     pub fn new(form: Output, file: Option<&Path>, schema: SchemaRef) -> Result<Self, Failure> {
-        let file = file.map(|path| ParquetFile::create(path, schema)).transpose();
+        let file = file
+            .map(|path| ParquetFile::create(path, schema))
+            .transpose();
         Ok(Self {
             form,
             rows: 0,
@@ -143,7 +145,10 @@ impl Printer {
 
 /// A file that was not written.
 pub(super) fn unwritable(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
-    Failure::new(anyhow!(error), "see whether the folder of -o is there and has room")
+    Failure::new(
+        anyhow!(error),
+        "see whether the folder of -o is there and has room",
+    )
 }
 
 fn unprintable(error: impl std::error::Error + Send + Sync + 'static) -> Failure {

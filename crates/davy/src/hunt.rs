@@ -2,6 +2,8 @@
 
 mod args;
 mod book;
+mod convert;
+mod ocsf;
 mod page;
 mod print;
 mod progress;
@@ -21,7 +23,7 @@ use futures::StreamExt;
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::output::note;
 pub use args::HuntArgs;
-use args::{Job, LogArgs, SqlArgs};
+use args::{Job, LogArgs, Output, SqlArgs};
 use print::Printer;
 use progress::Progress;
 
@@ -41,15 +43,17 @@ pub fn run(args: &HuntArgs) -> Result<ExitCode, Failure> {
         Job::List(args) => book::list(&args.own),
         Job::Show(args) => book::show(args),
         Job::Sql(args) => runtime.block_on(sql(args)),
+        Job::Convert(args) => runtime.block_on(convert::convert(args)),
     }
 }
 
 async fn sql(args: &SqlArgs) -> Result<ExitCode, Failure> {
+    print::check_file(args.file.as_deref(), args.output == Output::Parquet)?;
     let engine = open(&args.logs).await?;
     let answer = engine.sql(&args.query).await.map_err(failure)?;
     let progress = Progress::start(&answer.run, engine.stored_bytes());
-    let mut printer = Printer::new(args.output);
     let mut batches = answer.batches;
+    let mut printer = Printer::new(args.output, args.file.as_deref(), batches.schema())?;
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(|error| failure(EngineError::Query(error)))?;
         progress.pause(|| printer.print(&batch))?;

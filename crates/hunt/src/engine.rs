@@ -3,7 +3,6 @@
 //! What must stay true: a table without an object is told and not merely empty; memory stays
 //! within a bound whatever the size of the logs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
@@ -14,25 +13,28 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{Expr, col, lit};
+use datafusion::object_store::memory::InMemory;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::{SessionConfig, SessionContext};
-use futures::StreamExt;
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 
 use crate::functions;
-use crate::objects::{self, ListError, Listing, Location, Object, Remote, Scope};
-use crate::read::{self, Given, LOGS};
+use crate::lake::{self, LakeTable};
+use crate::objects::{self, At, ListError, Listing, Location, Object, Remote, Scope};
+use crate::read::{Given, LOGS, Log};
 use crate::scan::LogTable;
 use crate::share::SharedTable;
 use crate::table::Table;
 use crate::tally::{Run, Tally};
-use crate::unpack::{self, Caps};
+use crate::unpack::Caps;
+
+mod found;
+
+use found::Found;
+pub(crate) use found::Objects;
 
 /// What sorting and grouping may keep in memory; beyond it they go to disk. With what the readers
 /// hold this stays well below 400 MiB.
 const MEMORY_BYTES: usize = 192 << 20;
-
-/// Objects whose kind is found out at the same time.
-const LOOKS_AT_ONCE: usize = 16;
 
 /// What an engine is opened on.
 #[derive(Debug, Default)]
@@ -54,7 +56,9 @@ pub struct Setup {
 /// Logs, ready to be asked.
 #[derive(Debug)]
 pub struct Engine {
-    objects: BTreeMap<&'static str, Vec<Object>>,
+    objects: Objects,
+    /// Files of a lake, which are Parquet with the tables' own columns.
+    lake: Objects,
     listing: Listing,
     scope: Scope,
     given: Arc<Given>,
@@ -97,30 +101,10 @@ impl Engine {
     /// When a location cannot be set up. What cannot be listed or told apart is counted instead.
     pub async fn open(setup: Setup) -> Result<Self, EngineError> {
         let mut listing = objects::list(&setup.locations, &setup.remote).await?;
-        let found = std::mem::take(&mut listing.objects);
-        let mut looks = futures::stream::iter(found)
-            .map(|object| async {
-                let kind = kind(&object).await;
-                (object, kind)
-            })
-            .buffered(LOOKS_AT_ONCE);
-        let mut objects: BTreeMap<&'static str, Vec<Object>> = BTreeMap::new();
-        while let Some((object, kind)) = looks.next().await {
-            match kind {
-                Ok(tables) => {
-                    for table in tables {
-                        objects.entry(table).or_default().push(object.clone());
-                    }
-                }
-                Err(what) => {
-                    listing.tally.objects_unreadable += 1;
-                    listing.tally.sample(|| object.name.to_string(), what);
-                }
-            }
-        }
-        drop(looks);
+        let Found { objects, lake } = found::sort(&mut listing).await;
         Ok(Self {
             objects,
+            lake,
             listing,
             scope: setup.scope,
             given: Arc::new(setup.given),
@@ -131,14 +115,59 @@ impl Engine {
 
     /// How many objects each table has.
     pub fn objects(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        self.objects
-            .iter()
-            .map(|(table, objects)| (*table, objects.len()))
+        let all = self.objects.iter().chain(&self.lake);
+        all.map(|(table, objects)| (*table, objects.len()))
+    }
+
+    /// The objects that are logs as they lie, by table.
+    pub(crate) fn raw(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// What is asked for.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// How many objects are read at once.
+    pub(crate) fn threads(&self) -> usize {
+        self.config().target_partitions()
+    }
+
+    /// What makes a table of one object of a log, whatever is asked for.
+    pub(crate) fn reading_of(
+        &self,
+        log: &'static dyn Log,
+    ) -> impl Fn(Object, &Arc<Run>) -> LogTable + Send + Sync + use<> {
+        let (given, caps) = (Arc::clone(&self.given), self.caps);
+        move |object, run| {
+            let given = Arc::clone(&given);
+            LogTable::new(
+                log,
+                vec![object],
+                Scope::default(),
+                given,
+                caps,
+                Arc::clone(run),
+            )
+        }
+    }
+
+    /// A table over some of its objects.
+    fn table_over(
+        &self,
+        log: &'static dyn Log,
+        objects: Vec<Object>,
+        scope: Scope,
+        run: &Arc<Run>,
+    ) -> LogTable {
+        let given = Arc::clone(&self.given);
+        LogTable::new(log, objects, scope, given, self.caps, Arc::clone(run))
     }
 
     /// How many bytes the objects have as stored, as far as that is known.
     pub fn stored_bytes(&self) -> u64 {
-        let objects = self.objects.values().flatten();
+        let objects = self.objects.values().chain(self.lake.values()).flatten();
         let sizes = objects
             .map(|object| object.size)
             .filter(|size| *size != u64::MAX);
@@ -220,21 +249,43 @@ impl Engine {
         for log in LOGS {
             let table = log.table();
             let objects = self.objects.get(table.name).cloned().unwrap_or_default();
-            let provider = LogTable::new(
-                *log,
-                objects,
-                self.scope.clone(),
-                Arc::clone(&self.given),
-                self.caps,
-                Arc::clone(run),
-            );
-            let mut frame = context.read_table(provide(provider))?;
+            let files = self.lake.get(table.name).cloned().unwrap_or_default();
+            let mut frame = match (objects.is_empty(), files.is_empty()) {
+                (true, false) => self.in_lake(&context, table, files, run)?,
+                (is_without, is_raw) => {
+                    let raw = self.table_over(*log, objects, self.scope.clone(), run);
+                    let raw = context.read_table(provide(raw))?;
+                    match is_raw || is_without {
+                        true => raw,
+                        false => raw.union(self.in_lake(&context, table, files, run)?)?,
+                    }
+                }
+            };
             for filter in within(table, &self.scope) {
                 frame = frame.filter(filter)?;
             }
             context.register_table(table.name, frame.into_view())?;
         }
         Ok(context)
+    }
+
+    /// The files of the lake as a table.
+    fn in_lake(
+        &self,
+        context: &SessionContext,
+        table: &'static Table,
+        files: Vec<Object>,
+        run: &Arc<Run>,
+    ) -> Result<DataFrame, EngineError> {
+        for file in &files {
+            if let At::Remote(..) = &file.at {
+                // DataFusion wants a store by that name, and its reader of Parquet does without.
+                let url = lake::store_of(file)?;
+                context.register_object_store(url.as_ref(), Arc::new(InMemory::new()));
+            }
+        }
+        let files = LakeTable::new(table, files, self.scope.clone(), Arc::clone(run));
+        Ok(context.read_table(Arc::new(files))?)
     }
 }
 
@@ -277,32 +328,4 @@ fn within(table: &Table, scope: &Scope) -> Vec<Expr> {
         }
     }
     filters
-}
-
-/// The tables that an object may hold rows of: what the user says, what its key says, or what its
-/// first bytes say. An archive may hold anything.
-async fn kind(object: &Object) -> Result<Vec<&'static str>, String> {
-    let no_reader = |table: &str| format!("logs of the kind {table} are not read yet");
-    if let Some(table) = object.stated.or(object.layout.table) {
-        return match read::log(table) {
-            Some(log) => Ok(vec![log.table().name]),
-            None => Err(no_reader(table)),
-        };
-    }
-    // Of an object that is larger than this, the first bytes decompress to more than a head.
-    let stored = object
-        .head(unpack::HEAD_BYTES)
-        .await
-        .map_err(|error| error.to_string())?;
-    let head = unpack::head(&stored);
-    if unpack::is_archive(&head) {
-        return Ok(LOGS.iter().map(|log| log.table().name).collect());
-    }
-    if stored.is_empty() {
-        return Ok(Vec::new());
-    }
-    match LOGS.iter().find(|log| log.recognises(&head)) {
-        Some(log) => Ok(vec![log.table().name]),
-        None => Err("it is no log that is known; if it is one, say so: TABLE=PATH".to_owned()),
-    }
 }

@@ -6,6 +6,8 @@
 //!             tally: what was read, and what was not ◄──────────────────┤
 //!                                                                       ▼
 //!             engine: SQL ◄─────────────── scan: a DataFusion table over readers
+//!               │     ▲
+//!               │     └─ lake: the same tables as Parquet ◄─ convert: object by object, once
 //!               │
 //!               ▼
 //!             run: rows of many hunts to leads ─► suspects: one ranked list
@@ -15,8 +17,10 @@
 //! missing; nothing is empty without a word. Memory is bounded whatever the logs are. This is the
 //! only crate that names DataFusion. Deliberately not here: printing, arguments, what time it is.
 
+pub mod convert;
 pub mod engine;
 pub mod functions;
+pub mod lake;
 pub mod library;
 pub mod needle;
 pub mod objects;

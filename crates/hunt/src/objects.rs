@@ -18,7 +18,8 @@ mod location;
 mod remote;
 mod scope;
 
-pub use layout::Layout;
+pub use layout::{InLake, Layout};
+pub(crate) use layout::{is_account, is_region};
 pub use location::{Location, LocationError, Where};
 pub use remote::{Bucket, Remote, RemoteError};
 pub use scope::Scope;
@@ -32,6 +33,8 @@ pub struct Object {
     pub at: At,
     /// Its size as stored, in bytes.
     pub size: u64,
+    /// What changes when its bytes do: its version in the store, or its size and time.
+    pub stamp: Arc<str>,
     /// What its key says.
     pub layout: Layout,
     /// The table it is for, where the user has said so.
@@ -112,6 +115,25 @@ impl Object {
             At::File(path) if self.size <= MODEST_BYTES => std::fs::read(path).map(Stored::Whole),
             At::File(path) => Ok(Stored::Stream(Box::new(File::open(path)?))),
             At::Remote(bucket, path) => remote::open(bucket, path, self.size),
+        }
+    }
+
+    /// Its path, where it is a file.
+    pub fn path(&self) -> Option<&std::path::Path> {
+        match &self.at {
+            At::File(path) => Some(path),
+            At::Remote(..) => None,
+        }
+    }
+
+    /// Some of its bytes as stored.
+    ///
+    /// # Errors
+    /// When they cannot be had.
+    pub async fn range(&self, range: std::ops::Range<u64>) -> io::Result<Vec<u8>> {
+        match &self.at {
+            At::File(path) => local::range(path, range),
+            At::Remote(bucket, path) => remote::range(bucket, path, range).await,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Rows as text: CSV, JSON, and cells for a table.
+//! Rows as text: CSV, JSON, and cells for a table; and as Parquet, which is a file.
 
 use std::io::{self, Write};
 
@@ -6,6 +6,10 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::writer::{JsonArray, LineDelimited, WriterBuilder};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+
+mod file;
+
+pub use file::{FileError, ParquetFile, suspects};
 
 /// What a spreadsheet takes for a formula when a cell starts with it (OWASP, "CSV injection").
 const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];

@@ -26,6 +26,7 @@ pub mod json;
 mod leaves;
 mod members;
 mod moment;
+pub(crate) mod parquet;
 mod recipe;
 pub mod recorder;
 mod rows;

@@ -31,7 +31,7 @@ use crate::tally::{Run, Tally};
 use crate::unpack::Caps;
 
 mod drive;
-mod filters;
+pub(crate) mod filters;
 
 use drive::{Job, drive};
 

@@ -35,6 +35,8 @@ use crate::scan::{LogTable, Reading};
 mod hub;
 mod queue;
 
+pub(crate) use queue::compact;
+
 use hub::{Hub, Seat};
 
 /// The objects of one log as a table that many queries scan and that is read once.
@@ -183,7 +185,7 @@ impl Share {
         let filtered = filter_record_batch(&part, mask)?;
         // A few rows would keep the whole chunk that they were read from.
         Ok(match kept * 2 < batch.num_rows() {
-            true => queue::compact(&filtered)?,
+            true => compact(&filtered)?,
             false => filtered,
         })
     }

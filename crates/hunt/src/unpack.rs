@@ -183,6 +183,17 @@ pub fn decode<'a>(mut stored: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> 
     packing.decoder(Box::new(Cursor::new(magic).chain(stored)))
 }
 
+/// An error with all that was behind it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// Whether a text that starts so is an archive of files (POSIX.1, the ustar format).
 pub fn is_archive(head: &[u8]) -> bool {
     head.get(257..262) == Some(b"ustar")

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use davylamp_hunt::convert::Shard;
 use davylamp_hunt::objects::Location;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -22,6 +23,7 @@ pub enum Job {
     List(ListArgs),
     Show(ShowArgs),
     Sql(SqlArgs),
+    Convert(ConvertArgs),
 }
 
 /// Run hunts, and rank what they suspect
@@ -60,6 +62,9 @@ pub struct RunArgs {
     /// The form in which suspected incidents are printed
     #[arg(long, value_enum, default_value_t = RunOutput::Table)]
     pub output: RunOutput,
+    /// The file that --output parquet writes
+    #[arg(short = 'o', value_name = "FILE", required_if_eq("output", "parquet"))]
+    pub file: Option<PathBuf>,
 }
 
 /// List the hunts
@@ -114,13 +119,45 @@ pub struct SqlArgs {
     /// The form in which rows are printed
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
+    /// The file that --output parquet writes
+    #[arg(short = 'o', value_name = "FILE", required_if_eq("output", "parquet"))]
+    pub file: Option<PathBuf>,
+}
+
+/// Convert logs into a lake of Parquet, each object once
+///
+/// The lake has the tables of davy hunt sql, by account, region and day; --logs LAKE asks it, and so
+/// does any engine that reads Parquet. A conversion may be killed and run again at any time: what was
+/// converted is not converted again, and an object that has changed is converted anew.
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = "Exit codes: 0 converted, 2 could not complete: an object was not, or not
+wholly, read, and with --strict wherever anything was not understood.
+
+With --since, --until, --account and --region, objects whose key says that they hold nothing of it are
+left for another time; of the others every record is converted.
+
+Examples:
+  davy hunt convert --logs s3://BUCKET/AWSLogs -o lake/
+  davy hunt convert --logs s3://BUCKET/AWSLogs -o /mnt/lake --shard 0/4
+  davy hunt run --all --logs lake/ --since 30d"
+)]
+pub struct ConvertArgs {
+    #[command(flatten)]
+    pub logs: LogArgs,
+    /// The folder of the lake, on a disk that locks files and renames at once
+    #[arg(short = 'o', value_name = "DIR")]
+    pub lake: PathBuf,
+    /// Only this share of the objects: I/N, from 0/N on; each by a process of its own
+    #[arg(long, value_name = "I/N", default_value_t)]
+    pub shard: Shard,
 }
 
 /// Which logs.
 #[derive(Debug, Args)]
 pub struct LogArgs {
-    /// Where logs lie: files, folders, patterns, archives, - for standard input, s3://BUCKET/PREFIX;
-    /// as TABLE=WHERE if their kind cannot be told
+    /// Where logs lie: files, folders, patterns, archives, - for standard input, s3://BUCKET/PREFIX,
+    /// a lake; as TABLE=WHERE if their kind cannot be told
     #[arg(long, required = true, num_args = 1.., value_name = "WHERE")]
     pub logs: Vec<Location>,
     /// Nothing before this: a day, a moment in UTC, or how long ago, such as 7d
@@ -163,6 +200,8 @@ pub enum Output {
     Jsonl,
     /// Comma-separated values, with formulas made harmless.
     Csv,
+    /// A Parquet file, named with -o.
+    Parquet,
 }
 
 /// The form in which suspected incidents are printed.
@@ -178,6 +217,10 @@ pub enum RunOutput {
     Csv,
     /// One page that needs nothing beside itself.
     Html,
+    /// One OCSF Detection Finding a line.
+    Ocsf,
+    /// A Parquet file, named with -o.
+    Parquet,
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {

@@ -1,10 +1,13 @@
 //! Printing rows as they come.
 
+use std::path::Path;
+
 use anyhow::anyhow;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{Cell, ContentArrangement, Table};
 use davylamp_hunt::arrow::array::RecordBatch;
-use davylamp_hunt::output;
+use davylamp_hunt::arrow::datatypes::SchemaRef;
+use davylamp_hunt::output::{self, ParquetFile};
 use davylamp_hunt::tally::printable;
 
 use super::args::Output;
@@ -20,16 +23,33 @@ pub(super) struct Printer {
     rows: usize,
     table: Table,
     table_rows: usize,
+    file: Option<ParquetFile>,
+}
+
+/// Whether a file is named just where one is written.
+pub(super) fn check_file(file: Option<&Path>, is_parquet: bool) -> Result<(), Failure> {
+    match (file, is_parquet) {
+        (Some(_), false) => Err(Failure::new(
+            anyhow!("-o names a file that only --output parquet writes"),
+            "add --output parquet, or write what is printed to the file: > FILE",
+        )),
+        _ => Ok(()),
+    }
 }
 
 impl Printer {
-    pub fn new(form: Output) -> Self {
-        Self {
+    /// A printer of rows of these columns; into a file where one is named.
+    pub fn new(form: Output, file: Option<&Path>, schema: SchemaRef) -> Result<Self, Failure> {
+        let file = file
+            .map(|path| ParquetFile::create(path, schema))
+            .transpose();
+        Ok(Self {
             form,
             rows: 0,
             table: Table::new(),
             table_rows: 0,
-        }
+            file: file.map_err(unwritable)?,
+        })
     }
 
     /// Prints a batch, or keeps it until its table is full.
@@ -42,6 +62,10 @@ impl Printer {
         let mut text = Vec::new();
         match self.form {
             Output::Table => return self.tabulate(batch),
+            Output::Parquet => {
+                let written = self.file.as_mut().map(|file| file.write(batch));
+                return written.transpose().map(drop).map_err(unwritable);
+            }
             Output::Csv => {
                 if is_first {
                     output::csv_head(batch, &mut text).map_err(unprintable)?;
@@ -84,6 +108,10 @@ impl Printer {
             Output::Json if self.rows == 0 => emit("[]\n")?,
             Output::Json => emit("\n]\n")?,
             Output::Jsonl | Output::Csv => {}
+            Output::Parquet => {
+                let finished = self.file.map(ParquetFile::finish);
+                finished.transpose().map_err(unwritable)?;
+            }
         }
         Ok(self.rows)
     }
@@ -113,6 +141,14 @@ impl Printer {
             .set_content_arrangement(ContentArrangement::Dynamic);
         emit(format!("{table}\n"))
     }
+}
+
+/// A file that was not written.
+pub(super) fn unwritable(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+    Failure::new(
+        anyhow!(error),
+        "see whether the folder of -o is there and has room",
+    )
 }
 
 fn unprintable(error: impl std::error::Error + Send + Sync + 'static) -> Failure {

@@ -6,18 +6,21 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use davylamp_content::hunt::ParameterError;
+use davylamp_hunt::output::{self, ParquetFile};
 use davylamp_hunt::run::{Came, Job, Missing, Outcome, Report, run as run_hunts};
 use davylamp_hunt::sigma::{self, Brought, Refused};
 use davylamp_hunt::tally::{printable, summary};
 use serde_json::Value;
 
 use super::args::{RunArgs, RunOutput};
-use super::{FOUND, book, failure, open, page, text};
+use super::print::{check_file, unwritable};
+use super::{FOUND, book, failure, ocsf, open, page, text};
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::output::{emit, note};
 
 /// Runs `davy hunt run`.
 pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    check_file(args.file.as_deref(), args.output == RunOutput::Parquet)?;
     let mut jobs = jobs(args)?;
     let brought = brought(args.sigma.as_deref())?;
     for hunt in &brought.hunts {
@@ -32,12 +35,20 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     }
     let engine = open(&args.logs).await?;
     let report = run_hunts(&engine, &jobs).await.map_err(failure)?;
+    if let Some(path) = &args.file {
+        let rows = output::suspects(&report.suspects).map_err(unwritable)?;
+        let mut file = ParquetFile::create(path, rows.schema()).map_err(unwritable)?;
+        let written = file.write(&rows).and_then(|()| file.finish());
+        written.map_err(unwritable)?;
+    }
     emit(match args.output {
         RunOutput::Table => text::blocks(&report, &jobs).into_bytes(),
         RunOutput::Json => text::json(&report).into_bytes(),
         RunOutput::Jsonl => text::json_lines(&report).into_bytes(),
         RunOutput::Csv => text::csv(&report),
         RunOutput::Html => page::page(&report, &jobs).into_bytes(),
+        RunOutput::Ocsf => ocsf::lines(&report, &jobs).into_bytes(),
+        RunOutput::Parquet => Vec::new(),
     })?;
     for came in &report.hunts {
         note(&printable(&told(came)));

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use crate::lake;
+
 /// What a key says. What it does not say is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
@@ -19,6 +21,19 @@ pub struct Layout {
     pub day: Option<Date>,
     /// The table the service writes.
     pub table: Option<&'static str>,
+    /// What it is of a lake that a conversion has made.
+    pub lake: Option<InLake>,
+}
+
+/// What an object is of a lake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InLake {
+    /// Rows of a table.
+    Rows,
+    /// Rows that a conversion is about to add.
+    Unfinished,
+    /// The conversion's own notes.
+    Notes,
 }
 
 impl Layout {
@@ -27,6 +42,7 @@ impl Layout {
         let mut layout = Self::default();
         let parts: Vec<&str> = key.split(['/', '\\']).collect();
         let (name, folders) = parts.split_last().unwrap_or((&"", &[]));
+        let lake = lake::part_of(folders, name);
         let laid_out = folders.iter().rposition(|part| *part == "AWSLogs");
         let folders = laid_out.map_or(folders, |at| &folders[at + 1..]);
         let mut dated = Dated::default();
@@ -37,8 +53,12 @@ impl Layout {
                 None => {}
             }
         }
-        layout.day = dated.day();
+        layout.day = layout.day.or(dated.day());
         layout.file(name);
+        if let Some((part, table)) = lake {
+            layout.lake = Some(part);
+            layout.table = table;
+        }
         layout
     }
 
@@ -56,10 +76,26 @@ impl Layout {
 
     fn hive<'a>(&mut self, key: &str, value: &'a str, dated: &mut Dated<'a>) {
         match key {
-            "aws-account-id" | "account" | "accountid" | "account_id" if is_account(value) => {
+            "aws-account-id"
+            | "account"
+            | "accountid"
+            | "accountId"
+            | "account_id"
+            | lake::ACCOUNT
+                if is_account(value) =>
+            {
                 self.account = Some(value.into());
             }
-            "aws-region" | "region" if is_region(value) => self.region = Some(value.into()),
+            "aws-region" | "region" | lake::REGION if is_region(value) => {
+                self.region = Some(value.into());
+            }
+            lake::DATE => self.day = value.parse().ok(),
+            // Security Lake writes all of a day's date into one folder.
+            "eventDay" => {
+                for part in [value.get(..4), value.get(4..6), value.get(6..)] {
+                    dated.next(part.unwrap_or_default());
+                }
+            }
             "aws-service" => self.table = service(value),
             "year" | "month" | "day" => dated.next(value),
             _ => {}
@@ -100,12 +136,12 @@ fn service(name: &str) -> Option<&'static str> {
     }
 }
 
-fn is_account(text: &str) -> bool {
+pub(crate) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// `eu-central-1`, `us-gov-west-1`, and the invented regions of anonymised logs.
-fn is_region(text: &str) -> bool {
+pub(crate) fn is_region(text: &str) -> bool {
     let mut parts = text.split('-');
     let is_word =
         |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
@@ -201,6 +237,15 @@ mod tests {
             (
                 "/tmp/111122223333_CloudTrail_us-east-1_20240801T1130Z_ab.json.gz",
                 "cloudtrail 111122223333 us-east-1 2024-08-01",
+            ),
+            (
+                "aws/VPC_FLOW/2.0/region=us-east-1/accountId=111122223333/eventDay=20240801/x",
+                "? 111122223333 us-east-1 2024-08-01",
+            ),
+            (
+                "lake/vpc_flow/log_account=111122223333/log_region=us-east-1/\
+                 log_date=2024-08-01/x.parquet",
+                "vpc_flow 111122223333 us-east-1 2024-08-01",
             ),
             ("/srv/2024/08/01/flow.log", "? ? ? ?"),
             (

@@ -1,8 +1,9 @@
 //! Files, folders, patterns of files, and standard input.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use globset::GlobBuilder;
 use walkdir::WalkDir;
@@ -73,9 +74,9 @@ fn walk(
         }
         let name = entry.path().display().to_string();
         // A pipe has no size that says anything, and is not modest.
-        let size = match entry.metadata() {
-            Ok(metadata) if metadata.is_file() => metadata.len(),
-            Ok(_) => u64::MAX,
+        let (size, stamp) = match entry.metadata() {
+            Ok(metadata) if metadata.is_file() => (metadata.len(), stamp(&metadata)),
+            Ok(_) => (u64::MAX, String::new()),
             Err(error) => {
                 fault(listing, &name, &error.to_string());
                 continue;
@@ -86,6 +87,7 @@ fn walk(
             name: name.into(),
             at: At::File(entry.into_path()),
             size,
+            stamp: stamp.into(),
             stated,
         });
     }
@@ -107,11 +109,32 @@ pub(super) fn keep_stdin(stated: Option<&'static str>, listing: &mut Listing) ->
         name: STDIN_NAME.into(),
         at: At::File(kept.path().to_owned()),
         size,
+        stamp: Arc::default(),
         layout: Layout::default(),
         stated,
     });
     listing.kept = Some(kept);
     Ok(())
+}
+
+/// A file's size, and when it was changed last.
+fn stamp(metadata: &std::fs::Metadata) -> String {
+    let changed = metadata
+        .modified()
+        .ok()
+        .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok())
+        .unwrap_or_default();
+    format!("{}-{}", metadata.len(), changed.as_nanos())
+}
+
+/// Some bytes of a file.
+pub(super) fn range(path: &Path, range: std::ops::Range<u64>) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    file.seek(io::SeekFrom::Start(range.start))?;
+    let mut bytes = Vec::new();
+    file.take(range.end.saturating_sub(range.start))
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The first bytes of a file.

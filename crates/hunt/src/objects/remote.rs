@@ -81,6 +81,7 @@ pub(super) async fn list(
                 listing.objects.push(Object {
                     name: format!("s3://{bucket_name}/{}", meta.location).into(),
                     layout: Layout::of(meta.location.as_ref()),
+                    stamp: stamp(&meta).into(),
                     at: At::Remote(Arc::clone(&bucket), meta.location),
                     size: meta.size,
                     stated,
@@ -120,6 +121,24 @@ pub(super) fn open(bucket: &Bucket, path: &Path, size: u64) -> io::Result<Stored
         part: Bytes::new(),
         handle,
     })))
+}
+
+/// What changes when an object does.
+fn stamp(meta: &object_store::ObjectMeta) -> String {
+    let size = meta.size;
+    match &meta.e_tag {
+        Some(tag) => format!("{size}-{tag}"),
+        None => format!("{size}-{}", meta.last_modified.timestamp_micros()),
+    }
+}
+
+/// Some bytes of an object.
+pub(super) async fn range(
+    bucket: &Bucket,
+    path: &Path,
+    range: std::ops::Range<u64>,
+) -> io::Result<Vec<u8>> {
+    Ok(bucket.get_range(path, range).await?.to_vec())
 }
 
 /// The first bytes of an object.

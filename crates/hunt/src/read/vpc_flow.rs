@@ -23,6 +23,11 @@ pub use columns::TABLE;
 use fields::Fields;
 use line::Lines;
 
+/// Whether a column of Parquet is a field of flow logs.
+pub(super) fn is_field(name: &str) -> bool {
+    Fields::of_format(name).is_some()
+}
+
 /// Flow logs.
 #[derive(Debug)]
 pub struct VpcFlow;

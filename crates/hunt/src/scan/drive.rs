@@ -1,13 +1,14 @@
 //! Reading objects one after another, on a thread that may block.
 
-use std::fmt::Write;
+use std::fs::File;
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 
+use ::parquet::file::reader::ChunkReader;
 use datafusion::arrow::array::{Array, RecordBatch};
 
 use crate::objects::{Layout, Object};
-use crate::read::{self, Log, Order, Reader, Rows, Sink};
+use crate::read::{self, Log, Order, Reader, Rows, Sink, parquet};
 use crate::tally::Run;
 use crate::unpack::{self, Caps, Chunk, MODEST_BYTES, Stored, UnpackError};
 
@@ -69,8 +70,82 @@ fn read_object(job: &Job, object: &Object, sink: &mut Sink) {
         account: object.layout.account.clone(),
         region: object.layout.region.clone(),
     };
+    let stored = match parquet_of(object, stored) {
+        Ok(Opened::Text(stored)) => stored,
+        Ok(Opened::Bytes(bytes)) => return read_parquet(job, &named, bytes, sink),
+        Ok(Opened::File(file)) => return read_parquet(job, &named, file, sink),
+        Err(error) => return unreadable(&object.name, &error, sink),
+    };
     if read_text(job, &named, stored, sink) {
         read_archive(job, object, sink);
+    }
+}
+
+/// An object by the way it is read.
+enum Opened {
+    Text(Stored),
+    Bytes(bytes::Bytes),
+    File(File),
+}
+
+/// Parquet is read from its end, so a large object that is one is had as a file.
+fn parquet_of(object: &Object, stored: Stored) -> std::io::Result<Opened> {
+    let mut stream = match stored {
+        Stored::Whole(bytes) if bytes.starts_with(parquet::MAGIC) => {
+            return Ok(Opened::Bytes(bytes.into()));
+        }
+        Stored::Whole(_) => return Ok(Opened::Text(stored)),
+        Stored::Stream(stream) => stream,
+    };
+    let mut start = Vec::new();
+    (&mut stream)
+        .take(parquet::MAGIC.len() as u64)
+        .read_to_end(&mut start)?;
+    let is_parquet = start == parquet::MAGIC;
+    let mut whole = Cursor::new(start).chain(stream);
+    match (is_parquet, object.path()) {
+        (false, _) => Ok(Opened::Text(Stored::Stream(Box::new(whole)))),
+        (true, Some(path)) => Ok(Opened::File(File::open(path)?)),
+        (true, None) => {
+            let mut file = tempfile::tempfile()?;
+            std::io::copy(&mut whole, &mut file)?;
+            Ok(Opened::File(file))
+        }
+    }
+}
+
+/// Reads a log that is Parquet.
+fn read_parquet<R: ChunkReader + 'static>(
+    job: &Job,
+    named: &read::Object,
+    file: R,
+    sink: &mut Sink,
+) {
+    let table = job.log.table();
+    let mut transcript = match parquet::Transcript::open(file, table.name) {
+        Ok(Some(transcript)) => transcript,
+        Ok(None) => return,
+        Err(fault) => return unreadable(&named.name, &fault, sink),
+    };
+    for column in transcript.absent() {
+        let is_wanted = |number: &usize| table.columns[*number].name == *column;
+        if job.order.columns.iter().any(is_wanted) {
+            *sink.tally.absent.entry(column).or_default() += 1;
+        }
+    }
+    let job = Job {
+        order: transcript.order(&job.order),
+        ..job.clone()
+    };
+    let mut feed = Feed::new(&job, named);
+    let result = unpack::unpack_from(&mut transcript, job.caps, &mut |chunk| {
+        feed.take(chunk, sink)
+    });
+    settle(&named.name, result, sink);
+    if transcript.bad_values() > 0 {
+        sink.tally.bad_values += transcript.bad_values();
+        let what = "a text has blanks, which no field of a flow log has";
+        sink.tally.sample(|| named.name.to_string(), what);
     }
 }
 
@@ -201,12 +276,5 @@ fn read_member(
 /// Counts an object that was not read, or not to its end, with the reasons one after another.
 fn unreadable(name: &str, error: &dyn std::error::Error, sink: &mut Sink) {
     sink.tally.objects_unreadable += 1;
-    let mut what = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a text cannot fail.
-        let _ = write!(what, ": {error}");
-        cause = error.source();
-    }
-    sink.tally.sample(|| name.to_owned(), what);
+    sink.tally.sample(|| name.to_owned(), unpack::chain(error));
 }

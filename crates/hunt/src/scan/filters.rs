@@ -45,8 +45,26 @@ pub(super) fn searched_by_any(table: &Table, lists: &[&[Expr]]) -> Vec<(usize, V
     all
 }
 
+/// The values of which a column must have one, as far as the filters bound it.
+pub(crate) fn values(column: &str, filters: &[Expr]) -> Option<Vec<String>> {
+    let mut values: Option<Vec<String>> = None;
+    for filter in filters {
+        each_of_all(filter, &mut |part| {
+            if let Some((name, some)) = one_of(part)
+                && name == column
+            {
+                match &mut values {
+                    Some(values) => values.retain(|value| some.contains(value)),
+                    None => values = Some(some),
+                }
+            }
+        });
+    }
+    values
+}
+
 /// Between which moments a row must lie, as far as the filters bound the table's time.
-pub(super) fn between(table: &Table, filters: &[Expr]) -> (Option<Timestamp>, Option<Timestamp>) {
+pub(crate) fn between(table: &Table, filters: &[Expr]) -> (Option<Timestamp>, Option<Timestamp>) {
     let (mut since, mut until) = (None::<Timestamp>, None::<Timestamp>);
     for filter in filters {
         each_of_all(filter, &mut |part| {

@@ -70,7 +70,7 @@ impl Queue {
 }
 
 /// The same rows without what else lies in the chunks that they were read from.
-pub(super) fn compact(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+pub(crate) fn compact(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let own = |column: &ArrayRef| -> ArrayRef {
         match column.as_any().downcast_ref::<StringViewArray>() {
             Some(texts) => Arc::new(texts.gc()),

@@ -1,15 +1,23 @@
-//! Every case of every shipped hunt: its logs written as real ones, read by the real readers.
+//! Every case of every shipped hunt: its logs written as real ones, read by the real readers; and
+//! over the lake that is made of them, here and by another engine.
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use davylamp_content::hunt::cases::Case;
 use davylamp_content::hunt::{self, Parsed, Table};
+use davylamp_hunt::convert::{Bounds, Shard, convert};
 use davylamp_hunt::engine::{Engine, Setup};
+use davylamp_hunt::objects::Scope;
 use davylamp_hunt::read::{self, Given};
 use davylamp_hunt::run::rows;
+use davylamp_hunt::tally::Run;
 use futures::StreamExt;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use crate::convert::engine;
+use crate::oracle::{Asked, agree, duckdb, type_of};
 
 /// Tables whose hunts cannot run yet, with the reason. A table that gets a reader of all its
 /// columns must leave the list.
@@ -19,7 +27,7 @@ const PENDING: &[(Table, &str)] = &[];
 const CLOSE: f64 = 1e-9;
 
 /// Whether a reader gives all columns of a table.
-pub fn is_ready(table: Table) -> bool {
+fn is_ready(table: Table) -> bool {
     let Some(log) = read::log(table.name()) else {
         return false;
     };
@@ -35,44 +43,128 @@ fn no_table_that_is_ready_is_still_pending() {
     }
 }
 
-#[test]
-fn every_case_of_every_shipped_hunt_gives_its_rows() {
+/// A test for the hunts of each table, so that they run side by side.
+macro_rules! tests {
+    ($($test:ident: $table:expr,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                check($table);
+            }
+        )*
+
+        #[test]
+        fn every_shipped_hunt_has_its_test() {
+            for parsed in hunt::shipped().expect("what ships is good") {
+                let table = parsed.hunt.tables.first().expect("a hunt asks a table");
+                assert!([$($table),*].contains(table), "{}", parsed.hunt.name);
+            }
+        }
+    };
+}
+
+tests! {
+    every_case_over_vpc_flow_gives_its_rows_everywhere: Table::VpcFlow,
+    every_case_over_cloudtrail_gives_its_rows_everywhere: Table::CloudTrail,
+    every_case_over_dns_query_gives_its_rows_everywhere: Table::DnsQuery,
+    every_case_over_guardduty_gives_its_rows_everywhere: Table::GuardDuty,
+    every_case_over_eks_audit_gives_its_rows_everywhere: Table::EksAudit,
+    every_case_over_guard_gives_its_rows_everywhere: Table::Guard,
+}
+
+/// Every case of the hunts of a table gives its rows over the logs; and all of them, with every
+/// column, over a lake made of the logs, here and on another engine.
+fn check(table: Table) {
+    let folder = tempfile::tempdir().expect("there is room");
+    let runtime = tokio::runtime::Runtime::new().expect("there are threads");
+    let mut asked = Vec::new();
     let mut wrong = Vec::new();
     for parsed in hunt::shipped().expect("what ships is good") {
-        if !parsed.hunt.tables.iter().all(|table| is_ready(*table)) {
+        let is_ours = parsed.hunt.tables.first() == Some(&table);
+        if !is_ours || !parsed.hunt.tables.iter().all(|table| is_ready(*table)) {
             continue;
         }
         for case in &parsed.cases {
-            if let Err(what) = check(&parsed, case) {
-                wrong.push(format!("{}, {}: {what}", parsed.hunt.name, case.name));
+            let home = folder.path().join(asked.len().to_string());
+            let name = format!("{}, {}", parsed.hunt.name, case.name);
+            match runtime.block_on(here(&parsed, case, &home)) {
+                Ok((rows, question)) => asked.push(Asked {
+                    name,
+                    rows,
+                    question,
+                }),
+                Err(what) => wrong.push(format!("{name}: {what}")),
             }
+        }
+    }
+    let answers = duckdb(&asked);
+    assert_eq!(answers.len(), asked.len());
+    for (asked, answer) in asked.iter().zip(&answers) {
+        if !agree(&asked.rows, answer) {
+            let Asked { name, rows, .. } = asked;
+            wrong.push(format!("{name}\nhere {rows:?}\nthere {answer}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-fn check(parsed: &Parsed, case: &Case) -> Result<(), String> {
-    let folder = tempfile::tempdir().expect("there is room");
-    let runtime = tokio::runtime::Runtime::new().expect("there are threads");
+/// The rows of a case over its logs and over a lake, where they are the same and those expected;
+/// and the question to the other engine.
+async fn here(
+    parsed: &Parsed,
+    case: &Case,
+    home: &Path,
+) -> Result<(Vec<Map<String, Value>>, Value), String> {
+    let (logs, lake) = (home.join("logs"), home.join("lake"));
+    std::fs::create_dir_all(&logs).expect("there is room");
     let sql = parsed.hunt.sql(&case.parameters);
     let sql = sql.map_err(|errors| format!("{errors:?}"))?;
-    let found = runtime.block_on(async {
-        let engine = open(folder.path(), case).await;
-        ask(&engine, &sql).await
-    })?;
+    let raw = open(&logs, case).await;
+    let found = ask(&raw, &sql).await?;
     let is_right = found.len() == case.rows.len()
         && found
             .iter()
             .zip(&case.rows)
             .all(|(found, row)| is_within(row, found));
-    match is_right {
-        true => Ok(()),
-        false => Err(format!("expected {:?}\nfound {found:?}", case.rows)),
+    if !is_right {
+        return Err(format!("expected {:?}\nfound {found:?}", case.rows));
     }
+    let (bounds, run) = (Bounds::default(), Arc::new(Run::default()));
+    let converted = convert(&raw, &lake, Shard::default(), bounds, &run).await;
+    if !converted.is_ok_and(|converted| converted.is_complete()) {
+        return Err("its logs were not wholly converted".to_owned());
+    }
+    let over = engine(&lake, Scope::default()).await;
+    let again = ask(&over, &sql).await?;
+    if again != found {
+        return Err(format!("logs {found:?}\nlake {again:?}"));
+    }
+    let tables = parsed.hunt.tables.iter();
+    let tables: Vec<Value> = tables
+        .map(|table| question(&over, table.name(), &lake))
+        .collect();
+    Ok((found, json!({ "sql": sql, "tables": tables })))
+}
+
+/// A table of the lake as the other engine is asked for it.
+fn question(engine: &Engine, table: &str, lake: &Path) -> Value {
+    let columns = read::log(table).expect("it has a reader").table().columns;
+    let columns: Vec<Value> = columns
+        .iter()
+        .map(|column| json!([column.name, type_of(&column.kind.data_type())]))
+        .collect();
+    let has_files = engine
+        .objects()
+        .any(|(name, count)| name == table && count > 0);
+    json!({
+        "name": table,
+        "columns": columns,
+        "lake": has_files.then(|| lake.join(table).join("**/*.parquet")),
+    })
 }
 
 /// An engine over the logs of a case.
-pub async fn open(folder: &Path, case: &Case) -> Engine {
+async fn open(folder: &Path, case: &Case) -> Engine {
     let mut locations = Vec::new();
     for (table, records) in case.logs() {
         let path = folder.join(table.name());

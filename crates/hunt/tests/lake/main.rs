@@ -2,6 +2,8 @@
 
 mod audit;
 mod cases;
+mod convert;
+mod delivered;
 mod dns;
 mod findings;
 mod flow;
@@ -14,3 +16,4 @@ mod places;
 mod sigma;
 mod support;
 mod trail;
+mod workers;

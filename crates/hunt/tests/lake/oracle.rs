@@ -1,88 +1,26 @@
-//! Another engine gives the same rows: every case of every shipped hunt on DuckDB, over the tables
-//! that our readers made of its logs.
+//! Another engine, asked the same: DuckDB.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use davylamp_content::hunt;
 use davylamp_hunt::arrow::datatypes::DataType;
-use davylamp_hunt::engine::Engine;
-use davylamp_hunt::read;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::cases::{ask, is_ready, is_same, open};
+use crate::cases::is_same;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracle/duck.py");
 
 /// A case as it was answered here, and as the other engine is asked.
-struct Asked {
-    name: String,
-    rows: Vec<Map<String, Value>>,
-    question: Value,
+pub struct Asked {
+    pub name: String,
+    pub rows: Vec<Map<String, Value>>,
+    pub question: Value,
 }
 
-#[test]
-fn duckdb_gives_the_same_rows() {
-    let folder = tempfile::tempdir().expect("there is room");
-    let runtime = tokio::runtime::Runtime::new().expect("there are threads");
-    let mut asked = Vec::new();
-    for parsed in hunt::shipped().expect("what ships is good") {
-        if !parsed.hunt.tables.iter().all(|table| is_ready(*table)) {
-            continue;
-        }
-        for case in &parsed.cases {
-            let home = folder.path().join(asked.len().to_string());
-            std::fs::create_dir(&home).expect("there is room");
-            let sql = parsed.hunt.sql(&case.parameters).expect("its values fit");
-            let tables = parsed.hunt.tables.iter().map(|table| table.name());
-            let (rows, tables) = runtime.block_on(async {
-                let engine = open(&home, case).await;
-                let mut exported = Vec::new();
-                for table in tables {
-                    exported.push(export(&engine, table, &home).await);
-                }
-                (ask(&engine, &sql).await, exported)
-            });
-            let name = format!("{}, {}", parsed.hunt.name, case.name);
-            asked.push(Asked {
-                rows: rows.unwrap_or_else(|error| panic!("{name}: {error}")),
-                name,
-                question: json!({ "sql": sql, "tables": tables }),
-            });
-        }
-    }
-    let answers = duckdb(&asked);
-    assert_eq!(answers.len(), asked.len());
-    let wrong: Vec<String> = asked
-        .iter()
-        .zip(&answers)
-        .filter(|(asked, answer)| !agree(&asked.rows, answer))
-        .map(|(asked, answer)| format!("{}\nhere {:?}\nthere {answer}", asked.name, asked.rows))
-        .collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-}
-
-/// Writes a table as JSON lines, and says what its columns are.
-async fn export(engine: &Engine, table: &str, home: &Path) -> Value {
-    let sql = format!("SELECT * FROM {table}");
-    let rows = ask(engine, &sql).await.expect("the log can be read");
-    let path = home.join(format!("{table}.jsonl"));
-    let lines: String = rows
-        .iter()
-        .map(|row| json!(row).to_string() + "\n")
-        .collect();
-    std::fs::write(&path, lines).expect("there is room");
-    let log = read::log(table).expect("it has a reader");
-    let columns = log.table().columns.iter();
-    let columns: Vec<Value> = columns
-        .map(|column| json!([column.name, type_of(&column.kind.data_type())]))
-        .collect();
-    json!({ "name": table, "columns": columns, "path": path, "rows": rows.len() })
-}
-
-fn type_of(kind: &DataType) -> &'static str {
+/// What the other engine calls a type.
+pub fn type_of(kind: &DataType) -> &'static str {
     match kind {
         DataType::Int64 => "BIGINT",
         DataType::Float64 => "DOUBLE",
@@ -93,7 +31,7 @@ fn type_of(kind: &DataType) -> &'static str {
 }
 
 /// Asks the other engine everything at once: its start takes longer than all the answers.
-fn duckdb(asked: &[Asked]) -> Vec<Value> {
+pub fn duckdb(asked: &[Asked]) -> Vec<Value> {
     let questions: Vec<&Value> = asked.iter().map(|asked| &asked.question).collect();
     let mut child = Command::new(python())
         .arg(SCRIPT)
@@ -119,7 +57,8 @@ fn python() -> PathBuf {
     cache.join("python/bin/python")
 }
 
-fn agree(rows: &[Map<String, Value>], answer: &Value) -> bool {
+/// Whether the other engine's answer has these rows.
+pub fn agree(rows: &[Map<String, Value>], answer: &Value) -> bool {
     let Some(others) = answer["rows"].as_array() else {
         return false;
     };

@@ -1,8 +1,9 @@
 """Answers queries with DuckDB, for a test that compares the answers with Davylamp's own.
 
 Reads one JSON document on standard input: a list of cases, each with its query (`sql`) and its tables
-(`name`, `columns` as a list of [name, type], `path` of a file of JSON lines). Writes one JSON list: of
-each case `rows`, or `error`.
+(`name`, `columns` as a list of [name, type], and `lake`, a pattern of Parquet files, or null where
+there is none). A case without tables may write files. Writes one JSON list: of each case `rows`, or
+`error`.
 """
 
 import datetime
@@ -28,16 +29,16 @@ def answer(case):
     for table in case["tables"]:
         columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in table["columns"])
         connection.execute(f"CREATE TABLE {quoted(table['name'])} ({columns})")
-        types = ", ".join(
-            "'" + name.replace("'", "''") + f"': '{kind}'" for name, kind in table["columns"]
-        )
-        if table["rows"] > 0:
+        if table["lake"] is not None:
+            names = ", ".join(quoted(name) for name, _ in table["columns"])
             connection.execute(
-                f"INSERT INTO {quoted(table['name'])} SELECT * FROM read_json(?, "
-                f"format = 'newline_delimited', columns = {{{types}}})",
-                [table["path"]],
+                f"INSERT INTO {quoted(table['name'])} SELECT {names} FROM read_parquet(?, "
+                f"hive_partitioning = true)",
+                [table["lake"]],
             )
     result = connection.execute(case["sql"])
+    if result.description is None:
+        return []
     names = [column[0] for column in result.description]
     return [dict(zip(names, map(plain, row))) for row in result.fetchall()]
 

@@ -1,0 +1,105 @@
+//! What each object is that was found: of which log, or of a lake.
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt;
+
+use crate::objects::{InLake, Listing, Object};
+use crate::read::{self, LOGS};
+use crate::tally::Tally;
+use crate::unpack;
+
+/// Objects whose kind is found out at the same time.
+const LOOKS_AT_ONCE: usize = 16;
+
+/// Objects by table.
+pub(crate) type Objects = BTreeMap<&'static str, Vec<Object>>;
+
+/// What was found.
+pub(super) struct Found {
+    /// Logs as they lie.
+    pub objects: Objects,
+    /// Files of a lake.
+    pub lake: Objects,
+}
+
+/// Tells apart what was listed; what cannot be told is counted there.
+pub(super) async fn sort(listing: &mut Listing) -> Found {
+    let mut found = std::mem::take(&mut listing.objects);
+    let lake = of_lake(&mut found, &mut listing.tally);
+    let mut looks = futures::stream::iter(found)
+        .map(|object| async {
+            let kind = kind(&object).await;
+            (object, kind)
+        })
+        .buffered(LOOKS_AT_ONCE);
+    let mut objects = Objects::new();
+    while let Some((object, kind)) = looks.next().await {
+        match kind {
+            Ok(tables) => {
+                for table in tables {
+                    objects.entry(table).or_default().push(object.clone());
+                }
+            }
+            Err(what) => {
+                listing.tally.objects_unreadable += 1;
+                listing.tally.sample(|| object.name.to_string(), what);
+            }
+        }
+    }
+    drop(looks);
+    Found { objects, lake }
+}
+
+/// Takes the files of a lake out of what was found, by table. Rows that a conversion has not added
+/// yet are missing from the answer, so they are told.
+fn of_lake(found: &mut Vec<Object>, tally: &mut Tally) -> Objects {
+    let mut lake = Objects::new();
+    found.retain(|object| match (object.layout.lake, object.layout.table) {
+        (None, _) => true,
+        (Some(InLake::Rows), Some(table)) => {
+            lake.entry(table).or_default().push(object.clone());
+            false
+        }
+        (Some(InLake::Unfinished), _) => {
+            tally.objects_unreadable += 1;
+            let what = "a conversion has not ended; run it again where none is running";
+            tally.sample(|| object.name.to_string(), what);
+            false
+        }
+        (Some(InLake::Rows | InLake::Notes), _) => false,
+    });
+    lake
+}
+
+/// The tables that an object may hold rows of: what the user says, what its key says, or what its
+/// first bytes say. An archive may hold anything.
+async fn kind(object: &Object) -> Result<Vec<&'static str>, String> {
+    let no_reader = |table: &str| format!("logs of the kind {table} are not read yet");
+    if let Some(table) = object.stated.or(object.layout.table) {
+        return match read::log(table) {
+            Some(log) => Ok(vec![log.table().name]),
+            None => Err(no_reader(table)),
+        };
+    }
+    // Of an object that is larger than this, the first bytes decompress to more than a head.
+    let stored = object
+        .head(unpack::HEAD_BYTES)
+        .await
+        .map_err(|error| error.to_string())?;
+    if stored.starts_with(read::parquet::MAGIC) {
+        let tables = read::parquet::tables(object).await;
+        return tables.map_err(|fault| unpack::chain(&fault));
+    }
+    let head = unpack::head(&stored);
+    if unpack::is_archive(&head) {
+        return Ok(LOGS.iter().map(|log| log.table().name).collect());
+    }
+    if stored.is_empty() {
+        return Ok(Vec::new());
+    }
+    match LOGS.iter().find(|log| log.recognises(&head)) {
+        Some(log) => Ok(vec![log.table().name]),
+        None => Err("it is no log that is known; if it is one, say so: TABLE=PATH".to_owned()),
+    }
+}

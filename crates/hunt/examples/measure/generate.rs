@@ -417,7 +417,7 @@ fn findings(folder: &Path, amounts: &Amounts, dice: &mut Dice) -> io::Result<()>
             let kind = [
                 "CryptoCurrency:EC2/BitcoinTool.B!DNS",
                 "Recon:EC2/PortProbeUnprotectedPort",
-            ][usize::from(host % 5 > 0)];
+            ][usize::from(!host.is_multiple_of(5))];
             let time = said(place.second + at * 300 / count);
             let _ = writeln!(
                 text,

@@ -10,7 +10,7 @@ DAVY    := $(PREFIX)/bin/davy
 LAMBDA_DIR := $(CARGO_TARGET_DIR)/lambda
 LAMBDA_ZIP := $(LAMBDA_DIR)/davy-lambda-$(shell uname -m).zip
 
-.PHONY: help install up down test build lambda fmt test-kernels bench-guard bench-respond fuzz
+.PHONY: help install up down test build lambda fmt test-kernels bench-guard bench-respond bench-hunt fuzz
 
 help:
 	@echo 'make up            install what is missing, build, and guard this machine'
@@ -22,6 +22,7 @@ help:
 	@echo 'make test-kernels  boot other kernels under emulation and run the kill test there'
 	@echo 'make bench-guard   measure the guard against no guard'
 	@echo 'make bench-respond measure the responder against one on boto3'
+	@echo 'make bench-hunt    measure hunts against bare programs and DuckDB'
 	@echo 'make fuzz          fuzz the parsers for a minute each (needs nightly and cargo-fuzz)'
 
 build:
@@ -59,6 +60,11 @@ bench-guard: build
 bench-respond: lambda
 	@scripts/setup test
 	cargo xtask bench-respond --record --zip $(LAMBDA_ZIP)
+
+bench-hunt:
+	@scripts/setup build test
+	cargo build --release --package davylamp-hunt --example measure
+	cargo xtask bench-hunt --record --program $(CARGO_TARGET_DIR)/release/examples/measure
 
 fuzz:
 	cargo +nightly fuzz run blocklist -- -max_total_time=60

@@ -9,7 +9,7 @@
 // This is a command: its results go to standard output.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-mod figures;
+pub mod figures;
 mod guard;
 mod lists;
 pub mod machine;

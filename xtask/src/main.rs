@@ -1,6 +1,7 @@
 //! `cargo xtask`: chores of the project itself.
 
 mod bench;
+mod hunt;
 mod kernels;
 mod respond;
 
@@ -27,6 +28,8 @@ enum Chore {
     BenchGuard(bench::Options),
     /// Measure how fast the responder answers and what the function costs, beside one on boto3
     BenchRespond(respond::Options),
+    /// Measure how fast hunts read logs, beside bare programs and DuckDB
+    BenchHunt(hunt::Options),
 }
 
 fn main() -> ExitCode {
@@ -34,5 +37,6 @@ fn main() -> ExitCode {
         Chore::TestKernels(options) => kernels::main(&options),
         Chore::BenchGuard(options) => bench::main(&options),
         Chore::BenchRespond(options) => respond::main(&options),
+        Chore::BenchHunt(options) => hunt::main(&options),
     }
 }

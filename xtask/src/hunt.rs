@@ -1,0 +1,444 @@
+//! `cargo xtask bench-hunt`: how fast hunts read logs, beside bare programs and DuckDB.
+//!
+//! Logs are made anew. Every figure is the ratio of two runs that followed each other, each in a
+//! process of its own that is bound to its processors, and both must give the same answer. Nothing
+//! here gates a test: figures stand beside their targets, and a missed one is said to be missed.
+//!
+//! What is added to later (questions to a lake, conversion) is a [`Goal`] with its two runs.
+
+// This is a command: its results go to standard output.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context as _, bail, ensure};
+use comfy_table::{Table, presets};
+use serde_json::{Value, json};
+
+use crate::bench::figures::Spread;
+use crate::bench::machine::Machine;
+use crate::kernels::build::Workspace;
+
+/// Exit status when the benchmark could not be carried out.
+const EXIT_INCOMPLETE: u8 = 2;
+
+/// The key of the rare calls in `crates/hunt/examples/measure/generate.rs`.
+const RARE_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+
+/// What memory may come to, whatever the size of the logs.
+const MOST_MEMORY_MIB: f64 = 400.0;
+
+/// Days of logs; the smaller size has the first of them.
+const DAYS: u64 = 4;
+
+/// The tables whose hunts run in one pass, and for each the hunt that stands for one.
+const HUNTS: &[(&str, &str)] = &[
+    ("cloudtrail", "trail-instance-burst"),
+    ("vpc_flow", "flow-thin-periodic"),
+    ("dns_query", "dns-pool-name"),
+    ("guardduty", "guardduty-mining"),
+];
+
+/// How much to measure, and whether to keep it.
+#[derive(clap::Args)]
+pub struct Options {
+    /// The program that measures: `crates/hunt/examples/measure`, built for release
+    #[arg(long, value_name = "FILE")]
+    program: PathBuf,
+
+    /// How often each pair is run
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+
+    /// CloudTrail events
+    #[arg(long, default_value_t = 400_000)]
+    events: u64,
+
+    /// Flow records of the default format; a third of it of a format with fields of version 5
+    #[arg(long, default_value_t = 3_000_000)]
+    flows: u64,
+
+    /// Resolver queries
+    #[arg(long, default_value_t = 300_000)]
+    queries: u64,
+
+    /// Write the results to docs/benchmarks-hunt.md
+    #[arg(long)]
+    record: bool,
+}
+
+/// One run.
+#[derive(Clone)]
+enum Run {
+    Engine { task: &'static str, threads: usize },
+    Bare { task: &'static str },
+    Duck { task: &'static str },
+    Hunts { which: String, days: u64 },
+}
+
+/// What came of one.
+struct Came {
+    seconds: f64,
+    peak_mib: f64,
+    hash: String,
+}
+
+/// Two runs, and what the time of the second over that of the first should be.
+struct Goal {
+    what: String,
+    ours: Run,
+    other: Run,
+    target: Target,
+}
+
+#[derive(Clone, Copy)]
+enum Target {
+    /// The other takes at least so many times our time.
+    Least(f64),
+    /// We take at most so many times the other's.
+    Most(f64),
+}
+
+struct Bench<'a> {
+    options: &'a Options,
+    python: PathBuf,
+    script: PathBuf,
+    logs: &'a Path,
+}
+
+/// Runs the benchmark and turns its end into an exit status.
+pub fn main(options: &Options) -> ExitCode {
+    match run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(EXIT_INCOMPLETE)
+        }
+    }
+}
+
+fn run(options: &Options) -> anyhow::Result<()> {
+    let workspace = Workspace::find()?;
+    let cache = davylamp_testkit::moto::cache_dir();
+    let logs = tempfile::tempdir().context("cannot make a folder for the logs")?;
+    let bench = Bench {
+        options,
+        python: cache.join("python/bin/python"),
+        script: workspace.root.join("xtask/bench/duck_hunt.py"),
+        logs: logs.path(),
+    };
+    ensure!(
+        bench.python.exists(),
+        "there is no {}: run `scripts/setup test`",
+        bench.python.display()
+    );
+    let machine = Machine::survey()?;
+    bench.generate()?;
+    let mut goals = table(["", "target", "median", "middle half", "ours, s", ""]);
+    for goal in goals_of() {
+        bench.measure(&goal, &mut goals)?;
+    }
+    let mut memory = table(["most memory in RAM, MiB", "a day", "all days", ""]);
+    bench.memory(&mut memory)?;
+    let text = page(&machine, options, &goals, &memory);
+    println!("\n{text}");
+    if options.record {
+        let page = workspace.root.join("docs/benchmarks-hunt.md");
+        std::fs::write(&page, text).with_context(|| format!("cannot write {}", page.display()))?;
+        println!("recorded in {}", page.display());
+    }
+    Ok(())
+}
+
+fn goals_of() -> Vec<Goal> {
+    let engine = |task, threads| Run::Engine { task, threads };
+    let mut goals = Vec::new();
+    for (task, what, bare, duck) in [
+        (
+            "trail-sum",
+            "CloudTrail, counted by call with request and response",
+            0.85,
+            3.0,
+        ),
+        ("needle-name", "CloudTrail, one rare call", 0.85, 0.0),
+        ("needle-key", "CloudTrail, one rare key", 0.85, 0.0),
+        (
+            "flow-sum",
+            "flows of the default format, summed by destination",
+            0.85,
+            2.3,
+        ),
+        (
+            "flow-custom",
+            "flows of version 5, summed by destination",
+            0.85,
+            2.3,
+        ),
+    ] {
+        goals.push(Goal {
+            what: format!("{what}: to the bare program"),
+            ours: engine(task, 1),
+            other: Run::Bare { task },
+            target: Target::Least(bare),
+        });
+        goals.push(Goal {
+            what: format!("{what}: to DuckDB"),
+            ours: engine(task, 1),
+            other: Run::Duck { task },
+            target: Target::Least(duck),
+        });
+    }
+    for task in ["trail-sum", "flow-sum"] {
+        goals.push(Goal {
+            what: format!("{task}: two processors to one"),
+            ours: engine(task, 2),
+            other: engine(task, 1),
+            target: Target::Least(1.9),
+        });
+    }
+    for (table, one) in HUNTS {
+        goals.push(Goal {
+            what: format!("all hunts of {table}, to {one} alone"),
+            ours: Run::Hunts {
+                which: (*table).to_owned(),
+                days: DAYS,
+            },
+            other: Run::Hunts {
+                which: (*one).to_owned(),
+                days: DAYS,
+            },
+            target: Target::Most(3.0),
+        });
+    }
+    let joined = |pick: fn(&(&'static str, &'static str)) -> &'static str| {
+        HUNTS.iter().map(pick).collect::<Vec<_>>().join(",")
+    };
+    goals.push(Goal {
+        what: "all hunts of all logs, to one of each log".to_owned(),
+        ours: Run::Hunts {
+            which: joined(|it| it.0),
+            days: DAYS,
+        },
+        other: Run::Hunts {
+            which: joined(|it| it.1),
+            days: DAYS,
+        },
+        target: Target::Most(3.0),
+    });
+    goals
+}
+
+impl Bench<'_> {
+    fn generate(&self) -> anyhow::Result<()> {
+        let options = self.options;
+        println!("writing logs");
+        let status = Command::new(&options.program)
+            .arg("generate")
+            .arg(self.logs)
+            .args(["--days", &DAYS.to_string()])
+            .args(["--events", &options.events.to_string()])
+            .args(["--flows", &options.flows.to_string()])
+            .args(["--custom", &(options.flows / 3).to_string()])
+            .args(["--queries", &options.queries.to_string()])
+            .status()
+            .with_context(|| format!("cannot run {}", options.program.display()))?;
+        ensure!(status.success(), "the logs could not be written");
+        Ok(())
+    }
+
+    /// Runs a pair, in turn, and adds what came of it. The first round only warms up.
+    fn measure(&self, goal: &Goal, table: &mut Table) -> anyhow::Result<()> {
+        let (mut ratios, mut ours) = (Vec::new(), Vec::new());
+        for round in 0..=self.options.rounds {
+            let (own, other) = (self.run(&goal.ours)?, self.run(&goal.other)?);
+            let is_same_question = !matches!(goal.ours, Run::Hunts { .. });
+            ensure!(
+                !is_same_question || own.hash == other.hash,
+                "{}: the answers differ",
+                goal.what
+            );
+            if round > 0 {
+                ratios.push(match goal.target {
+                    Target::Least(_) => other.seconds / own.seconds,
+                    Target::Most(_) => own.seconds / other.seconds,
+                });
+                ours.push(own.seconds);
+            }
+        }
+        let (ratio, ours) = (Spread::of(ratios), Spread::of(ours));
+        let (target, is_reached) = match goal.target {
+            Target::Least(0.0) => ("none".to_owned(), None),
+            Target::Least(least) => (format!("at least {least}"), Some(ratio.median >= least)),
+            Target::Most(most) => (format!("at most {most}"), Some(ratio.median <= most)),
+        };
+        let row = [
+            goal.what.clone(),
+            target,
+            format!("{:.2}", ratio.median),
+            format!("{:.2} to {:.2}", ratio.low, ratio.high),
+            format!("{:.3}", ours.median),
+            verdict(is_reached),
+        ];
+        println!("{}", row.join("  "));
+        table.add_row(row);
+        Ok(())
+    }
+
+    fn memory(&self, table: &mut Table) -> anyhow::Result<()> {
+        let all: Vec<&str> = HUNTS.iter().map(|(table, _)| *table).collect();
+        for which in [&["cloudtrail"][..], &["vpc_flow"], &all] {
+            let which = which.join(",");
+            let mut peaks = Vec::new();
+            for days in [1, DAYS] {
+                let run = Run::Hunts {
+                    which: which.clone(),
+                    days,
+                };
+                peaks.push(self.run(&run)?.peak_mib);
+            }
+            let is_reached = peaks.iter().all(|peak| *peak <= MOST_MEMORY_MIB);
+            table.add_row([
+                format!("all hunts of {which}"),
+                format!("{:.0}", peaks[0]),
+                format!("{:.0}", peaks[1]),
+                verdict(Some(is_reached)),
+            ]);
+        }
+        Ok(())
+    }
+
+    fn run(&self, run: &Run) -> anyhow::Result<Came> {
+        let threads = match run {
+            Run::Engine { threads, .. } => *threads,
+            Run::Bare { .. } | Run::Duck { .. } | Run::Hunts { .. } => 1,
+        };
+        let processors = (0..threads)
+            .map(|it| it.to_string())
+            .collect::<Vec<_>>()
+            .join(",");
+        let mut command = Command::new("taskset");
+        command
+            .args(["--cpu-list", &processors])
+            .stdout(Stdio::piped());
+        let asks = |command: &mut Command| {
+            command
+                .arg(&self.options.program)
+                .arg("ask")
+                .arg("--folder")
+                .arg(self.logs);
+        };
+        let mut question = None;
+        match run {
+            Run::Engine { task, threads } => {
+                asks(&mut command);
+                command.args(["--threads", &threads.to_string(), "engine", task]);
+            }
+            Run::Bare { task } => {
+                asks(&mut command);
+                command.args(["bare", task]);
+            }
+            Run::Hunts { which, days } => {
+                asks(&mut command);
+                command.args(["--days", &days.to_string(), "hunts", which]);
+            }
+            Run::Duck { task } => {
+                command
+                    .arg(&self.python)
+                    .arg(&self.script)
+                    .stdin(Stdio::piped());
+                let files = files(self.logs, task)?;
+                question =
+                    Some(json!({ "task": task, "files": files, "threads": 1, "key": RARE_KEY }));
+            }
+        }
+        let mut child = command.spawn().context("cannot run taskset")?;
+        if let (Some(mut stdin), Some(question)) = (child.stdin.take(), question) {
+            stdin.write_all(question.to_string().as_bytes())?;
+        }
+        let output = child.wait_with_output()?;
+        ensure!(output.status.success(), "a run has failed; see above");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let last: Value = serde_json::from_str(text.lines().last().unwrap_or_default())
+            .context("a run has not said what came of it")?;
+        let (Some(seconds), Some(peak_kib), Some(hash)) = (
+            last["seconds"].as_f64(),
+            last["peak_kib"].as_f64(),
+            last["hash"].as_str(),
+        ) else {
+            bail!("a run has not said what came of it");
+        };
+        Ok(Came {
+            seconds,
+            peak_mib: peak_kib / 1024.0,
+            hash: hash.to_owned(),
+        })
+    }
+}
+
+fn verdict(is_reached: Option<bool>) -> String {
+    match is_reached {
+        Some(true) => "reached",
+        Some(false) => "**missed**",
+        None => "",
+    }
+    .to_owned()
+}
+
+/// The files of a question's log.
+fn files(logs: &Path, task: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let (root, service) = match task {
+        "flow-custom" => ("custom", "vpcflowlogs"),
+        "flow-sum" => ("AWSLogs", "vpcflowlogs"),
+        _ => ("AWSLogs", "CloudTrail"),
+    };
+    let (mut found, mut left) = (Vec::new(), Vec::new());
+    for account in std::fs::read_dir(logs.join(root))? {
+        left.push(account?.path().join(service));
+    }
+    while let Some(folder) = left.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn page(machine: &Machine, options: &Options, goals: &Table, memory: &Table) -> String {
+    format!(
+        "# Benchmarks of hunts\n\n\
+         Written by `make bench-hunt` (`cargo xtask bench-hunt --record`) on {}: {}, {} cores, {} MiB, {}, \
+         load {} when it began.\n\n\
+         {} CloudTrail events, {} flow records of the default format and {} of version 5, {} Resolver \
+         queries, in gzip objects as AWS delivers them, over {DAYS} days. The bare programs \
+         (`crates/hunt/examples/measure/bare.rs`) inflate with libdeflate and parse with sonic-rs, search \
+         with memmem or split lines, and can do nothing else. DuckDB is the one on PyPI, with types for \
+         every column. Each ratio is of two runs one after the other, on one processor unless it says \
+         otherwise, with files in the page cache and the same answer from both; {} pairs each.\n\n\
+         {goals}\n\n{memory}\n",
+        machine.date,
+        machine.cpu,
+        machine.cores,
+        machine.memory_mib,
+        machine.kernel,
+        machine.load,
+        options.events,
+        options.flows,
+        options.flows / 3,
+        options.queries,
+        options.rounds,
+    )
+}
+
+fn table<const N: usize>(head: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::ASCII_MARKDOWN).set_header(head);
+    table
+}

@@ -167,7 +167,15 @@ impl Engine {
 
     /// How many bytes the objects have as stored, as far as that is known.
     pub fn stored_bytes(&self) -> u64 {
-        let objects = self.objects.values().chain(self.lake.values()).flatten();
+        self.stored_bytes_of(|_| true)
+    }
+
+    /// The same of some tables' objects.
+    pub fn stored_bytes_of(&self, is_meant: impl Fn(&str) -> bool) -> u64 {
+        let tables = self.objects.iter().chain(self.lake.iter());
+        let objects = tables
+            .filter(|(table, _)| is_meant(table))
+            .flat_map(|(_, objects)| objects);
         let sizes = objects
             .map(|object| object.size)
             .filter(|size| *size != u64::MAX);

@@ -116,17 +116,23 @@ impl Report {
     }
 }
 
-/// Runs hunts, several over one reading of the logs.
+/// Runs hunts, several over one reading of the logs. `begun` is given what is counted while reading
+/// goes on, to show how far it is.
 ///
 /// # Errors
 /// When the reading cannot be set up. What goes wrong in a hunt is told of that hunt.
-pub async fn run(engine: &Engine, jobs: &[Job]) -> Result<Report, EngineError> {
+pub async fn run(
+    engine: &Engine,
+    jobs: &[Job],
+    begun: impl FnOnce(&Arc<Run>),
+) -> Result<Report, EngineError> {
     let started = Instant::now();
     let mut hunts: Vec<Came> = jobs.iter().map(|job| Came::before(engine, job)).collect();
     let able: Vec<usize> = (0..jobs.len())
         .filter(|at| hunts[*at].missing.is_empty())
         .collect();
     let (answers, read) = answers(engine, jobs, &able).await?;
+    begun(&read);
     let mut running = JoinSet::new();
     for (at, answer) in able.iter().copied().zip(answers) {
         let hunt = jobs[at].hunt.clone();

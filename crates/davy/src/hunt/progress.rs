@@ -1,4 +1,4 @@
-//! How far a query is, on a terminal.
+//! How far a query, a run of hunts or a conversion is, on a terminal.
 
 use std::io::IsTerminal;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! `davy hunt run`: hunts over logs, and one ranked list of suspected incidents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::args::{RunArgs, RunOutput};
 use super::print::{check_file, unwritable};
+use super::progress::Progress;
 use super::{FOUND, book, failure, ocsf, open, page, text};
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::output::{emit, note};
@@ -34,7 +35,16 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         ));
     }
     let engine = open(&args.logs).await?;
-    let report = run_hunts(&engine, &jobs).await.map_err(failure)?;
+    let tables: BTreeSet<&str> = jobs
+        .iter()
+        .flat_map(|job| job.hunt.tables.iter().map(|table| table.name()))
+        .collect();
+    let bytes = engine.stored_bytes_of(|table| tables.contains(table));
+    let mut progress = None;
+    let begun = |read: &_| progress = Some(Progress::start(read, bytes));
+    let report = run_hunts(&engine, &jobs, begun).await.map_err(failure);
+    drop(progress);
+    let report = report?;
     if let Some(path) = &args.file {
         let rows = output::suspects(&report.suspects).map_err(unwritable)?;
         let mut file = ParquetFile::create(path, rows.schema()).map_err(unwritable)?;

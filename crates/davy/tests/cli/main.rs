@@ -7,4 +7,5 @@ mod deploy;
 mod docs;
 mod explain;
 mod guard;
+mod hunt;
 mod refusals;

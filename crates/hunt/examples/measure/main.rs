@@ -319,7 +319,7 @@ fn hunted(
     runtime()?.block_on(async {
         let started = Instant::now();
         let engine = open(&places, threads).await?;
-        let report = run::run(&engine, &jobs).await?;
+        let report = run::run(&engine, &jobs, |_| ()).await?;
         let seconds = started.elapsed().as_secs_f64();
         let mut lines = Vec::new();
         for came in &report.hunts {

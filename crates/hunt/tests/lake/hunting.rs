@@ -104,7 +104,9 @@ fn hunt_in(file: &str, text: &str, jobs: &[Job]) -> Report {
     let runtime = tokio::runtime::Runtime::new().expect("there are threads");
     runtime.block_on(async {
         let engine = Engine::open(setup).await.expect("the folder can be listed");
-        run(&engine, jobs).await.expect("the logs can be read")
+        run(&engine, jobs, |_| ())
+            .await
+            .expect("the logs can be read")
     })
 }
 

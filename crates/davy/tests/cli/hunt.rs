@@ -1,0 +1,227 @@
+//! `davy hunt`, from files to what it prints and its exit code.
+
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, Ran};
+
+/// 2026-03-01 12:00.
+const NOON: i64 = 1_772_366_400;
+
+/// A host that answers a place outside every five minutes for an hour, and one that does so once.
+fn flows() -> String {
+    let mut log =
+        "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes \
+                   start end action log-status\n"
+            .to_owned();
+    let mut flow = |from: &str, to: &str, ports: &str, bytes: u32, start: i64| {
+        log += &format!(
+            "2 111122223333 eni-0a {from} {to} {ports} 6 40 {bytes} {start} {} ACCEPT OK\n",
+            start + 60
+        );
+    };
+    for window in 0..12 {
+        let start = NOON + window * 300;
+        flow("10.0.0.5", "203.0.114.9", "40000 3333", 4800, start);
+        flow("203.0.114.9", "10.0.0.5", "3333 40000", 5200, start);
+    }
+    flow("10.0.0.6", "203.0.114.10", "40000 443", 4800, NOON);
+    log
+}
+
+fn trail() -> String {
+    let event = json!({
+        "eventVersion": "1.09", "eventID": "e-1", "eventTime": "2026-03-01T12:30:00Z",
+        "eventSource": "cloudtrail.amazonaws.com", "eventName": "StopLogging",
+        "awsRegion": "eu-west-1", "sourceIPAddress": "203.0.114.77", "userAgent": "=cmd()",
+        "recipientAccountId": "111122223333",
+        "userIdentity": {"type": "IAMUser", "userName": "mallory", "accountId": "111122223333",
+            "arn": "arn:aws:iam::111122223333:user/mallory", "accessKeyId": "AKIAIOSFODNN7EXAMPLE"},
+        "requestParameters": {"name": "all"}, "responseElements": null,
+    });
+    json!({"Records": [event, event]}).to_string()
+}
+
+fn bench() -> Bench {
+    let bench = Bench::new();
+    bench.folder("logs");
+    bench.write("logs/flow.log", flows());
+    bench.write("logs/trail.json", trail());
+    bench
+}
+
+fn document(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}", ran.whole()))
+}
+
+/// The suspects, without what differs from run to run.
+fn suspects(bench: &Bench, place: &str) -> Value {
+    let ran = bench.run(&["hunt", "run", "--all", "--logs", place, "--output", "json"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.whole());
+    document(&ran)["suspects"].take()
+}
+
+#[test]
+fn every_hunt_ends_in_one_list_and_says_what_it_lacks() {
+    let bench = bench();
+    let ran = bench.run(&["hunt", "run", "--all", "--logs", "logs", "--output", "json"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.whole());
+    let text = document(&ran)["suspects"].to_string();
+    for word in ["10.0.0.5", "203.0.114.9", "AKIAIOSFODNN7EXAMPLE"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    assert!(!text.contains("10.0.0.6"), "{text}");
+    let document = document(&ran);
+    let hunts = document["hunts"].as_array().expect("hunts");
+    let of = |name: &str| {
+        hunts
+            .iter()
+            .find(|it| it["hunt"] == name)
+            .expect("it was asked")
+    };
+    assert_eq!(of("flow-thin-periodic")["outcome"], "ran");
+    // The event was delivered twice and happened once.
+    assert_eq!(of("trail-sensor-stopped")["rows"], 1);
+    assert_eq!(of("guardduty-mining")["outcome"], "left-out");
+    assert!(
+        ran.stderr.contains("guardduty-mining: left out"),
+        "{}",
+        ran.stderr
+    );
+
+    // A hunt that was named must have its logs.
+    let ran = bench.run(&["hunt", "run", "guardduty-mining", "--logs", "logs"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.whole());
+}
+
+#[test]
+fn each_form_of_the_list_holds_the_same_suspects() {
+    let bench = bench();
+    let all = suspects(&bench, "logs");
+    let all = all.as_array().expect("a list");
+    let run = |form: &str| {
+        let ran = bench.run(&["hunt", "run", "--all", "--logs", "logs", "--output", form]);
+        assert_eq!(ran.code, Some(1), "{form}: {}", ran.whole());
+        ran.stdout
+    };
+    let lines = run("jsonl");
+    let lines: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(lines.len(), all.len());
+    let findings = run("ocsf");
+    let findings: Vec<Value> = findings
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(findings.len(), all.len());
+    assert!(findings.iter().all(|it| it["class_uid"] == 2004));
+    assert_eq!(run("csv").lines().count(), all.len() + 1);
+    let page = run("html");
+    assert!(page.contains("AKIAIOSFODNN7EXAMPLE"));
+    assert!(!page.contains("<script") && !page.contains("src=\"http"));
+    let ran = bench.run(&[
+        "hunt",
+        "run",
+        "--all",
+        "--logs",
+        "logs",
+        "--output",
+        "parquet",
+        "-o",
+        "s.parquet",
+    ]);
+    assert_eq!(ran.code, Some(1), "{}", ran.whole());
+    let bytes = std::fs::read(bench.path().join("s.parquet")).expect("a file");
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
+}
+
+#[test]
+fn a_lake_has_the_suspects_of_its_logs_and_is_converted_once() {
+    let bench = bench();
+    for _ in 0..2 {
+        let ran = bench.run(&["hunt", "convert", "--logs", "logs", "-o", "lake"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.whole());
+    }
+    let count = "SELECT count(*) AS n FROM vpc_flow";
+    let ran = bench.run(&["hunt", "sql", count, "--logs", "lake", "--output", "jsonl"]);
+    assert_eq!(ran.stdout.trim(), r#"{"n":25}"#, "{}", ran.whole());
+    let about = |suspects: &Value| -> Vec<Value> {
+        let all = suspects.as_array().expect("a list");
+        all.iter()
+            .map(|it| {
+                json!([
+                    it["score"],
+                    it["principals"],
+                    it["resources"],
+                    it["because"]
+                ])
+            })
+            .collect()
+    };
+    assert_eq!(
+        about(&suspects(&bench, "lake")),
+        about(&suspects(&bench, "logs"))
+    );
+}
+
+#[test]
+fn a_query_ends_by_what_it_found_and_what_it_could_not_read() {
+    let bench = bench();
+    let sql = |query: &str, place: &str, more: &[&str]| {
+        let fixed = ["hunt", "sql", query, "--logs", place, "--output", "csv"];
+        bench.run(&[&fixed, more].concat())
+    };
+    let all = "SELECT srcaddr FROM vpc_flow";
+    assert_eq!(sql(all, "logs", &[]).code, Some(1));
+    let nothing = "SELECT srcaddr FROM vpc_flow WHERE dstport = 1";
+    assert_eq!(sql(nothing, "logs", &[]).code, Some(0));
+    // What a spreadsheet would run is written as text.
+    let agent = sql("SELECT user_agent FROM cloudtrail", "logs", &[]);
+    assert!(agent.stdout.contains("'=cmd()"), "{}", agent.whole());
+    let faulty = sql("SELECT no_such FROM vpc_flow", "logs", &[]);
+    assert_eq!(faulty.code, Some(2));
+    assert!(faulty.stderr.contains("SHOW COLUMNS"), "{}", faulty.stderr);
+    assert_eq!(sql(all, "nowhere", &[]).code, Some(2));
+
+    // A truncated object: its rows count, and what is missing is said.
+    bench.write("logs/cut.log.gz", b"\x1f\x8b\x08\x00\x00\x00");
+    let cut = sql(nothing, "logs", &[]);
+    assert_eq!(cut.code, Some(2), "{}", cut.whole());
+    assert!(cut.stderr.contains("cut.log.gz"), "{}", cut.stderr);
+    assert_eq!(sql(all, "logs", &[]).code, Some(1));
+    assert_eq!(sql(all, "logs", &["--strict"]).code, Some(2));
+
+    let given = ["hunt", "sql", all, "--logs", "-", "--output", "jsonl"];
+    let ran = bench.run_with(&given, flows().as_bytes());
+    assert_eq!(ran.stdout.lines().count(), 25, "{}", ran.whole());
+}
+
+#[test]
+fn a_parameter_that_does_not_fit_is_named_with_its_bounds() {
+    let bench = bench();
+    let run = |set: &str| {
+        bench.run(&[
+            "hunt",
+            "run",
+            "flow-thin-periodic",
+            "--set",
+            set,
+            "--logs",
+            "logs",
+        ])
+    };
+    let high = run("flow-thin-periodic.min_windows=13");
+    assert_eq!(high.code, Some(0), "{}", high.whole());
+    for wrong in [
+        "flow-thin-periodic.min_windows=-1",
+        "flow-thin-periodic.min_windows='; DROP TABLE vpc_flow'",
+        "flow-thin-periodic.no_such=1",
+        "flow-top-talkers.min_windows=12",
+        "min_windows=12",
+    ] {
+        let ran = run(wrong);
+        assert_eq!(ran.code, Some(2), "{wrong}: {}", ran.whole());
+        assert!(ran.stderr.contains("davy hunt") || ran.stderr.contains("HUNT.PARAMETER"));
+    }
+}

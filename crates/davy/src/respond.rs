@@ -16,11 +16,11 @@ use davylamp_content::settings::Override;
 use davylamp_model::finding::Finding;
 use davylamp_model::ids::IncidentId;
 use davylamp_model::intake::{self, Intake};
-use davylamp_plan::plan::{Plan, StepId};
+use davylamp_plan::plan::{Plan, Step, StepId};
 use davylamp_plan::policy::Approvals;
 use davylamp_respond::config::{Config, Store};
 use davylamp_respond::journal::JournalError;
-use davylamp_respond::journal::history::History;
+use davylamp_respond::journal::history::{History, StepState};
 use davylamp_respond::library::{self, LibraryError};
 use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Responder, is_observed};
 use davylamp_respond::stop::Stop;
@@ -28,7 +28,7 @@ use davylamp_respond::undo::Undone;
 use davylamp_respond::wire::{Run, WireError, Wiring};
 
 use crate::failure::Failure;
-use crate::output::{emit, note};
+use crate::output::{emit, note, quiet_json};
 pub use args::RespondArgs;
 use args::{Common, Job, Output, RunArgs};
 
@@ -155,6 +155,24 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
                     format!("see its steps: davy respond status {}", asked.incident),
                 ));
             }
+            let is_settled = |step: &Step| {
+                let state = status.history.steps.get(&step.id);
+                matches!(
+                    state,
+                    Some(
+                        StepState::Succeeded { .. }
+                            | StepState::Undone { .. }
+                            | StepState::Kept { .. }
+                            | StepState::Failed { again: false, .. }
+                    )
+                )
+            };
+            if status.history.is_finished() && plan.steps.iter().all(is_settled) {
+                return Err(Failure::new(
+                    anyhow!("nothing of {} waits for anybody", asked.incident),
+                    format!("see how it stands: davy respond status {}", asked.incident),
+                ));
+            }
             if let Some((step, before)) = wants_more(&status.history, plan, &asked.step) {
                 return Err(Failure::new(
                     anyhow!("{step} waits for {before}, which needs a yes as well"),
@@ -171,6 +189,17 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
                 .approve(approvals)
                 .await
                 .map_err(journal_failure)?;
+            if let [only] = report.incidents.as_slice()
+                && let CameOfIt::Busy { run, until } = &only.came_of_it
+            {
+                return Err(Failure::new(
+                    anyhow!(
+                        "your yes was not recorded: run {run} works on {}",
+                        only.incident
+                    ),
+                    format!("say it again when that run has ended, at the latest after {until}"),
+                ));
+            }
             desk.show(&report, &Intake::default())
         }
         Some(Job::Resume) => {
@@ -323,7 +352,7 @@ impl Desk {
     fn show(&self, report: &Report, intake: &Intake) -> Result<ExitCode, Failure> {
         let text = match self.output {
             Output::Text => show::report(report, intake, self.rehearsal),
-            Output::Json => show::report_json(report, intake, self.rehearsal),
+            Output::Json => quiet_json(&show::report_json(report, intake, self.rehearsal)),
         };
         emit(text)?;
         Ok(ExitCode::from(code(report, intake, self.rehearsal)))

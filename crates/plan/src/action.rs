@@ -18,6 +18,11 @@ pub const EVIDENCE_TAG: &str = "davylamp:incident";
 /// may lift the protection that it finds; without it the protection is somebody else's.
 pub const OUR_PROTECTION_TAG: &str = "davylamp:termination-protection";
 
+/// The tag of the security groups that cut machines off, and its value.
+pub const PURPOSE_TAG: &str = "davylamp:purpose";
+/// The value of [`PURPOSE_TAG`] there.
+pub const ISOLATION_PURPOSE: &str = "isolation";
+
 /// The names of the actions that cannot be undone.
 pub const IRREVERSIBLE: [&str; 9] = [
     "revoke-hub-tokens",

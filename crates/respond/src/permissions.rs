@@ -5,6 +5,7 @@
 //! Tests compare the table with the calls that the sources make and with that reference, and run
 //! responses under the policy.
 
+use davylamp_plan::action::{ISOLATION_PURPOSE, PURPOSE_TAG};
 use serde_json::{Value, json};
 
 mod table;
@@ -124,8 +125,6 @@ pub enum Condition {
 pub const PROTECTED_TAG: &str = "davylamp:protected";
 /// The tag that names the incident.
 pub const INCIDENT_TAG: &str = "davylamp:incident";
-/// The tag that says what a thing of ours is for.
-pub const PURPOSE_TAG: &str = "davylamp:purpose";
 
 /// What the placeholders of [`PERMISSIONS`] stand for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -246,7 +245,7 @@ fn statement(permission: &Permission, names: &Names) -> Value {
         })),
         Condition::TaggedByUs => Some(is_there(format!("aws:RequestTag/{INCIDENT_TAG}"))),
         Condition::TaggedForIsolation => Some(json!({
-            "StringEquals": {format!("aws:RequestTag/{PURPOSE_TAG}"): "isolation"},
+            "StringEquals": {format!("aws:RequestTag/{PURPOSE_TAG}"): ISOLATION_PURPOSE},
         })),
         Condition::CreatedBy(calls) => Some(json!({
             "StringEquals": {"ec2:CreateAction": calls},

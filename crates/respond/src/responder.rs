@@ -13,7 +13,7 @@ use davylamp_model::finding::Finding;
 use davylamp_model::ids::IncidentId;
 use davylamp_model::inventory::Inventory;
 use davylamp_model::resource::Place;
-use davylamp_plan::plan::{Case, Plan};
+use davylamp_plan::plan::{Case, Plan, StepId};
 use davylamp_plan::policy::{Approvals, Policy, Usage};
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
@@ -310,7 +310,9 @@ impl Responder {
             Err(busy) => return Ok(Err(*busy)),
         };
         let ledger = &held.ledger;
-        let undone = self.parts.executor.undo(ledger, None, by).await?;
+        let needed = self.needed_by_others(ledger).await?;
+        let executor = &self.parts.executor;
+        let undone = executor.undo(ledger, None, &needed, by).await?;
         if !ledger.read(History::is_finished) {
             ledger.record(Event::Finished).await?;
         }
@@ -320,6 +322,29 @@ impl Responder {
             .release(incident, &self.parts.run, None)
             .await?;
         Ok(Ok(undone))
+    }
+
+    /// What other incidents of the same place hold done, each with one that does: what two closed is
+    /// not opened by taking back one.
+    async fn needed_by_others(
+        &self,
+        ledger: &Ledger<'_>,
+    ) -> Result<BTreeMap<StepId, IncidentId>, JournalError> {
+        let place = |history: &History| history.plan().map(|plan| plan.place.clone());
+        let here = ledger.read(place);
+        let journal = &self.parts.executor.journal;
+        let mut needed = BTreeMap::new();
+        for other in journal.list(u32::MAX).await? {
+            if other == *ledger.incident() {
+                continue;
+            }
+            let history = History::of(&journal.read(&other).await?.unwrap_or_default());
+            if history.taken_back_by.is_none() && place(&history) == here {
+                let held = history.succeeded().into_iter();
+                needed.extend(held.map(|step| (step, other.clone())));
+            }
+        }
+        Ok(needed)
     }
 
     /// What is known of an incident.

@@ -5,8 +5,9 @@
 //! because it is meant to: evidence. A step that was begun and never verified is taken back too: it
 //! may have had its effect.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use davylamp_model::ids::IncidentId;
 use davylamp_model::resource::Place;
 use davylamp_plan::action::Action;
 use davylamp_plan::gate::{Refusal, UndoToken};
@@ -84,12 +85,13 @@ impl Executor {
         }
     }
 
-    /// Takes back every step of an incident, or only those in `only`. `by` is a person's name or
-    /// `release timer`.
+    /// Takes back every step of an incident, or only those in `only`, without what other incidents
+    /// need as well. `by` is a person's name or `release timer`.
     pub async fn undo(
         &self,
         ledger: &Ledger<'_>,
         only: Option<&[StepId]>,
+        needed: &BTreeMap<StepId, IncidentId>,
         by: &str,
     ) -> Result<Undone, JournalError> {
         let mut result = Undone::default();
@@ -116,6 +118,11 @@ impl Executor {
                     ledger.record(Event::Kept { step, by }).await?;
                 }
                 result.kept.push((id, why.to_owned()));
+                continue;
+            }
+            if let Some(other) = needed.get(&id) {
+                let why = format!("{other} needs it as well: take that back, then this again");
+                result.kept.push((id, why));
                 continue;
             }
             if let (Some(step), Some(why)) =

@@ -13,7 +13,7 @@ use davylamp_cloud::hub::{Hub, HubError};
 use davylamp_cloud::kubernetes::{ClusterAccess, ClusterEntry, Clusters};
 use davylamp_cloud::secrets::{Secret, SecretError, SecretSource};
 use davylamp_content::playbook::Playbook;
-use davylamp_model::finding::Finding;
+use davylamp_model::finding::{Finding, FindingSource};
 use davylamp_model::ids::{AccountId, ClusterName, FindingId};
 use davylamp_model::resource::{Place, Resource};
 use jiff::Timestamp;
@@ -235,12 +235,21 @@ impl Wiring {
         })
     }
 
-    /// Findings, each where it is: those that do not say so (the guard's own) are in our home, and
-    /// where the account is to be locked down, they are in each of its regions.
+    /// Findings, each where it is. Our own (the guard's, which knows no account) and cost alarms that
+    /// do not say so are in our home; another source's that does not stays where nobody knows, and
+    /// nothing is done about it: what it names here may be a stranger of the same name. Where the
+    /// account is to be locked down, each is in each of its regions.
     pub async fn placed(&self, mut findings: Vec<Finding>) -> Result<Vec<Finding>, SessionError> {
-        if findings.iter().any(|finding| finding.place.is_none()) {
+        let is_ours = |finding: &Finding| {
+            let source = matches!(
+                finding.source,
+                FindingSource::Davylamp | FindingSource::Cost
+            );
+            source && finding.place.is_none()
+        };
+        if findings.iter().any(is_ours) {
             let home = self.sessions.home_place().await?;
-            for finding in findings.iter_mut().filter(|it| it.place.is_none()) {
+            for finding in findings.iter_mut().filter(|it| is_ours(it)) {
                 finding.place = Some(home.clone());
             }
         }
@@ -258,6 +267,7 @@ impl Wiring {
         let mut all = Vec::new();
         for finding in findings {
             let Some(place) = finding.place.clone() else {
+                all.push(finding);
                 continue;
             };
             let mut regions = self.sessions.enabled_regions(&place.account).await?;

@@ -17,7 +17,7 @@ use super::print::{check_file, unwritable};
 use super::progress::Progress;
 use super::{FOUND, book, failure, ocsf, open, page, text};
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
-use crate::output::{emit, note};
+use crate::output::{emit, note, quiet_json};
 
 /// Runs `davy hunt run`.
 pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
@@ -53,11 +53,11 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     }
     emit(match args.output {
         RunOutput::Table => text::blocks(&report, &jobs).into_bytes(),
-        RunOutput::Json => text::json(&report).into_bytes(),
-        RunOutput::Jsonl => text::json_lines(&report).into_bytes(),
+        RunOutput::Json => quiet_json(&text::json(&report)).into_bytes(),
+        RunOutput::Jsonl => quiet_json(&text::json_lines(&report)).into_bytes(),
         RunOutput::Csv => text::csv(&report),
         RunOutput::Html => page::page(&report, &jobs).into_bytes(),
-        RunOutput::Ocsf => ocsf::lines(&report, &jobs).into_bytes(),
+        RunOutput::Ocsf => quiet_json(&ocsf::lines(&report, &jobs)).into_bytes(),
         RunOutput::Parquet => Vec::new(),
     })?;
     for came in &report.hunts {

@@ -4,7 +4,7 @@ use davylamp_model::ids::IncidentId;
 use davylamp_plan::plan::{Plan, StepId};
 use davylamp_respond::executor::{Outcome, ReadingState};
 use davylamp_respond::journal::history::History;
-use davylamp_respond::responder::Status;
+use davylamp_respond::responder::{Status, is_observed};
 use davylamp_respond::undo::Undone;
 use serde_json::{Value, json};
 
@@ -12,8 +12,10 @@ use super::args::Output;
 use super::show::{line, named, plan_text};
 use super::{FOUND, INCOMPLETE};
 use crate::failure::Failure;
-use crate::output::emit;
+use crate::output::{emit, quiet_json};
 
+/// How one stands that was only observed, under a configured dry run: nothing of it is ever done.
+const OBSERVED: &str = "observed";
 /// How an incident stands after an undo.
 const TAKEN_BACK: &str = "taken back";
 /// The same, where a step that can be taken back has not been.
@@ -25,7 +27,7 @@ pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> 
     let standing = standing(&status.history, &outcome);
     let code = standing_code(standing);
     let text = match output {
-        Output::Json => format!(
+        Output::Json => quiet_json(&format!(
             "{}\n",
             json!({
                 "incident": incident,
@@ -38,7 +40,7 @@ pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> 
                 "untold": status.history.untold,
                 "entries": status.entries,
             })
-        ),
+        )),
         Output::Text => {
             let mut text = String::new();
             let by = match (standing, &status.history.taken_back_by) {
@@ -131,13 +133,20 @@ pub(super) fn list(rows: &[(IncidentId, Status)], shown: usize, output: Output) 
         }
     }
     match output {
-        Output::Json => (format!("{}\n", Value::Array(listed)), worst),
+        Output::Json => (quiet_json(&format!("{}\n", Value::Array(listed))), worst),
         Output::Text if rows.is_empty() => ("no incidents\n".to_owned(), 0),
         Output::Text => (text, worst),
     }
 }
 
 fn standing(history: &History, outcome: &Outcome) -> &'static str {
+    if history
+        .plan()
+        .is_some_and(|plan| is_observed(&plan.incident))
+        && outcome.finished
+    {
+        return OBSERVED;
+    }
     let is_blind = history.plan().is_some_and(|plan| plan.blind.is_some());
     if outcome.finished && history.is_taken_back() {
         TAKEN_BACK
@@ -164,7 +173,7 @@ fn standing(history: &History, outcome: &Outcome) -> &'static str {
 
 fn standing_code(standing: &str) -> u8 {
     match standing {
-        "finished" | TAKEN_BACK => 0,
+        "finished" | TAKEN_BACK | OBSERVED => 0,
         "failing" => INCOMPLETE,
         _ => FOUND,
     }
@@ -185,7 +194,7 @@ pub(super) fn undone(
     dry_run: bool,
 ) -> Result<u8, Failure> {
     let text = match output {
-        Output::Json => format!(
+        Output::Json => quiet_json(&format!(
             "{}\n",
             json!({
                 "incident": incident,
@@ -196,7 +205,7 @@ pub(super) fn undone(
                 "not-undone": with_reasons(&undone.not_undone),
                 "again": !undone.again.is_empty(),
             })
-        ),
+        )),
         Output::Text => {
             let mut text = String::new();
             if dry_run {

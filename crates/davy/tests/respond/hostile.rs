@@ -22,6 +22,7 @@ fn no_value_of_a_finding_moves_the_cursor_or_becomes_markup() {
     finding["service"]["action"]["dnsRequestAction"]["domain"] = json!(EVIL);
     let finding = ground.save("f.json", &event(&finding));
     for args in [
+        vec!["plan", "--finding", &finding, "--output", "json"],
         vec!["plan", "--finding", &finding],
         vec!["--finding", &finding],
     ] {
@@ -66,7 +67,16 @@ fn samples_archived_unknown_and_half_empty_findings_are_reported_and_never_acted
     );
     let mut half = mining(account, "half", &machine.id);
     half["resource"] = json!({"resourceType": "Instance", "instanceDetails": null});
+    // Of whose account it is nobody knows: a machine of that name here may be another.
+    let mut nowhere = mining(account, "nowhere", &machine.id);
+    for member in ["accountId", "arn"] {
+        nowhere.as_object_mut().expect("an object").remove(member);
+    }
+    let mut unsaid = mining(account, "unsaid", &machine.id);
+    unsaid["service"] = json!(null);
     for (name, finding) in [
+        ("nowhere", nowhere),
+        ("unsaid", unsaid),
         ("sample", sample),
         ("archived", archived),
         ("unknown", unknown),

@@ -215,6 +215,8 @@ fn a_dry_run_of_the_configuration_is_told_and_nothing_is_done() {
     assert_eq!(ground.state(&machine.id), "running");
     ground.davy(&["--finding", &finding]).ended(1);
     assert_eq!(ground.state(&machine.id), "terminated");
+    // What was only observed keeps nobody's attention.
+    ground.davy(&["status"]).ended(0).says(&["observed"]);
 }
 
 #[test]

@@ -31,7 +31,10 @@ pub(super) fn read(value: &Value, envelope: &Envelope) -> Finding {
     let service = finding.get("service").or_else(|| finding.get("finding"));
     let resource = finding.get("resource");
     if service.is_none() {
-        gaps.note("The finding does not say what was seen: it has no `service`.");
+        gaps.note(
+            "The finding does not say what was seen, nor whether its resource acted or was acted on: \
+             it has no `service`.",
+        );
     }
     let in_service = |name| service.and_then(|service| service.text(name));
 
@@ -49,12 +52,22 @@ pub(super) fn read(value: &Value, envelope: &Envelope) -> Finding {
         envelope,
         &gaps,
     );
+    if let (Some(place), Some(arn)) = (&place, finding.text("arn").and_then(ArnParts::of))
+        && !arn.belongs_to(Some(place))
+    {
+        gaps.note(format!(
+            "The finding's account is {} and its ARN's \"{}\"; the finding's is used.",
+            place.account,
+            quoted(arn.account)
+        ));
+    }
     let mut seen = Observations::default();
     let named = sequence::is_sequence(kind, resource, service);
     let found = if named {
         sequence::resources(service, place.as_ref(), &gaps, &mut seen)
     } else {
         match resource {
+            Some(_) if service.is_none() => Vec::new(),
             Some(resource) => resources::of(resource, behaviour, place.as_ref()),
             None => {
                 gaps.note("The finding does not say what it happened to: it has no `resource`.");

@@ -5,7 +5,7 @@ use davylamp_model::inventory::{Doors, PublicInterface, Reading};
 use davylamp_model::resource::Resource;
 
 use super::{Expansion, Ground, living, network};
-use crate::action::Action;
+use crate::action::{Action, ISOLATION_PURPOSE, PURPOSE_TAG};
 
 /// The mode that lets nothing in and nothing out.
 const VPC_BOTH_WAYS: &str = "block-bidirectional";
@@ -102,6 +102,18 @@ pub(super) fn rules(ground: &Ground<'_>, how: Option<&str>, out: &mut Expansion)
     let mut rules: Vec<_> = doors.open_rules.iter().collect();
     rules.sort_by(|one, other| (&one.rule, &one.group).cmp(&(&other.rule, &other.group)));
     for rule in rules {
+        if rule
+            .group_tags
+            .get(PURPOSE_TAG)
+            .is_some_and(|it| it == ISOLATION_PURPOSE)
+        {
+            let target = format!("rule/{}", rule.rule);
+            out.omit(
+                target,
+                "it is our own group's, which ends the connections of a machine that is cut off",
+            );
+            continue;
+        }
         let wanted = match how {
             Some("ingress") => rule.ingress,
             Some("egress") => !rule.ingress,
@@ -148,7 +160,7 @@ pub(super) fn vpc(ground: &Ground<'_>, how: Option<&str>, out: &mut Expansion) {
     };
     out.act(
         action,
-        "no machine of the region reaches the internet, or is reached",
+        "so that no machine of the region reaches the internet, or is reached",
     );
 }
 
@@ -170,7 +182,10 @@ pub(super) fn buckets(ground: &Ground<'_>, out: &mut Expansion) {
         return;
     }
     let action = Action::BlockBucketPublicAccess { account };
-    out.act(action, "no bucket of the account is open to the public");
+    out.act(
+        action,
+        "so that no bucket of the account is open to the public",
+    );
 }
 
 /// The region in which what the account has as a whole is answered, where no finding is about the

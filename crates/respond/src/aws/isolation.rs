@@ -7,6 +7,7 @@ use std::time::Instant;
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
 use davylamp_model::ids::{GroupId, VpcId};
 use davylamp_model::resource::Place;
+use davylamp_plan::action::{ISOLATION_PURPOSE, PURPOSE_TAG};
 
 use super::rules::{Rule, authorise, of_group, revoke};
 use super::{At, failure};
@@ -170,8 +171,8 @@ fn same_network(one: &Rule, other: &Rule) -> bool {
 
 async fn create(ec2: &aws_sdk_ec2::Client, vpc: &VpcId, name: &str) -> Result<GroupId, ActError> {
     let tag = Tag::builder()
-        .key("davylamp:purpose")
-        .value("isolation")
+        .key(PURPOSE_TAG)
+        .value(ISOLATION_PURPOSE)
         .build();
     let made = ec2
         .create_security_group()

@@ -270,7 +270,9 @@ impl Responder {
                 }
                 continue;
             }
-            let undone = executor.undo(ledger, Some(&steps), RELEASE_TIMER).await?;
+            let undone = executor
+                .undo(ledger, Some(&steps), &BTreeMap::new(), RELEASE_TIMER)
+                .await?;
             outcome.steps = ledger.read(|history| history.steps.clone());
             let given_up = now >= crate::clock::later(at, executor.options.give_up_after);
             for (step, why) in undone.not_undone {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use davylamp_content::playbook::Caps;
 use davylamp_model::inventory::Inventory;
-use davylamp_plan::plan::{Case, Plan, ReleaseTimer, StepId};
+use davylamp_plan::action::Action;
+use davylamp_plan::plan::{Case, Plan, ReleaseTimer, Stage, Step, StepId};
 use davylamp_plan::policy::Approvals;
 use davylamp_respond::journal::history::StepState;
 use davylamp_respond::journal::memory::MemoryJournal;
@@ -56,6 +57,33 @@ async fn a_yes_counts_for_the_plan_and_the_steps_it_names() {
     approvals.steps.insert(step.0.clone());
     responder.approve(approvals).await.unwrap();
     assert_eq!(scene.world.state().effects[&step], 1);
+}
+
+/// The script, with a step that every incident has.
+struct Shared;
+
+impl Planning for Shared {
+    fn plan(&self, case: &Case, inventory: &Inventory) -> Plan {
+        let mut plan = Script.plan(case, inventory);
+        let action = Action::IsolateInterface {
+            interface: "eni-shared".into(),
+            vpc: "vpc-1".into(),
+            groups: Vec::new(),
+        };
+        plan.steps.push(Step {
+            id: StepId::of(&action),
+            stage: Stage::Network,
+            action,
+            why: "the test says so".to_owned(),
+            only_after: Vec::new(),
+            approval: None,
+        });
+        plan
+    }
+
+    fn caps(&self, playbook: &str) -> Caps {
+        Script.caps(playbook)
+    }
 }
 
 /// The script, of which the cut waits for a person as soon as there is a second finding.
@@ -147,6 +175,28 @@ async fn what_was_refused_and_never_done_need_not_be_taken_back() {
     assert_eq!(expected, undone);
     let again = responder.undo(&incident, "ann").await.unwrap().unwrap();
     assert!(again.never_done.is_empty(), "{again:?}");
+}
+
+#[tokio::test]
+async fn what_another_incident_needs_stays_until_that_one_is_taken_back() {
+    let mut scene = scene();
+    let shared = StepId("isolate-interface:interface/eni-shared".to_owned());
+    scene.planning = Arc::new(Shared);
+    let responder = scene.responder("one", &Way::new([]));
+    let report = responder
+        .respond(vec![finding("f1", "i-1"), finding("f2", "i-2")])
+        .await;
+    let mut incidents = report.incidents.iter().map(|it| it.incident.clone());
+    let (first, second) = (incidents.next().unwrap(), incidents.next().unwrap());
+    let undone = responder.undo(&first, "ann").await.unwrap().unwrap();
+    let why = undone.kept.iter().find(|(id, _)| *id == shared);
+    // The incident that came second found it done, and has nothing to take back.
+    let held = why.is_some_and(|(_, why)| why.contains(second.as_str()));
+    assert!(held || !undone.undone.contains(&shared), "{undone:?}");
+    assert!(scene.world.state().done.contains(&shared));
+    responder.undo(&second, "ann").await.unwrap().unwrap();
+    responder.undo(&first, "ann").await.unwrap().unwrap();
+    assert!(!scene.world.state().done.contains(&shared));
 }
 
 /// The script, of which the cut is released two hours after the end.

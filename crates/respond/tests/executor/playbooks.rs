@@ -1,6 +1,7 @@
 //! Every case of every shipped playbook, carried out: each step run twice, a failure at each call,
 //! undo run twice.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,7 +122,10 @@ async fn undo(scene: &Scene, name: &str, plan: &Plan) -> Undone {
     let way = Way::new([]);
     let executor = scene.executor(&way);
     let ledger = claim(scene, &executor, name, plan).await.unwrap();
-    executor.undo(&ledger, None, "a test").await.unwrap()
+    executor
+        .undo(&ledger, None, &BTreeMap::new(), "a test")
+        .await
+        .unwrap()
 }
 
 fn each_effect_once(scene: &Scene, name: &str) {

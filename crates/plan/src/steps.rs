@@ -133,7 +133,7 @@ pub(crate) fn expand(ground: &Ground<'_>, spec: &StepSpec) -> Expansion {
     }
     if out.drafts.is_empty() && out.omissions.is_empty() {
         let target = ground.case.resource.key();
-        out.omit(target, "the finding leads to nothing this could be done to");
+        out.omit(target, "nothing is known that this could be done to");
     }
     out
 }

@@ -125,7 +125,7 @@ fn users(wanted: UsersOnNode, who: &Who) -> Result<(), String> {
             UsersOnNode::Several => "several users",
         };
         return Err(format!(
-            "it is for machines with {wanted}, and {} are on it",
+            "it is for machines with {wanted}, and {} are known to be on it",
             found.len()
         ));
     }

@@ -73,7 +73,7 @@ pub(super) fn terminate(ground: &Ground<'_>, out: &mut Expansion) {
         }
         let draft = out.act(
             terminating,
-            "the miner ends with it, and its evidence is kept",
+            "what runs on it ends, and its evidence is kept",
         );
         draft.only_after = only_after;
         draft.ask = ask;

@@ -65,6 +65,13 @@ impl Undone {
     }
 }
 
+/// The steps that were done already when they were to be taken.
+fn found_so(history: &History) -> Vec<StepId> {
+    let mut succeeded = history.succeeded();
+    succeeded.retain(|id| !history.begun.contains(id));
+    succeeded.into_iter().collect()
+}
+
 /// Why a step was refused for good, where it was.
 fn refused(history: &History, id: &StepId) -> Option<String> {
     match history.steps.get(id)? {
@@ -95,6 +102,13 @@ impl Executor {
         by: &str,
     ) -> Result<Undone, JournalError> {
         let mut result = Undone::default();
+        if only.is_none() {
+            // What was so before we came stays, and is needed here no more.
+            for step in ledger.read(found_so) {
+                let by = by.to_owned();
+                ledger.record(Event::Kept { step, by }).await?;
+            }
+        }
         let begun = ledger.read(|history| history.begun.clone());
         for id in begun.into_iter().rev() {
             if only.is_some_and(|only| !only.contains(&id)) {
@@ -122,6 +136,9 @@ impl Executor {
             }
             if let Some(other) = needed.get(&id) {
                 let why = format!("{other} needs it as well: take that back, then this again");
+                // It needs it here no more: else each of two that both hold it would wait for the other.
+                let (step, by) = (id.clone(), by.to_owned());
+                ledger.record(Event::Kept { step, by }).await?;
                 result.kept.push((id, why));
                 continue;
             }

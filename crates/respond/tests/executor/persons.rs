@@ -11,7 +11,7 @@ use davylamp_plan::plan::{Case, Plan, ReleaseTimer, Stage, Step, StepId};
 use davylamp_plan::policy::Approvals;
 use davylamp_respond::journal::history::StepState;
 use davylamp_respond::journal::memory::MemoryJournal;
-use davylamp_respond::responder::{CameOfIt, NewsKind, Planning, Report, ResponderOptions};
+use davylamp_respond::responder::{CameOfIt, NewsKind, Planning, Report, ResponderOptions, Status};
 use davylamp_respond::undo::Undone;
 
 use crate::world::scene::{Scene, Script, finding};
@@ -194,9 +194,14 @@ async fn what_another_incident_needs_stays_until_that_one_is_taken_back() {
     let held = why.is_some_and(|(_, why)| why.contains(second.as_str()));
     assert!(held || !undone.undone.contains(&shared), "{undone:?}");
     assert!(scene.world.state().done.contains(&shared));
+    let needs = |status: Status| status.history.succeeded().contains(&shared);
     responder.undo(&second, "ann").await.unwrap().unwrap();
     responder.undo(&first, "ann").await.unwrap().unwrap();
     assert!(!scene.world.state().done.contains(&shared));
+    // Neither waits for the other, also where one had only found it done.
+    for incident in [&first, &second] {
+        assert!(!needs(responder.status(incident).await.unwrap()));
+    }
 }
 
 /// The script, of which the cut is released two hours after the end.

@@ -9,6 +9,7 @@ mod standing;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use davylamp_cloud::aws::session::SessionError;
@@ -24,18 +25,20 @@ use davylamp_respond::journal::history::{History, StepState};
 use davylamp_respond::library::{self, LibraryError};
 use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Responder, is_observed};
 use davylamp_respond::stop::Stop;
-use davylamp_respond::undo::Undone;
 use davylamp_respond::wire::{Run, WireError, Wiring};
 
 use crate::failure::Failure;
 use crate::output::{emit, note, quiet_json};
 pub use args::RespondArgs;
 use args::{Common, Job, Output, RunArgs};
+use show::to_the_second;
 
 /// Something was found.
 const FOUND: u8 = 1;
 /// Something could not be completed.
 const INCOMPLETE: u8 = 2;
+/// How long a wait may be without a word.
+const SILENCE: Duration = Duration::from_secs(15);
 
 /// Runs `davy respond`.
 pub fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
@@ -75,7 +78,8 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             let config = planning_config(common, input.playbook.as_deref())?;
             let desk = Desk::answering(config, common, true).await?;
             let findings = desk.placed(&intake).await?;
-            let report = desk.responder().respond(findings).await;
+            let responder = desk.responder();
+            let report = patiently("asking what is there", responder.respond(findings)).await;
             desk.show(&report, &intake)
         }
         Some(Job::Status(asked)) => {
@@ -94,8 +98,10 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             let responder = Desk::with(config, common, false).await?.responder();
             let mut worst = 0;
             for incident in &asked.incident {
-                let status = responder.status(incident).await.map_err(journal_failure)?;
-                let expected = Undone::expected(&status.history);
+                let expected = responder
+                    .undo_expected(incident)
+                    .await
+                    .map_err(journal_failure)?;
                 worst = worst.max(standing::undone(incident, &expected, common.output, true)?);
             }
             Ok(ExitCode::from(worst))
@@ -113,8 +119,8 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
                     worst = INCOMPLETE;
                     continue;
                 }
-                let undone = responder
-                    .undo(incident, &by)
+                let what = format!("taking back {incident}");
+                let undone = patiently(&what, responder.undo(incident, &by))
                     .await
                     .map_err(journal_failure)?;
                 let code = match undone {
@@ -185,8 +191,8 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
                 steps: asked.step.iter().cloned().collect(),
                 by: by(asked.by.as_deref()),
             };
-            let report = responder
-                .approve(approvals)
+            let what = format!("going on with {}", asked.incident);
+            let report = patiently(&what, responder.approve(approvals))
                 .await
                 .map_err(journal_failure)?;
             if let [only] = report.incidents.as_slice()
@@ -197,7 +203,10 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
                         "your yes was not recorded: run {run} works on {}",
                         only.incident
                     ),
-                    format!("say it again when that run has ended, at the latest after {until}"),
+                    format!(
+                        "say it again when that run has ended, at the latest after {}",
+                        to_the_second(*until)
+                    ),
                 ));
             }
             desk.show(&report, &Intake::default())
@@ -205,7 +214,8 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
         Some(Job::Resume) => {
             let desk = Desk::open(common).await?.listening();
             // A person wants it now: also what only waits for the time of its next look.
-            let resumed = desk.responder().resume_early().await;
+            let responder = desk.responder();
+            let resumed = patiently("going on with what is due", responder.resume_early()).await;
             let mut report = resumed.map_err(journal_failure)?;
             let all = report.incidents.len();
             // Whoever is at one of them does what this run would have done.
@@ -214,7 +224,10 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
                 .retain(|it| !matches!(it.came_of_it, CameOfIt::Busy { .. }));
             let busy = all - report.incidents.len();
             if busy > 0 {
-                note(&format!("{busy} incidents are worked on by other runs"));
+                note(&format!(
+                    "{} worked on by other runs",
+                    counted(busy as u64, "incident is", "incidents are")
+                ));
             }
             desk.show(&report, &Intake::default())
         }
@@ -275,7 +288,7 @@ fn by(given: Option<&str>) -> String {
         .map(str::to_owned)
         .or_else(|| from("SUDO_USER"))
         .or_else(|| from("USER"))
-        .unwrap_or_else(|| "somebody at a terminal".to_owned())
+        .unwrap_or_else(|| format!("user {}", rustix::process::getuid().as_raw()))
 }
 
 /// Everything set up for one run of the command.
@@ -307,13 +320,17 @@ impl Desk {
 
     /// The same for answering findings: says where people will not learn of it.
     async fn answering(config: Config, common: &Common, rehearsal: bool) -> Result<Self, Failure> {
-        if config.notices.tells_nobody() {
+        if !rehearsal && config.notices.tells_nobody() {
             note(
                 "nobody is told of what is done: no channel is configured under [respond.notices]; \
                  see docs/configuration.md",
             );
         }
-        Self::with(config, common, rehearsal).await
+        let desk = Self::with(config, common, rehearsal).await?;
+        for (channel, why) in desk.wiring.mute_channels() {
+            note(&format!("nobody will be told through {channel}: {why}"));
+        }
+        Ok(desk)
     }
 
     /// Ends in order at a signal from now on.
@@ -361,7 +378,8 @@ impl Desk {
     /// Findings that do not say where they are (the guard's own) are in our home.
     async fn placed(&self, intake: &Intake) -> Result<Vec<Finding>, Failure> {
         let findings = intake.findings.clone();
-        let placed = self.stop.unless_asked(self.wiring.placed(findings)).await;
+        let placed = self.stop.unless_asked(self.wiring.placed(findings));
+        let placed = patiently("asking AWS who we are", placed).await;
         let placed = placed.ok_or_else(|| {
             Failure::new(
                 anyhow!("stopped before anything was begun"),
@@ -402,7 +420,8 @@ impl Desk {
         if shown < rows.len() {
             let hidden = rows.len() - shown;
             note(&format!(
-                "{hidden} older incidents are not shown: --limit {}",
+                "{} not shown: --limit {}",
+                counted(hidden as u64, "older incident is", "older incidents are"),
                 rows.len()
             ));
         }
@@ -417,6 +436,31 @@ fn run_name() -> String {
         jiff::Timestamp::now().as_nanosecond(),
         std::process::id()
     )
+}
+
+/// What a future gives; says now and then that it is still waited for, so that nobody takes a service
+/// that does not answer for a program that does nothing.
+async fn patiently<F: Future>(what: &str, future: F) -> F::Output {
+    let begun = tokio::time::Instant::now();
+    let mut clock = tokio::time::interval_at(begun + SILENCE, SILENCE);
+    tokio::pin!(future);
+    loop {
+        tokio::select! {
+            biased;
+            value = &mut future => return value,
+            _ = clock.tick() => {
+                note(&format!("still {what}, for {} seconds", begun.elapsed().as_secs()));
+            }
+        }
+    }
+}
+
+/// So many of a thing, with the form for one and that for any other number.
+fn counted(count: u64, one: &str, many: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {many}"),
+    }
 }
 
 /// The configuration, with the options of this verb winning.
@@ -507,6 +551,10 @@ fn wire_failure(error: WireError) -> Failure {
         }
         WireError::Hub(_) | WireError::Client { .. } => "see [respond.hub] and [respond.portal]",
         WireError::File { .. } => "correct the path in the configuration",
+        WireError::Journal(JournalError::Unreadable { .. }) => {
+            "it is no journal of this version, and was left as it is: name another file, such as \
+             --set respond.journal.path=./respond.db"
+        }
         WireError::Journal(_) => {
             "see [respond.journal]: a local file needs a directory this user may write, such as \
              --set respond.journal.path=./respond.db"
@@ -532,6 +580,7 @@ fn journal_failure(error: JournalError) -> Failure {
 fn busy_failure(came: &CameOfIt) -> Failure {
     let what = match came {
         CameOfIt::Busy { run, until } => {
+            let until = to_the_second(*until);
             format!("run {run} works on it, at the longest until {until}")
         }
         CameOfIt::Broken { why } => why.clone(),

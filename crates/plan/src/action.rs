@@ -7,6 +7,7 @@ use davylamp_model::ids::{
     InstanceId, InterfaceId, Namespace, NodeName, PodName, Region, RoleName, ScalingGroupName,
     VolumeId, VpcId,
 };
+use davylamp_model::resource::Place;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -217,6 +218,28 @@ pub enum Action {
     ArchiveFinding { detector: String, finding: String },
 }
 
+/// How far what an action changes reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// One region of one account.
+    Region,
+    /// One account, in all its regions.
+    Account,
+    /// Whatever is responded to: the users are the same in every account.
+    Everywhere,
+}
+
+impl Reach {
+    /// Whether what is done in one place is what is done in the other.
+    pub fn joins(self, one: &Place, other: &Place) -> bool {
+        match self {
+            Self::Region => one == other,
+            Self::Account => one.account == other.account,
+            Self::Everywhere => true,
+        }
+    }
+}
+
 /// Whom the portal is told about. Its endpoint takes one of two names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -381,6 +404,25 @@ impl Action {
                 Some("nobody's server is started for them: its user may start it again")
             }
             _ => None,
+        }
+    }
+
+    /// How far what the action changes reaches: two incidents within it that took the same step
+    /// share its effect.
+    pub fn reach(&self) -> Reach {
+        match self {
+            Self::StopHubServers { .. }
+            | Self::RevokeHubTokens { .. }
+            | Self::RemoveHubUser { .. }
+            | Self::DeauthorisePortalUser { .. }
+            | Self::DisableCognitoUser { .. }
+            | Self::SignOutCognitoUser { .. } => Reach::Everywhere,
+            Self::DeactivateKey { .. }
+            | Self::DenyUser { .. }
+            | Self::DeleteLoginProfile { .. }
+            | Self::DenyRoleSessions { .. }
+            | Self::BlockBucketPublicAccess { .. } => Reach::Account,
+            _ => Reach::Region,
         }
     }
 

@@ -403,6 +403,13 @@ fn text(key: &str, text: &str) -> Result<(), &'static str> {
         {
             Err("an empty pattern protects nothing")
         }
+        "respond.protect.tags" if text.starts_with('=') => {
+            Err("a tag has a key: write key or key=value")
+        }
+        "respond.journal.path" if text.is_empty() => {
+            Err("write the file's path; what was done has to be kept somewhere")
+        }
+        "respond.journal.table" if text.is_empty() => Err("write the table's name"),
         _ => Ok(()),
     }
 }

@@ -83,7 +83,7 @@ fn parameters() -> Value {
     let text = |default: &str, description: &str| json!({"Type": "String", "Default": default, "Description": description});
     json!({
         "CodeBucket": {"Type": "String", "Description": "The bucket that holds the function's zip"},
-        "CodeKey": {"Type": "String", "Default": "davy-lambda.zip", "Description": "Its key: a zip whose only file is `bootstrap`"},
+        "CodeKey": {"Type": "String", "Default": "davy-lambda.zip", "Description": "Its key: the zip that `make lambda` writes, whose only file is `bootstrap`"},
         "Architecture": {"Type": "String", "Default": "arm64", "AllowedValues": ["arm64", "x86_64"], "Description": "What `bootstrap` was built for"},
         "ReservedConcurrency": {"Type": "Number", "Default": 5, "MinValue": 1, "Description": "How many events are answered at the same time; it also keeps others from using up the account's concurrency"},
         "DryRun": {"Type": "String", "Default": "true", "AllowedValues": ["true", "false"], "Description": "true: plans are made and told, nothing is done. Begin so, read a week of reports, then set it to false"},

@@ -13,7 +13,7 @@ use davylamp_model::finding::Finding;
 use davylamp_model::ids::IncidentId;
 use davylamp_model::inventory::Inventory;
 use davylamp_model::resource::Place;
-use davylamp_plan::plan::{Case, Plan, StepId};
+use davylamp_plan::plan::{Case, Plan};
 use davylamp_plan::policy::{Approvals, Policy, Usage};
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
@@ -25,7 +25,7 @@ use crate::executor::{Executor, Ledger, Outcome, Permit};
 use crate::journal::history::History;
 use crate::journal::{Claim, ClaimRequest, Entry, Event, JournalError};
 use crate::tell::patience::Patience;
-use crate::undo::Undone;
+use crate::undo::{Needed, Undone};
 use observing::observed;
 
 mod observing;
@@ -310,7 +310,9 @@ impl Responder {
             Err(busy) => return Ok(Err(*busy)),
         };
         let ledger = &held.ledger;
-        let needed = self.needed_by_others(ledger).await?;
+        let needed = self
+            .needed_by_others(incident, &ledger.read(History::clone))
+            .await?;
         let executor = &self.parts.executor;
         let undone = executor.undo(ledger, None, &needed, by).await?;
         if !ledger.read(History::is_finished) {
@@ -324,24 +326,41 @@ impl Responder {
         Ok(Ok(undone))
     }
 
-    /// What other incidents of the same place hold done, each with one that does: what two closed is
+    /// What [`Responder::undo`] would come to, as far as the journal can tell. Nothing is changed.
+    pub async fn undo_expected(&self, incident: &IncidentId) -> Result<Undone, JournalError> {
+        let history = self.status(incident).await?.history;
+        let needed = self.needed_by_others(incident, &history).await?;
+        Ok(Undone::expected(&history, &needed))
+    }
+
+    /// What this incident did and another holds done as well, with one that does: what two closed is
     /// not opened by taking back one.
     async fn needed_by_others(
         &self,
-        ledger: &Ledger<'_>,
-    ) -> Result<BTreeMap<StepId, IncidentId>, JournalError> {
-        let place = |history: &History| history.plan().map(|plan| plan.place.clone());
-        let here = ledger.read(place);
+        incident: &IncidentId,
+        history: &History,
+    ) -> Result<Needed, JournalError> {
+        let mut needed = Needed::new();
+        let Some(here) = history.plan().map(|plan| plan.place.clone()) else {
+            return Ok(needed);
+        };
         let journal = &self.parts.executor.journal;
-        let mut needed = BTreeMap::new();
         for other in journal.list(u32::MAX).await? {
-            if other == *ledger.incident() {
+            if other == *incident {
                 continue;
             }
-            let history = History::of(&journal.read(&other).await?.unwrap_or_default());
-            if history.taken_back_by.is_none() && place(&history) == here {
-                let held = history.succeeded().into_iter();
-                needed.extend(held.map(|step| (step, other.clone())));
+            let theirs = History::of(&journal.read(&other).await?.unwrap_or_default());
+            let Some(plan) = theirs.plan() else {
+                continue;
+            };
+            if theirs.taken_back_by.is_some() {
+                continue;
+            }
+            for id in theirs.succeeded() {
+                let reach = plan.step(&id).map(|step| step.action.reach());
+                if reach.is_some_and(|reach| reach.joins(&here, &plan.place)) {
+                    needed.insert(id, other.clone());
+                }
             }
         }
         Ok(needed)

@@ -32,6 +32,11 @@ pub struct Teller {
 }
 
 impl Teller {
+    /// The channels that could not be set up, with why.
+    pub fn broken(&self) -> &[(String, String)] {
+        &self.broken
+    }
+
     /// Tells through these channels; `broken` could not be set up.
     pub fn new(channels: Vec<Arc<dyn Notifier>>, broken: Vec<(String, String)>) -> Self {
         Self { channels, broken }

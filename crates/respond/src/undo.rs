@@ -40,29 +40,62 @@ pub struct Undone {
     pub again: BTreeSet<StepId>,
 }
 
+/// What other incidents need done as well: a step, and one of them.
+pub type Needed = BTreeMap<StepId, IncidentId>;
+
+/// What an undo does about a step that was begun, as far as the journal can tell.
+enum Fate {
+    /// Nobody knows what it was.
+    Unknown,
+    /// Its effect stays, because it is meant to.
+    Stays(String),
+    /// Its effect stays, because another incident needs it.
+    Needed(String),
+    /// It cannot be taken back; where it was refused, with why, it may never have happened.
+    Irreversible(Option<String>),
+    /// It is taken back.
+    TakenBack,
+}
+
+impl Fate {
+    fn of(history: &History, id: &StepId, needed: &Needed) -> Self {
+        let Some(step) = history.plan_with(id).and_then(|plan| plan.step(id)) else {
+            return Self::Unknown;
+        };
+        if let Some(why) = step.action.stays_because() {
+            Self::Stays(why.to_owned())
+        } else if !step.action.is_reversible() {
+            Self::Irreversible(refused(history, id))
+        } else if let Some(other) = needed.get(id) {
+            Self::Needed(format!(
+                "{other} needs it as well: take that back, then this again"
+            ))
+        } else {
+            Self::TakenBack
+        }
+    }
+}
+
 impl Undone {
     /// What an undo of all that was done would come to, as far as the journal can tell.
-    pub fn expected(history: &History) -> Self {
+    pub fn expected(history: &History, needed: &Needed) -> Self {
         let mut expected = Self::default();
         for id in history.begun.iter().rev().cloned() {
-            let step = history.plan_with(&id).and_then(|plan| plan.step(&id));
-            let Some(step) = step else {
-                expected.not_undone.push((id, UNKNOWN.to_owned()));
-                continue;
-            };
-            if let Some(why) = step.action.stays_because() {
-                expected.kept.push((id, why.to_owned()));
-            } else if step.action.is_reversible() {
-                expected.undone.push(id);
-            } else if let Some(why) = refused(history, &id) {
-                expected.never_done.push((id, why));
-            } else {
-                let why = Refusal::Irreversible { step: id.clone() }.to_string();
-                expected.not_undone.push((id, why));
+            match Fate::of(history, &id, needed) {
+                Fate::Unknown => expected.not_undone.push((id, UNKNOWN.to_owned())),
+                Fate::Stays(why) | Fate::Needed(why) => expected.kept.push((id, why)),
+                Fate::Irreversible(Some(why)) => expected.never_done.push((id, why)),
+                Fate::Irreversible(None) => expected.not_undone.push((id.clone(), lasts(id))),
+                Fate::TakenBack => expected.undone.push(id),
             }
         }
         expected
     }
+}
+
+/// Why a step is not taken back that cannot be.
+fn lasts(step: StepId) -> String {
+    Refusal::Irreversible { step }.to_string()
 }
 
 /// The steps that were done already when they were to be taken.
@@ -74,7 +107,7 @@ fn found_so(history: &History) -> Vec<StepId> {
 
 /// Why a step was refused for good, where it was.
 fn refused(history: &History, id: &StepId) -> Option<String> {
-    match history.steps.get(id)? {
+    match history.state(id)? {
         StepState::Failed { why, again: false } => Some(why.clone()),
         _ => None,
     }
@@ -98,7 +131,7 @@ impl Executor {
         &self,
         ledger: &Ledger<'_>,
         only: Option<&[StepId]>,
-        needed: &BTreeMap<StepId, IncidentId>,
+        needed: &Needed,
         by: &str,
     ) -> Result<Undone, JournalError> {
         let mut result = Undone::default();
@@ -114,43 +147,43 @@ impl Executor {
             if only.is_some_and(|only| !only.contains(&id)) {
                 continue;
             }
-            let (plan, before) = ledger.read(|history| {
+            let (plan, before, fate) = ledger.read(|history| {
                 (
                     history.plan_with(&id).cloned(),
                     history.before.get(&id).cloned().unwrap_or_default(),
+                    Fate::of(history, &id, needed),
                 )
             });
-            let Some(plan) = plan else {
+            let (Some(plan), Some(step)) = (&plan, plan.as_ref().and_then(|plan| plan.step(&id)))
+            else {
                 result.not_undone.push((id, UNKNOWN.to_owned()));
                 continue;
             };
-            if let Some(why) = ledger.read(|history| history.stays(&id)) {
-                let is_known = ledger
-                    .read(|history| matches!(history.steps.get(&id), Some(StepState::Kept { .. })));
-                if !is_known {
-                    let (step, by) = (id.clone(), by.to_owned());
-                    ledger.record(Event::Kept { step, by }).await?;
+            match fate {
+                Fate::Unknown | Fate::TakenBack => {}
+                // Needed here no more: else each of two that both hold it would wait for the other.
+                Fate::Stays(why) | Fate::Needed(why) => {
+                    let is_known = ledger
+                        .read(|history| matches!(history.state(&id), Some(StepState::Kept { .. })));
+                    if !is_known {
+                        let (step, by) = (id.clone(), by.to_owned());
+                        ledger.record(Event::Kept { step, by }).await?;
+                    }
+                    result.kept.push((id, why));
+                    continue;
                 }
-                result.kept.push((id, why.to_owned()));
-                continue;
-            }
-            if let Some(other) = needed.get(&id) {
-                let why = format!("{other} needs it as well: take that back, then this again");
-                // It needs it here no more: else each of two that both hold it would wait for the other.
-                let (step, by) = (id.clone(), by.to_owned());
-                ledger.record(Event::Kept { step, by }).await?;
-                result.kept.push((id, why));
-                continue;
-            }
-            if let (Some(step), Some(why)) =
-                (plan.step(&id), ledger.read(|history| refused(history, &id)))
-                && !step.action.is_reversible()
-                && self.is_absent(&plan.place, &step.action, &before).await
-            {
-                let (step, by) = (id.clone(), by.to_owned());
-                ledger.record(Event::Undone { step, by }).await?;
-                result.never_done.push((id, why));
-                continue;
+                Fate::Irreversible(Some(why))
+                    if self.is_absent(&plan.place, &step.action, &before).await =>
+                {
+                    let (step, by) = (id.clone(), by.to_owned());
+                    ledger.record(Event::Undone { step, by }).await?;
+                    result.never_done.push((id, why));
+                    continue;
+                }
+                Fate::Irreversible(_) => {
+                    result.not_undone.push((id.clone(), lasts(id)));
+                    continue;
+                }
             }
             if self.stop.is_asked() {
                 let why = "it was not begun: the run was asked to stop".to_owned();
@@ -165,7 +198,7 @@ impl Executor {
                 if self.is_over() {
                     break Some((OVER.to_owned(), true));
                 }
-                let token = match UndoToken::new(&plan, &id) {
+                let token = match UndoToken::new(plan, &id) {
                     Ok(token) => token,
                     Err(refusal) => break Some((refusal.to_string(), false)),
                 };

@@ -300,6 +300,12 @@ impl Wiring {
         Duration::from_secs(u64::from(self.config.evidence_wait_minutes) * 60)
     }
 
+    /// The channels that could not be set up, with why: each is said again by every notice it
+    /// should have sent.
+    pub fn mute_channels(&self) -> &[(String, String)] {
+        self.teller.broken()
+    }
+
     /// The sessions with AWS.
     pub fn sessions(&self) -> &Arc<Sessions> {
         &self.sessions

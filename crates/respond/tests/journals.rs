@@ -1,5 +1,6 @@
 //! One suite for every store: they mean the same.
 
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -393,6 +394,21 @@ async fn sqlite() {
     conforms(Arc::new(SqliteJournal::open(&path).await.unwrap())).await;
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    // A path that was mistyped leaves somebody else's file as it was.
+    let other = folder.path().join("other");
+    std::fs::write(
+        &other,
+        "nothing of ours, and longer than a header. ".repeat(100),
+    )
+    .unwrap();
+    std::fs::set_permissions(&other, Permissions::from_mode(0o644)).unwrap();
+    let refused = SqliteJournal::open(&other).await.map(drop);
+    assert!(
+        matches!(refused, Err(JournalError::Unreadable { .. })),
+        "{refused:?}"
+    );
+    let mode = std::fs::metadata(&other).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o644);
     // Two that were opened apart share nothing but the file, as two processes do.
     let mut journals: Vec<Arc<dyn Journal>> = Vec::new();
     for _ in 0..2 {

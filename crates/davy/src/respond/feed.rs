@@ -17,7 +17,7 @@ use flate2::read::MultiGzDecoder;
 use jiff::{SignedDuration, Timestamp};
 
 use super::args::{Common, RespondArgs, RunArgs, Service};
-use super::{Desk, INCOMPLETE, planning_config, polling_config, session_hint};
+use super::{Desk, INCOMPLETE, counted, planning_config, polling_config, session_hint};
 use crate::failure::Failure;
 use crate::output::note;
 
@@ -96,7 +96,8 @@ pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
         } else {
             desk.brisk()
         };
-        let mut report = responder.respond(findings).await;
+        let responding = responder.respond(findings);
+        let mut report = super::patiently("responding", responding).await;
         let ours = report.waiting();
         if !intake.signals.is_empty() && !desk.rehearsal {
             // A snapshot has ended, or a clock has struck: what waited for it goes on.
@@ -105,7 +106,8 @@ pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
         }
         if !is_one {
             let patience = desk.wiring.evidence_wait();
-            responder.see_through(&mut report, ours, patience).await;
+            let waiting = responder.see_through(&mut report, ours, patience);
+            super::patiently("waiting for evidence", waiting).await;
         }
         return desk.show(&report, &intake);
     }
@@ -165,8 +167,10 @@ async fn work(desk: &Desk, queue: &str, how: &RunArgs) -> Result<ExitCode, Failu
         tally
     };
     note(&format!(
-        "{} messages answered, {} left in the queue, {} calls failed",
-        tally.answered, tally.left, tally.failed_calls
+        "{} answered, {} left in the queue, {} failed",
+        counted(tally.answered, "message", "messages"),
+        tally.left,
+        counted(tally.failed_calls, "call", "calls"),
     ));
     let failed = u8::from(tally.left > 0) * INCOMPLETE;
     let worst = worst.load(std::sync::atomic::Ordering::Relaxed);
@@ -256,7 +260,8 @@ async fn watch(desk: &Desk, common: &Common, how: &RunArgs) -> Result<ExitCode, 
         let hint = session_hint(&error);
         Failure::new(anyhow!(error), hint)
     })?;
-    note(&format!("asking GuardDuty in {} regions", regions.len()));
+    let count = counted(regions.len() as u64, "region", "regions");
+    note(&format!("asking GuardDuty in {count}"));
     let mut since = Timestamp::now() - FIRST_WINDOW;
     let mut worst = 0;
     loop {

@@ -12,7 +12,15 @@ use davylamp_respond::executor::Outcome;
 use davylamp_respond::journal::history::StepState;
 use davylamp_respond::notice::visible;
 use davylamp_respond::responder::{CameOfIt, IncidentReport, Report};
+use jiff::{Timestamp, Unit};
 use serde_json::{Value, json};
+
+use super::counted;
+
+/// A time for reading: what happens within a second matters to nobody.
+pub(super) fn to_the_second(at: Timestamp) -> Timestamp {
+    at.round(Unit::Second).unwrap_or(at)
+}
 
 /// One line for a step that changed, while a run goes on.
 pub(super) fn progress(incident: &IncidentId, step: &StepId, state: &StepState) -> String {
@@ -21,7 +29,7 @@ pub(super) fn progress(incident: &IncidentId, step: &StepId, state: &StepState) 
 }
 
 /// A state in a word, and what belongs to it.
-fn words(state: &StepState) -> (&'static str, String) {
+pub(super) fn words(state: &StepState) -> (&'static str, String) {
     match state {
         StepState::Intended => ("begun", String::new()),
         StepState::Succeeded { note, already } => (
@@ -104,17 +112,26 @@ pub(super) fn named(kind: &str) -> &str {
 }
 
 fn incident_text(text: &mut String, incident: &IncidentReport, rehearsal: bool) {
+    // A plan looks into no journal, and a real run goes on with an incident that is open there.
+    let known = if rehearsal {
+        "new, if none is open about it: "
+    } else {
+        ""
+    };
     line(
         text,
         0,
-        &format!("{} {}", incident.incident, incident.resource),
+        &format!("{known}{} {}", incident.incident, incident.resource),
     );
     match &incident.came_of_it {
         CameOfIt::Busy { run, until } => {
             line(
                 text,
                 1,
-                &format!("another run works on it: {run}, until {until}"),
+                &format!(
+                    "another run works on it: {run}, until {}",
+                    to_the_second(*until)
+                ),
             );
         }
         CameOfIt::Broken { why } => line(text, 1, &format!("could not be worked on: {why}")),
@@ -139,6 +156,7 @@ fn incident_text(text: &mut String, incident: &IncidentReport, rehearsal: bool) 
                 line(text, 1, "the run's time was over before its work was");
             }
             if let Some(due) = outcome.due {
+                let due = to_the_second(due);
                 line(
                     text,
                     1,
@@ -194,14 +212,12 @@ pub(super) fn plan_text(text: &mut String, plan: &Plan, outcome: &Outcome, rehea
         }
     }
     if let Some(release) = &plan.release {
+        let steps = counted(release.steps.len() as u64, "step is", "steps are");
+        let hours = counted(u64::from(release.after_hours), "hour", "hours");
         line(
             text,
             1,
-            &format!(
-                "{} steps are taken back {} hours after the end",
-                release.steps.len(),
-                release.after_hours
-            ),
+            &format!("{steps} taken back {hours} after the end"),
         );
     }
 }

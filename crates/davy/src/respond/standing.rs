@@ -9,7 +9,7 @@ use davylamp_respond::undo::Undone;
 use serde_json::{Value, json};
 
 use super::args::Output;
-use super::show::{line, named, plan_text};
+use super::show::{line, named, plan_text, to_the_second, words};
 use super::{FOUND, INCOMPLETE};
 use crate::failure::Failure;
 use crate::output::{emit, quiet_json};
@@ -36,6 +36,7 @@ pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> 
                 "plan": status.history.plan(),
                 "plan-hash": status.history.plan().map(Plan::hash),
                 "steps": outcome.steps,
+                "earlier-steps": status.history.earlier,
                 "unreleased": outcome.unreleased,
                 "untold": status.history.untold,
                 "entries": status.entries,
@@ -44,7 +45,7 @@ pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> 
         Output::Text => {
             let mut text = String::new();
             let by = match (standing, &status.history.taken_back_by) {
-                (TAKEN_BACK | PARTLY, Some(by)) => format!(" by {by}"),
+                (TAKEN_BACK | PARTLY, Some(by)) => format!(" by {by}{}", beside(&status.history)),
                 _ => String::new(),
             };
             line(&mut text, 0, &format!("{incident} {standing}{by}"));
@@ -57,6 +58,13 @@ pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> 
             }
             if let Some(plan) = status.history.plan() {
                 plan_text(&mut text, plan, &outcome, false);
+            }
+            if !status.history.earlier.is_empty() {
+                line(&mut text, 1, "by earlier plans");
+            }
+            for (step, state) in &status.history.earlier {
+                let (word, more) = words(state);
+                line(&mut text, 2, &format!("{word:<9} {step}{more}"));
             }
             for approval in &status.history.approvals {
                 let what = if approval.steps.is_empty() {
@@ -125,7 +133,7 @@ pub(super) fn list(rows: &[(IncidentId, Status)], shown: usize, output: Output) 
                 0,
                 &format!(
                     "{incident}  {}  {standing:<10}  {}  {}",
-                    opened.map_or_else(|| "-".to_owned(), |at| at.to_string()),
+                    opened.map_or_else(|| "-".to_owned(), |at| to_the_second(at).to_string()),
                     plan.map_or("-", |plan| plan.playbook.as_str()),
                     about.as_deref().unwrap_or("-"),
                 ),
@@ -168,6 +176,21 @@ fn standing(history: &History, outcome: &Outcome) -> &'static str {
         "under way"
     } else {
         "finished"
+    }
+}
+
+/// What a person's undo could not take back, and nobody can.
+fn beside(history: &History) -> String {
+    let lasts = |id: &&StepId| {
+        let step = history.plan_with(id).and_then(|plan| plan.step(id));
+        step.is_some_and(|step| {
+            !step.action.is_reversible() && step.action.stays_because().is_none()
+        })
+    };
+    match history.begun.iter().filter(lasts).count() {
+        0 => String::new(),
+        1 => ", beside 1 step that cannot be".to_owned(),
+        count => format!(", beside {count} steps that cannot be"),
     }
 }
 

@@ -67,7 +67,7 @@ fn a_queue_is_emptied_and_duplicates_act_once() {
         ground.send(&queue, &body);
         let ran = ground.davy(&["--queue", &format!("sqs:{queue}"), "--once"]);
         ran.ended(1)
-            .says(&["1 messages answered", "no redrive policy"]);
+            .says(&["1 message answered", "no redrive policy"]);
     }
     assert_eq!(ground.messages(&queue), 0);
     assert_eq!(ground.state(&machine.id), "terminated");
@@ -100,7 +100,7 @@ fn a_message_that_cannot_be_read_stays_and_holds_up_no_other() {
     let ran = ground
         .davy(&["--queue", &format!("sqs:{queue}"), "--once"])
         .ended(2);
-    let ran = ran.says(&["not understood", "1 messages answered, 1 left"]);
+    let ran = ran.says(&["not understood", "1 message answered, 1 left"]);
     assert!(!ran.err.contains("no redrive policy"), "{}", ran.err);
     assert_eq!(ground.state(&machine.id), "terminated");
     assert_eq!(ground.messages(&queue), 1);

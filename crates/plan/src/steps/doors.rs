@@ -57,6 +57,10 @@ pub(super) fn interfaces(ground: &Ground<'_>, out: &mut Expansion) {
     let Some(doors) = doors(ground, out) else {
         return;
     };
+    if doors.interfaces.is_empty() {
+        let target = ground.case.resource.key();
+        out.omit(target, "no interface of the region has a public address");
+    }
     for door in sorted(doors) {
         if door.managed {
             let target = format!("interface/{}", door.interface.id);
@@ -74,6 +78,10 @@ pub(super) fn addresses(ground: &Ground<'_>, out: &mut Expansion) {
     let Some(doors) = doors(ground, out) else {
         return;
     };
+    if doors.interfaces.iter().all(|door| door.elastic.is_none()) {
+        let target = ground.case.resource.key();
+        out.omit(target, "no interface of the region has an elastic address");
+    }
     for door in sorted(doors) {
         let Some((allocation, association)) = &door.elastic else {
             continue;
@@ -99,6 +107,10 @@ pub(super) fn rules(ground: &Ground<'_>, how: Option<&str>, out: &mut Expansion)
     let Some(doors) = doors(ground, out) else {
         return;
     };
+    if doors.open_rules.is_empty() {
+        let target = ground.case.resource.key();
+        out.omit(target, "no rule of the region is open to the world");
+    }
     let mut rules: Vec<_> = doors.open_rules.iter().collect();
     rules.sort_by(|one, other| (&one.rule, &one.group).cmp(&(&other.rule, &other.group)));
     for rule in rules {
@@ -148,20 +160,19 @@ pub(super) fn vpc(ground: &Ground<'_>, how: Option<&str>, out: &mut Expansion) {
         );
         return;
     }
-    // Where the mode is not known it is set all the same: undo restores what execution finds.
-    if let Reading::Known(held) = &doors.vpc_block_mode
-        && (held == mode || held == VPC_BOTH_WAYS)
-    {
-        out.omit(target, format!("it is {held} already"));
-        return;
-    }
+    // A door that is closed already is a step all the same: another incident may have closed it, and
+    // its undo has to learn that this one needs it closed as well. What execution finds closed it
+    // leaves alone, and undo never opens it.
     let action = Action::BlockVpcPublicAccess {
         mode: mode.to_owned(),
     };
-    out.act(
-        action,
-        "so that no machine of the region reaches the internet, or is reached",
-    );
+    let why = match &doors.vpc_block_mode {
+        Reading::Known(held) if held == mode || held == VPC_BOTH_WAYS => {
+            format!("it is {held} already, and is to stay so")
+        }
+        _ => "so that no machine of the region reaches the internet, or is reached".to_owned(),
+    };
+    out.act(action, why);
 }
 
 pub(super) fn buckets(ground: &Ground<'_>, out: &mut Expansion) {
@@ -176,16 +187,12 @@ pub(super) fn buckets(ground: &Ground<'_>, out: &mut Expansion) {
         );
         return;
     }
-    if doors.s3_blocked == Reading::Known(true) {
-        let target = format!("bucket-public-access/{account}");
-        out.omit(target, "it is blocked in all four ways already");
-        return;
-    }
     let action = Action::BlockBucketPublicAccess { account };
-    out.act(
-        action,
-        "so that no bucket of the account is open to the public",
-    );
+    let why = match doors.s3_blocked {
+        Reading::Known(true) => "it is blocked in all four ways already, and is to stay so",
+        _ => "so that no bucket of the account is open to the public",
+    };
+    out.act(action, why);
 }
 
 /// The region in which what the account has as a whole is answered, where no finding is about the

@@ -322,6 +322,8 @@ fn the_doors_of_an_account_are_closed_and_what_is_not_known_is_said() {
             "disassociate-address:address/eipassoc-eni-b",
             "revoke-rule:rule/sgr-1",
             "block-vpc-public-access:vpc-public-access",
+            // It is closed, and this incident needs it so as well.
+            "block-bucket-public-access:bucket-public-access/444455556666",
         ]
     );
     assert!(because(&open, "close-eks-endpoints", "eks").contains("denied"));

@@ -50,6 +50,9 @@ fn faults_say_what_to_write_instead() {
             "cluster=context",
         ),
         ("[respond.protect]\ntags = ['']", "protects nothing"),
+        ("[respond.protect]\ntags = ['=']", "key=value"),
+        ("[respond.journal]\npath = ''", "file's path"),
+        ("[respond.journal]\ntable = ''", "table's name"),
         (
             "[respond.evidence]\nforensic_account = '123456789012'",
             "kms_key",

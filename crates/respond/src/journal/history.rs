@@ -61,6 +61,22 @@ pub enum StepState {
     },
 }
 
+impl StepState {
+    /// Whether something was done, or may have been.
+    fn is_taken(&self) -> bool {
+        match self {
+            Self::Intended
+            | Self::Succeeded { already: false, .. }
+            | Self::Waiting { .. }
+            | Self::Undone { .. }
+            | Self::Kept { .. }
+            // What came of one that failed is not known.
+            | Self::Failed { .. } => true,
+            Self::Succeeded { already: true, .. } | Self::Withheld { .. } => false,
+        }
+    }
+}
+
 /// What an incident's entries amount to.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct History {
@@ -72,6 +88,8 @@ pub struct History {
     pub plans: Vec<Plan>,
     /// Where each step that was touched stands under the plan that holds.
     pub steps: BTreeMap<StepId, StepState>,
+    /// Where steps stood that earlier plans took and that the plan that holds does not name.
+    pub earlier: BTreeMap<StepId, StepState>,
     /// What was there before each step that was begun and not taken back, by the first that saw
     /// it: a second look would see what we did ourselves.
     pub before: BTreeMap<StepId, Value>,
@@ -139,7 +157,10 @@ impl History {
                     let step = plan.step(id);
                     !step.is_some_and(|step| creates(&step.action))
                 });
-                self.steps.clear();
+                let taken = std::mem::take(&mut self.steps).into_iter();
+                self.earlier
+                    .extend(taken.filter(|(_, state)| state.is_taken()));
+                self.earlier.retain(|id, _| plan.step(id).is_none());
                 self.since.clear();
                 self.finished_at = None;
                 // One that is made again and is still not whole waits since the first.
@@ -192,14 +213,13 @@ impl History {
                 self.before.remove(step);
                 self.begun.retain(|begun| begun != step);
                 self.unreleased.remove(step);
-                self.steps
-                    .insert(step.clone(), StepState::Undone { by: by.clone() });
+                self.stands(step, StepState::Undone { by: by.clone() });
                 self.took_back(by);
             }
             Event::Kept { step, by } => {
                 let (by, why) = (by.clone(), self.stays_because(step).to_owned());
                 self.took_back(&by);
-                self.steps.insert(step.clone(), StepState::Kept { by, why });
+                self.stands(step, StepState::Kept { by, why });
             }
             Event::Notified { notice, channel } => {
                 self.untold.remove(channel);
@@ -235,6 +255,11 @@ impl History {
             .find(|plan| plan.step(step).is_some())
     }
 
+    /// Where a step stands, under the plan that holds or an earlier one.
+    pub fn state(&self, step: &StepId) -> Option<&StepState> {
+        self.steps.get(step).or_else(|| self.earlier.get(step))
+    }
+
     /// The steps that have succeeded under the plan that holds.
     pub fn succeeded(&self) -> BTreeSet<StepId> {
         self.steps
@@ -259,6 +284,14 @@ impl History {
             })
         };
         self.taken_back_by.is_some() && !self.begun.iter().any(may_yet)
+    }
+
+    /// Notes how a step stands that is taken back or kept, which an earlier plan may have taken.
+    fn stands(&mut self, step: &StepId, state: StepState) {
+        match self.earlier.get_mut(step) {
+            Some(held) => *held = state,
+            None => drop(self.steps.insert(step.clone(), state)),
+        }
     }
 
     fn stays_because(&self, step: &StepId) -> &'static str {

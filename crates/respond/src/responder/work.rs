@@ -16,6 +16,7 @@ use crate::coalesce::{Coalesced, in_order};
 use crate::executor::{Ledger, Outcome, Permit};
 use crate::journal::history::{History, RELEASE_TIMER};
 use crate::journal::{Event, JournalError};
+use crate::undo::Needed;
 
 impl Responder {
     /// Works on claimed incidents of one place: what has to be asked is asked for all together.
@@ -271,7 +272,7 @@ impl Responder {
                 continue;
             }
             let undone = executor
-                .undo(ledger, Some(&steps), &BTreeMap::new(), RELEASE_TIMER)
+                .undo(ledger, Some(&steps), &Needed::new(), RELEASE_TIMER)
                 .await?;
             outcome.steps = ledger.read(|history| history.steps.clone());
             let given_up = now >= crate::clock::later(at, executor.options.give_up_after);

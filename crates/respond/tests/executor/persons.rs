@@ -12,9 +12,8 @@ use davylamp_plan::policy::Approvals;
 use davylamp_respond::journal::history::StepState;
 use davylamp_respond::journal::memory::MemoryJournal;
 use davylamp_respond::responder::{CameOfIt, NewsKind, Planning, Report, ResponderOptions, Status};
-use davylamp_respond::undo::Undone;
 
-use crate::world::scene::{Scene, Script, finding};
+use crate::world::scene::{Scene, Script, finding, place};
 use crate::world::{Snapshots, Way, World};
 
 const CUT: &str = "isolate-interface:interface/eni-of-i-1";
@@ -60,16 +59,28 @@ async fn a_yes_counts_for_the_plan_and_the_steps_it_names() {
 }
 
 /// The script, with a step that every incident has.
-struct Shared;
+struct Shared(Action);
+
+impl Shared {
+    fn cut() -> Self {
+        Self(Action::IsolateInterface {
+            interface: "eni-shared".into(),
+            vpc: "vpc-1".into(),
+            groups: Vec::new(),
+        })
+    }
+
+    fn buckets() -> Self {
+        Self(Action::BlockBucketPublicAccess {
+            account: place().account,
+        })
+    }
+}
 
 impl Planning for Shared {
     fn plan(&self, case: &Case, inventory: &Inventory) -> Plan {
         let mut plan = Script.plan(case, inventory);
-        let action = Action::IsolateInterface {
-            interface: "eni-shared".into(),
-            vpc: "vpc-1".into(),
-            groups: Vec::new(),
-        };
+        let action = self.0.clone();
         plan.steps.push(Step {
             id: StepId::of(&action),
             stage: Stage::Network,
@@ -166,8 +177,7 @@ async fn what_was_refused_and_never_done_need_not_be_taken_back() {
     let responder = scene.responder("one", &Way::new([]));
     let report = responder.respond(vec![finding("f1", "i-1")]).await;
     let incident = report.incidents[0].incident.clone();
-    let status = responder.status(&incident).await.unwrap();
-    let expected = Undone::expected(&status.history);
+    let expected = responder.undo_expected(&incident).await.unwrap();
     let undone = responder.undo(&incident, "ann").await.unwrap().unwrap();
     let never: Vec<_> = undone.never_done.iter().map(|(id, _)| id).collect();
     assert_eq!(never, [&end]);
@@ -180,8 +190,9 @@ async fn what_was_refused_and_never_done_need_not_be_taken_back() {
 #[tokio::test]
 async fn what_another_incident_needs_stays_until_that_one_is_taken_back() {
     let mut scene = scene();
-    let shared = StepId("isolate-interface:interface/eni-shared".to_owned());
-    scene.planning = Arc::new(Shared);
+    let planning = Shared::cut();
+    let shared = StepId::of(&planning.0);
+    scene.planning = Arc::new(planning);
     let responder = scene.responder("one", &Way::new([]));
     let report = responder
         .respond(vec![finding("f1", "i-1"), finding("f2", "i-2")])
@@ -201,6 +212,30 @@ async fn what_another_incident_needs_stays_until_that_one_is_taken_back() {
     // Neither waits for the other, also where one had only found it done.
     for incident in [&first, &second] {
         assert!(!needs(responder.status(incident).await.unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn what_is_the_whole_accounts_is_needed_by_incidents_of_other_regions() {
+    for (planning, is_shared) in [(Shared::buckets(), true), (Shared::cut(), false)] {
+        let mut scene = scene();
+        let shared = StepId::of(&planning.0);
+        scene.planning = Arc::new(planning);
+        let responder = scene.responder("one", &Way::new([]));
+        let mut elsewhere = finding("f2", "i-2");
+        let mut there = place();
+        there.region = "us-east-2".into();
+        elsewhere.place = Some(there);
+        let first = responder.respond(vec![finding("f1", "i-1")]).await;
+        let second = responder.respond(vec![elsewhere]).await;
+        let first = &first.incidents[0].incident;
+        let expected = responder.undo_expected(first).await.unwrap();
+        let undone = responder.undo(first, "ann").await.unwrap().unwrap();
+        assert_eq!(expected, undone);
+        let second = &second.incidents[0].incident;
+        let kept = |(id, why): &(StepId, String)| *id == shared && why.contains(second.as_str());
+        assert_eq!(undone.kept.iter().any(kept), is_shared, "{undone:?}");
+        assert_eq!(undone.undone.contains(&shared), !is_shared, "{undone:?}");
     }
 }
 

@@ -7,6 +7,7 @@ use davylamp_content::playbook::Caps;
 use davylamp_model::inventory::Inventory;
 use davylamp_plan::plan::{Case, Plan, ReleaseTimer, StepId};
 use davylamp_respond::executor::Outcome;
+use davylamp_respond::journal::history::StepState;
 use davylamp_respond::journal::memory::MemoryJournal;
 use davylamp_respond::responder::{CameOfIt, News, NewsKind, Planning, Report};
 use davylamp_respond::tell::notice;
@@ -204,4 +205,26 @@ async fn the_last_plan_that_names_a_step_says_when_it_is_released() {
         responder.resume().await.unwrap();
         assert_eq!(is_cut(), !after_6, "6 hours later");
     }
+}
+
+#[tokio::test]
+async fn what_an_earlier_plan_did_is_not_forgotten() {
+    let scene = scene(&[Cut::Released(2), Cut::LeftOut]);
+    let responder = scene.responder("one", &Way::new([]));
+    let mut incident = None;
+    for id in ["f1", "f2"] {
+        let report = responder.respond(vec![finding(id, "i-1")]).await;
+        incident = Some(report.incidents[0].incident.clone());
+    }
+    let cut = StepId(CUT.to_owned());
+    let incident = incident.unwrap();
+    let status = responder.status(&incident).await.unwrap();
+    assert!(!status.history.steps.contains_key(&cut));
+    let earlier = status.history.earlier.get(&cut);
+    let is_done = matches!(earlier, Some(StepState::Succeeded { .. }));
+    assert!(is_done, "{earlier:?}");
+    responder.undo(&incident, "ann").await.unwrap().unwrap();
+    let status = responder.status(&incident).await.unwrap();
+    let by = "ann".to_owned();
+    assert_eq!(status.history.state(&cut), Some(&StepState::Undone { by }));
 }

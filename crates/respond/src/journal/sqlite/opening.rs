@@ -65,10 +65,11 @@ impl SqliteJournal {
     /// people.
     pub async fn open(path: &Path) -> Result<Self, JournalError> {
         let store = path.display().to_string();
-        make_private(path).map_err(|error| JournalError::Unreachable {
+        let unreachable = |error: io::Error| JournalError::Unreachable {
             store: store.clone(),
             why: error.to_string(),
-        })?;
+        };
+        make_private(path).map_err(unreachable)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -79,8 +80,13 @@ impl SqliteJournal {
         let pool = connect(options)
             .await
             .map_err(|error| trouble(&store, &error))?;
-        let journal = Self { pool, store };
+        let journal = Self {
+            pool,
+            store: store.clone(),
+        };
         journal.prepare().await?;
+        // Only now is it known to be ours: a mistyped path must not lock somebody else's file.
+        keep_private(path).map_err(unreachable)?;
         Ok(journal)
     }
 
@@ -168,8 +174,7 @@ fn is_busy(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
 }
 
-/// Makes the file for its owner alone before SQLite would make it for everyone, and takes the
-/// rights of others away from one that has them.
+/// Makes the file for its owner alone before SQLite would make it for everyone.
 ///
 /// A file that is there is not opened: closing any descriptor of it would drop the locks that
 /// SQLite holds on it in this process (sqlite.org/howtocorrupt.html, section 2.2).
@@ -180,14 +185,17 @@ fn make_private(path: &Path) -> io::Result<()> {
         .mode(0o600)
         .open(path);
     match made {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let mut rights = std::fs::metadata(path)?.permissions();
-            if rights.mode() & 0o077 != 0 {
-                rights.set_mode(0o600);
-                std::fs::set_permissions(path, rights)?;
-            }
-            Ok(())
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made.map(drop),
     }
+}
+
+/// Takes the rights of others away from a file that has them.
+fn keep_private(path: &Path) -> io::Result<()> {
+    let mut rights = std::fs::metadata(path)?.permissions();
+    if rights.mode() & 0o077 != 0 {
+        rights.set_mode(0o600);
+        std::fs::set_permissions(path, rights)?;
+    }
+    Ok(())
 }

@@ -313,8 +313,11 @@ impl Collect for Looker {
                 Fault::DieBefore | Fault::DieAfter => return self.way.die().await,
                 Fault::None | Fault::Stale => {}
             }
-            let empty = || Inventory::empty(place(), self.clock.now());
-            Ok(cases.iter().map(|_| empty()).collect())
+            let empty = |case: &Case| {
+                let there = case.findings.iter().find_map(|it| it.place.clone());
+                Inventory::empty(there.unwrap_or_else(place), self.clock.now())
+            };
+            Ok(cases.iter().map(empty).collect())
         })
     }
 }

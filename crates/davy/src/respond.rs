@@ -30,7 +30,7 @@ use davylamp_respond::wire::{Run, WireError, Wiring};
 use crate::failure::Failure;
 use crate::output::{emit, note, quiet_json};
 pub use args::RespondArgs;
-use args::{Common, Job, Output, RunArgs};
+use args::{Common, Job, Output};
 use show::to_the_second;
 
 /// Something was found.
@@ -59,23 +59,26 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             "davy respond plan takes its own --finding, after the verb",
         ));
     }
-    let RunArgs {
-        playbook,
-        dry_run,
-        once,
-        ..
-    } = &args.run;
-    if args.job.is_some() && (*dry_run || *once || playbook.is_some()) {
+    if args.job.is_some() && args.run.once {
         return Err(Failure::new(
-            anyhow!("--dry-run, --once and --playbook are for responding to findings"),
-            "leave them out; davy respond plan takes a --playbook after the verb, and touches nothing",
+            anyhow!("--once is for responding to findings"),
+            "leave it out",
+        ));
+    }
+    let takes_playbook = matches!(args.job, None | Some(Job::Plan(_) | Job::Status(_)));
+    if common.playbook.is_some() && !takes_playbook {
+        return Err(Failure::new(
+            anyhow!(
+                "--playbook says by which playbook a plan is made, or of which incidents are listed"
+            ),
+            "leave it out: the plan of an incident is in the journal",
         ));
     }
     match &args.job {
         Some(Job::Playbooks(asked)) => playbooks::check(common, asked),
         Some(Job::Plan(input)) => {
             let intake = read(&input.finding)?;
-            let config = planning_config(common, input.playbook.as_deref())?;
+            let config = planning_config(common)?;
             let desk = Desk::answering(config, common, true).await?;
             let findings = desk.placed(&intake).await?;
             let responder = desk.responder();
@@ -89,10 +92,10 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             let desk = Desk::with(config, common, false).await?;
             match &asked.incident {
                 Some(incident) => desk.status(incident).await,
-                None => desk.list(asked.limit).await,
+                None => desk.list(asked.limit, common.playbook.as_deref()).await,
             }
         }
-        Some(Job::Undo(asked)) if asked.dry_run => {
+        Some(Job::Undo(asked)) if common.dry_run => {
             let config = config(common)?;
             has_journal(&config)?;
             let responder = Desk::with(config, common, false).await?.responder();
@@ -139,6 +142,9 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             "set respond.dry_run to false and respond to its finding: that opens an incident inc-…",
         )),
         Some(Job::Approve(asked)) => {
+            if common.dry_run {
+                has_journal(&config(common)?)?;
+            }
             let desk = Desk::open(common).await?.listening();
             let responder = desk.responder();
             let status = responder
@@ -185,6 +191,9 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
                     format!("say yes to both: add --step {before}"),
                 ));
             }
+            if common.dry_run {
+                return would_approve(&asked.incident, plan, &asked.step, common.output);
+            }
             let approvals = Approvals {
                 incident: asked.incident.clone(),
                 plan: plan.hash(),
@@ -211,6 +220,18 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             }
             desk.show(&report, &Intake::default())
         }
+        Some(Job::Resume) if common.dry_run => {
+            let config = config(common)?;
+            has_journal(&config)?;
+            let desk = Desk::with(config, common, false).await?;
+            let due = desk
+                .responder()
+                .due_early()
+                .await
+                .map_err(journal_failure)?;
+            standing::due(&due, common.output)?;
+            Ok(ExitCode::from(u8::from(!due.is_empty()) * FOUND))
+        }
         Some(Job::Resume) => {
             let desk = Desk::open(common).await?.listening();
             // A person wants it now: also what only waits for the time of its next look.
@@ -233,6 +254,20 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
         }
         None => feed::run(args).await,
     }
+}
+
+/// What a yes would be to.
+fn would_approve(
+    incident: &IncidentId,
+    plan: &Plan,
+    asked: &[String],
+    output: Output,
+) -> Result<ExitCode, Failure> {
+    let is_meant = |step: &&Step| asked.is_empty() || asked.contains(&step.id.0);
+    let waiting = plan.steps.iter().filter(|step| step.approval.is_some());
+    let meant: Vec<&Step> = waiting.filter(is_meant).collect();
+    standing::would_approve(incident, plan, &meant, output)?;
+    Ok(ExitCode::from(FOUND))
 }
 
 /// A step that is said yes to, and one it waits for that nobody has said yes to: alone the first would
@@ -401,7 +436,8 @@ impl Desk {
         Ok(ExitCode::from(code))
     }
 
-    async fn list(&self, limit: u32) -> Result<ExitCode, Failure> {
+    /// Every incident, or those of one playbook.
+    async fn list(&self, limit: u32, playbook: Option<&str>) -> Result<ExitCode, Failure> {
         let responder = self.responder();
         let incidents = self
             .wiring
@@ -412,7 +448,10 @@ impl Desk {
         let mut rows = Vec::new();
         for incident in incidents {
             let status = responder.status(&incident).await.map_err(journal_failure)?;
-            rows.push((incident, status));
+            let made_by = status.history.plan().map(|plan| plan.playbook.as_str());
+            if playbook.is_none_or(|wanted| made_by == Some(wanted)) {
+                rows.push((incident, status));
+            }
         }
         let shown = rows.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
         let (text, code) = standing::list(&rows, shown, self.output);
@@ -465,11 +504,15 @@ fn counted(count: u64, one: &str, many: &str) -> String {
 
 /// The configuration, with the options of this verb winning.
 fn config(common: &Common) -> Result<Config, Failure> {
-    planning_config(common, None)
+    with_playbook(common, None)
 }
 
-/// The same for a verb that makes plans, by a playbook that was named.
-fn planning_config(common: &Common, playbook: Option<&str>) -> Result<Config, Failure> {
+/// The same for a verb that makes plans, by the playbook that was named.
+fn planning_config(common: &Common) -> Result<Config, Failure> {
+    with_playbook(common, common.playbook.as_deref())
+}
+
+fn with_playbook(common: &Common, playbook: Option<&str>) -> Result<Config, Failure> {
     let mut options = Vec::new();
     let mut option = |origin: &'static str, key: &str, value: Option<&str>| {
         if let Some(value) = value {
@@ -487,8 +530,8 @@ fn planning_config(common: &Common, playbook: Option<&str>) -> Result<Config, Fa
 }
 
 /// The same for polling, which archives what is dealt with: else it would be found again for ever.
-fn polling_config(common: &Common, playbook: Option<&str>) -> Result<Config, Failure> {
-    let mut config = planning_config(common, playbook)?;
+fn polling_config(common: &Common) -> Result<Config, Failure> {
+    let mut config = planning_config(common)?;
     config.archive_findings = true;
     Ok(config)
 }

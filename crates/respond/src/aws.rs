@@ -19,6 +19,7 @@ mod rules;
 mod scaling;
 mod services;
 mod snapshots;
+mod together;
 mod volumes;
 
 pub use services::ServicesActuator;
@@ -26,13 +27,19 @@ pub use services::ServicesActuator;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use aws_sdk_ec2::types::{Instance, NetworkInterface, SecurityGroupRule, Volume};
 use davylamp_cloud::aws::session::Sessions;
+use davylamp_model::ids::{GroupId, InstanceId, InterfaceId, VolumeId, VpcId};
 use davylamp_model::resource::Place;
 use davylamp_plan::action::Action;
 use davylamp_plan::gate::{ActToken, UndoToken};
 use davylamp_plan::plan::Plan;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use evidence::Evidence;
+use isolation::Ours;
+use together::Together;
 
 use crate::actuator::{ActError, Acting, Actuator, Checked, Verified};
 
@@ -43,6 +50,18 @@ pub struct Ec2Actuator {
     sessions: Arc<Sessions>,
     debounce_minutes: u32,
     readied: isolation::Readied,
+    reads: Reads,
+}
+
+/// The reads that many steps make at the same time, each of them together.
+#[derive(Debug, Clone, Default)]
+struct Reads {
+    instances: Together<InstanceId, Instance>,
+    interfaces: Together<InterfaceId, NetworkInterface>,
+    volumes: Together<VolumeId, Volume>,
+    evidence: Together<VolumeId, Vec<Evidence>>,
+    isolation: Together<VpcId, Ours>,
+    rules: Together<GroupId, Vec<SecurityGroupRule>>,
 }
 
 impl Ec2Actuator {
@@ -53,6 +72,7 @@ impl Ec2Actuator {
             sessions,
             debounce_minutes,
             readied: isolation::Readied::default(),
+            reads: Reads::default(),
         }
     }
 
@@ -67,6 +87,7 @@ impl Ec2Actuator {
             place,
             debounce_minutes: self.debounce_minutes,
             readied: &self.readied,
+            reads: &self.reads,
             config,
         })
     }
@@ -78,6 +99,7 @@ struct At<'a> {
     place: &'a Place,
     debounce_minutes: u32,
     readied: &'a isolation::Readied,
+    reads: &'a Reads,
     config: SdkConfig,
 }
 

@@ -261,6 +261,14 @@ impl Responder {
         self.resume_due(self.look_again()).await
     }
 
+    /// What [`Responder::resume_early`] would go on with. Nothing is changed.
+    pub async fn due_early(&self) -> Result<Vec<IncidentId>, JournalError> {
+        let journal = &self.parts.executor.journal;
+        let mut due = journal.due(self.look_again()).await?;
+        due.retain(|incident| !self.parts.options.observe || is_observed(incident));
+        Ok(due)
+    }
+
     async fn resume_due(&self, by: Timestamp) -> Result<Report, JournalError> {
         let due = self.parts.executor.journal.due(by).await?;
         let (due, left) = due

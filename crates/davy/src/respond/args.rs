@@ -76,12 +76,6 @@ pub enum Service {
 /// How findings are responded to.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Use this playbook instead of the first that fits
-    #[arg(long, value_name = "NAME")]
-    pub playbook: Option<String>,
-    /// Plan and say what would be done; write nothing anywhere, call neither Hub nor portal to act
-    #[arg(long)]
-    pub dry_run: bool,
     /// Seconds between two polls
     #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(10..=86_400))]
     pub every: u64,
@@ -99,6 +93,13 @@ pub struct Common {
     /// Another endpoint for every AWS service, such as a test server's
     #[arg(long, global = true, value_name = "URL")]
     pub endpoint_url: Option<String>,
+    /// Use this playbook instead of the first that fits; for status, list what was planned by it
+    #[arg(long, global = true, value_name = "NAME")]
+    pub playbook: Option<String>,
+    /// Say what would be done, or taken back, or gone on with; write nothing anywhere, call neither
+    /// Hub nor portal to act
+    #[arg(long, global = true)]
+    pub dry_run: bool,
     #[command(flatten)]
     pub settings: SettingsArgs,
     /// How to print: text, or JSON, described in docs/responder.md
@@ -139,9 +140,6 @@ pub struct PlanArgs {
     /// Findings in a file, or - for standard input
     #[arg(long, value_name = "FILE")]
     pub finding: String,
-    /// Use this playbook instead of the first that fits
-    #[arg(long, value_name = "NAME")]
-    pub playbook: Option<String>,
 }
 
 /// The arguments of `undo`.
@@ -150,9 +148,6 @@ pub struct IncidentArgs {
     /// The incident; several are taken back one after another
     #[arg(value_parser = incident, required = true)]
     pub incident: Vec<IncidentId>,
-    /// Say what would be taken back and what would stay; change nothing
-    #[arg(long)]
-    pub dry_run: bool,
     /// Who takes it back, for the journal [default: the user of this session]
     #[arg(long, value_name = "NAME")]
     pub by: Option<String>,

@@ -81,11 +81,10 @@ pub(super) fn bytes(finding: &str) -> Result<Vec<u8>, Failure> {
 /// Responds to what the source has.
 pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
     let (common, how) = (&args.common, &args.run);
-    let playbook = how.playbook.as_deref();
     if let Some(finding) = &args.source.finding {
         let intake = super::read(finding)?;
-        let config = planning_config(common, playbook)?;
-        let desk = Desk::answering(config, common, how.dry_run)
+        let config = planning_config(common)?;
+        let desk = Desk::answering(config, common, common.dry_run)
             .await?
             .listening();
         let findings = desk.placed(&intake).await?;
@@ -113,15 +112,15 @@ pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
     }
     match (&args.source.queue, args.source.poll) {
         (Some(queue), _) => {
-            let config = planning_config(common, playbook)?;
-            let desk = Desk::answering(config, common, how.dry_run)
+            let config = planning_config(common)?;
+            let desk = Desk::answering(config, common, common.dry_run)
                 .await?
                 .listening();
             work(&desk, queue, how).await
         }
         (None, Some(Service::Guardduty)) => {
-            let config = polling_config(common, playbook)?;
-            let desk = Desk::answering(config, common, how.dry_run)
+            let config = polling_config(common)?;
+            let desk = Desk::answering(config, common, common.dry_run)
                 .await?
                 .listening();
             watch(&desk, common, how).await

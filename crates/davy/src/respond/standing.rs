@@ -1,7 +1,7 @@
 //! How incidents stand, and what an undo came to, as text and as JSON.
 
 use davylamp_model::ids::IncidentId;
-use davylamp_plan::plan::{Plan, StepId};
+use davylamp_plan::plan::{Plan, Step, StepId};
 use davylamp_respond::executor::{Outcome, ReadingState};
 use davylamp_respond::journal::history::History;
 use davylamp_respond::responder::{Status, is_observed};
@@ -200,6 +200,51 @@ fn standing_code(standing: &str) -> u8 {
         "failing" => INCOMPLETE,
         _ => FOUND,
     }
+}
+
+/// What a yes would be to, for a dry run.
+pub(super) fn would_approve(
+    incident: &IncidentId,
+    plan: &Plan,
+    steps: &[&Step],
+    output: Output,
+) -> Result<(), Failure> {
+    let text = match output {
+        Output::Json => {
+            let ids: Vec<&StepId> = steps.iter().map(|step| &step.id).collect();
+            let whole = json!({
+                "incident": incident, "dry-run": true, "plan-hash": plan.hash(), "would-approve": ids,
+            });
+            quiet_json(&format!("{whole}\n"))
+        }
+        Output::Text => {
+            let mut text = String::new();
+            let what = format!("{incident}: this is a dry run; a yes would be to");
+            line(&mut text, 0, &what);
+            for step in steps {
+                let why = step.approval.as_deref().unwrap_or_default();
+                line(&mut text, 1, &format!("{}: {why}", step.id));
+            }
+            text
+        }
+    };
+    emit(text)
+}
+
+/// What a run would go on with, for a dry run.
+pub(super) fn due(incidents: &[IncidentId], output: Output) -> Result<(), Failure> {
+    let text = match output {
+        Output::Json => format!("{}\n", json!({"dry-run": true, "due": incidents})),
+        Output::Text if incidents.is_empty() => "nothing waits\n".to_owned(),
+        Output::Text => {
+            let mut text = String::new();
+            for incident in incidents {
+                line(&mut text, 0, &format!("would go on with {incident}"));
+            }
+            text
+        }
+    };
+    emit(text)
 }
 
 fn with_reasons(steps: &[(StepId, String)]) -> Vec<Value> {

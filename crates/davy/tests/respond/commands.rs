@@ -54,7 +54,8 @@ fn mistakes_end_with_two_and_a_next_step() {
         vec!["undo", "inc-0123456789abcdef"],
         vec!["approve", "inc-0123456789abcdef"],
         vec!["approve", "obs-0123456789abcdef"],
-        vec!["--dry-run", "status"],
+        vec!["approve", "inc-0123456789abcdef", "--dry-run"],
+        vec!["undo", "inc-0123456789abcdef", "--playbook", "hub-miner"],
         vec!["--once", "resume"],
         vec!["status", "nonsense"],
         vec!["status", "--limit", "0"],
@@ -180,6 +181,55 @@ fn undo_says_what_stays_and_status_that_it_was_taken_back() {
     }
     let said = format!("{incident} taken back by carol");
     ground.davy(&["status", incident]).says(&[&said]);
+}
+
+#[test]
+fn a_dry_run_of_every_verb_says_what_it_would_do_and_changes_nothing() {
+    let ground = Ground::new();
+    let machine = ground.node(&["alice", "bob"]);
+    let finding = ground.save("f.json", &mining(&ground.account.id, "one", &machine.id));
+    ground.davy(&["--finding", &finding]).ended(1);
+    let listed = ground.davy(&["status", "--output", "json"]).json();
+    let incident = listed[0]["incident"].as_str().expect("an incident");
+    let playbook = listed[0]["playbook"].as_str().expect("a playbook");
+    let entries = || {
+        ground
+            .davy(&["status", incident, "--output", "json"])
+            .json()["entries"]
+            .clone()
+    };
+    let before = entries();
+    let step = format!("unprotect-instance:instance/{}", machine.id);
+    ground
+        .davy(&["approve", incident, "--dry-run"])
+        .ended(1)
+        .says(&["this is a dry run", &step]);
+    let named = [
+        "approve",
+        incident,
+        "--step",
+        &step,
+        "--dry-run",
+        "--output",
+        "json",
+    ];
+    let approving = ground.davy(&named).ended(1).json();
+    assert_eq!(approving["would-approve"], json!([step]));
+    let due = ground.davy(&["resume", "--dry-run", "--output", "json"]);
+    assert_eq!(due.json()["dry-run"], true);
+    for args in [
+        ["undo", incident, "--dry-run"],
+        ["status", incident, "--dry-run"],
+    ] {
+        ground.davy(&args);
+    }
+    assert_eq!(entries(), before);
+    assert_eq!(ground.state(&machine.id), "running");
+    ground
+        .davy(&["status", "--playbook", playbook])
+        .says(&[incident]);
+    let other = ground.davy(&["status", "--playbook", "no-such-one"]);
+    other.ended(0).says(&["no incidents"]);
 }
 
 #[test]

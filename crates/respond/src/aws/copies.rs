@@ -36,7 +36,7 @@ struct Copying<'a> {
 
 pub(super) async fn check(at: &At<'_>, action: &Action) -> Result<Checked, ActError> {
     let copying = target(action)?;
-    let found = evidence::find(&at.ec2(), copying.volumes).await?;
+    let found = evidence::find(at, copying.volumes).await?;
     if let Some(volume) = copying
         .volumes
         .iter()
@@ -55,7 +55,7 @@ pub(super) async fn act(at: &At<'_>, plan: &Plan, action: &Action) -> Result<(),
     let ec2 = at.ec2();
     let keeping = keeping(at, &copying).await?;
     let keeper = aws_sdk_ec2::Client::new(&keeping);
-    for original in originals(&ec2, &copying).await? {
+    for original in originals(at, &copying).await? {
         let copy = copy_of(&keeper, &original.id).await?;
         if copy.is_some_and(|copy| copy.is_pending() || copy.is_complete()) {
             continue;
@@ -101,7 +101,7 @@ pub(super) async fn act(at: &At<'_>, plan: &Plan, action: &Action) -> Result<(),
 
 pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, ActError> {
     let copying = target(action)?;
-    let found = evidence::find(&at.ec2(), copying.volumes).await?;
+    let found = evidence::find(at, copying.volumes).await?;
     let keeper = aws_sdk_ec2::Client::new(&keeping(at, &copying).await?);
     let (mut complete, mut awaited, mut broken) = (Vec::new(), Vec::new(), Vec::new());
     for volume in copying.volumes {
@@ -164,11 +164,8 @@ async fn keeping(at: &At<'_>, copying: &Copying<'_>) -> Result<SdkConfig, ActErr
 }
 
 /// The newest complete evidence of each volume; only what is complete can be copied.
-async fn originals(
-    ec2: &aws_sdk_ec2::Client,
-    copying: &Copying<'_>,
-) -> Result<Vec<Evidence>, ActError> {
-    let found = evidence::find(ec2, copying.volumes).await?;
+async fn originals(at: &At<'_>, copying: &Copying<'_>) -> Result<Vec<Evidence>, ActError> {
+    let found = evidence::find(at, copying.volumes).await?;
     copying
         .volumes
         .iter()

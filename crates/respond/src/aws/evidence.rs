@@ -6,12 +6,15 @@
 //!
 //! `before` is empty: waiting changes nothing.
 
+use std::collections::HashMap;
+
 use aws_sdk_ec2::types::{Filter, Snapshot, SnapshotState};
 use davylamp_model::ids::VolumeId;
 use davylamp_plan::action::Action;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::together::Found;
 use super::{At, already, done, failed, failure, needed, not_ours, pending};
 use crate::actuator::{ActError, Checked, Verified};
 
@@ -27,10 +30,6 @@ pub(super) const TIME: &str = "davylamp:time";
 pub(super) const PLAN: &str = "davylamp:plan";
 /// Who took it of what, and how.
 pub(super) const CUSTODY: &str = "davylamp:custody";
-
-/// A filter takes at most this many values.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
-const FILTER_VALUES: usize = 200;
 
 /// An evidence snapshot.
 #[derive(Debug, Clone)]
@@ -95,26 +94,31 @@ impl Evidence {
     }
 }
 
-/// Every evidence snapshot of these volumes, in whatever state.
-pub(super) async fn find(
-    ec2: &aws_sdk_ec2::Client,
-    volumes: &[VolumeId],
-) -> Result<Vec<Evidence>, ActError> {
-    let mut found = Vec::new();
-    for some in volumes.chunks(FILTER_VALUES) {
-        let ids = some.iter().map(|volume| volume.0.clone()).collect();
-        found.extend(
-            describe(
-                ec2,
-                Filter::builder()
-                    .name("volume-id")
-                    .set_values(Some(ids))
-                    .build(),
-            )
-            .await?,
-        );
+/// Every evidence snapshot of these volumes, in whatever state, in the volumes' order.
+pub(super) async fn find(at: &At<'_>, volumes: &[VolumeId]) -> Result<Vec<Evidence>, ActError> {
+    let ec2 = at.ec2();
+    let read = move |volumes| of_volumes(ec2.clone(), volumes);
+    let mut found = at.reads.evidence.ask(at.place, volumes, read).await?;
+    let of_them = volumes.iter().filter_map(|volume| found.remove(volume));
+    Ok(of_them.flatten().collect())
+}
+
+async fn of_volumes(
+    ec2: aws_sdk_ec2::Client,
+    volumes: Vec<VolumeId>,
+) -> Found<VolumeId, Vec<Evidence>> {
+    let volumes = volumes.into_iter().map(|volume| volume.0).collect();
+    let filter = Filter::builder()
+        .name("volume-id")
+        .set_values(Some(volumes))
+        .build();
+    let mut found: HashMap<VolumeId, Vec<Evidence>> = HashMap::new();
+    for evidence in describe(&ec2, filter).await? {
+        if evidence.tag(INCIDENT).is_some() {
+            let volume = VolumeId::from(evidence.volume.as_str());
+            found.entry(volume).or_default().push(evidence);
+        }
     }
-    found.retain(|evidence| evidence.tag(INCIDENT).is_some());
     Ok(found)
 }
 
@@ -152,7 +156,7 @@ async fn look(at: &At<'_>, action: &Action) -> Result<Verified, ActError> {
     let Action::AwaitEvidence { volumes, since } = action else {
         return Err(not_ours(action));
     };
-    let found = find(&at.ec2(), volumes).await?;
+    let found = find(at, volumes).await?;
     let (mut complete, mut awaited, mut broken) = (Vec::new(), Vec::new(), Vec::new());
     for volume in volumes {
         match of_volume(&found, volume, *since) {

@@ -3,10 +3,10 @@
 //! `before`: for protection `{"protected": bool}`, for stopping and terminating `{"state": text}`.
 
 use aws_sdk_ec2::types::{
-    AttributeBooleanValue, Instance, InstanceAttributeName, InstanceLifecycleType,
+    AttributeBooleanValue, Filter, Instance, InstanceAttributeName, InstanceLifecycleType,
     InstanceStateName, Tag,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use davylamp_model::ids::{InstanceId, VolumeId};
 use davylamp_plan::action::{Action, OUR_PROTECTION_TAG};
@@ -14,6 +14,7 @@ use davylamp_plan::plan::{Plan, StepId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::together::Found;
 use super::{At, already, done, failure, impossible, needed, not_ours, pending, recorded, volumes};
 use crate::actuator::{ActError, Checked, Verified};
 use crate::permissions::PROTECTED_TAG;
@@ -31,7 +32,7 @@ struct State {
 pub(super) async fn check(at: &At<'_>, action: &Action) -> Result<Checked, ActError> {
     let ec2 = at.ec2();
     let id = id(action)?;
-    let found = describe(&ec2, id).await?;
+    let found = describe(at, id).await?;
     let Some(found) = found else {
         return match action {
             Action::TerminateInstance { .. } => already(format!("{id} no longer exists")),
@@ -78,11 +79,11 @@ pub(super) async fn act(at: &At<'_>, plan: &Plan, action: &Action) -> Result<(),
         Action::TerminateInstance { .. } => terminate(at, plan, action, id).await,
         Action::ProtectInstance { .. } => protect(&ec2, id, true).await,
         Action::StopInstance { .. } => {
-            is_unprotected(&ec2, id, action).await?;
-            stop(&ec2, id).await
+            is_unprotected(at, id, action).await?;
+            stop(at, id).await
         }
         _ => {
-            is_unprotected(&ec2, id, action).await?;
+            is_unprotected(at, id, action).await?;
             protect(&ec2, id, false).await
         }
     }
@@ -91,7 +92,7 @@ pub(super) async fn act(at: &At<'_>, plan: &Plan, action: &Action) -> Result<(),
 pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, ActError> {
     let ec2 = at.ec2();
     let id = id(action)?;
-    let Some(found) = describe(&ec2, id).await? else {
+    let Some(found) = describe(at, id).await? else {
         return match action {
             Action::TerminateInstance { .. } => done(format!("{id} no longer exists")),
             // It was there when the step was checked: the answer may be an old one.
@@ -133,14 +134,14 @@ pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result
         Action::StopInstance { .. } => {
             let was: State = recorded(action, before)?;
             if was.state == "running" || was.state == "pending" {
-                start(&ec2, id).await
+                start(at, id).await
             } else {
                 Ok(())
             }
         }
         _ => {
             let was: Protection = recorded(action, before)?;
-            match describe(&ec2, id).await? {
+            match describe(at, id).await? {
                 // Nothing is left that could be protected or not.
                 None => Ok(()),
                 Some(found) if state(&found) == InstanceStateName::Terminated => Ok(()),
@@ -150,26 +151,38 @@ pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result
     }
 }
 
-/// The instance, `None` where EC2 says that there is none.
-pub(super) async fn describe(
-    ec2: &aws_sdk_ec2::Client,
-    id: &InstanceId,
-) -> Result<Option<Instance>, ActError> {
-    match ec2
+/// The instance, `None` where there is none.
+pub(super) async fn describe(at: &At<'_>, id: &InstanceId) -> Result<Option<Instance>, ActError> {
+    let ec2 = at.ec2();
+    let read = move |ids| described(ec2.clone(), ids);
+    let keys = std::slice::from_ref(id);
+    let mut found = at.reads.instances.ask(at.place, keys, read).await?;
+    Ok(found.remove(id))
+}
+
+/// By filter, because one id that is gone fails a call by ids.
+async fn described(ec2: aws_sdk_ec2::Client, ids: Vec<InstanceId>) -> Found<InstanceId, Instance> {
+    let ids = ids.into_iter().map(|id| id.0).collect();
+    let filter = Filter::builder()
+        .name("instance-id")
+        .set_values(Some(ids))
+        .build();
+    let mut pages = ec2
         .describe_instances()
-        .instance_ids(id.as_str())
-        .send()
-        .await
-    {
-        Ok(answer) => Ok(answer
-            .reservations
-            .unwrap_or_default()
-            .into_iter()
-            .flat_map(|reservation| reservation.instances.unwrap_or_default())
-            .find(|instance| instance.instance_id() == Some(id.as_str()))),
-        Err(error) if failure::is_absent(&error) => Ok(None),
-        Err(error) => Err(failure::of("ec2:DescribeInstances", &error)),
+        .filters(filter)
+        .into_paginator()
+        .send();
+    let mut found = HashMap::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| failure::of("ec2:DescribeInstances", &error))?;
+        let reservations = page.reservations.unwrap_or_default().into_iter();
+        for instance in reservations.flat_map(|it| it.instances.unwrap_or_default()) {
+            if let Some(id) = instance.instance_id() {
+                found.insert(InstanceId::from(id), instance);
+            }
+        }
     }
+    Ok(found)
 }
 
 pub(super) fn state(instance: &Instance) -> InstanceStateName {
@@ -261,12 +274,8 @@ fn our_protection() -> Tag {
 
 /// Whether nobody has protected the instance by a tag. The plan knows what was protected when it was
 /// made, which may be hours ago where a person had to say yes.
-async fn is_unprotected(
-    ec2: &aws_sdk_ec2::Client,
-    id: &InstanceId,
-    action: &Action,
-) -> Result<(), ActError> {
-    let found = describe(ec2, id).await?;
+async fn is_unprotected(at: &At<'_>, id: &InstanceId, action: &Action) -> Result<(), ActError> {
+    let found = describe(at, id).await?;
     let tags = found.as_ref().map(Instance::tags).unwrap_or_default();
     if tags.iter().any(|tag| tag.key() == Some(PROTECTED_TAG)) {
         let why = format!("{id} has got the tag {PROTECTED_TAG} since the plan was made");
@@ -301,7 +310,7 @@ async fn terminate(
     action: &Action,
     id: &InstanceId,
 ) -> Result<(), ActError> {
-    let ended = match is_unprotected(&at.ec2(), id, action).await {
+    let ended = match is_unprotected(at, id, action).await {
         Ok(()) => end(at, plan, id).await,
         Err(error) => Err(error),
     };
@@ -334,7 +343,7 @@ async fn terminate(
 
 async fn end(at: &At<'_>, plan: &Plan, id: &InstanceId) -> Result<(), ActError> {
     let ec2 = &at.ec2();
-    let Some(found) = describe(ec2, id).await? else {
+    let Some(found) = describe(at, id).await? else {
         return Ok(());
     };
     if matches!(
@@ -379,8 +388,9 @@ async fn end(at: &At<'_>, plan: &Plan, id: &InstanceId) -> Result<(), ActError> 
     }
 }
 
-async fn stop(ec2: &aws_sdk_ec2::Client, id: &InstanceId) -> Result<(), ActError> {
-    let found = describe(ec2, id).await?;
+async fn stop(at: &At<'_>, id: &InstanceId) -> Result<(), ActError> {
+    let ec2 = &at.ec2();
+    let found = describe(at, id).await?;
     match found.as_ref().map(state) {
         Some(InstanceStateName::Running | InstanceStateName::Pending) => {}
         _ => return Ok(()),
@@ -399,8 +409,9 @@ async fn stop(ec2: &aws_sdk_ec2::Client, id: &InstanceId) -> Result<(), ActError
         .map_err(|error| failure::of("ec2:StopInstances", &error))
 }
 
-async fn start(ec2: &aws_sdk_ec2::Client, id: &InstanceId) -> Result<(), ActError> {
-    let found = describe(ec2, id).await?;
+async fn start(at: &At<'_>, id: &InstanceId) -> Result<(), ActError> {
+    let ec2 = &at.ec2();
+    let found = describe(at, id).await?;
     match found.as_ref().map(state) {
         Some(InstanceStateName::Running | InstanceStateName::Pending) => Ok(()),
         Some(InstanceStateName::Stopped) => ec2

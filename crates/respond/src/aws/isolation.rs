@@ -10,6 +10,7 @@ use davylamp_model::resource::Place;
 use davylamp_plan::action::{ISOLATION_PURPOSE, PURPOSE_TAG};
 
 use super::rules::{Rule, authorise, of_group, revoke};
+use super::together::Found;
 use super::{At, failure};
 use crate::actuator::ActError;
 
@@ -40,7 +41,7 @@ impl Readied {
 }
 
 /// Our two groups of a VPC, as far as they exist.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Ours {
     allow: Option<GroupId>,
     pub(super) isolation: Option<GroupId>,
@@ -55,36 +56,47 @@ impl Ours {
 }
 
 /// Looks for our two groups.
-pub(super) async fn find(ec2: &aws_sdk_ec2::Client, vpc: &VpcId) -> Result<Ours, ActError> {
-    let answer = ec2
+pub(super) async fn find(at: &At<'_>, vpc: &VpcId) -> Result<Ours, ActError> {
+    let ec2 = at.ec2();
+    let read = move |vpcs| found(ec2.clone(), vpcs);
+    let keys = std::slice::from_ref(vpc);
+    let mut found = at.reads.isolation.ask(at.place, keys, read).await?;
+    Ok(found.remove(vpc).unwrap_or_default())
+}
+
+async fn found(ec2: aws_sdk_ec2::Client, vpcs: Vec<VpcId>) -> Found<VpcId, Ours> {
+    let vpcs = vpcs.into_iter().map(|vpc| vpc.0).collect();
+    let of_them = Filter::builder()
+        .name("vpc-id")
+        .set_values(Some(vpcs))
+        .build();
+    let named = Filter::builder()
+        .name("group-name")
+        .values(ALLOW)
+        .values(ISOLATION)
+        .build();
+    let mut pages = ec2
         .describe_security_groups()
-        .filters(
-            Filter::builder()
-                .name("vpc-id")
-                .values(vpc.as_str())
-                .build(),
-        )
-        .filters(
-            Filter::builder()
-                .name("group-name")
-                .values(ALLOW)
-                .values(ISOLATION)
-                .build(),
-        )
-        .send()
-        .await
-        .map_err(|error| failure::of("ec2:DescribeSecurityGroups", &error))?;
-    let named = |name| {
-        answer
-            .security_groups()
-            .iter()
-            .find(|group| group.group_name() == Some(name) && group.vpc_id() == Some(vpc.as_str()))
-            .and_then(|group| group.group_id().map(GroupId::from))
-    };
-    Ok(Ours {
-        allow: named(ALLOW),
-        isolation: named(ISOLATION),
-    })
+        .filters(of_them)
+        .filters(named)
+        .into_paginator()
+        .send();
+    let mut found: HashMap<VpcId, Ours> = HashMap::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| failure::of("ec2:DescribeSecurityGroups", &error))?;
+        for group in page.security_groups() {
+            let (Some(vpc), Some(id)) = (group.vpc_id(), group.group_id()) else {
+                continue;
+            };
+            let ours = found.entry(VpcId::from(vpc)).or_default();
+            match group.group_name() {
+                Some(ALLOW) => ours.allow = Some(GroupId::from(id)),
+                Some(ISOLATION) => ours.isolation = Some(GroupId::from(id)),
+                _ => {}
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Both groups, the one that allows everything first, with the rules they must have.
@@ -98,27 +110,24 @@ pub(super) async fn ensure(at: &At<'_>, vpc: &VpcId) -> Result<(GroupId, GroupId
         return Ok((allow.clone(), isolation.clone()));
     }
     let began = Instant::now();
-    let (allow, isolation) = put_right(&at.ec2(), vpc).await?;
+    let (allow, isolation) = put_right(at, vpc).await?;
     *last_time = Some((began, allow.clone(), isolation.clone()));
     Ok((allow, isolation))
 }
 
 /// Finds or makes both groups, and gives them the rules they must have.
-async fn put_right(ec2: &aws_sdk_ec2::Client, vpc: &VpcId) -> Result<(GroupId, GroupId), ActError> {
-    let ours = find(ec2, vpc).await?;
+async fn put_right(at: &At<'_>, vpc: &VpcId) -> Result<(GroupId, GroupId), ActError> {
+    let ec2 = &at.ec2();
+    let ours = find(at, vpc).await?;
     let allow = match ours.allow {
         Some(group) => group,
-        None => create(ec2, vpc, ALLOW).await?,
+        None => create(at, vpc, ALLOW).await?,
     };
     let isolation = match ours.isolation {
         Some(group) => group,
-        None => create(ec2, vpc, ISOLATION).await?,
+        None => create(at, vpc, ISOLATION).await?,
     };
-    let there: Vec<Rule> = of_group(ec2, &allow)
-        .await?
-        .iter()
-        .map(Rule::read)
-        .collect();
+    let there: Vec<Rule> = of_group(at, &allow).await?.iter().map(Rule::read).collect();
     for egress in [false, true] {
         for network in [(Some("0.0.0.0/0"), None), (None, Some("::/0"))] {
             let rule = Rule {
@@ -138,11 +147,11 @@ async fn put_right(ec2: &aws_sdk_ec2::Client, vpc: &VpcId) -> Result<(GroupId, G
                 .iter()
                 .any(|one| is_all(one) && same_network(one, &rule))
             {
-                authorise(ec2, &rule).await?;
+                authorise(at, &rule).await?;
             }
         }
     }
-    let unwanted = of_group(ec2, &isolation).await?;
+    let unwanted = of_group(at, &isolation).await?;
     for ingress in [true, false] {
         let ids: Vec<String> = unwanted
             .iter()
@@ -157,8 +166,8 @@ async fn put_right(ec2: &aws_sdk_ec2::Client, vpc: &VpcId) -> Result<(GroupId, G
 }
 
 /// Whether a group allows nothing.
-pub(super) async fn is_empty(ec2: &aws_sdk_ec2::Client, group: &GroupId) -> Result<bool, ActError> {
-    Ok(of_group(ec2, group).await?.is_empty())
+pub(super) async fn is_empty(at: &At<'_>, group: &GroupId) -> Result<bool, ActError> {
+    Ok(of_group(at, group).await?.is_empty())
 }
 
 fn is_all(rule: &Rule) -> bool {
@@ -169,7 +178,8 @@ fn same_network(one: &Rule, other: &Rule) -> bool {
     one.egress == other.egress && one.ipv4 == other.ipv4 && one.ipv6 == other.ipv6
 }
 
-async fn create(ec2: &aws_sdk_ec2::Client, vpc: &VpcId, name: &str) -> Result<GroupId, ActError> {
+async fn create(at: &At<'_>, vpc: &VpcId, name: &str) -> Result<GroupId, ActError> {
+    let ec2 = &at.ec2();
     let tag = Tag::builder()
         .key(PURPOSE_TAG)
         .value(ISOLATION_PURPOSE)
@@ -194,7 +204,7 @@ async fn create(ec2: &aws_sdk_ec2::Client, vpc: &VpcId, name: &str) -> Result<Gr
             .ok_or_else(|| failure::transient("ec2:CreateSecurityGroup", "no id was answered")),
         // Another run was faster.
         Err(error) if failure::is_code(&error, &["InvalidGroup.Duplicate"]) => {
-            let ours = find(ec2, vpc).await?;
+            let ours = find(at, vpc).await?;
             let found = if name == ALLOW {
                 ours.allow
             } else {

@@ -11,13 +11,16 @@
 //! `before`: `{"groups": [group]}`, never one of our own. The interface carries the same in its
 //! tags, so that a person can undo it without the journal.
 
-use aws_sdk_ec2::types::{NetworkInterface, Tag};
+use std::collections::HashMap;
+
+use aws_sdk_ec2::types::{Filter, NetworkInterface, Tag};
 use davylamp_model::ids::{GroupId, InterfaceId, VpcId};
 use davylamp_plan::action::Action;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::isolation::{self, ISOLATION};
+use super::together::Found;
 use super::{At, already, done, failure, impossible, needed, not_ours, pending, recorded};
 use crate::actuator::{ActError, Checked, Verified};
 
@@ -32,9 +35,8 @@ struct Before {
 }
 
 pub(super) async fn check(at: &At<'_>, action: &Action) -> Result<Checked, ActError> {
-    let ec2 = at.ec2();
     let (id, vpc, planned) = target(action)?;
-    let Some(found) = describe(&ec2, id).await? else {
+    let Some(found) = describe(at, id).await? else {
         return impossible(format!("{id} no longer exists"));
     };
     if found.requester_managed() == Some(true) {
@@ -45,11 +47,11 @@ pub(super) async fn check(at: &At<'_>, action: &Action) -> Result<Checked, ActEr
     if found.vpc_id() != Some(vpc.as_str()) {
         return impossible(format!("{id} is not in {vpc}"));
     }
-    let ours = isolation::find(&ec2, vpc).await?;
+    let ours = isolation::find(at, vpc).await?;
     let now = groups(&found);
     if let Some(isolation) = &ours.isolation
         && now == [isolation.clone()]
-        && isolation::is_empty(&ec2, isolation).await?
+        && isolation::is_empty(at, isolation).await?
     {
         return already(format!(
             "{id} is in {isolation} alone, which allows nothing"
@@ -74,7 +76,7 @@ pub(super) async fn act(at: &At<'_>, action: &Action, before: &Value) -> Result<
     let (id, vpc, _) = target(action)?;
     let before: Before = recorded(action, before)?;
     let (allow, isolation) = isolation::ensure(at, vpc).await?;
-    let Some(found) = describe(&ec2, id).await? else {
+    let Some(found) = describe(at, id).await? else {
         return Err(failure::refused(
             "ec2:ModifyNetworkInterfaceAttribute",
             format!("{id} no longer exists"),
@@ -101,18 +103,17 @@ pub(super) async fn act(at: &At<'_>, action: &Action, before: &Value) -> Result<
 }
 
 pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, ActError> {
-    let ec2 = at.ec2();
     let (id, vpc, _) = target(action)?;
-    let Some(found) = describe(&ec2, id).await? else {
+    let Some(found) = describe(at, id).await? else {
         return done(format!("{id} no longer exists"));
     };
-    let Some(isolation) = isolation::find(&ec2, vpc).await?.isolation else {
+    let Some(isolation) = isolation::find(at, vpc).await?.isolation else {
         return pending(format!("the group {ISOLATION} of {vpc} to be seen"));
     };
     if groups(&found) != [isolation.clone()] {
         return pending(format!("{id} to be in {isolation} alone"));
     }
-    if isolation::is_empty(&ec2, &isolation).await? {
+    if isolation::is_empty(at, &isolation).await? {
         done(format!(
             "{id} is in {isolation} alone, which allows nothing"
         ))
@@ -124,10 +125,10 @@ pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, Act
 pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result<(), ActError> {
     let ec2 = at.ec2();
     let (id, vpc, _) = target(action)?;
-    let Some(found) = describe(&ec2, id).await? else {
+    let Some(found) = describe(at, id).await? else {
         return Ok(());
     };
-    let ours = isolation::find(&ec2, vpc).await?;
+    let ours = isolation::find(at, vpc).await?;
     // Not ours any more: undone before, or somebody has decided otherwise since.
     if groups(&found).iter().any(|group| ours.has(group)) {
         let mut before: Before = match before {
@@ -172,24 +173,39 @@ fn target(action: &Action) -> Result<(&InterfaceId, &VpcId, &[GroupId]), ActErro
     }
 }
 
-async fn describe(
-    ec2: &aws_sdk_ec2::Client,
-    id: &InterfaceId,
-) -> Result<Option<NetworkInterface>, ActError> {
-    match ec2
+async fn describe(at: &At<'_>, id: &InterfaceId) -> Result<Option<NetworkInterface>, ActError> {
+    let ec2 = at.ec2();
+    let read = move |ids| described(ec2.clone(), ids);
+    let keys = std::slice::from_ref(id);
+    let mut found = at.reads.interfaces.ask(at.place, keys, read).await?;
+    Ok(found.remove(id))
+}
+
+/// By filter, because one id that is gone fails a call by ids.
+async fn described(
+    ec2: aws_sdk_ec2::Client,
+    ids: Vec<InterfaceId>,
+) -> Found<InterfaceId, NetworkInterface> {
+    let ids = ids.into_iter().map(|id| id.0).collect();
+    let filter = Filter::builder()
+        .name("network-interface-id")
+        .set_values(Some(ids))
+        .build();
+    let mut pages = ec2
         .describe_network_interfaces()
-        .network_interface_ids(id.as_str())
-        .send()
-        .await
-    {
-        Ok(answer) => Ok(answer
-            .network_interfaces
-            .unwrap_or_default()
-            .into_iter()
-            .find(|found| found.network_interface_id() == Some(id.as_str()))),
-        Err(error) if failure::is_absent(&error) => Ok(None),
-        Err(error) => Err(failure::of("ec2:DescribeNetworkInterfaces", &error)),
+        .filters(filter)
+        .into_paginator()
+        .send();
+    let mut found = HashMap::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| failure::of("ec2:DescribeNetworkInterfaces", &error))?;
+        for interface in page.network_interfaces.unwrap_or_default() {
+            if let Some(id) = interface.network_interface_id() {
+                found.insert(InterfaceId::from(id), interface);
+            }
+        }
     }
+    Ok(found)
 }
 
 fn groups(interface: &NetworkInterface) -> Vec<GroupId> {

@@ -3,7 +3,7 @@
 //! `before` of a rule: the whole rule, its description and tags included. A rule that is given back
 //! has a new id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_ec2::types::{
     Filter, IpPermission, IpRange, Ipv6Range, PrefixListId, ResourceType, SecurityGroupRule, Tag,
@@ -14,6 +14,7 @@ use davylamp_plan::action::Action;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::together::Found;
 use super::{At, already, done, failure, impossible, needed, not_ours, pending};
 use crate::actuator::{ActError, Checked, Verified};
 
@@ -115,7 +116,7 @@ impl Rule {
 
 pub(super) async fn check(at: &At<'_>, action: &Action) -> Result<Checked, ActError> {
     let (group, id, ingress) = target(action)?;
-    let Some(found) = describe(&at.ec2(), group, id).await? else {
+    let Some(found) = describe(at, group, id).await? else {
         return already(format!("{id} of {group} is gone"));
     };
     let rule = Rule::read(&found);
@@ -135,7 +136,7 @@ pub(super) async fn act(at: &At<'_>, action: &Action) -> Result<(), ActError> {
 
 pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, ActError> {
     let (group, id, _) = target(action)?;
-    match describe(&at.ec2(), group, id).await? {
+    match describe(at, group, id).await? {
         None => done(format!("{id} of {group} is gone")),
         Some(_) => pending(format!("{id} of {group} to go")),
     }
@@ -143,7 +144,7 @@ pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, Act
 
 pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result<(), ActError> {
     let rule: Rule = super::recorded(action, before)?;
-    authorise(&at.ec2(), &rule).await
+    authorise(at, &rule).await
 }
 
 fn target(action: &Action) -> Result<(&GroupId, &str, bool), ActError> {
@@ -159,32 +160,48 @@ fn target(action: &Action) -> Result<(&GroupId, &str, bool), ActError> {
 
 /// Every rule of a group.
 pub(super) async fn of_group(
-    ec2: &aws_sdk_ec2::Client,
+    at: &At<'_>,
     group: &GroupId,
 ) -> Result<Vec<SecurityGroupRule>, ActError> {
+    let ec2 = at.ec2();
+    let read = move |groups| of_groups(ec2.clone(), groups);
+    let keys = std::slice::from_ref(group);
+    let mut found = at.reads.rules.ask(at.place, keys, read).await?;
+    Ok(found.remove(group).unwrap_or_default())
+}
+
+async fn of_groups(
+    ec2: aws_sdk_ec2::Client,
+    groups: Vec<GroupId>,
+) -> Found<GroupId, Vec<SecurityGroupRule>> {
+    let groups = groups.into_iter().map(|group| group.0).collect();
     let filter = Filter::builder()
         .name("group-id")
-        .values(group.as_str())
+        .set_values(Some(groups))
         .build();
     let mut pages = ec2
         .describe_security_group_rules()
         .filters(filter)
         .into_paginator()
         .send();
-    let mut found = Vec::new();
+    let mut found: HashMap<GroupId, Vec<SecurityGroupRule>> = HashMap::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| failure::of("ec2:DescribeSecurityGroupRules", &error))?;
-        found.extend(page.security_group_rules.unwrap_or_default());
+        for rule in page.security_group_rules.unwrap_or_default() {
+            if let Some(group) = rule.group_id() {
+                found.entry(GroupId::from(group)).or_default().push(rule);
+            }
+        }
     }
     Ok(found)
 }
 
 async fn describe(
-    ec2: &aws_sdk_ec2::Client,
+    at: &At<'_>,
     group: &GroupId,
     id: &str,
 ) -> Result<Option<SecurityGroupRule>, ActError> {
-    let rules = of_group(ec2, group).await?;
+    let rules = of_group(at, group).await?;
     Ok(rules
         .into_iter()
         .find(|rule| rule.security_group_rule_id() == Some(id)))
@@ -226,9 +243,10 @@ pub(super) async fn revoke(
 }
 
 /// Gives a group a rule, unless it has one that lets the same pass.
-pub(super) async fn authorise(ec2: &aws_sdk_ec2::Client, rule: &Rule) -> Result<(), ActError> {
+pub(super) async fn authorise(at: &At<'_>, rule: &Rule) -> Result<(), ActError> {
+    let ec2 = at.ec2();
     let group = GroupId(rule.group.clone());
-    let there = of_group(ec2, &group).await?;
+    let there = of_group(at, &group).await?;
     if there
         .iter()
         .any(|found| Rule::read(found).allows_the_same(rule))

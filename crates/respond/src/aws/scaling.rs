@@ -294,7 +294,7 @@ async fn attach(
     if member(at, group, instance).await?.is_some() {
         return Ok(());
     }
-    let running = instance::describe(&at.ec2(), instance)
+    let running = instance::describe(at, instance)
         .await?
         .is_some_and(|found| instance::state(&found).as_str() == "running");
     if !running {

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use super::custody::{description, tags};
 use super::evidence::{self, CUSTODY, Evidence, SOURCE_VOLUME};
+use super::together::Found;
 use super::{At, already, done, failed, failure, impossible, needed, not_ours, pending, recorded};
 use crate::actuator::{ActError, Checked, Verified};
 
@@ -27,12 +28,11 @@ struct Before {
 }
 
 pub(super) async fn check(at: &At<'_>, action: &Action) -> Result<Checked, ActError> {
-    let ec2 = at.ec2();
     let (_, volumes) = target(action)?;
-    if describe_volumes(&ec2, &volumes).await?.is_empty() {
+    if describe_volumes(at, &volumes).await?.is_empty() {
         return impossible(format!("{} no longer exist", names(&volumes)));
     }
-    let found = evidence::find(&ec2, &volumes).await?;
+    let found = evidence::find(at, &volumes).await?;
     let now = Timestamp::now();
     let fresh = |volume: &VolumeId| {
         found
@@ -60,8 +60,8 @@ pub(super) async fn act(
     let ec2 = at.ec2();
     let before: Before = recorded(action, before)?;
     let (instance, volumes) = target(action)?;
-    let found = evidence::find(&ec2, &volumes).await?;
-    let there = describe_volumes(&ec2, &volumes).await?;
+    let found = evidence::find(at, &volumes).await?;
+    let there = describe_volumes(at, &volumes).await?;
     // What ended in error is no evidence: another is taken.
     let wanting: Vec<&Volume> = there
         .iter()
@@ -113,10 +113,9 @@ pub(super) async fn verify(
     action: &Action,
     before: &Value,
 ) -> Result<Verified, ActError> {
-    let ec2 = at.ec2();
     let before: Before = recorded(action, before)?;
     let (_, volumes) = target(action)?;
-    let found = evidence::find(&ec2, &volumes).await?;
+    let found = evidence::find(at, &volumes).await?;
     let (mut taken, mut missing) = (Vec::new(), Vec::new());
     for volume in &volumes {
         match found
@@ -133,7 +132,7 @@ pub(super) async fn verify(
     if missing.is_empty() {
         return done(taken.join("; "));
     }
-    let there = describe_volumes(&ec2, &missing).await?;
+    let there = describe_volumes(at, &missing).await?;
     if there.is_empty() {
         return failed(format!("{} no longer exist", names(&missing)));
     }
@@ -180,17 +179,20 @@ fn names(volumes: &[VolumeId]) -> String {
     names.join(", ")
 }
 
-/// Those of the volumes that exist. By filter, because one id that is gone fails a call by ids.
-async fn describe_volumes(
-    ec2: &aws_sdk_ec2::Client,
-    volumes: &[VolumeId],
-) -> Result<Vec<Volume>, ActError> {
-    by_filter(
-        ec2,
-        "volume-id",
-        volumes.iter().map(|id| id.0.clone()).collect(),
-    )
-    .await
+/// Those of the volumes that exist, in their order.
+async fn describe_volumes(at: &At<'_>, volumes: &[VolumeId]) -> Result<Vec<Volume>, ActError> {
+    let ec2 = at.ec2();
+    let read = move |ids| described(ec2.clone(), ids);
+    let mut found = at.reads.volumes.ask(at.place, volumes, read).await?;
+    Ok(volumes.iter().filter_map(|id| found.remove(id)).collect())
+}
+
+/// By filter, because one id that is gone fails a call by ids.
+async fn described(ec2: aws_sdk_ec2::Client, ids: Vec<VolumeId>) -> Found<VolumeId, Volume> {
+    let ids = ids.into_iter().map(|id| id.0).collect();
+    let found = by_filter(&ec2, "volume-id", ids).await?.into_iter();
+    let keyed = found.filter_map(|volume| Some((VolumeId::from(volume.volume_id()?), volume)));
+    Ok(keyed.collect())
 }
 
 async fn by_filter(
@@ -223,7 +225,7 @@ async fn create_set(
     wanting: &[&Volume],
 ) -> Result<Vec<(String, String)>, ActError> {
     let ec2 = at.ec2();
-    let root = super::instance::describe(&ec2, instance)
+    let root = super::instance::describe(at, instance)
         .await?
         .and_then(|found| found.root_device_name);
     let attached = by_filter(&ec2, "attachment.instance-id", vec![instance.0.clone()]).await?;

@@ -24,7 +24,7 @@ struct Before {
 
 pub(super) async fn check(at: &At<'_>, action: &Action) -> Result<Checked, ActError> {
     let (id, devices) = target(action)?;
-    let Some(instance) = describe(&at.ec2(), id).await? else {
+    let Some(instance) = describe(at, id).await? else {
         return impossible(format!("{id} no longer exists"));
     };
     if state(&instance).as_str() == "terminated" {
@@ -45,7 +45,7 @@ pub(super) async fn act(at: &At<'_>, action: &Action, before: &Value) -> Result<
 
 pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, ActError> {
     let (id, devices) = target(action)?;
-    let Some(instance) = describe(&at.ec2(), id).await? else {
+    let Some(instance) = describe(at, id).await? else {
         return pending(format!("{id} to be described again"));
     };
     let doomed = with_flag(&instance, devices, true);
@@ -134,7 +134,7 @@ async fn set(
     delete: bool,
 ) -> Result<(), ActError> {
     let ec2 = at.ec2();
-    let Some(instance) = describe(&ec2, id).await? else {
+    let Some(instance) = describe(at, id).await? else {
         return Ok(());
     };
     let wrong = with_flag(&instance, devices, !delete);

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 use clap::ValueEnum;
 use comfy_table::Table;
+pub use davylamp_respond::notice::quiet_json;
 
 use crate::failure::Failure;
 
@@ -48,22 +49,6 @@ pub fn columns() -> u16 {
     Table::new().width().unwrap_or(DEFAULT_COLUMNS)
 }
 
-/// JSON as it can go to a terminal: what would move the cursor or turn the writing round is escaped,
-/// which JSON allows in every text and no reader of JSON sees.
-pub fn quiet_json(text: &str) -> String {
-    let mut quiet = String::with_capacity(text.len());
-    for c in text.chars() {
-        let steers = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' | '\u{feff}');
-        if steers || (c.is_control() && !matches!(c, '\n' | '\t')) {
-            quiet += &format!("\\u{:04x}", u32::from(c));
-        } else {
-            quiet.push(c);
-        }
-    }
-    quiet
-}
-
 /// Writes to stdout. A reader that has seen enough, such as `head`, is no failure.
 pub fn emit(bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
@@ -83,19 +68,4 @@ pub fn emit(bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
 /// Writes a line to stderr, beside the data. Where stderr is closed there is nobody to tell.
 pub fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quiet_json_is_the_same_json_and_steers_nothing() {
-        let value = serde_json::json!({"tag": "a\u{9b}31m\u{202e}b\u{1b}[0m\n\u{feff}é"});
-        let quiet = quiet_json(&format!("{value:#}"));
-        let odd = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202e}' | '\u{feff}');
-        assert!(!quiet.contains(odd), "{quiet:?}");
-        let read: serde_json::Value = serde_json::from_str(&quiet).expect("JSON");
-        assert_eq!(read, value);
-    }
 }

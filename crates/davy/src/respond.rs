@@ -142,9 +142,6 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             "set respond.dry_run to false and respond to its finding: that opens an incident inc-…",
         )),
         Some(Job::Approve(asked)) => {
-            if common.dry_run {
-                has_journal(&config(common)?)?;
-            }
             let desk = Desk::open(common).await?.listening();
             let responder = desk.responder();
             let status = responder
@@ -283,7 +280,7 @@ fn wants_more<'p>(
         let mut approvals = history.approvals.iter().filter(|it| it.plan == hash);
         step.is_none_or(|step| step.approval.is_none())
             || asked.contains(&id.0)
-            || history.succeeded().contains(id)
+            || history.satisfied().contains(id)
             || approvals.any(|it| it.steps.is_empty() || it.steps.contains(&id.0))
     };
     let wanted = plan.steps.iter().filter(|step| asked.contains(&step.id.0));
@@ -335,8 +332,11 @@ struct Desk {
 }
 
 impl Desk {
+    /// For what goes on with incidents: a journal that is not there has none.
     async fn open(common: &Common) -> Result<Self, Failure> {
-        Self::with(config(common)?, common, false).await
+        let config = config(common)?;
+        has_journal(&config)?;
+        Self::with(config, common, false).await
     }
 
     async fn with(config: Config, common: &Common, rehearsal: bool) -> Result<Self, Failure> {
@@ -595,7 +595,8 @@ fn wire_failure(error: WireError) -> Failure {
         WireError::Hub(_) | WireError::Client { .. } => "see [respond.hub] and [respond.portal]",
         WireError::File { .. } => "correct the path in the configuration",
         WireError::Journal(JournalError::Unreadable { .. }) => {
-            "it is no journal of this version, and was left as it is: name another file, such as \
+            "it is damaged, or no journal of this version, and was left as it is: restore it from a \
+             copy, or name another file, which knows nothing of what was done: \
              --set respond.journal.path=./respond.db"
         }
         WireError::Journal(_) => {

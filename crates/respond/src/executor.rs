@@ -227,7 +227,7 @@ impl Executor {
     }
 
     fn satisfied(&self, ledger: &Ledger<'_>) -> BTreeSet<StepId> {
-        ledger.read(History::succeeded)
+        ledger.read(History::satisfied)
     }
 
     /// Begins every step of a stage that may be begun now. Says whether one has succeeded, which
@@ -253,7 +253,7 @@ impl Executor {
             }
             let id = &running.step.id;
             let (succeeded, approvals) =
-                ledger.read(|history| (history.succeeded(), history.approvals.clone()));
+                ledger.read(|history| (history.satisfied(), history.approvals.clone()));
             let mut usage = permit.usage.clone();
             // The gate counts this incident's steps that have succeeded; those under way count as
             // well, but not the one to be repeated.

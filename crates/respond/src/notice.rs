@@ -33,7 +33,7 @@ pub use aws::{Ses, Sns};
 pub use html::body as to_html;
 pub use pagerduty::PagerDuty;
 pub use post::ChannelError;
-pub use show::visible;
+pub use show::{quiet_json, visible};
 pub use slack::Slack;
 pub use smtp::{Encryption, Server, Smtp};
 pub use text::{body as to_text, subject};

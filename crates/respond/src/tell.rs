@@ -158,7 +158,7 @@ fn tell_plan(news: &News, plan: &Plan, notice: &mut Notice) {
                 what,
                 why: format!("it was taken back by {by}"),
             }),
-            Some(StepState::Kept { by, why }) => notice.not_done.push(NotDone {
+            Some(StepState::Kept { by, why, .. }) => notice.not_done.push(NotDone {
                 what,
                 why: format!("it stays, while {by} took back the rest: {why}"),
             }),

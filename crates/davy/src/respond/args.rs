@@ -76,7 +76,7 @@ pub enum Service {
 /// How findings are responded to.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Seconds between two polls
+    /// Seconds between two polls, 10 to 86400
     #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(10..=86_400))]
     pub every: u64,
     /// Poll, or empty the queue, once; where GuardDuty is off in every region, that ends with 2

@@ -8,7 +8,7 @@ use davylamp_respond::library;
 use serde_json::{Value, json};
 
 use super::args::{Common, Output, PlaybooksArgs};
-use super::{FOUND, config, library_failure};
+use super::{FOUND, config, counted, library_failure};
 use crate::failure::Failure;
 use crate::output::{emit, note};
 
@@ -50,7 +50,11 @@ pub(super) fn check(common: &Common, asked: &PlaybooksArgs) -> Result<ExitCode, 
     Ok(if failed == 0 {
         ExitCode::SUCCESS
     } else {
-        note(&format!("{failed} playbooks fail their cases"));
+        note(&counted(
+            failed as u64,
+            "playbook fails its cases",
+            "playbooks fail their cases",
+        ));
         ExitCode::from(FOUND)
     })
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use davylamp_model::ids::IncidentId;
 use davylamp_model::intake::Intake;
-use davylamp_plan::plan::{Attribution, Plan, StepId};
+use davylamp_plan::plan::{Attribution, Plan, Step, StepId};
 use davylamp_respond::executor::Outcome;
 use davylamp_respond::journal::history::StepState;
 use davylamp_respond::notice::visible;
@@ -81,7 +81,8 @@ pub(super) fn report(report: &Report, intake: &Intake, rehearsal: bool) -> Strin
         line(&mut text, 1, one.why.next_step());
     }
     for (name, count) in &intake.passed_over {
-        line(&mut text, 0, &format!("passed over: {name}, {count} times"));
+        let times = counted(*count, "time", "times");
+        line(&mut text, 0, &format!("passed over: {name}, {times}"));
     }
     for incident in &report.left {
         line(
@@ -155,15 +156,33 @@ fn incident_text(text: &mut String, incident: &IncidentReport, rehearsal: bool) 
             if outcome.cut_short {
                 line(text, 1, "the run's time was over before its work was");
             }
+            if let Some(plan) = &incident.plan {
+                ask(text, &incident.incident, plan, outcome);
+            }
             if let Some(due) = outcome.due {
                 let due = to_the_second(due);
-                line(
-                    text,
-                    1,
-                    &format!("goes on at {due}, or with: davy respond resume"),
-                );
+                let next =
+                    format!("due again at {due}: a worker goes on then, or davy respond resume");
+                line(text, 1, &next);
             }
         }
+    }
+}
+
+/// How to say yes to what waits for a person.
+pub(super) fn ask(text: &mut String, incident: &IncidentId, plan: &Plan, outcome: &Outcome) {
+    let waits = |step: &&Step| {
+        let state = outcome.steps.get(&step.id);
+        step.approval.is_some() && matches!(state, Some(StepState::Withheld { .. }))
+    };
+    if let Some(first) = plan.steps.iter().find(waits) {
+        let yes = format!("say yes to what waits for a person: davy respond approve {incident}");
+        line(text, 1, &yes);
+        line(
+            text,
+            1,
+            &format!("or to one step alone: --step {}", first.id),
+        );
     }
 }
 
@@ -192,8 +211,7 @@ pub(super) fn plan_text(text: &mut String, plan: &Plan, outcome: &Outcome, rehea
             None if rehearsal => ("would", format!(": {}", step.why)),
             None => ("not yet", String::new()),
         };
-        let what = format!("{} {}", step.action.verb(), step.action.target());
-        line(text, 2, &format!("{word:<9} {what}{more}"));
+        line(text, 2, &format!("{word:<9} {}{more}", step.id));
         if rehearsal && let Some(why) = &step.approval {
             line(text, 3, &format!("waits for a person: {why}"));
         }

@@ -9,7 +9,7 @@ use davylamp_respond::undo::Undone;
 use serde_json::{Value, json};
 
 use super::args::Output;
-use super::show::{line, named, plan_text, to_the_second, words};
+use super::show::{ask, line, named, plan_text, to_the_second, words};
 use super::{FOUND, INCOMPLETE};
 use crate::failure::Failure;
 use crate::output::{emit, quiet_json};
@@ -58,6 +58,9 @@ pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> 
             }
             if let Some(plan) = status.history.plan() {
                 plan_text(&mut text, plan, &outcome, false);
+                if !is_observed(incident) {
+                    ask(&mut text, incident, plan, &outcome);
+                }
             }
             if !status.history.earlier.is_empty() {
                 line(&mut text, 1, "by earlier plans");

@@ -49,6 +49,7 @@ fn mistakes_end_with_two_and_a_next_step() {
     for args in [
         // Before anything was responded to: a mistyped path must not look like a clean account.
         vec!["status"],
+        vec!["resume"],
         vec!["--finding", "/nowhere/finding.json"],
         vec!["status", "inc-0123456789abcdef"],
         vec!["undo", "inc-0123456789abcdef"],
@@ -71,6 +72,8 @@ fn mistakes_end_with_two_and_a_next_step() {
         let ran = ground.davy(&args).ended(2);
         assert!(!ran.err.is_empty(), "{args:?}: {ran:#?}");
     }
+    // None of them has made one.
+    ground.davy(&["resume"]).says(&["there is no journal"]);
 }
 
 #[test]

@@ -200,6 +200,7 @@ impl Reader {
             Some(Form::SnsRecord) => self.inner(members, "Sns", spot),
             Some(Form::Notification) => self.notification(members, spot),
             Some(Form::Message) => self.inner(members, "body", spot),
+            Some(Form::GivenUp) => self.inner(members, "requestPayload", spot),
             Some(Form::S3Record) => self.reject(spot, Rejection::Pointer, excerpt(value)),
             Some(Form::Ocsf) => match ocsf::read(value, envelope) {
                 Ok(finding) => self.intake.findings.push(finding),

@@ -13,6 +13,8 @@ pub(super) enum Form {
     Notification,
     Message,
     SnsRecord,
+    /// What Lambda writes of an event that it gave up on.
+    GivenUp,
     S3Record,
     Ocsf,
     Asff,
@@ -38,6 +40,9 @@ pub(super) fn form(members: Members<'_>) -> Option<Form> {
     };
     if has("detail-type") || (has("detail") && has("source")) {
         return Some(Form::Event);
+    }
+    if has("requestPayload") && has("requestContext") {
+        return Some(Form::GivenUp);
     }
     if has("class_uid") {
         return Some(Form::Ocsf);

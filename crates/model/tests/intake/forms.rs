@@ -57,6 +57,17 @@ fn every_envelope_holds_the_same_finding() {
         json!({"Records": [{"messageId": "m", "eventSource": "aws:sqs", "body": sns.to_string()}]}),
         json!({"Messages": [{"MessageId": "m", "ReceiptHandle": "r", "Body": sns.to_string()}]}),
         json!(text),
+        // What Lambda leaves in a queue of an event that it gave up on.
+        json!({
+            "version": "1.0", "timestamp": "2026-05-06T08:52:00.000Z",
+            "requestContext": {"requestId": "r", "condition": "RetriesExhausted",
+                "functionArn": "arn:aws:lambda:eu-central-1:210987654321:function:davylamp",
+                "approximateInvokeCount": 3},
+            "requestPayload": event,
+            "responseContext": {"statusCode": 200, "executedVersion": "$LATEST",
+                "functionError": "Unhandled"},
+            "responsePayload": {"errorMessage": "no", "errorType": "Error"},
+        }),
     ];
     for form in forms {
         let found = only(&form.to_string());

@@ -58,10 +58,17 @@ pub enum StepState {
         by: String,
         /// Why it stays.
         why: String,
+        /// Whether it was done then: what was only begun is no evidence yet.
+        done: bool,
     },
 }
 
 impl StepState {
+    /// Whether what the step is for is so.
+    fn is_there(&self) -> bool {
+        matches!(self, Self::Succeeded { .. } | Self::Kept { done: true, .. })
+    }
+
     /// Whether something was done, or may have been.
     fn is_taken(&self) -> bool {
         match self {
@@ -218,8 +225,9 @@ impl History {
             }
             Event::Kept { step, by } => {
                 let (by, why) = (by.clone(), self.stays_because(step).to_owned());
+                let done = self.state(step).is_some_and(StepState::is_there);
                 self.took_back(&by);
-                self.stands(step, StepState::Kept { by, why });
+                self.stands(step, StepState::Kept { by, why, done });
             }
             Event::Notified { notice, channel } => {
                 self.untold.remove(channel);
@@ -267,6 +275,13 @@ impl History {
             .filter(|(_, state)| matches!(state, StepState::Succeeded { .. }))
             .map(|(id, _)| id.clone())
             .collect()
+    }
+
+    /// The steps that others need not wait for any more: those that have succeeded, and what of them
+    /// was kept when the rest was taken back.
+    pub fn satisfied(&self) -> BTreeSet<StepId> {
+        let there = self.steps.iter().filter(|(_, state)| state.is_there());
+        there.map(|(id, _)| id.clone()).collect()
     }
 
     /// Why what a step left stays when it is taken back, where that is meant.

@@ -74,6 +74,22 @@ fn is_hidden(character: char) -> bool {
         )
 }
 
+/// JSON as it can go to a terminal: what would move the cursor or turn the writing round is escaped,
+/// which JSON allows in every text and no reader of JSON sees.
+pub fn quiet_json(text: &str) -> String {
+    let mut quiet = String::with_capacity(text.len());
+    for c in text.chars() {
+        let steers = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' | '\u{feff}');
+        if steers || (c.is_control() && !matches!(c, '\n' | '\t')) {
+            quiet += &format!("\\u{:04x}", u32::from(c));
+        } else {
+            quiet.push(c);
+        }
+    }
+    quiet
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +115,15 @@ mod tests {
         assert_eq!(line("abcdef", 6), "abcdef");
         assert_eq!(line("abcdef", 4), "abcd… (and 2 more characters)");
         assert_eq!(some(&[1, 2, 3], 2), (&[1, 2][..], 1));
+    }
+
+    #[test]
+    fn quiet_json_is_the_same_json_and_steers_nothing() {
+        let value = serde_json::json!({"tag": "a\u{9b}31m\u{202e}b\u{1b}[0m\n\u{feff}é"});
+        let quiet = quiet_json(&format!("{value:#}"));
+        let odd = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202e}' | '\u{feff}');
+        assert!(!quiet.contains(odd), "{quiet:?}");
+        let read: serde_json::Value = serde_json::from_str(&quiet).expect("JSON");
+        assert_eq!(read, value);
     }
 }

@@ -97,6 +97,24 @@ impl Planning for Shared {
     }
 }
 
+/// The script, in which the end waits for a person.
+struct Asked;
+
+impl Planning for Asked {
+    fn plan(&self, case: &Case, inventory: &Inventory) -> Plan {
+        let mut plan = Script.plan(case, inventory);
+        let ends = |step: &&mut Step| matches!(step.action, Action::TerminateInstance { .. });
+        for step in plan.steps.iter_mut().filter(ends) {
+            step.approval = Some("the test says so".to_owned());
+        }
+        plan
+    }
+
+    fn caps(&self, playbook: &str) -> Caps {
+        Script.caps(playbook)
+    }
+}
+
 /// The script, of which the cut waits for a person as soon as there is a second finding.
 struct Doubtful;
 
@@ -167,6 +185,32 @@ async fn undo_takes_back_and_nothing_is_done_again() {
             by: "ann".to_owned()
         }
     );
+}
+
+#[tokio::test]
+async fn a_yes_after_an_undo_counts_the_evidence_that_was_kept_and_no_other() {
+    for is_complete in [true, false] {
+        let snapshots = match is_complete {
+            true => Snapshots::CompleteAfter(0),
+            false => Snapshots::CompleteAfter(1_000_000),
+        };
+        let mut scene = Scene::new(World::new(snapshots), Arc::new(MemoryJournal::new()));
+        scene.planning = Arc::new(Asked);
+        let responder = scene.responder("one", &Way::new([]));
+        let report = responder.respond(vec![finding("f1", "i-1")]).await;
+        let end = StepId("terminate-instance:instance/i-1".to_owned());
+        let incident = report.incidents[0].incident.clone();
+        responder.undo(&incident, "ann").await.unwrap().unwrap();
+        let approvals = Approvals {
+            incident: incident.clone(),
+            plan: report.incidents[0].plan.as_ref().unwrap().hash(),
+            steps: BTreeSet::new(),
+            by: "ann".to_owned(),
+        };
+        let report = responder.approve(approvals).await.unwrap();
+        let is_ended = scene.world.state().done.contains(&end);
+        assert_eq!(is_ended, is_complete, "{report:?}");
+    }
 }
 
 #[tokio::test]

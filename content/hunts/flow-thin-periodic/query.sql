@@ -36,6 +36,19 @@ WITH flows AS (
     -- Below 1024 it is we who serve.
     AND COALESCE(local_port, 65535) >= 1024
 ),
+-- Most connections are over before they could have a rhythm. What follows needs memory and time for
+-- each, so they go first, by what costs little; what counts is counted below.
+busy AS (
+  SELECT
+    COALESCE(interface_id, '') AS busy_interface,
+    local_addr AS busy_local,
+    remote_addr AS busy_remote,
+    COALESCE(remote_port, -1) AS busy_port
+  FROM flows
+  GROUP BY COALESCE(interface_id, ''), local_addr, remote_addr, COALESCE(remote_port, -1)
+  HAVING COUNT(*) >= $min_windows
+    AND MAX(window_epoch) - MIN(window_epoch) >= 300 * ($min_windows - 1)
+),
 windows AS (
   SELECT
     account_id,
@@ -57,7 +70,12 @@ windows AS (
     MAX(service) AS service,
     MAX(pool_port) AS pool_port,
     MAX(pool_address) AS pool_address
-  FROM flows
+  FROM busy
+  JOIN flows
+    ON COALESCE(interface_id, '') = busy_interface
+    AND local_addr = busy_local
+    AND remote_addr = busy_remote
+    AND COALESCE(remote_port, -1) = busy_port
   GROUP BY account_id, region, interface_id, local_addr, remote_addr, remote_port, window_epoch
 ),
 gaps AS (

@@ -27,6 +27,24 @@ WITH flows AS (
   WHERE remote_addr IS NOT NULL
     AND COALESCE(action, 'ACCEPT') = 'ACCEPT'
 ),
+-- Who is at the top is known by two sums; the rest would need memory for each of all the others.
+heaviest AS (
+  SELECT
+    account_id AS heavy_account,
+    region AS heavy_region,
+    interface_id AS heavy_interface,
+    local_addr AS heavy_local,
+    remote_addr AS heavy_remote,
+    port AS heavy_port,
+    SUM(packets) AS heavy_packets,
+    SUM(bytes) AS heavy_bytes
+  FROM flows
+  GROUP BY account_id, region, interface_id, local_addr, remote_addr, port
+  HAVING SUM(packets) > 0
+  ORDER BY heavy_packets DESC NULLS LAST, heavy_bytes DESC NULLS LAST, heavy_local, heavy_remote, heavy_port,
+    heavy_interface, heavy_account, heavy_region
+  LIMIT $top
+),
 talkers AS (
   SELECT
     account_id,
@@ -45,7 +63,14 @@ talkers AS (
     MAX(ended) AS last_seen,
     MAX(pool_port) AS pool_port,
     MAX(pool_address) AS pool_address
-  FROM flows
+  FROM heaviest
+  JOIN flows
+    ON COALESCE(account_id, '') = COALESCE(heavy_account, '')
+    AND COALESCE(region, '') = COALESCE(heavy_region, '')
+    AND COALESCE(interface_id, '') = COALESCE(heavy_interface, '')
+    AND local_addr = heavy_local
+    AND remote_addr = heavy_remote
+    AND COALESCE(port, -1) = COALESCE(heavy_port, -1)
   GROUP BY account_id, region, interface_id, local_addr, remote_addr, port
 ),
 ranked AS (
@@ -58,7 +83,6 @@ ranked AS (
         interface_id, account_id, region
     ) AS rank_by_packets
   FROM talkers
-  WHERE packets > 0
 )
 SELECT
   ROUND(
@@ -85,5 +109,4 @@ SELECT
   windows,
   rank_by_packets
 FROM ranked
-WHERE rank_by_packets <= $top
 ORDER BY score DESC, account_id, region, interface_id, instance_id, local_addr, remote_addr, port

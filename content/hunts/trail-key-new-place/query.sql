@@ -9,12 +9,39 @@
 --   15  three or more calls from there were denied
 --   10  the old place was at work in the same hour
 --   10  a long-term key, which no expiry ends
-WITH seen AS (
+-- Each event once: S3 delivers some twice, alike in all that is asked here.
+WITH calls AS (
   SELECT
-    _source, account_id, region, principal, access_key_id, key_kind, event_time, event_epoch,
-    event_name, COALESCE(error_kind, 'none') AS failure, source_ip_address, source_is_public,
-    event_source, read_only,
-    CASE WHEN key_kind = 'long-term' THEN access_key_id ELSE COALESCE(identity_arn, principal) END AS who,
+    COALESCE(event_id, _source) AS id,
+    account_id,
+    region,
+    principal,
+    identity_arn,
+    access_key_id,
+    source_ip_address,
+    user_agent,
+    window_epoch,
+    MAX(CASE WHEN source_is_public = TRUE THEN 1 ELSE 0 END) AS public_place,
+    MAX(CASE WHEN key_kind = 'long-term' THEN 1 ELSE 0 END) AS long_term,
+    MIN(event_time) AS event_time,
+    MIN(event_epoch) AS event_epoch,
+    MAX(CASE WHEN event_name IN ('RunInstances', 'RequestSpotInstances', 'RequestSpotFleet', 'CreateFleet', 'CreateAutoScalingGroup', 'CreateLaunchTemplate', 'RunTask', 'CreateCluster', 'CreateNotebookInstance', 'CreateTrainingJob', 'CreateInstances') OR event_name LIKE 'CreateFunction%' THEN 1 ELSE 0 END) AS launch,
+    MAX(CASE WHEN event_source = 'iam.amazonaws.com' AND COALESCE(read_only, FALSE) = FALSE
+      AND event_name NOT LIKE 'Get%' AND event_name NOT LIKE 'List%' THEN 1 ELSE 0 END) AS identity_act,
+    MAX(CASE WHEN error_kind = 'denied' THEN 1 ELSE 0 END) AS denial
+  FROM cloudtrail
+  WHERE source_is_address = TRUE
+    AND COALESCE(access_key_id, identity_arn) IS NOT NULL
+    AND event_name <> 'AssumeRole'
+  GROUP BY COALESCE(event_id, _source), account_id, region, principal, identity_arn, access_key_id,
+    source_ip_address, user_agent, window_epoch
+),
+events AS (
+  SELECT
+    account_id, region, principal, source_ip_address, window_epoch, public_place, long_term, event_time,
+    event_epoch, launch, identity_act, denial,
+    access_key_id AS key_id,
+    CASE WHEN long_term = 1 THEN access_key_id ELSE COALESCE(identity_arn, principal) END AS who,
     -- The program without its version: an upgrade is no new program.
     CASE
       WHEN user_agent IS NULL THEN 'an unknown program'
@@ -25,60 +52,75 @@ WITH seen AS (
       WHEN user_agent LIKE 'Mozilla/%' OR user_agent LIKE '%console.amazonaws.com%' THEN 'a browser'
       WHEN user_agent LIKE 'aws-sdk-go%' THEN 'aws-sdk-go'
       WHEN user_agent LIKE 'aws-sdk-%' THEN SUBSTR(user_agent, 1, 12)
-      ELSE SUBSTR(user_agent, 1, 12) END AS agent,
-    ROW_NUMBER() OVER (PARTITION BY COALESCE(event_id, _source) ORDER BY _source) AS copy
-  FROM cloudtrail
-  WHERE source_is_address = TRUE
-    AND COALESCE(access_key_id, identity_arn) IS NOT NULL
-    AND event_name <> 'AssumeRole'
+      ELSE SUBSTR(user_agent, 1, 12) END AS agent
+  FROM calls
+),
+-- What a credential did from a place with a program within an hour.
+spells AS (
+  SELECT
+    account_id, region, who, source_ip_address, agent,
+    MIN(principal) AS first_principal,
+    MAX(principal) AS last_principal,
+    MIN(key_id) AS first_key,
+    MAX(key_id) AS last_key,
+    MAX(public_place) AS public_place,
+    MAX(long_term) AS long_term,
+    MIN(event_time) AS first_seen,
+    MAX(event_time) AS last_seen,
+    MIN(event_epoch) AS first_epoch,
+    MAX(event_epoch) AS last_epoch,
+    COUNT(*) AS calls,
+    SUM(launch) AS launches,
+    SUM(identity_act) AS identity_acts,
+    SUM(denial) AS denied
+  FROM events
+  GROUP BY account_id, region, who, source_ip_address, agent, window_epoch - window_epoch % 3600
 ),
 dated AS (
   SELECT *,
-    MIN(event_epoch) OVER (PARTITION BY account_id, who) AS who_since,
-    MIN(event_epoch) OVER (PARTITION BY account_id, who, source_ip_address) AS place_since,
-    MIN(event_epoch) OVER (PARTITION BY account_id, who, agent) AS agent_since
-  FROM seen
-  WHERE copy = 1
+    MIN(first_epoch) OVER (PARTITION BY account_id, who) AS who_since,
+    MIN(first_epoch) OVER (PARTITION BY account_id, who, source_ip_address) AS place_since,
+    MIN(first_epoch) OVER (PARTITION BY account_id, who, agent) AS agent_since
+  FROM spells
 ),
--- The calls before and after in the credential's own time, and whether they came from an older place.
+-- The spells before and after in the credential's own time, and whether they were at an older place.
 turns AS (
   SELECT *,
-    LAG(place_since) OVER (PARTITION BY account_id, who ORDER BY event_epoch, _source) AS prev_place,
-    event_epoch - LAG(event_epoch) OVER (PARTITION BY account_id, who ORDER BY event_epoch, _source) AS prev_gap,
-    LEAD(place_since) OVER (PARTITION BY account_id, who ORDER BY event_epoch, _source) AS next_place,
-    LEAD(event_epoch) OVER (PARTITION BY account_id, who ORDER BY event_epoch, _source) - event_epoch AS next_gap,
-    ROW_NUMBER() OVER (PARTITION BY account_id, who, source_ip_address ORDER BY event_epoch, _source) AS place_row
+    LAG(place_since) OVER (PARTITION BY account_id, who ORDER BY first_epoch, source_ip_address, agent, region) AS prev_place,
+    first_epoch - LAG(last_epoch) OVER (PARTITION BY account_id, who ORDER BY first_epoch, source_ip_address, agent, region) AS prev_gap,
+    LEAD(place_since) OVER (PARTITION BY account_id, who ORDER BY first_epoch, source_ip_address, agent, region) AS next_place,
+    LEAD(first_epoch) OVER (PARTITION BY account_id, who ORDER BY first_epoch, source_ip_address, agent, region) - last_epoch AS next_gap,
+    ROW_NUMBER() OVER (PARTITION BY account_id, who, source_ip_address ORDER BY first_epoch, agent, region) AS place_row
   FROM dated
 ),
 counted AS (
   SELECT *,
     SUM(CASE WHEN place_row = 1 THEN 1 ELSE 0 END) OVER (
-      PARTITION BY account_id, who ORDER BY event_epoch, _source
+      PARTITION BY account_id, who ORDER BY first_epoch, source_ip_address, agent, region
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS places_so_far
   FROM turns
 ),
 facts AS (
   SELECT
     account_id, who, source_ip_address, place_since, who_since,
-    MIN(event_time) AS first_seen,
-    MAX(event_time) AS last_seen,
-    CASE WHEN MIN(principal) = MAX(principal) THEN MIN(principal) ELSE who END AS principal,
-    CASE WHEN MIN(access_key_id) = MAX(access_key_id) THEN MIN(access_key_id) END AS key_id,
+    MIN(first_seen) AS first_seen,
+    MAX(last_seen) AS last_seen,
+    CASE WHEN MIN(first_principal) = MAX(last_principal) THEN MIN(first_principal) ELSE who END AS principal,
+    CASE WHEN MIN(first_key) = MAX(last_key) THEN MIN(first_key) END AS key_id,
     COALESCE(MIN(CASE WHEN agent_since >= place_since THEN agent END), MIN(agent)) AS agent,
     MAX(CASE WHEN agent_since >= place_since THEN 1 ELSE 0 END) AS agent_is_new,
-    COUNT(*) AS calls,
-    COUNT(CASE WHEN event_name IN ('RunInstances', 'RequestSpotInstances', 'RequestSpotFleet', 'CreateFleet', 'CreateAutoScalingGroup', 'CreateLaunchTemplate', 'RunTask', 'CreateCluster', 'CreateNotebookInstance', 'CreateTrainingJob', 'CreateInstances') OR event_name LIKE 'CreateFunction%' THEN 1 END) AS launches,
-    COUNT(CASE WHEN event_source = 'iam.amazonaws.com' AND COALESCE(read_only, FALSE) = FALSE
-      AND event_name NOT LIKE 'Get%' AND event_name NOT LIKE 'List%' THEN 1 END) AS identity_acts,
-    COUNT(CASE WHEN failure = 'denied' THEN 1 END) AS denied,
+    CAST(SUM(calls) AS BIGINT) AS calls,
+    CAST(SUM(launches) AS BIGINT) AS launches,
+    CAST(SUM(identity_acts) AS BIGINT) AS identity_acts,
+    CAST(SUM(denied) AS BIGINT) AS denied,
     COUNT(DISTINCT region) AS regions,
-    MAX(CASE WHEN key_kind = 'long-term' THEN 1 ELSE 0 END) AS long_term,
+    MAX(long_term) AS long_term,
     -- At the first call from a place, the places so far are those known before and itself.
     CAST(MIN(places_so_far) - 1 AS BIGINT) AS known_addresses,
     MAX(CASE WHEN (prev_place < place_since AND prev_gap <= $overlap * 60)
       OR (next_place < place_since AND next_gap <= $overlap * 60) THEN 1 ELSE 0 END) AS home_active
   FROM counted
-  WHERE source_is_public = TRUE
+  WHERE public_place = 1
     AND place_since - who_since >= $history * 60
   GROUP BY account_id, who, source_ip_address, place_since, who_since
 ),

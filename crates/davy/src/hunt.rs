@@ -1,15 +1,18 @@
 //! `davy hunt`: ask the logs.
 
 mod args;
+mod athena;
 mod book;
 mod convert;
 mod ocsf;
 mod page;
 mod print;
 mod progress;
+mod questions;
 mod run;
 mod text;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
@@ -44,16 +47,33 @@ pub fn run(args: &HuntArgs) -> Result<ExitCode, Failure> {
         Job::Show(args) => book::show(args),
         Job::Sql(args) => runtime.block_on(sql(args)),
         Job::Convert(args) => runtime.block_on(convert::convert(args)),
+        Job::AthenaDdl(args) => athena::ddl(args),
     }
 }
 
 async fn sql(args: &SqlArgs) -> Result<ExitCode, Failure> {
     print::check_file(args.file.as_deref(), args.output == Output::Parquet)?;
+    let Some(query) = &args.query else {
+        return questions::ask(args).await;
+    };
     let engine = open(&args.logs).await?;
-    let answer = engine.sql(&args.query).await.map_err(failure)?;
+    let (file, is_strict) = (args.file.as_deref(), args.logs.strict);
+    let code = ask(&engine, query, args.output, file, is_strict).await?;
+    Ok(ExitCode::from(code))
+}
+
+/// Asks one question, prints its rows and says what was read. The exit code.
+async fn ask(
+    engine: &Engine,
+    query: &str,
+    form: Output,
+    file: Option<&Path>,
+    is_strict: bool,
+) -> Result<u8, Failure> {
+    let answer = engine.sql(query).await.map_err(failure)?;
     let progress = Progress::start(&answer.run, engine.stored_bytes());
     let mut batches = answer.batches;
-    let mut printer = Printer::new(args.output, args.file.as_deref(), batches.schema())?;
+    let mut printer = Printer::new(form, file, batches.schema())?;
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(|error| failure(EngineError::Query(error)))?;
         progress.pause(|| printer.print(&batch))?;
@@ -66,12 +86,12 @@ async fn sql(args: &SqlArgs) -> Result<ExitCode, Failure> {
     }
     // An answer of nothing, of logs that were not read, is not a clean one.
     let is_bad = answer.run.is_bad();
-    Ok(ExitCode::from(match rows {
-        _ if is_bad && args.logs.strict => COULD_NOT_COMPLETE,
+    Ok(match rows {
+        _ if is_bad && is_strict => COULD_NOT_COMPLETE,
         0 if is_bad => COULD_NOT_COMPLETE,
         0 => 0,
         _ => FOUND,
-    }))
+    })
 }
 
 async fn open(args: &LogArgs) -> Result<Engine, Failure> {

@@ -10,8 +10,8 @@ use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{Expr, col, lit};
 use datafusion::object_store::memory::InMemory;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -27,14 +27,21 @@ use crate::table::Table;
 use crate::tally::{Run, Tally};
 use crate::unpack::Caps;
 
+mod compacting;
 mod found;
+mod memory;
 
+use compacting::Compacting;
 use found::Found;
 pub(crate) use found::Objects;
+use memory::Pool;
 
 /// What sorting and grouping may keep in memory; beyond it they go to disk. With what the readers
 /// hold this stays well below 400 MiB.
 const MEMORY_BYTES: usize = 192 << 20;
+
+/// What each sort keeps to merge what it has spilled: hunts side by side have dozens of sorts.
+const MERGE_BYTES: usize = 2 << 20;
 
 /// What an engine is opened on.
 #[derive(Debug, Default)]
@@ -235,7 +242,9 @@ impl Engine {
     }
 
     fn config(&self) -> SessionConfig {
-        let config = SessionConfig::new().with_information_schema(true);
+        let config = SessionConfig::new()
+            .with_information_schema(true)
+            .with_sort_spill_reservation_bytes(MERGE_BYTES);
         match self.threads {
             Some(threads) => config.with_target_partitions(threads),
             None => config,
@@ -250,9 +259,15 @@ impl Engine {
         mut provide: impl FnMut(LogTable) -> Arc<dyn TableProvider>,
     ) -> Result<SessionContext, EngineError> {
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(MEMORY_BYTES)))
+            .with_memory_pool(Arc::new(Pool::new(MEMORY_BYTES)))
             .build_arc()?;
-        let context = SessionContext::new_with_config_rt(config, runtime);
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(Compacting))
+            .build();
+        let context = SessionContext::new_with_state(state);
         functions::register(&context, &self.given.indicators);
         for log in LOGS {
             let table = log.table();

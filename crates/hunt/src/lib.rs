@@ -17,6 +17,7 @@
 //! missing; nothing is empty without a word. Memory is bounded whatever the logs are. This is the
 //! only crate that names DataFusion. Deliberately not here: printing, arguments, what time it is.
 
+pub mod athena;
 pub mod convert;
 pub mod engine;
 pub mod functions;

@@ -24,6 +24,7 @@ pub enum Job {
     Show(ShowArgs),
     Sql(SqlArgs),
     Convert(ConvertArgs),
+    AthenaDdl(AthenaArgs),
 }
 
 /// Run hunts, and rank what they suspect
@@ -111,9 +112,9 @@ Examples:
   zcat flow.log.gz | davy hunt sql \"SELECT * FROM vpc_flow LIMIT 5\" --logs -"
 )]
 pub struct SqlArgs {
-    /// The query
+    /// The query; without one, those that come through standard input, each ended by a semicolon
     #[arg(value_name = "SQL")]
-    pub query: String,
+    pub query: Option<String>,
     #[command(flatten)]
     pub logs: LogArgs,
     /// The form in which rows are printed
@@ -151,6 +152,61 @@ pub struct ConvertArgs {
     /// Only this share of the objects: I/N, from 0/N on; each by a process of its own
     #[arg(long, value_name = "I/N", default_value_t)]
     pub shard: Shard,
+}
+
+/// Print what Amazon Athena has to be told to ask a lake, or logs as AWS delivers them
+///
+/// Nothing is called at AWS: statements, a policy and a workgroup are printed, to be looked at first.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  davy hunt athena-ddl --lake s3://BUCKET/lake --account 111122223333 --region eu-west-1 > tables.sql
+  davy hunt athena-ddl --lake s3://BUCKET/lake --account 111122223333 --region eu-west-1 \\
+      --results s3://RESULTS/hunts --what policy
+  davy hunt athena-ddl --account 111122223333 --region eu-west-1 --results s3://RESULTS/hunts \\
+      --what workgroup > group.json
+  aws athena create-work-group --cli-input-json file://group.json")]
+pub struct AthenaArgs {
+    /// The lake, as s3://BUCKET/PREFIX: a table for each of ours
+    #[arg(long, value_name = "URL")]
+    pub lake: Option<String>,
+    /// Logs as AWS delivers them, as s3://BUCKET/PREFIX/AWSLogs: CloudTrail, flow logs, Resolver queries
+    #[arg(long = "raw", value_name = "URL")]
+    pub logs: Option<String>,
+    /// An account whose logs they are; may be repeated
+    #[arg(long, value_name = "ACCOUNT", required = true)]
+    pub account: Vec<String>,
+    /// A region they are of; may be repeated. The policy is for asking in the first account and region
+    #[arg(long, value_name = "REGION", required = true)]
+    pub region: Vec<String>,
+    /// The first day there are logs of [default: a year ago, whenever it is asked]
+    #[arg(long, value_name = "DAY")]
+    pub since: Option<Date>,
+    /// The database
+    #[arg(long, value_name = "NAME", default_value = "davylamp")]
+    pub database: String,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = AthenaWhat::Ddl)]
+    pub what: AthenaWhat,
+    /// Where Athena writes its results, as s3://BUCKET/PREFIX
+    #[arg(long, value_name = "URL")]
+    pub results: Option<String>,
+    /// The workgroup
+    #[arg(long, value_name = "NAME", default_value = "davylamp")]
+    pub workgroup: String,
+    /// A query that scans more than so many GiB is broken off
+    #[arg(long, value_name = "GIB", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub scan_limit_gib: u64,
+}
+
+/// What Athena is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AthenaWhat {
+    /// Statements that make the tables.
+    Ddl,
+    /// The IAM policy of whoever asks.
+    Policy,
+    /// A workgroup with a limit, as aws athena create-work-group takes it.
+    Workgroup,
 }
 
 /// Which logs.

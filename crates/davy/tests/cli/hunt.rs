@@ -232,3 +232,67 @@ fn a_parameter_that_does_not_fit_is_named_with_its_bounds() {
         assert!(ran.stderr.contains("davy hunt") || ran.stderr.contains("HUNT.PARAMETER"));
     }
 }
+
+#[test]
+fn questions_through_a_pipe_are_all_asked_and_the_worst_is_told() {
+    let bench = bench();
+    let ask = |questions: &str| {
+        let arguments = ["hunt", "sql", "--logs", "logs", "--output", "jsonl"];
+        bench.run_with(&arguments, questions.as_bytes())
+    };
+    let ran = ask("SELECT COUNT(*) AS flows FROM vpc_flow; -- and; so on\n\
+                   SELECT event_name FROM cloudtrail WHERE event_name = ';' ;\n\
+                   SELECT COUNT(DISTINCT event_id) AS events FROM cloudtrail");
+    assert_eq!(ran.code, Some(1), "{}", ran.whole());
+    assert_eq!(ran.stdout, "{\"flows\":25}\n{\"events\":1}\n");
+    let ran = ask("SELECT nonsense FROM vpc_flow; SELECT 1 AS one;");
+    assert_eq!(ran.code, Some(2), "{}", ran.whole());
+    assert_eq!(ran.stdout, "{\"one\":1}\n");
+    assert!(ran.stderr.contains("nonsense"), "{}", ran.stderr);
+    for nothing in ["", " ;; -- nothing\n"] {
+        let ran = ask(nothing);
+        assert_eq!(ran.code, Some(2), "{}", ran.whole());
+    }
+    let ran = bench.run_with(&["hunt", "sql", "--logs", "-"], b"SELECT 1;");
+    assert_eq!(ran.code, Some(2), "{}", ran.whole());
+}
+
+#[test]
+fn what_athena_is_told_is_printed_or_refused_with_a_next_step() {
+    let bench = Bench::new();
+    let told = |more: &[&str]| {
+        let mut arguments = vec!["hunt", "athena-ddl"];
+        arguments.extend(more);
+        bench.run(&arguments)
+    };
+    let place = ["--account", "111122223333", "--region", "eu-west-1"];
+    let lake = ["--lake", "s3://bucket/lake"];
+    let results = ["--results", "s3://results/hunts"];
+    let ran = told(&[place.as_slice(), &lake].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.whole());
+    assert!(ran.stdout.contains("davylamp.vpc_flow ("), "{}", ran.stdout);
+    for what in ["policy", "workgroup"] {
+        let asked = [place.as_slice(), &lake, &results, &["--what", what]].concat();
+        let ran = told(&asked);
+        assert_eq!(ran.code, Some(0), "{}", ran.whole());
+        assert!(document(&ran).is_object());
+        let without = [place.as_slice(), &lake, &["--what", what]].concat();
+        let ran = told(&without);
+        assert_eq!(ran.code, Some(2), "{}", ran.whole());
+        assert!(ran.stderr.contains("--results"), "{}", ran.stderr);
+    }
+    for wrong in [
+        place.to_vec(),
+        [place.as_slice(), &["--lake", "s3://bucket/it's"]].concat(),
+        [place.as_slice(), &lake, &["--database", "a b"]].concat(),
+        [
+            lake.as_slice(),
+            &["--account", "1", "--region", "eu-west-1"],
+        ]
+        .concat(),
+        lake.to_vec(),
+    ] {
+        let ran = told(&wrong);
+        assert_eq!(ran.code, Some(2), "{wrong:?}: {}", ran.whole());
+    }
+}

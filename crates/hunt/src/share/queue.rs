@@ -7,11 +7,17 @@ use std::fs::File;
 use std::io::{BufReader, Seek};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringViewArray};
+use datafusion::arrow::array::{
+    Array, ArrayRef, RecordBatch, RecordBatchOptions, StringViewArray, UInt64Array,
+};
+use datafusion::arrow::compute::take;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::StreamWriter;
 use datafusion::error::DataFusionError;
+
+/// So much more than a column has itself is not worth a copy.
+const LITTLE_BYTES: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct Queue {
@@ -71,20 +77,30 @@ impl Queue {
 
 /// The same rows without what else lies in the chunks that they were read from.
 pub(crate) fn compact(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let own = |column: &ArrayRef| -> ArrayRef {
+    let own = |column: &ArrayRef| -> Result<ArrayRef, ArrowError> {
         match column.as_any().downcast_ref::<StringViewArray>() {
-            Some(texts) => Arc::new(texts.gc()),
-            None => Arc::clone(column),
+            Some(texts) => Ok(Arc::new(texts.gc())),
+            None => alone(column),
         }
     };
-    let columns = batch.columns().iter().map(own).collect();
+    let columns: Result<Vec<ArrayRef>, ArrowError> = batch.columns().iter().map(own).collect();
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(batch.schema(), columns, &options)
+    RecordBatch::try_new_with_options(batch.schema(), columns?, &options)
+}
+
+/// The same values; copied where they are a small part of a longer column, which they would keep.
+fn alone(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let own = column.to_data().get_slice_memory_size()?;
+    if column.get_array_memory_size() / 2 < own.saturating_add(LITTLE_BYTES) {
+        return Ok(Arc::clone(column));
+    }
+    let every = UInt64Array::from_iter_values(0..column.len() as u64);
+    take(column, &every, None)
 }
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::{AsArray, Int64Array};
+    use datafusion::arrow::array::{AsArray, BooleanArray, Int64Array};
     use datafusion::arrow::datatypes::Int64Type;
 
     use super::*;
@@ -116,6 +132,24 @@ mod tests {
         queue.push(batch(4));
         assert_eq!(numbers(&mut queue), [3, 4]);
         assert_eq!(queue.bytes, 0);
+    }
+
+    #[test]
+    fn a_part_of_a_long_column_keeps_nothing_of_it() {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100_000));
+        let texts = (0..100_000).map(|at| format!("a text that is not short: {at}"));
+        let texts: ArrayRef = Arc::new(StringViewArray::from_iter_values(texts));
+        let flags: ArrayRef = Arc::new(BooleanArray::from_iter(
+            (0..100_000).map(|at| (at % 3 != 0).then_some(at % 2 == 0)),
+        ));
+        let all = [("number", numbers), ("text", texts), ("flag", flags)];
+        let long = RecordBatch::try_from_iter(all).expect("it is a batch");
+        let part = long.slice(5_003, 100);
+        let own = compact(&part).expect("it can be copied");
+        assert_eq!(own, part);
+        let bytes = own.get_array_memory_size();
+        assert!(bytes < 3 * LITTLE_BYTES + 20_000, "{bytes}");
+        assert!(part.get_array_memory_size() > 1_000_000);
     }
 
     #[test]

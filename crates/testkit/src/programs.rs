@@ -7,10 +7,11 @@
 //! what was prepared before: the test has other threads.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,10 @@ mod words;
 pub use flood::FailingExecs;
 pub use launch::{Call, Circumstance, Launch};
 pub use words::{Word, Words};
+
+/// The witness's source. Within the program, because builds of several clones share one folder: a
+/// path would be that of whichever clone was built.
+const FIRST_WRITE: &str = include_str!("../programs/first_write.S");
 
 /// The descriptor to which the witness writes.
 pub const WITNESS_FD: RawFd = 3;
@@ -56,9 +61,7 @@ pub fn first_write() -> anyhow::Result<&'static Path> {
 }
 
 fn build() -> anyhow::Result<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/first_write.S");
-    let text = fs::read(&source).with_context(|| format!("cannot read {}", source.display()))?;
-    let digest = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&text));
+    let digest = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(FIRST_WRITE));
     let tests = std::env::current_exe().context("cannot tell where the tests are")?;
     let folder = tests.parent().context("the tests are in no folder")?;
     let built = folder.join(format!("first_write-{}", &digest[..16]));
@@ -71,12 +74,20 @@ fn build() -> anyhow::Result<PathBuf> {
         &digest[..16],
         std::process::id()
     ));
-    let output = Command::new("cc")
+    let mut compiler = Command::new("cc")
         .args(["-nostdlib", "-static", "-o"])
         .arg(&own)
-        .arg(&source)
-        .output()
+        .args(["-x", "assembler-with-cpp", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .context("cannot run cc: install gcc or clang")?;
+    if let Some(mut source) = compiler.stdin.take() {
+        let written = source.write_all(FIRST_WRITE.as_bytes());
+        written.context("cc does not read its source")?;
+    }
+    let output = compiler.wait_with_output().context("cc does not end")?;
     ensure!(
         output.status.success(),
         "cc cannot build the witness: {}",

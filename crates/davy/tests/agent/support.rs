@@ -475,9 +475,7 @@ pub fn witness() -> &'static Path {
 
 /// Assembles a program of the test kit.
 pub fn assemble(source: &str, to: &Path, options: &[&str]) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../testkit/programs")
-        .join(source);
+    let source = Path::new("../testkit/programs").join(source);
     let done = Command::new("cc")
         .args(["-nostdlib", "-static", "-o"])
         .arg(to)

@@ -118,11 +118,8 @@ fn a_protected_account_is_left_alone() {
 #[test]
 fn a_cap_stops_the_next_incident_and_says_so() {
     let mut ground = Ground::new();
-    let shipped = std::fs::read_to_string(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../content/playbooks/hub-miner.toml"
-    ))
-    .expect("the shipped playbook");
+    let shipped = std::fs::read_to_string("../../content/playbooks/hub-miner.toml")
+        .expect("the shipped playbook");
     let capped = shipped.replace("plans-per-hour = 10", "plans-per-hour = 1");
     assert_ne!(capped, shipped);
     let path = ground.write("hub-miner.toml", &capped);

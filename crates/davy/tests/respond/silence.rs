@@ -153,7 +153,7 @@ fn evidence_that_takes_hours_is_waited_for_by_the_next_run() {
     ground
         .davy(&["--finding", &finding])
         .ended(1)
-        .says(&["waits", "goes on at"]);
+        .says(&["waits", "due again at"]);
     assert_eq!(ground.state(&machine.id), "running");
     assert_ne!(
         ground.groups(&machine.interface),

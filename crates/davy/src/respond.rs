@@ -1,5 +1,6 @@
 //! `davy respond`: contain what findings are about, keep the evidence, tell people.
 
+mod approve;
 mod args;
 mod feed;
 mod playbooks;
@@ -17,13 +18,10 @@ use davylamp_content::settings::Override;
 use davylamp_model::finding::Finding;
 use davylamp_model::ids::IncidentId;
 use davylamp_model::intake::{self, Intake};
-use davylamp_plan::plan::{Plan, Step, StepId};
-use davylamp_plan::policy::Approvals;
 use davylamp_respond::config::{Config, Store};
 use davylamp_respond::journal::JournalError;
-use davylamp_respond::journal::history::{History, StepState};
 use davylamp_respond::library::{self, LibraryError};
-use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Responder, is_observed};
+use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Responder};
 use davylamp_respond::stop::Stop;
 use davylamp_respond::wire::{Run, WireError, Wiring};
 
@@ -86,19 +84,15 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             desk.show(&report, &intake)
         }
         Some(Job::Status(asked)) => {
-            let config = config(common)?;
-            has_journal(&config)?;
             // It changes nothing anyway, and a rehearsal would have no journal to look into.
-            let desk = Desk::with(config, common, false).await?;
+            let desk = Desk::open(common).await?;
             match &asked.incident {
                 Some(incident) => desk.status(incident).await,
                 None => desk.list(asked.limit, common.playbook.as_deref()).await,
             }
         }
         Some(Job::Undo(asked)) if common.dry_run => {
-            let config = config(common)?;
-            has_journal(&config)?;
-            let responder = Desk::with(config, common, false).await?.responder();
+            let responder = Desk::open(common).await?.responder();
             let mut worst = 0;
             for incident in &asked.incident {
                 let expected = responder
@@ -134,93 +128,9 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             }
             Ok(ExitCode::from(worst))
         }
-        Some(Job::Approve(asked)) if is_observed(&asked.incident) => Err(Failure::new(
-            anyhow!(
-                "{} was only observed, under respond.dry_run: nothing of it is ever done",
-                asked.incident
-            ),
-            "set respond.dry_run to false and respond to its finding: that opens an incident inc-…",
-        )),
-        Some(Job::Approve(asked)) => {
-            let desk = Desk::open(common).await?.listening();
-            let responder = desk.responder();
-            let status = responder
-                .status(&asked.incident)
-                .await
-                .map_err(journal_failure)?;
-            let plan = status.history.plan().ok_or_else(|| {
-                Failure::new(
-                    anyhow!("incident {} has no plan yet", asked.incident),
-                    format!("see how it stands: davy respond status {}", asked.incident),
-                )
-            })?;
-            if let Some(unknown) = asked
-                .step
-                .iter()
-                .find(|wanted| !plan.steps.iter().any(|step| step.id.0 == **wanted))
-            {
-                return Err(Failure::new(
-                    anyhow!("the plan of {} has no step {unknown}", asked.incident),
-                    format!("see its steps: davy respond status {}", asked.incident),
-                ));
-            }
-            let is_settled = |step: &Step| {
-                let state = status.history.steps.get(&step.id);
-                matches!(
-                    state,
-                    Some(
-                        StepState::Succeeded { .. }
-                            | StepState::Undone { .. }
-                            | StepState::Kept { .. }
-                            | StepState::Failed { again: false, .. }
-                    )
-                )
-            };
-            if status.history.is_finished() && plan.steps.iter().all(is_settled) {
-                return Err(Failure::new(
-                    anyhow!("nothing of {} waits for anybody", asked.incident),
-                    format!("see how it stands: davy respond status {}", asked.incident),
-                ));
-            }
-            if let Some((step, before)) = wants_more(&status.history, plan, &asked.step) {
-                return Err(Failure::new(
-                    anyhow!("{step} waits for {before}, which needs a yes as well"),
-                    format!("say yes to both: add --step {before}"),
-                ));
-            }
-            if common.dry_run {
-                return would_approve(&asked.incident, plan, &asked.step, common.output);
-            }
-            let approvals = Approvals {
-                incident: asked.incident.clone(),
-                plan: plan.hash(),
-                steps: asked.step.iter().cloned().collect(),
-                by: by(asked.by.as_deref()),
-            };
-            let what = format!("going on with {}", asked.incident);
-            let report = patiently(&what, responder.approve(approvals))
-                .await
-                .map_err(journal_failure)?;
-            if let [only] = report.incidents.as_slice()
-                && let CameOfIt::Busy { run, until } = &only.came_of_it
-            {
-                return Err(Failure::new(
-                    anyhow!(
-                        "your yes was not recorded: run {run} works on {}",
-                        only.incident
-                    ),
-                    format!(
-                        "say it again when that run has ended, at the latest after {}",
-                        to_the_second(*until)
-                    ),
-                ));
-            }
-            desk.show(&report, &Intake::default())
-        }
+        Some(Job::Approve(asked)) => approve::approve(common, asked).await,
         Some(Job::Resume) if common.dry_run => {
-            let config = config(common)?;
-            has_journal(&config)?;
-            let desk = Desk::with(config, common, false).await?;
+            let desk = Desk::open(common).await?;
             let due = desk
                 .responder()
                 .due_early()
@@ -251,42 +161,6 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
         }
         None => feed::run(args).await,
     }
-}
-
-/// What a yes would be to.
-fn would_approve(
-    incident: &IncidentId,
-    plan: &Plan,
-    asked: &[String],
-    output: Output,
-) -> Result<ExitCode, Failure> {
-    let is_meant = |step: &&Step| asked.is_empty() || asked.contains(&step.id.0);
-    let waiting = plan.steps.iter().filter(|step| step.approval.is_some());
-    let meant: Vec<&Step> = waiting.filter(is_meant).collect();
-    standing::would_approve(incident, plan, &meant, output)?;
-    Ok(ExitCode::from(FOUND))
-}
-
-/// A step that is said yes to, and one it waits for that nobody has said yes to: alone the first would
-/// never be taken.
-fn wants_more<'p>(
-    history: &History,
-    plan: &'p Plan,
-    asked: &[String],
-) -> Option<(&'p StepId, &'p StepId)> {
-    let hash = plan.hash();
-    let may_be_taken = |id: &StepId| {
-        let step = plan.step(id);
-        let mut approvals = history.approvals.iter().filter(|it| it.plan == hash);
-        step.is_none_or(|step| step.approval.is_none())
-            || asked.contains(&id.0)
-            || history.satisfied().contains(id)
-            || approvals.any(|it| it.steps.is_empty() || it.steps.contains(&id.0))
-    };
-    let wanted = plan.steps.iter().filter(|step| asked.contains(&step.id.0));
-    let mut pairs =
-        wanted.flat_map(|step| step.only_after.iter().map(move |before| (&step.id, before)));
-    pairs.find(|(_, before)| !may_be_taken(before))
 }
 
 /// Looking makes no journal: where there is none, a path may be mistyped, and "no incidents" would be
@@ -332,7 +206,7 @@ struct Desk {
 }
 
 impl Desk {
-    /// For what goes on with incidents: a journal that is not there has none.
+    /// For what is about incidents that are there: a journal that is not there has none.
     async fn open(common: &Common) -> Result<Self, Failure> {
         let config = config(common)?;
         has_journal(&config)?;

@@ -16,6 +16,8 @@ use datafusion::logical_expr::{Expr, col, lit};
 use datafusion::object_store::memory::InMemory;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::functions;
 use crate::lake::{self, LakeTable};
@@ -312,6 +314,43 @@ impl Engine {
     }
 }
 
+/// The questions of a text, each ended by a semicolon but for the last: one within quotes or a comment
+/// ends none. What is nothing but space and comments is no question.
+///
+/// # Errors
+/// When a quote or a comment has no end.
+pub fn questions(text: &str) -> Result<Vec<&str>, EngineError> {
+    let tokens = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location();
+    let tokens = tokens.map_err(|error| DataFusionError::SQL(Box::new(error.into()), None))?;
+    let ends = tokens.iter().filter(|it| it.token == Token::SemiColon);
+    let ends = ends.map(|it| (it.span.start.line, it.span.start.column));
+    // Written tokens are not what was written: escapes are lost. So the text itself is cut.
+    let (mut ends, mut here) = (ends.peekable(), (1, 1));
+    let (mut cuts, mut from) = (Vec::new(), 0);
+    for (at, letter) in text.char_indices() {
+        if ends.next_if_eq(&here).is_some() {
+            cuts.push(&text[from..at]);
+            from = at + letter.len_utf8();
+        }
+        here = match letter {
+            '\n' => (here.0 + 1, 1),
+            _ => (here.0, here.1 + 1),
+        };
+    }
+    cuts.push(&text[from..]);
+    let parts = tokens.split(|it| it.token == Token::SemiColon);
+    let asks = parts.map(|part| {
+        part.iter()
+            .any(|it| !matches!(it.token, Token::Whitespace(_)))
+    });
+    Ok(cuts
+        .into_iter()
+        .zip(asks)
+        .filter(|(_, asks)| *asks)
+        .map(|(cut, _)| cut)
+        .collect())
+}
+
 async fn plan(context: &SessionContext, sql: &str) -> Result<Arc<dyn ExecutionPlan>, EngineError> {
     let frame = context.sql_with_options(sql, only_questions()).await?;
     Ok(frame.create_physical_plan().await?)
@@ -351,4 +390,28 @@ fn within(table: &Table, scope: &Scope) -> Vec<Expr> {
         }
     }
     filters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_ends_with_a_semicolon_outside_quotes_and_comments() {
+        for (text, expected) in [
+            ("SELECT 1; SELECT 2", vec!["SELECT 1", " SELECT 2"]),
+            ("SELECT ';', \"a;b\";", vec!["SELECT ';', \"a;b\""]),
+            ("SELECT 'it''s; so';", vec!["SELECT 'it''s; so'"]),
+            ("SELECT \"a\"\"b;\";", vec!["SELECT \"a\"\"b;\""]),
+            ("SELECT E'a\\';' || '\\';", vec!["SELECT E'a\\';' || '\\'"]),
+            ("SELECT 1 -- one; two\n;", vec!["SELECT 1 -- one; two\n"]),
+            ("SELECT /* a; b */ 1;;  ;", vec!["SELECT /* a; b */ 1"]),
+            ("SELECT 'ü;'; SELECT é", vec!["SELECT 'ü;'", " SELECT é"]),
+            ("-- nothing\n", vec![]),
+            ("", vec![]),
+        ] {
+            assert_eq!(questions(text).expect(text), expected, "{text}");
+        }
+        assert!(questions("SELECT 'open; ").is_err());
+    }
 }

@@ -211,12 +211,7 @@ impl Executor {
                 first_try: None,
                 looks: 0,
                 stand: match state(step) {
-                    Some(
-                        StepState::Succeeded { .. }
-                        | StepState::Undone { .. }
-                        | StepState::Kept { .. }
-                        | StepState::Failed { again: false, .. },
-                    ) => Stand::Settled,
+                    Some(state) if state.is_settled() => Stand::Settled,
                     _ => Stand::New {
                         tries: 0,
                         not_before: now,

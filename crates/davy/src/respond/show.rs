@@ -11,7 +11,7 @@ use davylamp_plan::plan::{Attribution, Plan, Step, StepId};
 use davylamp_respond::executor::Outcome;
 use davylamp_respond::journal::history::StepState;
 use davylamp_respond::notice::visible;
-use davylamp_respond::responder::{CameOfIt, IncidentReport, Report};
+use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, is_observed};
 use jiff::{Timestamp, Unit};
 use serde_json::{Value, json};
 
@@ -156,7 +156,7 @@ fn incident_text(text: &mut String, incident: &IncidentReport, rehearsal: bool) 
             if outcome.cut_short {
                 line(text, 1, "the run's time was over before its work was");
             }
-            if let Some(plan) = &incident.plan {
+            if let (Some(plan), false) = (&incident.plan, rehearsal) {
                 ask(text, &incident.incident, plan, outcome);
             }
             if let Some(due) = outcome.due {
@@ -169,13 +169,20 @@ fn incident_text(text: &mut String, incident: &IncidentReport, rehearsal: bool) 
     }
 }
 
-/// How to say yes to what waits for a person.
-pub(super) fn ask(text: &mut String, incident: &IncidentId, plan: &Plan, outcome: &Outcome) {
-    let waits = |step: &&Step| {
+/// The steps that wait for a person.
+pub(super) fn waiting<'p>(plan: &'p Plan, outcome: &Outcome) -> impl Iterator<Item = &'p Step> {
+    plan.steps.iter().filter(|step| {
         let state = outcome.steps.get(&step.id);
         step.approval.is_some() && matches!(state, Some(StepState::Withheld { .. }))
-    };
-    if let Some(first) = plan.steps.iter().find(waits) {
+    })
+}
+
+/// How to say yes to what waits for a person, where anybody may.
+pub(super) fn ask(text: &mut String, incident: &IncidentId, plan: &Plan, outcome: &Outcome) {
+    if is_observed(incident) {
+        return;
+    }
+    if let Some(first) = waiting(plan, outcome).next() {
         let yes = format!("say yes to what waits for a person: davy respond approve {incident}");
         line(text, 1, &yes);
         line(

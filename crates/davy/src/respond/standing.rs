@@ -58,9 +58,7 @@ pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> 
             }
             if let Some(plan) = status.history.plan() {
                 plan_text(&mut text, plan, &outcome, false);
-                if !is_observed(incident) {
-                    ask(&mut text, incident, plan, &outcome);
-                }
+                ask(&mut text, incident, plan, &outcome);
             }
             if !status.history.earlier.is_empty() {
                 line(&mut text, 1, "by earlier plans");

@@ -215,6 +215,12 @@ fn a_dry_run_of_every_verb_says_what_it_would_do_and_changes_nothing() {
     ];
     let approving = ground.davy(&named).ended(1).json();
     assert_eq!(approving["would-approve"], json!([step]));
+    // A plan is of no incident that anybody could say yes to.
+    let plan = ground.davy(&["plan", "--finding", &finding]);
+    assert!(!plan.out.contains("respond approve"), "{}", plan.out);
+    ground
+        .davy(&["status", incident])
+        .says(&[&format!("davy respond approve {incident}")]);
     let due = ground.davy(&["resume", "--dry-run", "--output", "json"]);
     assert_eq!(due.json()["dry-run"], true);
     for args in [

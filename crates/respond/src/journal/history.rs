@@ -64,6 +64,17 @@ pub enum StepState {
 }
 
 impl StepState {
+    /// Whether nothing more is done about the step under the plan that holds.
+    pub fn is_settled(&self) -> bool {
+        matches!(
+            self,
+            Self::Succeeded { .. }
+                | Self::Undone { .. }
+                | Self::Kept { .. }
+                | Self::Failed { again: false, .. }
+        )
+    }
+
     /// Whether what the step is for is so.
     fn is_there(&self) -> bool {
         matches!(self, Self::Succeeded { .. } | Self::Kept { done: true, .. })

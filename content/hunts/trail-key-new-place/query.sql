@@ -7,7 +7,7 @@
 --   20  launches from there, or tries
 --   15  keys, users or policies changed from there, or tries
 --   15  three or more calls from there were denied
---   10  the old place was at work in the same hour
+--   10  another place was at work in the same hour
 --   10  a long-term key, which no expiry ends
 -- Each event once: S3 delivers some twice, alike in all that is asked here.
 WITH calls AS (
@@ -76,31 +76,51 @@ spells AS (
   FROM events
   GROUP BY account_id, region, who, source_ip_address, agent, window_epoch - window_epoch % 3600
 ),
-dated AS (
-  SELECT *,
-    MIN(first_epoch) OVER (PARTITION BY account_id, who) AS who_since,
-    MIN(first_epoch) OVER (PARTITION BY account_id, who, source_ip_address) AS place_since,
-    MIN(first_epoch) OVER (PARTITION BY account_id, who, agent) AS agent_since
-  FROM spells
-),
--- The spells before and after in the credential's own time, and whether they were at an older place.
+-- The spells before and after in the credential's own time. No window here looks further than its
+-- rows so far, so that none is held whole, however many places a credential has.
 turns AS (
   SELECT *,
-    LAG(place_since) OVER (PARTITION BY account_id, who ORDER BY first_epoch, source_ip_address, agent, region) AS prev_place,
+    MIN(first_epoch) OVER (PARTITION BY account_id, who ORDER BY first_epoch, source_ip_address, agent, region
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS who_since,
+    LAG(source_ip_address) OVER (PARTITION BY account_id, who ORDER BY first_epoch, source_ip_address, agent, region) AS prev_address,
     first_epoch - LAG(last_epoch) OVER (PARTITION BY account_id, who ORDER BY first_epoch, source_ip_address, agent, region) AS prev_gap,
-    LEAD(place_since) OVER (PARTITION BY account_id, who ORDER BY first_epoch, source_ip_address, agent, region) AS next_place,
-    LEAD(first_epoch) OVER (PARTITION BY account_id, who ORDER BY first_epoch, source_ip_address, agent, region) - last_epoch AS next_gap,
-    ROW_NUMBER() OVER (PARTITION BY account_id, who, source_ip_address ORDER BY first_epoch, agent, region) AS place_row
-  FROM dated
+    LEAD(source_ip_address) OVER (PARTITION BY account_id, who ORDER BY first_epoch, source_ip_address, agent, region) AS next_address,
+    LEAD(first_epoch) OVER (PARTITION BY account_id, who ORDER BY first_epoch, source_ip_address, agent, region) - last_epoch AS next_gap
+  FROM spells
 ),
-counted AS (
-  SELECT *,
-    SUM(CASE WHEN place_row = 1 THEN 1 ELSE 0 END) OVER (
-      PARTITION BY account_id, who ORDER BY first_epoch, source_ip_address, agent, region
-      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS places_so_far
+-- A credential with a program at a place.
+pairs AS (
+  SELECT
+    account_id, region, who, source_ip_address, agent, who_since,
+    MIN(first_principal) AS first_principal,
+    MAX(last_principal) AS last_principal,
+    MIN(first_key) AS first_key,
+    MAX(last_key) AS last_key,
+    MAX(public_place) AS public_place,
+    MAX(long_term) AS long_term,
+    MIN(first_seen) AS first_seen,
+    MAX(last_seen) AS last_seen,
+    MIN(first_epoch) AS first_epoch,
+    SUM(calls) AS calls,
+    SUM(launches) AS launches,
+    SUM(identity_acts) AS identity_acts,
+    SUM(denied) AS denied,
+    -- Whatever came before a place's first call came from an older place.
+    MIN(CASE WHEN prev_address <> source_ip_address AND prev_gap <= $overlap * 60 THEN first_epoch END) AS near_epoch,
+    MAX(CASE WHEN prev_address <> source_ip_address AND next_address = prev_address
+      AND next_gap <= $overlap * 60 THEN 1 ELSE 0 END) AS came_back
   FROM turns
+  GROUP BY account_id, region, who, source_ip_address, agent, who_since
 ),
-facts AS (
+dated AS (
+  SELECT *,
+    MIN(first_epoch) OVER (PARTITION BY account_id, who, source_ip_address ORDER BY first_epoch, agent, region
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS place_since,
+    MIN(first_epoch) OVER (PARTITION BY account_id, who, agent ORDER BY first_epoch, source_ip_address, region
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS agent_since
+  FROM pairs
+),
+places AS (
   SELECT
     account_id, who, source_ip_address, place_since, who_since,
     MIN(first_seen) AS first_seen,
@@ -114,15 +134,21 @@ facts AS (
     CAST(SUM(identity_acts) AS BIGINT) AS identity_acts,
     CAST(SUM(denied) AS BIGINT) AS denied,
     COUNT(DISTINCT region) AS regions,
+    MAX(public_place) AS public_place,
     MAX(long_term) AS long_term,
-    -- At the first call from a place, the places so far are those known before and itself.
-    CAST(MIN(places_so_far) - 1 AS BIGINT) AS known_addresses,
-    MAX(CASE WHEN (prev_place < place_since AND prev_gap <= $overlap * 60)
-      OR (next_place < place_since AND next_gap <= $overlap * 60) THEN 1 ELSE 0 END) AS home_active
-  FROM counted
+    MAX(CASE WHEN near_epoch = place_since OR came_back = 1 THEN 1 ELSE 0 END) AS home_active
+  FROM dated
+  GROUP BY account_id, who, source_ip_address, place_since, who_since
+),
+counted AS (
+  SELECT *,
+    ROW_NUMBER() OVER (PARTITION BY account_id, who ORDER BY place_since, source_ip_address) - 1 AS known_addresses
+  FROM places
+),
+facts AS (
+  SELECT * FROM counted
   WHERE public_place = 1
     AND place_since - who_since >= $history * 60
-  GROUP BY account_id, who, source_ip_address, place_since, who_since
 ),
 scored AS (
   SELECT *,
@@ -141,7 +167,7 @@ SELECT
   CAST(CASE WHEN points > 100 THEN 100 ELSE points END AS DOUBLE) AS score,
   first_seen, last_seen,
   account_id, principal, key_id, source_ip_address AS address,
-  who, agent, agent_is_new, known_addresses,
+  who, agent, agent_is_new, CAST(known_addresses AS BIGINT) AS known_addresses,
   ROUND(CAST(place_since - who_since AS DOUBLE) / 360, 0) / 10 AS history_hours,
   calls, launches, identity_acts, denied, regions, home_active
 FROM scored

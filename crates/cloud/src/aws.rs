@@ -1,5 +1,7 @@
 //! AWS: sessions and collectors.
 
+#[cfg(feature = "athena")]
+pub mod athena;
 mod call;
 pub mod fetch;
 pub mod options;

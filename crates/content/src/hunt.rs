@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use davylamp_model::finding::Severity;
+use davylamp_model::finding::{Behaviour, Severity};
 use serde_json::Value;
 
 use crate::problem::{Faults, Problem};
@@ -70,6 +70,8 @@ pub struct Hunt {
     pub techniques: Vec<String>,
     /// How bad a row with the full score is.
     pub severity: Severity,
+    /// What a responder may take a row for. Without one it is reported, never acted on.
+    pub behaviour: Option<Behaviour>,
     /// The tables it reads.
     pub tables: Vec<Table>,
     /// Columns without which it finds nothing.
@@ -113,6 +115,8 @@ pub enum Entity {
     Principal,
     /// A role session.
     Session,
+    /// A user of the Hub.
+    HubUser,
     /// A workload: namespace, kind and name.
     Workload,
     /// A cluster.

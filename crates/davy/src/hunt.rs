@@ -1,19 +1,23 @@
 //! `davy hunt`: ask the logs.
 
 mod args;
+mod asked;
 mod athena;
 mod book;
 mod convert;
+mod findings;
 mod ocsf;
 mod page;
 mod print;
 mod progress;
 mod questions;
 mod run;
+mod shell;
 mod text;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::anyhow;
 use davylamp_hunt::engine::{Engine, EngineError, Setup};
@@ -27,6 +31,7 @@ use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::output::note;
 pub use args::HuntArgs;
 use args::{Job, LogArgs, Output, SqlArgs};
+use asked::Asked;
 use print::Printer;
 use progress::Progress;
 
@@ -56,23 +61,31 @@ async fn sql(args: &SqlArgs) -> Result<ExitCode, Failure> {
     let Some(query) = &args.query else {
         return questions::ask(args).await;
     };
-    let engine = open(&args.logs).await?;
+    let asked = Asked::open(&args.engine, &args.logs).await?;
+    asked.stop_with_us();
+    asked.tell_cost(1).await?;
     let (file, is_strict) = (args.file.as_deref(), args.logs.strict);
-    let code = ask(&engine, query, args.output, file, is_strict).await?;
-    Ok(ExitCode::from(code))
+    let code = ask(&asked, query, args.output, file, is_strict).await;
+    asked.tell_spent();
+    code.map(ExitCode::from)
 }
 
 /// Asks one question, prints its rows and says what was read. The exit code.
 async fn ask(
-    engine: &Engine,
+    asked: &Asked,
     query: &str,
     form: Output,
     file: Option<&Path>,
     is_strict: bool,
 ) -> Result<u8, Failure> {
-    let answer = engine.sql(query).await.map_err(failure)?;
-    let progress = Progress::start(&answer.run, engine.stored_bytes());
-    let mut batches = answer.batches;
+    let run = Arc::default();
+    let progress = Progress::start(&run, asked.stored_bytes_of(|_| true));
+    let answers = asked.answers().together(&[query], &run).await;
+    let answer = answers.map_err(failure)?.pop();
+    let Some(batches) = answer else {
+        return Ok(0);
+    };
+    let mut batches = batches.map_err(failure)?;
     let mut printer = Printer::new(form, file, batches.schema())?;
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(|error| failure(EngineError::Query(error)))?;
@@ -81,11 +94,11 @@ async fn ask(
     drop(batches);
     progress.end();
     let rows = printer.end()?;
-    for line in summary(&answer.run) {
+    for line in summary(&run) {
         note(&line);
     }
     // An answer of nothing, of logs that were not read, is not a clean one.
-    let is_bad = answer.run.is_bad();
+    let is_bad = run.is_bad();
     Ok(match rows {
         _ if is_bad && is_strict => COULD_NOT_COMPLETE,
         0 if is_bad => COULD_NOT_COMPLETE,
@@ -95,16 +108,17 @@ async fn ask(
 }
 
 async fn open(args: &LogArgs) -> Result<Engine, Failure> {
+    if args.logs.is_empty() {
+        return Err(Failure::new(
+            anyhow!("nobody said where the logs lie"),
+            "add --logs with files, folders, s3://BUCKET/PREFIX, or - for standard input",
+        ));
+    }
     let mut given = Given::shipped()?;
     given.flow_format.clone_from(&args.flow_format);
     let setup = Setup {
         locations: args.logs.clone(),
-        scope: Scope {
-            since: args.since,
-            until: args.until,
-            accounts: args.account.clone(),
-            regions: args.region.clone(),
-        },
+        scope: scope(args),
         remote: Remote {
             endpoint: args.endpoint_url.clone(),
             region: args.bucket_region.clone(),
@@ -117,8 +131,21 @@ async fn open(args: &LogArgs) -> Result<Engine, Failure> {
     Engine::open(setup).await.map_err(failure)
 }
 
+/// What of the logs is asked for.
+fn scope(args: &LogArgs) -> Scope {
+    Scope {
+        since: args.since,
+        until: args.until,
+        accounts: args.account.clone(),
+        regions: args.region.clone(),
+    }
+}
+
 fn failure(error: EngineError) -> Failure {
     let hint = match &error {
+        EngineError::Elsewhere(_) => {
+            "see the tables, the workgroup and what may be done: davy hunt athena-ddl"
+        }
         EngineError::List(_) => "see whether the place can be read: its name, rights, credentials",
         EngineError::Query(_) => {
             "see the tables and columns: davy hunt sql \"SHOW COLUMNS FROM vpc_flow\" --logs PATH"

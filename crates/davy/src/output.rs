@@ -65,6 +65,14 @@ pub fn emit(bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
     }
 }
 
+/// So many of a thing, with the form for one and that for any other number.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {many}"),
+    }
+}
+
 /// Writes a line to stderr, beside the data. Where stderr is closed there is nobody to tell.
 pub fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");

@@ -26,7 +26,7 @@ use davylamp_respond::stop::Stop;
 use davylamp_respond::wire::{Run, WireError, Wiring};
 
 use crate::failure::Failure;
-use crate::output::{emit, note, quiet_json};
+use crate::output::{counted, emit, note, quiet_json};
 pub use args::RespondArgs;
 use args::{Common, Job, Output};
 use show::to_the_second;
@@ -365,14 +365,6 @@ async fn patiently<F: Future>(what: &str, future: F) -> F::Output {
                 note(&format!("still {what}, for {} seconds", begun.elapsed().as_secs()));
             }
         }
-    }
-}
-
-/// So many of a thing, with the form for one and that for any other number.
-fn counted(count: u64, one: &str, many: &str) -> String {
-    match count {
-        1 => format!("1 {one}"),
-        _ => format!("{count} {many}"),
     }
 }
 

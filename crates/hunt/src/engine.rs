@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
@@ -16,13 +17,12 @@ use datafusion::logical_expr::{Expr, col, lit};
 use datafusion::object_store::memory::InMemory;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::functions;
 use crate::lake::{self, LakeTable};
 use crate::objects::{self, At, ListError, Listing, Location, Object, Remote, Scope};
-use crate::read::{Given, LOGS, Log};
+use crate::read::{self, Given, LOGS, Log};
+use crate::run::{Answers, Missing};
 use crate::scan::LogTable;
 use crate::share::SharedTable;
 use crate::table::Table;
@@ -32,11 +32,13 @@ use crate::unpack::Caps;
 mod compacting;
 mod found;
 mod memory;
+mod questions;
 
 use compacting::Compacting;
 use found::Found;
 pub(crate) use found::Objects;
 use memory::Pool;
+pub use questions::{is_finished, questions};
 
 /// What sorting and grouping may keep in memory; beyond it they go to disk. With what the readers
 /// hold this stays well below 400 MiB.
@@ -83,14 +85,8 @@ pub struct Answer {
     pub run: Arc<Run>,
 }
 
-/// What came of several queries over one reading. Each stream must be taken, or dropped: whoever
-/// does neither may hold up the others.
-pub struct Together {
-    /// The rows of each query, in the order of the queries.
-    pub answers: Vec<Result<SendableRecordBatchStream, EngineError>>,
-    /// What was read; complete once all rows have ended.
-    pub run: Arc<Run>,
-}
+/// The rows of a query, as they come.
+pub type Batches = Result<SendableRecordBatchStream, EngineError>;
 
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +97,9 @@ pub enum EngineError {
     /// The query is wrong, or went wrong.
     #[error("the query cannot be answered")]
     Query(#[from] DataFusionError),
+    /// An engine elsewhere has no answer.
+    #[error("the query has no answer")]
+    Elsewhere(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Engine {
@@ -201,27 +200,26 @@ impl Engine {
     /// # Errors
     /// When the query is wrong.
     pub async fn sql(&self, sql: &str) -> Result<Answer, EngineError> {
-        let run = Arc::new(Run::default());
-        run.add_outside(&self.listing.tally);
-        let config = self.config();
-        let context = self.context(&run, config, |log| Arc::new(log))?;
-        let frame = context.sql_with_options(sql, only_questions()).await?;
-        let batches = frame.execute_stream().await?;
+        let run = Arc::default();
+        let batches = self.with_all(sql, &run).await?;
         Ok(Answer { batches, run })
     }
 
-    /// Starts several queries that share one reading of each log.
-    ///
-    /// # Errors
-    /// When the reading cannot be set up. A query that is wrong is an error among the answers.
-    pub async fn together(&self, queries: &[&str]) -> Result<Together, EngineError> {
-        let run = Arc::new(Run::default());
+    /// Starts a query that has every processor.
+    async fn with_all(&self, sql: &str, run: &Arc<Run>) -> Batches {
         run.add_outside(&self.listing.tally);
+        let context = self.context(run, self.config(), |log| Arc::new(log))?;
+        let frame = context.sql_with_options(sql, only_questions()).await?;
+        Ok(frame.execute_stream().await?)
+    }
+
+    /// Starts several queries that share one reading of each log.
+    async fn sharing(&self, queries: &[&str], run: &Arc<Run>) -> Result<Vec<Batches>, EngineError> {
         let config = self.config();
         let threads = config.target_partitions();
         let mut tables = Vec::new();
         // The queries are what runs side by side.
-        let context = self.context(&run, config.with_target_partitions(1), |log| {
+        let context = self.context(run, config.with_target_partitions(1), |log| {
             let table = Arc::new(SharedTable::new(log));
             tables.push(Arc::clone(&table));
             table
@@ -237,10 +235,7 @@ impl Engine {
             let stream = execute_stream(plan?, context.task_ctx());
             stream.map_err(EngineError::from)
         });
-        Ok(Together {
-            answers: answers.collect(),
-            run,
-        })
+        Ok(answers.collect())
     }
 
     fn config(&self) -> SessionConfig {
@@ -314,41 +309,34 @@ impl Engine {
     }
 }
 
-/// The questions of a text, each ended by a semicolon but for the last: one within quotes or a comment
-/// ends none. What is nothing but space and comments is no question.
-///
-/// # Errors
-/// When a quote or a comment has no end.
-pub fn questions(text: &str) -> Result<Vec<&str>, EngineError> {
-    let tokens = Tokenizer::new(&GenericDialect {}, text).tokenize_with_location();
-    let tokens = tokens.map_err(|error| DataFusionError::SQL(Box::new(error.into()), None))?;
-    let ends = tokens.iter().filter(|it| it.token == Token::SemiColon);
-    let ends = ends.map(|it| (it.span.start.line, it.span.start.column));
-    // Written tokens are not what was written: escapes are lost. So the text itself is cut.
-    let (mut ends, mut here) = (ends.peekable(), (1, 1));
-    let (mut cuts, mut from) = (Vec::new(), 0);
-    for (at, letter) in text.char_indices() {
-        if ends.next_if_eq(&here).is_some() {
-            cuts.push(&text[from..at]);
-            from = at + letter.len_utf8();
+#[async_trait]
+impl Answers for Engine {
+    fn lacking(&self, table: &'static str) -> Option<Missing> {
+        let has_objects = self
+            .objects()
+            .any(|(name, count)| name == table && count > 0);
+        match read::log(table) {
+            None => Some(Missing::Reader { table }),
+            Some(_) if !has_objects => Some(Missing::Logs { table }),
+            Some(_) => None,
         }
-        here = match letter {
-            '\n' => (here.0 + 1, 1),
-            _ => (here.0, here.1 + 1),
-        };
     }
-    cuts.push(&text[from..]);
-    let parts = tokens.split(|it| it.token == Token::SemiColon);
-    let asks = parts.map(|part| {
-        part.iter()
-            .any(|it| !matches!(it.token, Token::Whitespace(_)))
-    });
-    Ok(cuts
-        .into_iter()
-        .zip(asks)
-        .filter(|(_, asks)| *asks)
-        .map(|(cut, _)| cut)
-        .collect())
+
+    async fn alone(&self, sql: &str) -> Batches {
+        self.with_all(sql, &Arc::default()).await
+    }
+
+    async fn together(
+        &self,
+        queries: &[&str],
+        run: &Arc<Run>,
+    ) -> Result<Vec<Batches>, EngineError> {
+        if let [only] = queries {
+            return Ok(vec![self.with_all(only, run).await]);
+        }
+        run.add_outside(&self.listing.tally);
+        self.sharing(queries, run).await
+    }
 }
 
 async fn plan(context: &SessionContext, sql: &str) -> Result<Arc<dyn ExecutionPlan>, EngineError> {
@@ -390,28 +378,4 @@ fn within(table: &Table, scope: &Scope) -> Vec<Expr> {
         }
     }
     filters
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_question_ends_with_a_semicolon_outside_quotes_and_comments() {
-        for (text, expected) in [
-            ("SELECT 1; SELECT 2", vec!["SELECT 1", " SELECT 2"]),
-            ("SELECT ';', \"a;b\";", vec!["SELECT ';', \"a;b\""]),
-            ("SELECT 'it''s; so';", vec!["SELECT 'it''s; so'"]),
-            ("SELECT \"a\"\"b;\";", vec!["SELECT \"a\"\"b;\""]),
-            ("SELECT E'a\\';' || '\\';", vec!["SELECT E'a\\';' || '\\'"]),
-            ("SELECT 1 -- one; two\n;", vec!["SELECT 1 -- one; two\n"]),
-            ("SELECT /* a; b */ 1;;  ;", vec!["SELECT /* a; b */ 1"]),
-            ("SELECT 'ü;'; SELECT é", vec!["SELECT 'ü;'", " SELECT é"]),
-            ("-- nothing\n", vec![]),
-            ("", vec![]),
-        ] {
-            assert_eq!(questions(text).expect(text), expected, "{text}");
-        }
-        assert!(questions("SELECT 'open; ").is_err());
-    }
 }

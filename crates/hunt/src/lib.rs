@@ -19,6 +19,7 @@
 
 pub mod athena;
 pub mod convert;
+pub mod elsewhere;
 pub mod engine;
 pub mod functions;
 pub mod lake;

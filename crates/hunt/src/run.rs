@@ -4,10 +4,11 @@
 //! that fails stops no other; a row that is left out of the ranking is counted. Deliberately not
 //! here: what a hunt is (crate `content`), and printing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use davylamp_content::hunt::{Hunt, ParameterError};
@@ -16,7 +17,8 @@ use futures::StreamExt;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Batches, EngineError};
+use crate::read;
 use crate::suspects::{Lead, Suspect, rank};
 use crate::tally::Run;
 
@@ -116,13 +118,42 @@ impl Report {
     }
 }
 
+/// Tables with columns that are needed.
+pub type Wanted = BTreeMap<&'static str, BTreeSet<&'static str>>;
+
+/// What hunts are asked of: our own engine over the logs, or another over the lake.
+#[async_trait]
+pub trait Answers: Sync {
+    /// Why nothing can be asked of a table.
+    fn lacking(&self, table: &'static str) -> Option<Missing>;
+
+    /// Starts several queries, over one reading of each log where that can be. What is read is
+    /// counted. Each stream must be taken, or dropped: whoever does neither may hold up the others.
+    ///
+    /// # Errors
+    /// When the reading cannot be set up. A query that is wrong is an error among the answers.
+    async fn together(&self, queries: &[&str], run: &Arc<Run>)
+    -> Result<Vec<Batches>, EngineError>;
+
+    /// Starts one query that shares nothing with others, and counts nothing.
+    async fn alone(&self, sql: &str) -> Batches;
+
+    /// Counts the rows that have a value in columns of which that is not known from reading them.
+    ///
+    /// # Errors
+    /// When it cannot be known.
+    async fn count(&self, _run: &Run, _wanted: &Wanted) -> Result<(), EngineError> {
+        Ok(())
+    }
+}
+
 /// Runs hunts, several over one reading of the logs. `begun` is given what is counted while reading
 /// goes on, to show how far it is.
 ///
 /// # Errors
 /// When the reading cannot be set up. What goes wrong in a hunt is told of that hunt.
 pub async fn run(
-    engine: &Engine,
+    engine: &dyn Answers,
     jobs: &[Job],
     begun: impl FnOnce(&Arc<Run>),
 ) -> Result<Report, EngineError> {
@@ -131,8 +162,10 @@ pub async fn run(
     let able: Vec<usize> = (0..jobs.len())
         .filter(|at| hunts[*at].missing.is_empty())
         .collect();
-    let (answers, read) = answers(engine, jobs, &able).await?;
+    let read = Arc::new(Run::default());
     begun(&read);
+    let queries: Vec<&str> = able.iter().map(|at| jobs[*at].sql()).collect();
+    let answers = engine.together(&queries, &read).await?;
     let mut running = JoinSet::new();
     for (at, answer) in able.iter().copied().zip(answers) {
         let hunt = jobs[at].hunt.clone();
@@ -157,7 +190,7 @@ pub async fn run(
         }
     }
     let mut leads = Vec::new();
-    for at in able {
+    for at in able.iter().copied() {
         let (came, job) = (&mut hunts[at], &jobs[at]);
         let mut ended = found[at].take().unwrap_or_default();
         if ended.lacks_memory() {
@@ -166,12 +199,15 @@ pub async fn run(
         }
         came.rows = ended.rows;
         came.unranked = ended.rows - ended.leads.len() as u64;
-        came.missing = missing::columns(&read, &job.hunt);
         came.outcome = match ended.failure {
             Some(error) => Outcome::Failed(error),
             None => Outcome::Ran,
         };
         leads.extend(ended.leads);
+    }
+    engine.count(&read, &silent(jobs, &hunts)).await?;
+    for at in able {
+        hunts[at].missing = missing::columns(&read, &jobs[at].hunt);
     }
     Ok(Report {
         hunts,
@@ -180,29 +216,29 @@ pub async fn run(
     })
 }
 
-type Batches = Result<SendableRecordBatchStream, EngineError>;
-
-/// The rows of each hunt that can run. One by itself has every processor; several share a reading.
-async fn answers(
-    engine: &Engine,
-    jobs: &[Job],
-    able: &[usize],
-) -> Result<(Vec<Batches>, Arc<Run>), EngineError> {
-    if let [only] = able {
-        return Ok(match engine.sql(jobs[*only].sql()).await {
-            Ok(answer) => (vec![Ok(answer.batches)], answer.run),
-            Err(error) => (vec![Err(error)], Arc::default()),
-        });
+/// What the hunts that found nothing need: their nothing may be one of the logs.
+fn silent(jobs: &[Job], hunts: &[Came]) -> Wanted {
+    let mut wanted = Wanted::new();
+    for (job, came) in jobs.iter().zip(hunts) {
+        if came.rows > 0 || !matches!(came.outcome, Outcome::Ran) {
+            continue;
+        }
+        for table in job.hunt.tables.iter().map(|table| table.name()) {
+            let Some(log) = read::log(table) else {
+                continue;
+            };
+            let columns = log.table().columns.iter().map(|column| column.name);
+            let needed = columns.filter(|name| job.hunt.needs.iter().any(|need| need == name));
+            wanted.entry(table).or_default().extend(needed);
+        }
     }
-    let queries: Vec<&str> = able.iter().map(|at| jobs[*at].sql()).collect();
-    let together = engine.together(&queries).await?;
-    Ok((together.answers, together.run))
+    wanted
 }
 
 /// A hunt for which there was no memory beside the others, once more by itself.
-async fn alone(engine: &Engine, job: &Job) -> Found {
-    match engine.sql(job.sql()).await {
-        Ok(answer) => take(answer.batches, &job.hunt).await,
+async fn alone(engine: &dyn Answers, job: &Job) -> Found {
+    match engine.alone(job.sql()).await {
+        Ok(batches) => take(batches, &job.hunt).await,
         Err(error) => Found::failed(error),
     }
 }
@@ -231,7 +267,8 @@ impl Found {
 
 impl Came {
     /// What is known before it runs.
-    fn before(engine: &Engine, job: &Job) -> Self {
+    fn before(engine: &dyn Answers, job: &Job) -> Self {
+        let tables = job.hunt.tables.iter().map(|table| table.name());
         Self {
             hunt: job.hunt.name.clone(),
             title: job.hunt.title.clone(),
@@ -240,7 +277,7 @@ impl Came {
             rows: 0,
             unranked: 0,
             took: Duration::ZERO,
-            missing: missing::tables(engine, &job.hunt),
+            missing: tables.filter_map(|table| engine.lacking(table)).collect(),
         }
     }
 }

@@ -156,6 +156,8 @@ pub fn hunt(name: &str, text: &str) -> Result<Hunt, Trouble> {
         title: rule.title,
         techniques: techniques(&rule.tags.unwrap_or_default()),
         severity,
+        // Whoever wrote the rule did not have acting in mind.
+        behaviour: None,
         tables: vec![log.table],
         needs,
         evidence: log.evidence(),

@@ -121,7 +121,7 @@ pub struct Suspect {
 
 impl Lead {
     /// The end of what is known of it; never before its beginning, whatever the log says.
-    fn end(&self) -> Option<Timestamp> {
+    pub fn end(&self) -> Option<Timestamp> {
         self.last_seen.max(self.first_seen)
     }
 }
@@ -241,7 +241,7 @@ fn weight(lead: &Lead) -> f64 {
 
 /// Each hunt is a witness by itself, and counts once however many rows it has: the score is the
 /// chance that not all of them are wrong.
-fn score(leads: &[Lead]) -> f64 {
+pub fn score<'a>(leads: impl IntoIterator<Item = &'a Lead>) -> f64 {
     let mut best: BTreeMap<&str, f64> = BTreeMap::new();
     for lead in leads {
         let known = best.entry(&lead.hunt).or_default();

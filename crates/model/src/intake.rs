@@ -19,6 +19,7 @@ mod cost;
 mod excerpt;
 mod forms;
 mod guardduty;
+pub mod hunted;
 mod members;
 mod names;
 mod observed;

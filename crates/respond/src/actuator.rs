@@ -51,6 +51,18 @@ pub enum Verified {
     },
 }
 
+/// What came of taking a step back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reverted {
+    /// It is as it was before.
+    Back,
+    /// Nothing is left that it could be taken back of.
+    Gone {
+        /// What is gone, and how, as a clause.
+        why: String,
+    },
+}
+
 /// Carries out some of the actions.
 ///
 /// Every method may be called any number of times, also after a crash in the middle of another:
@@ -80,7 +92,7 @@ pub trait Actuator: Send + Sync {
     ) -> Acting<'a, Verified>;
 
     /// Takes it back, to what `before` says. Taking back what was taken back changes nothing.
-    fn undo<'a>(&'a self, token: UndoToken<'a>, before: &'a Value) -> Acting<'a, ()>;
+    fn undo<'a>(&'a self, token: UndoToken<'a>, before: &'a Value) -> Acting<'a, Reverted>;
 }
 
 /// Why a call did not do what was asked.

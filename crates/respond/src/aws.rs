@@ -41,7 +41,7 @@ use evidence::Evidence;
 use isolation::Ours;
 use together::Together;
 
-use crate::actuator::{ActError, Acting, Actuator, Checked, Verified};
+use crate::actuator::{ActError, Acting, Actuator, Checked, Reverted, Verified};
 
 /// Carries out what is done with EC2, EBS and Auto Scaling, and what closes an account's public
 /// doors (VPC and S3 public access, EKS endpoints).
@@ -217,7 +217,7 @@ impl Actuator for Ec2Actuator {
         })
     }
 
-    fn undo<'a>(&'a self, token: UndoToken<'a>, before: &'a Value) -> Acting<'a, ()> {
+    fn undo<'a>(&'a self, token: UndoToken<'a>, before: &'a Value) -> Acting<'a, Reverted> {
         Box::pin(async move {
             let action = &token.step().action;
             let at = &self.at(&token.plan().place).await?;
@@ -226,11 +226,11 @@ impl Actuator for Ec2Actuator {
                 Part::Volumes => volumes::undo(at, action, before).await,
                 Part::Scaling => scaling::undo(at, action, before).await,
                 // Evidence is never deleted by this program.
-                Part::Snapshots | Part::Evidence | Part::Copies => Ok(()),
+                Part::Snapshots | Part::Evidence | Part::Copies => Ok(Reverted::Back),
                 Part::Network => network::undo(at, action, before).await,
-                Part::Addresses => addresses::undo(at, action, before).await,
-                Part::Rules => rules::undo(at, action, before).await,
-                Part::Lockdown => lockdown::undo(at, action, before).await,
+                Part::Addresses => addresses::undo(at, action, before).await.map(back),
+                Part::Rules => rules::undo(at, action, before).await.map(back),
+                Part::Lockdown => lockdown::undo(at, action, before).await.map(back),
             }
         })
     }
@@ -266,6 +266,14 @@ fn impossible(why: impl Into<String>) -> Result<Checked, ActError> {
 
 fn done(note: impl Into<String>) -> Result<Verified, ActError> {
     Ok(Verified::Done { note: note.into() })
+}
+
+fn back(_: ()) -> Reverted {
+    Reverted::Back
+}
+
+fn gone(why: impl Into<String>) -> Result<Reverted, ActError> {
+    Ok(Reverted::Gone { why: why.into() })
 }
 
 fn pending(what: impl Into<String>) -> Result<Verified, ActError> {

@@ -14,7 +14,7 @@ use davylamp_plan::gate::{ActToken, UndoToken};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::actuator::{ActError, Acting, Actuator, Checked, Verified};
+use crate::actuator::{ActError, Acting, Actuator, Checked, Reverted, Verified};
 
 mod client;
 
@@ -241,10 +241,10 @@ impl Actuator for HubActuator {
         })
     }
 
-    fn undo<'a>(&'a self, token: UndoToken<'a>, _before: &'a Value) -> Acting<'a, ()> {
+    fn undo<'a>(&'a self, token: UndoToken<'a>, _before: &'a Value) -> Acting<'a, Reverted> {
         Box::pin(async move {
             match &token.step().action {
-                Action::StopHubServers { .. } => Ok(()),
+                Action::StopHubServers { .. } => Ok(Reverted::Back),
                 other => Err(ActError::Refused {
                     call: format!("undoing {}", other.verb()),
                     why: "it cannot be taken back".to_owned(),

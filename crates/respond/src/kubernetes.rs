@@ -12,7 +12,7 @@ use davylamp_plan::action::Action;
 use davylamp_plan::gate::{ActToken, UndoToken};
 use serde_json::Value;
 
-use crate::actuator::{ActError, Acting, Actuator, Checked, Verified};
+use crate::actuator::{ActError, Acting, Actuator, Checked, Reverted, Verified};
 
 mod node;
 mod objects;
@@ -195,11 +195,11 @@ impl Actuator for KubernetesActuator {
         })
     }
 
-    fn undo<'a>(&'a self, token: UndoToken<'a>, before: &'a Value) -> Acting<'a, ()> {
+    fn undo<'a>(&'a self, token: UndoToken<'a>, before: &'a Value) -> Acting<'a, Reverted> {
         Box::pin(async move {
             let action = &token.step().action;
             let objects = self.objects(&token.plan().place, action).await?;
-            match action {
+            let taken = match action {
                 Action::CordonNode { node, .. } => {
                     node::uncordon(&objects, node, &token.plan().incident, before).await
                 }
@@ -232,7 +232,8 @@ impl Actuator for KubernetesActuator {
                     call: format!("undoing {}", other.verb()),
                     why: "it cannot be taken back".to_owned(),
                 }),
-            }
+            };
+            taken.map(|()| Reverted::Back)
         })
     }
 }

@@ -23,7 +23,7 @@ use davylamp_plan::gate::{ActToken, UndoToken};
 use reqwest::{Client, redirect};
 use serde_json::{Value, json};
 
-use crate::actuator::{ActError, Acting, Actuator, Checked, Verified};
+use crate::actuator::{ActError, Acting, Actuator, Checked, Reverted, Verified};
 use davylamp_cloud::secrets::Secret;
 
 /// A connection that takes longer than this is not made.
@@ -163,7 +163,7 @@ impl Actuator for PortalActuator {
         })
     }
 
-    fn undo<'a>(&'a self, token: UndoToken<'a>, _before: &'a Value) -> Acting<'a, ()> {
+    fn undo<'a>(&'a self, token: UndoToken<'a>, _before: &'a Value) -> Acting<'a, Reverted> {
         Box::pin(async move {
             Err(ActError::Refused {
                 call: format!("undoing {}", token.step().action.verb()),

@@ -15,7 +15,7 @@ use davylamp_plan::plan::StepId;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::actuator::Verified;
+use crate::actuator::{Reverted, Verified};
 use crate::clock::later;
 use crate::executor::{Executor, Ledger, OVER};
 use crate::journal::history::{History, StepState};
@@ -30,6 +30,8 @@ const UNKNOWN: &str = "no plan of the incident names it";
 pub struct Undone {
     /// The steps that were taken back, in that order.
     pub undone: Vec<StepId>,
+    /// Steps of which nothing is left that could be taken back, with the reason.
+    pub gone: Vec<(StepId, String)>,
     /// Steps whose effect stays because it is meant to, with the reason. Each undo names them.
     pub kept: Vec<(StepId, String)>,
     /// Steps that cannot be taken back and need not be, as they were refused, with the reason.
@@ -193,22 +195,22 @@ impl Executor {
             }
             let first = self.clock.now();
             let mut tries = 0;
-            let error = loop {
+            let came = loop {
                 // A run that has to be over begins nothing more: the next takes back what stays.
                 if self.is_over() {
-                    break Some((OVER.to_owned(), true));
+                    break Err((OVER.to_owned(), true));
                 }
                 let token = match UndoToken::new(plan, &id) {
                     Ok(token) => token,
-                    Err(refusal) => break Some((refusal.to_string(), false)),
+                    Err(refusal) => break Err((refusal.to_string(), false)),
                 };
                 let actuator = match self.actuator(&token.step().action) {
                     Ok(actuator) => actuator,
-                    Err(error) => break Some((error.to_string(), false)),
+                    Err(error) => break Err((error.to_string(), false)),
                 };
                 ledger.renew().await?;
                 match self.in_time(actuator.undo(token, &before)).await {
-                    Ok(()) => break None,
+                    Ok(reverted) => break Ok(reverted),
                     Err(error)
                         if error.is_transient()
                             && !self.stop.is_asked()
@@ -217,16 +219,19 @@ impl Executor {
                         self.clock.sleep(self.pause(ledger.run(), &id, tries)).await;
                         tries += 1;
                     }
-                    Err(error) => break Some((error.to_string(), error.is_transient())),
+                    Err(error) => break Err((error.to_string(), error.is_transient())),
                 }
             };
-            match error {
-                None => {
+            match came {
+                Ok(reverted) => {
                     let (step, by) = (id.clone(), by.to_owned());
                     ledger.record(Event::Undone { step, by }).await?;
-                    result.undone.push(id);
+                    match reverted {
+                        Reverted::Back => result.undone.push(id),
+                        Reverted::Gone { why } => result.gone.push((id, why)),
+                    }
                 }
-                Some((why, again)) => {
+                Err((why, again)) => {
                     if again {
                         result.again.insert(id.clone());
                     }

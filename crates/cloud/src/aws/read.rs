@@ -20,8 +20,14 @@ use super::session::{describe, is_unreachable};
 
 /// What the names of reading operations begin with. `GetCallerIdentity` is one of them.
 const READING: [&str; 5] = ["Describe", "List", "Get", "Head", "BatchGet"];
-/// Operations that read although their name begins otherwise: credentials are asked for with them.
-const READING_TOO: [&str; 2] = ["AssumeRole", "AssumeRoleWithWebIdentity"];
+/// Operations that read although their name begins otherwise: credentials are asked for with them,
+/// and a question to Athena, which reads what it is asked and writes its answer.
+const READING_TOO: [&str; 4] = [
+    "AssumeRole",
+    "AssumeRoleWithWebIdentity",
+    "StartQueryExecution",
+    "StopQueryExecution",
+];
 
 /// Whether an operation only reads.
 pub fn is_reading(operation: &str) -> bool {
@@ -96,6 +102,9 @@ macro_rules! clients {
 }
 
 clients! {
+    /// Athena.
+    #[cfg(feature = "athena")]
+    athena: aws_sdk_athena;
     /// Auto Scaling.
     autoscaling: aws_sdk_autoscaling;
     /// Cognito user pools.

@@ -69,7 +69,7 @@ pub enum SessionError {
         why: String,
     },
     /// No region is configured.
-    #[error("no AWS region is configured: set `region` or AWS_REGION")]
+    #[error("no AWS region is configured: add --region, or set `respond.region` or AWS_REGION")]
     NoRegion,
     /// An account is not ours, and no role is configured for others.
     #[error("account {account} is not ours, and no role to assume there is configured")]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use davylamp_model::finding::Severity;
+use davylamp_model::finding::{Behaviour, Severity};
 use serde_json::Value;
 
 use super::parameter::{Parameter, ParameterKind};
@@ -28,6 +28,7 @@ pub const ENTITIES: &[(Entity, &str)] = &[
     (Entity::Key, "key"),
     (Entity::Principal, "principal"),
     (Entity::Session, "session"),
+    (Entity::HubUser, "hub-user"),
     (Entity::Workload, "workload"),
     (Entity::Cluster, "cluster"),
     (Entity::Function, "function"),
@@ -40,6 +41,7 @@ const KEYS: &[&str] = &[
     "reason",
     "techniques",
     "severity",
+    "behaviour",
     "tables",
     "needs",
     "evidence",
@@ -64,6 +66,7 @@ pub(super) struct Draft {
     pub reason: Part<String>,
     pub techniques: Part<Vec<String>>,
     pub severity: Part<Severity>,
+    pub behaviour: Part<Option<Behaviour>>,
     pub tables: Part<Vec<Table>>,
     pub needs: Part<Vec<String>>,
     pub evidence: Part<Vec<String>>,
@@ -144,6 +147,7 @@ fn hunt(draft: Draft, parameters: Option<Vec<Parameter>>, query: Option<Query>) 
         reason: draft.reason.value?,
         techniques: draft.techniques.value?,
         severity: draft.severity.value?,
+        behaviour: draft.behaviour.value?,
         tables: draft.tables.value?,
         needs: draft.needs.value?,
         evidence: draft.evidence.value?,
@@ -177,6 +181,7 @@ fn read(fields: &mut Fields<'_>, root: NodeId, draft: &mut Draft) {
     part!(reason, "reason");
     part!(techniques, "techniques", Vec::new());
     part!(severity, "severity");
+    part!(behaviour, "behaviour", None);
     part!(tables, "tables");
     part!(needs, "needs", Vec::new());
     part!(evidence, "evidence");

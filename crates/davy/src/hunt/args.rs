@@ -60,6 +60,8 @@ pub struct RunArgs {
     pub set: Vec<String>,
     #[command(flatten)]
     pub logs: LogArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
     /// The form in which suspected incidents are printed
     #[arg(long, value_enum, default_value_t = RunOutput::Table)]
     pub output: RunOutput,
@@ -117,6 +119,8 @@ pub struct SqlArgs {
     pub query: Option<String>,
     #[command(flatten)]
     pub logs: LogArgs,
+    #[command(flatten)]
+    pub engine: EngineArgs,
     /// The form in which rows are printed
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub output: Output,
@@ -213,8 +217,8 @@ pub enum AthenaWhat {
 #[derive(Debug, Args)]
 pub struct LogArgs {
     /// Where logs lie: files, folders, patterns, archives, - for standard input, s3://BUCKET/PREFIX,
-    /// a lake; as TABLE=WHERE if their kind cannot be told
-    #[arg(long, required = true, num_args = 1.., value_name = "WHERE")]
+    /// a lake; as TABLE=WHERE if their kind cannot be told. Athena needs none
+    #[arg(long, num_args = 1.., value_name = "WHERE")]
     pub logs: Vec<Location>,
     /// Nothing before this: a day, a moment in UTC, or how long ago, such as 7d
     #[arg(long, value_name = "WHEN", value_parser = moment)]
@@ -234,15 +238,41 @@ pub struct LogArgs {
     /// The fields of flow logs that do not start with a line of names, as AWS writes a format
     #[arg(long, value_name = "FORMAT")]
     pub flow_format: Option<String>,
-    /// Another endpoint for S3, such as a test server's
+    /// Another endpoint for AWS, such as a test server's
     #[arg(long, value_name = "URL")]
     pub endpoint_url: Option<String>,
-    /// The region of the buckets [default: the environment's]
+    /// The region of the buckets, and of Athena [default: the environment's]
     #[arg(long, value_name = "REGION")]
     pub bucket_region: Option<String>,
     /// Do not sign requests: for public buckets
     #[arg(long)]
     pub no_sign_request: bool,
+}
+
+/// Who answers.
+#[derive(Debug, Args)]
+pub struct EngineArgs {
+    /// Who answers
+    #[arg(long, value_enum, default_value_t = EngineKind::Embedded)]
+    pub engine: EngineKind,
+    /// Athena: the database with the tables of the lake (davy hunt athena-ddl)
+    #[arg(long, value_name = "NAME", default_value = "davylamp")]
+    pub database: String,
+    /// Athena: the workgroup, whose limit ends a question that scans too much
+    #[arg(long, value_name = "NAME", default_value = "davylamp")]
+    pub workgroup: String,
+    /// Athena: where results are written, as s3://BUCKET/PREFIX [default: the workgroup's place]
+    #[arg(long, value_name = "URL")]
+    pub results: Option<String>,
+}
+
+/// An engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EngineKind {
+    /// This machine.
+    Embedded,
+    /// Amazon Athena, over a lake in S3.
+    Athena,
 }
 
 /// The form in which rows are printed.

@@ -1,4 +1,5 @@
-//! Questions that come through standard input, one after another over the same logs.
+//! Questions that come through standard input, one after another over the same logs. Those that are
+//! typed have a shell.
 //!
 //! What must stay true: a question that is wrong ends nothing but itself; what was not read is said
 //! after each, as after a single query.
@@ -11,8 +12,10 @@ use davylamp_hunt::engine::questions;
 use davylamp_hunt::objects::Where;
 
 use super::args::{Output, SqlArgs};
+use super::asked::Asked;
+use super::shell;
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
-use crate::output::{ColourChoice, note};
+use crate::output::ColourChoice;
 
 /// More than this of standard input is no list of questions.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -32,7 +35,8 @@ pub(super) async fn ask(args: &SqlArgs) -> Result<ExitCode, Failure> {
         ));
     }
     if std::io::stdin().is_terminal() {
-        note("questions, each ended by a semicolon; Ctrl-D asks them");
+        let asked = Asked::open(&args.engine, &args.logs).await?;
+        return shell::ask(&asked, args).await;
     }
     let mut text = String::new();
     let read = std::io::stdin()
@@ -52,10 +56,12 @@ pub(super) async fn ask(args: &SqlArgs) -> Result<ExitCode, Failure> {
             "give a query as an argument, or through standard input",
         ));
     }
-    let engine = super::open(&args.logs).await?;
+    let asked = Asked::open(&args.engine, &args.logs).await?;
+    asked.stop_with_us();
+    asked.tell_cost(questions.len()).await?;
     let mut worst = 0;
     for question in questions {
-        match super::ask(&engine, question, args.output, None, args.logs.strict).await {
+        match super::ask(&asked, question, args.output, None, args.logs.strict).await {
             Ok(code) => worst = worst.max(code),
             Err(failure) => {
                 failure.print(ColourChoice::Auto);
@@ -63,5 +69,6 @@ pub(super) async fn ask(args: &SqlArgs) -> Result<ExitCode, Failure> {
             }
         }
     }
+    asked.tell_spent();
     Ok(ExitCode::from(worst))
 }

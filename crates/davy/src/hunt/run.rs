@@ -13,9 +13,10 @@ use davylamp_hunt::tally::{printable, summary};
 use serde_json::Value;
 
 use super::args::{RunArgs, RunOutput};
+use super::asked::Asked;
 use super::print::{check_file, unwritable};
 use super::progress::Progress;
-use super::{FOUND, book, failure, ocsf, open, page, text};
+use super::{FOUND, book, failure, ocsf, page, text};
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::output::{emit, note, quiet_json};
 
@@ -34,16 +35,20 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
             "see what is said of each above; rules about AWS are under rules/cloud/aws of SigmaHQ's",
         ));
     }
-    let engine = open(&args.logs).await?;
+    let asked = Asked::open(&args.engine, &args.logs).await?;
+    asked.stop_with_us();
+    asked.tell_cost(jobs.len()).await?;
     let tables: BTreeSet<&str> = jobs
         .iter()
         .flat_map(|job| job.hunt.tables.iter().map(|table| table.name()))
         .collect();
-    let bytes = engine.stored_bytes_of(|table| tables.contains(table));
+    let bytes = asked.stored_bytes_of(|table| tables.contains(table));
     let mut progress = None;
     let begun = |read: &_| progress = Some(Progress::start(read, bytes));
-    let report = run_hunts(&engine, &jobs, begun).await.map_err(failure);
+    let report = run_hunts(asked.answers(), &jobs, begun).await;
     drop(progress);
+    asked.tell_spent();
+    let report = report.map_err(failure);
     let report = report?;
     if let Some(path) = &args.file {
         let rows = output::suspects(&report.suspects).map_err(unwritable)?;

@@ -17,9 +17,9 @@ use flate2::read::MultiGzDecoder;
 use jiff::{SignedDuration, Timestamp};
 
 use super::args::{Common, RespondArgs, RunArgs, Service};
-use super::{Desk, INCOMPLETE, counted, planning_config, polling_config, session_hint};
+use super::{Desk, INCOMPLETE, planning_config, polling_config, session_hint};
 use crate::failure::Failure;
-use crate::output::note;
+use crate::output::{counted, note};
 
 /// The first two bytes of gzip.
 const GZIP: [u8; 2] = [0x1f, 0x8b];

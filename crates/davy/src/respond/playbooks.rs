@@ -8,9 +8,9 @@ use davylamp_respond::library;
 use serde_json::{Value, json};
 
 use super::args::{Common, Output, PlaybooksArgs};
-use super::{FOUND, config, counted, library_failure};
+use super::{FOUND, config, library_failure};
 use crate::failure::Failure;
-use crate::output::{emit, note};
+use crate::output::{counted, emit, note};
 
 /// What came of one case: nothing where it is as it should be.
 struct Ran<'a> {

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 use davylamp_model::ids::IncidentId;
 use davylamp_model::intake::Intake;
-use davylamp_plan::plan::{Attribution, Plan, Step, StepId};
+use davylamp_model::resource::Resource;
+use davylamp_plan::plan::{Attribution, Omission, Plan, Step, StepId};
 use davylamp_respond::executor::Outcome;
 use davylamp_respond::journal::history::StepState;
 use davylamp_respond::notice::visible;
@@ -15,7 +16,7 @@ use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, is_observed}
 use jiff::{Timestamp, Unit};
 use serde_json::{Value, json};
 
-use super::counted;
+use crate::output::counted;
 
 /// A time for reading: what happens within a second matters to nobody.
 pub(super) fn to_the_second(at: Timestamp) -> Timestamp {
@@ -202,7 +203,9 @@ pub(super) fn plan_text(text: &mut String, plan: &Plan, outcome: &Outcome, rehea
             &format!("nothing of it could be read, so nobody knows what should be done: {why}"),
         );
     }
-    who_text(text, &plan.attribution);
+    if can_be_a_users(&plan.resource) || !plan.attribution.candidates.is_empty() {
+        who_text(text, &plan.attribution);
+    }
     for remark in &plan.remarks {
         line(text, 1, remark);
     }
@@ -225,15 +228,8 @@ pub(super) fn plan_text(text: &mut String, plan: &Plan, outcome: &Outcome, rehea
     }
     if !plan.omissions.is_empty() {
         line(text, 1, "not, because");
-        for omission in &plan.omissions {
-            line(
-                text,
-                2,
-                &format!(
-                    "{} {}: {}",
-                    omission.what, omission.target, omission.because
-                ),
-            );
+        for (what, target, because) in alike(&plan.omissions) {
+            line(text, 2, &format!("{} {target}: {because}", what.join(", ")));
         }
     }
     if let Some(release) = &plan.release {
@@ -245,6 +241,34 @@ pub(super) fn plan_text(text: &mut String, plan: &Plan, outcome: &Outcome, rehea
             &format!("{steps} taken back {hours} after the end"),
         );
     }
+}
+
+/// What is not done to the same target for the same reason, together.
+fn alike(omissions: &[Omission]) -> Vec<(Vec<&str>, &str, &str)> {
+    let mut groups: Vec<(Vec<&str>, &str, &str)> = Vec::new();
+    for one in omissions {
+        let (target, because) = (one.target.as_str(), one.because.as_str());
+        let known = groups
+            .iter_mut()
+            .find(|(_, other, why)| (*other, *why) == (target, because));
+        match known {
+            Some((what, ..)) => what.push(&one.what),
+            None => groups.push((vec![&one.what], target, because)),
+        }
+    }
+    groups
+}
+
+/// Whether something can be somebody's of the Hub.
+fn can_be_a_users(resource: &Resource) -> bool {
+    !matches!(
+        resource,
+        Resource::AccessKey { .. }
+            | Resource::Account
+            | Resource::AccountRegion { .. }
+            | Resource::Function { .. }
+            | Resource::Bucket { .. }
+    )
 }
 
 fn who_text(text: &mut String, attribution: &Attribution) {

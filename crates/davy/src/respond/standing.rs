@@ -129,16 +129,18 @@ pub(super) fn list(rows: &[(IncidentId, Status)], shown: usize, output: Output) 
                 "playbook": plan.map(|plan| &plan.playbook),
                 "standing": standing,
             })),
-            Output::Text => line(
-                &mut text,
-                0,
-                &format!(
-                    "{incident}  {}  {standing:<10}  {}  {}",
-                    opened.map_or_else(|| "-".to_owned(), |at| to_the_second(at).to_string()),
-                    plan.map_or("-", |plan| plan.playbook.as_str()),
-                    about.as_deref().unwrap_or("-"),
-                ),
-            ),
+            Output::Text => {
+                let opened = opened.map_or_else(
+                    || "not opened".to_owned(),
+                    |at| to_the_second(at).to_string(),
+                );
+                let what = match (plan, &about) {
+                    (Some(plan), Some(about)) => format!("{}  {about}", plan.playbook),
+                    _ => "claimed, and no plan made yet".to_owned(),
+                };
+                let row = format!("{incident}  {opened}  {standing:<10}  {what}");
+                line(&mut text, 0, &row);
+            }
         }
     }
     match output {
@@ -269,6 +271,7 @@ pub(super) fn undone(
                 "incident": incident,
                 "dry-run": dry_run,
                 "undone": undone.undone,
+                "gone": with_reasons(&undone.gone),
                 "kept": with_reasons(&undone.kept),
                 "never-done": with_reasons(&undone.never_done),
                 "not-undone": with_reasons(&undone.not_undone),
@@ -283,6 +286,9 @@ pub(super) fn undone(
             }
             for step in &undone.undone {
                 line(&mut text, 0, &format!("taken back {step}"));
+            }
+            for (step, why) in &undone.gone {
+                line(&mut text, 0, &format!("gone       {step}: {why}"));
             }
             for (step, why) in &undone.kept {
                 line(&mut text, 0, &format!("stays      {step}: {why}"));

@@ -2,6 +2,7 @@
 //! their own, so that a guard on the machine that runs the tests leaves them alone; the shipped list
 //! is only ever asked through standard input.
 
+mod athena;
 mod bench;
 mod deploy;
 mod docs;
@@ -9,3 +10,4 @@ mod explain;
 mod guard;
 mod hunt;
 mod refusals;
+mod s3;

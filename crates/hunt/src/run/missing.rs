@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use davylamp_content::hunt::{Hunt, Table};
+use davylamp_content::hunt::Hunt;
 
-use crate::engine::Engine;
-use crate::read;
 use crate::tally::Run;
 
 /// Something that a hunt needs.
@@ -78,22 +76,6 @@ impl fmt::Display for Missing {
     }
 }
 
-/// The tables of a hunt without logs.
-pub(super) fn tables(engine: &Engine, hunt: &Hunt) -> Vec<Missing> {
-    let lacking = |table: &Table| {
-        let table = table.name();
-        let has_objects = engine
-            .objects()
-            .any(|(name, count)| name == table && count > 0);
-        match read::log(table) {
-            None => Some(Missing::Reader { table }),
-            Some(_) if !has_objects => Some(Missing::Logs { table }),
-            Some(_) => None,
-        }
-    };
-    hunt.tables.iter().filter_map(lacking).collect()
-}
-
 /// The columns that a hunt needs and that its logs had no values for.
 pub(super) fn columns(run: &Run, hunt: &Hunt) -> Vec<Missing> {
     let tallies = run.tables();
@@ -102,6 +84,10 @@ pub(super) fn columns(run: &Run, hunt: &Hunt) -> Vec<Missing> {
         let Some(tally) = tallies.get(table) else {
             continue;
         };
+        if tally.is_without_objects {
+            missing.push(Missing::Logs { table });
+            continue;
+        }
         for column in &hunt.needs {
             let absent = tally.absent.get(column.as_str()).copied().unwrap_or(0);
             if absent > 0 {

@@ -24,6 +24,7 @@ pub(super) fn joins(entity: &Entity) -> bool {
         | Kind::Interface
         | Kind::Key
         | Kind::Session
+        | Kind::HubUser
         | Kind::Workload
         | Kind::Function => true,
     }
@@ -31,7 +32,10 @@ pub(super) fn joins(entity: &Entity) -> bool {
 
 /// Whether it says who acted.
 pub(super) fn is_actor(kind: Kind) -> bool {
-    matches!(kind, Kind::Key | Kind::Principal | Kind::Session)
+    matches!(
+        kind,
+        Kind::Key | Kind::Principal | Kind::Session | Kind::HubUser
+    )
 }
 
 /// The account a lead is about, where there is one.
@@ -96,7 +100,7 @@ fn is_local(entity: &Entity) -> bool {
             .value
             .parse::<IpAddr>()
             .is_ok_and(|address| !is_public(address)),
-        Kind::Principal | Kind::Session | Kind::Function => {
+        Kind::Principal | Kind::Session | Kind::HubUser | Kind::Function => {
             !["arn:", "AKIA", "ASIA", "AIDA", "AROA"]
                 .iter()
                 .any(|start| entity.value.starts_with(start))

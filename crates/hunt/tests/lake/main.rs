@@ -1,5 +1,6 @@
 //! Logs in, rows and what is said of the reading out: through the engine, as a person would ask.
 
+mod athena;
 mod audit;
 mod cases;
 mod convert;

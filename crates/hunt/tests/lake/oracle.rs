@@ -10,9 +10,6 @@ use serde_json::{Map, Value, json};
 
 use crate::cases::is_same;
 
-/// From the crate's own folder, in which tests run.
-const SCRIPT: &str = "tests/oracle/duck.py";
-
 /// A case as it was answered here, and as the other engine is asked.
 pub struct Asked {
     pub name: String,
@@ -34,16 +31,22 @@ pub fn type_of(kind: &DataType) -> &'static str {
 /// Asks the other engine everything at once: its start takes longer than all the answers.
 pub fn duckdb(asked: &[Asked]) -> Vec<Value> {
     let questions: Vec<&Value> = asked.iter().map(|asked| &asked.question).collect();
-    let mut child = Command::new(python())
-        .arg(SCRIPT)
+    python("tests/oracle/duck.py", &json!(questions))
+}
+
+/// Gives a script its questions, and reads its answers.
+pub fn python(script: &str, questions: &Value) -> Vec<Value> {
+    // From the crate's own folder, in which tests run.
+    let mut child = Command::new(interpreter())
+        .arg(script)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("Python is there: scripts/setup test installs it");
     let mut stdin = child.stdin.take().expect("it is piped");
-    let text = json!(questions).to_string();
     // The script reads all of it before it writes anything.
-    stdin.write_all(text.as_bytes()).expect("the script reads");
+    let written = stdin.write_all(questions.to_string().as_bytes());
+    written.expect("the script reads");
     drop(stdin);
     let output = child.wait_with_output().expect("it ends");
     assert!(output.status.success(), "see what it wrote above");
@@ -51,7 +54,7 @@ pub fn duckdb(asked: &[Asked]) -> Vec<Value> {
 }
 
 /// Where `scripts/setup test` puts the Python tools.
-fn python() -> PathBuf {
+fn interpreter() -> PathBuf {
     let given = std::env::var_os("DAVYLAMP_CACHE").filter(|dir| !dir.is_empty());
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
     let cache = given.map_or_else(|| home().join(".cache/davylamp"), PathBuf::from);

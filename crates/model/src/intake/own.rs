@@ -135,7 +135,7 @@ fn pod(line: Members<'_>) -> Option<(Namespace, PodName)> {
     Some((Namespace::from(namespace), PodName::from(name)))
 }
 
-fn is_hub_user(user: &str, gaps: &Gaps) -> bool {
+pub(super) fn is_hub_user(user: &str, gaps: &Gaps) -> bool {
     let formed = hub_user_is_well_formed(user);
     if !formed {
         gaps.note(format!("\"{}\" is not a Hub user's name.", quoted(user)));

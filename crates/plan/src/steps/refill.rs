@@ -15,8 +15,12 @@ const NODE_POOL_LABEL: &str = "karpenter.sh/nodepool";
 /// The processes by which a group starts machines.
 const LAUNCHES: &str = "Launch";
 
+/// The tag that EC2 itself puts on what was started from a launch template (EC2 User Guide, "Tags").
+const TEMPLATE_TAG: &str = "aws:ec2launchtemplate:id";
+
 pub(super) fn stop(ground: &Ground<'_>, out: &mut Expansion) {
     groups(ground, out);
+    templates(ground, out);
     controllers(ground, out);
     pools(ground, out);
     services(ground, out);
@@ -53,6 +57,24 @@ fn groups(ground: &Ground<'_>, out: &mut Expansion) {
             action,
             "it would start another machine in place of this one",
         );
+    }
+}
+
+/// A launch template starts nothing by itself, and to delete it cannot be taken back. But whatever is
+/// started from it anew may bring the miner along.
+fn templates(ground: &Ground<'_>, out: &mut Expansion) {
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    for instance in ground.scope.instances.values() {
+        names.extend(instance.tags.get(TEMPLATE_TAG).map(String::as_str));
+        let group = instance.group.as_ref().map(|(name, _)| name);
+        let held = ground.scope.inventory.groups.iter();
+        let held = held.filter(|held| Some(&held.name) == group);
+        names.extend(held.filter_map(|held| held.launch_template.as_deref()));
+    }
+    for name in names {
+        let because = "machines are started from it: a person looks at its image and its user data \
+                       before it is used again";
+        out.omit(format!("launch-template/{name}"), because);
     }
 }
 

@@ -15,8 +15,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::together::Found;
-use super::{At, already, done, failure, impossible, needed, not_ours, pending, recorded, volumes};
-use crate::actuator::{ActError, Checked, Verified};
+use super::{
+    At, already, back, done, failure, gone, impossible, needed, not_ours, pending, recorded,
+    volumes,
+};
+use crate::actuator::{ActError, Checked, Reverted, Verified};
 use crate::permissions::PROTECTED_TAG;
 
 #[derive(Debug, Deserialize)]
@@ -123,7 +126,11 @@ pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, Act
     }
 }
 
-pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result<(), ActError> {
+pub(super) async fn undo(
+    at: &At<'_>,
+    action: &Action,
+    before: &Value,
+) -> Result<Reverted, ActError> {
     let ec2 = at.ec2();
     let id = id(action)?;
     match action {
@@ -134,18 +141,18 @@ pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result
         Action::StopInstance { .. } => {
             let was: State = recorded(action, before)?;
             if was.state == "running" || was.state == "pending" {
-                start(at, id).await
+                start(at, id).await.map(back)
             } else {
-                Ok(())
+                Ok(Reverted::Back)
             }
         }
         _ => {
             let was: Protection = recorded(action, before)?;
             match describe(at, id).await? {
-                // Nothing is left that could be protected or not.
-                None => Ok(()),
-                Some(found) if state(&found) == InstanceStateName::Terminated => Ok(()),
-                Some(_) => protect(&ec2, id, was.protected).await,
+                Some(found) if state(&found) != InstanceStateName::Terminated => {
+                    protect(&ec2, id, was.protected).await.map(back)
+                }
+                _ => gone(ended(id)),
             }
         }
     }
@@ -183,6 +190,11 @@ async fn described(ec2: aws_sdk_ec2::Client, ids: Vec<InstanceId>) -> Found<Inst
         }
     }
     Ok(found)
+}
+
+/// Why nothing can be taken back of an instance.
+pub(super) fn ended(id: &InstanceId) -> String {
+    format!("{id} is terminated")
 }
 
 pub(super) fn state(instance: &Instance) -> InstanceStateName {

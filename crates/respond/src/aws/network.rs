@@ -21,8 +21,8 @@ use serde_json::{Value, json};
 
 use super::isolation::{self, ISOLATION};
 use super::together::Found;
-use super::{At, already, done, failure, impossible, needed, not_ours, pending, recorded};
-use crate::actuator::{ActError, Checked, Verified};
+use super::{At, already, done, failure, gone, impossible, needed, not_ours, pending, recorded};
+use crate::actuator::{ActError, Checked, Reverted, Verified};
 
 /// The groups an interface had. A value holds 256 characters, and an interface up to 16 groups.
 const GROUPS_BEFORE: &[&str] = &["davylamp:groups-before", "davylamp:groups-before-2"];
@@ -122,11 +122,15 @@ pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, Act
     }
 }
 
-pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result<(), ActError> {
+pub(super) async fn undo(
+    at: &At<'_>,
+    action: &Action,
+    before: &Value,
+) -> Result<Reverted, ActError> {
     let ec2 = at.ec2();
     let (id, vpc, _) = target(action)?;
     let Some(found) = describe(at, id).await? else {
-        return Ok(());
+        return gone(format!("{id} is deleted"));
     };
     let ours = isolation::find(at, vpc).await?;
     // Not ours any more: undone before, or somebody has decided otherwise since.
@@ -148,7 +152,7 @@ pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result
         set(&ec2, id, &before.groups).await?;
     }
     if tagged(&found).is_empty() {
-        return Ok(());
+        return Ok(Reverted::Back);
     }
     let tags = GROUPS_BEFORE
         .iter()
@@ -158,7 +162,7 @@ pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result
         .set_tags(Some(tags.collect()))
         .send()
         .await
-        .map(drop)
+        .map(|_| Reverted::Back)
         .map_err(|error| failure::of("ec2:DeleteTags", &error))
 }
 

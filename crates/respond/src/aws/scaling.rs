@@ -10,9 +10,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    At, already, done, failure, impossible, instance, needed, not_ours, pending, recorded,
+    At, already, back, done, failure, gone, impossible, instance, needed, not_ours, pending,
+    recorded,
 };
-use crate::actuator::{ActError, Checked, Verified};
+use crate::actuator::{ActError, Checked, Reverted, Verified};
 
 /// What is suspended. `Launch` alone would keep others from starting, but a group that cannot
 /// launch and goes on replacing, rebalancing, refreshing or following its alarms and timetable
@@ -131,12 +132,16 @@ pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, Act
     }
 }
 
-pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result<(), ActError> {
+pub(super) async fn undo(
+    at: &At<'_>,
+    action: &Action,
+    before: &Value,
+) -> Result<Reverted, ActError> {
     match action {
         Action::SuspendGroup { group } => {
             let before: Suspension = recorded(action, before)?;
             let Some(found) = describe(at, group).await? else {
-                return Ok(());
+                return gone(format!("the scaling group {group} is deleted"));
             };
             let ours: Vec<String> = suspended(&found)
                 .into_iter()
@@ -145,7 +150,7 @@ pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result
                 .collect();
             // An empty list would mean every process, also those that a person suspended.
             if ours.is_empty() {
-                return Ok(());
+                return Ok(Reverted::Back);
             }
             at.scaling()
                 .resume_processes()
@@ -153,20 +158,28 @@ pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result
                 .set_scaling_processes(Some(ours))
                 .send()
                 .await
-                .map(drop)
+                .map(|_| Reverted::Back)
                 .map_err(|error| failure::of("autoscaling:ResumeProcesses", &error))
         }
         Action::ProtectFromScaleIn { group, instance } => {
             let before: Member = recorded(action, before)?;
-            protect(at, group, instance, before.protected).await
+            if before.protected || member(at, group, instance).await?.is_some() {
+                protect(at, group, instance, before.protected)
+                    .await
+                    .map(back)
+            } else {
+                gone(format!(
+                    "{instance} is not in the scaling group {group} any more"
+                ))
+            }
         }
         Action::DetachFromGroup { group, instance } => {
             let before: Member = recorded(action, before)?;
             attach(at, group, instance).await?;
             if before.protected {
-                protect(at, group, instance, true).await
+                protect(at, group, instance, true).await.map(back)
             } else {
-                Ok(())
+                Ok(Reverted::Back)
             }
         }
         _ => Err(not_ours(action)),

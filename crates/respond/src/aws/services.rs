@@ -15,7 +15,7 @@ use davylamp_plan::gate::{ActToken, UndoToken};
 use serde_json::Value;
 
 use super::{already, done, failed, failure, impossible, needed, not_ours, pending, recorded};
-use crate::actuator::{ActError, Acting, Actuator, Checked, Verified};
+use crate::actuator::{ActError, Acting, Actuator, Checked, Reverted, Verified};
 
 mod cognito;
 mod ecs;
@@ -161,12 +161,12 @@ impl Actuator for ServicesActuator {
         })
     }
 
-    fn undo<'a>(&'a self, token: UndoToken<'a>, before: &'a Value) -> Acting<'a, ()> {
+    fn undo<'a>(&'a self, token: UndoToken<'a>, before: &'a Value) -> Acting<'a, Reverted> {
         Box::pin(async move {
             let action = &token.step().action;
             let part = part(action).ok_or_else(|| not_ours(action))?;
             let config = self.config(&token.plan().place, action).await?;
-            match part {
+            let taken = match part {
                 Part::Iam => iam::undo(&config, action, before).await,
                 Part::Roles => roles::undo(&config, action).await,
                 Part::Ecs => ecs::undo(&config, action, before).await,
@@ -175,7 +175,8 @@ impl Actuator for ServicesActuator {
                 Part::Ssm => Ok(()),
                 Part::Cognito => cognito::undo(&config, action).await,
                 Part::GuardDuty => guardduty::undo(&config, action).await,
-            }
+            };
+            taken.map(|()| Reverted::Back)
         })
     }
 }

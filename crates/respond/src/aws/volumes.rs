@@ -13,9 +13,9 @@ use davylamp_plan::action::Action;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::instance::{describe, state};
-use super::{At, already, done, failure, impossible, needed, not_ours, pending, recorded};
-use crate::actuator::{ActError, Checked, Verified};
+use super::instance::{describe, ended, state};
+use super::{At, already, done, failure, gone, impossible, needed, not_ours, pending, recorded};
+use crate::actuator::{ActError, Checked, Reverted, Verified};
 
 #[derive(Debug, Deserialize)]
 struct Before {
@@ -40,7 +40,7 @@ pub(super) async fn check(at: &At<'_>, action: &Action) -> Result<Checked, ActEr
 pub(super) async fn act(at: &At<'_>, action: &Action, before: &Value) -> Result<(), ActError> {
     let (id, _) = target(action)?;
     let before: Before = recorded(action, before)?;
-    set(at, id, &before.devices, false).await
+    set(at, id, &before.devices, false).await.map(drop)
 }
 
 pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, ActError> {
@@ -57,7 +57,11 @@ pub(super) async fn verify(at: &At<'_>, action: &Action) -> Result<Verified, Act
     }
 }
 
-pub(super) async fn undo(at: &At<'_>, action: &Action, before: &Value) -> Result<(), ActError> {
+pub(super) async fn undo(
+    at: &At<'_>,
+    action: &Action,
+    before: &Value,
+) -> Result<Reverted, ActError> {
     let (id, _) = target(action)?;
     let before: Before = recorded(action, before)?;
     set(at, id, &before.devices, true).await
@@ -124,7 +128,7 @@ pub(super) async fn keep_all(
         let volume = VolumeId::from(mapping.ebs()?.volume_id()?);
         Some((mapping.device_name()?.to_owned(), volume))
     });
-    set(at, id, &devices.collect(), false).await
+    set(at, id, &devices.collect(), false).await.map(drop)
 }
 
 async fn set(
@@ -132,14 +136,15 @@ async fn set(
     id: &InstanceId,
     devices: &BTreeMap<String, VolumeId>,
     delete: bool,
-) -> Result<(), ActError> {
+) -> Result<Reverted, ActError> {
     let ec2 = at.ec2();
-    let Some(instance) = describe(at, id).await? else {
-        return Ok(());
+    let found = describe(at, id).await?;
+    let Some(instance) = found.filter(|it| state(it).as_str() != "terminated") else {
+        return gone(ended(id));
     };
     let wrong = with_flag(&instance, devices, !delete);
-    if wrong.is_empty() || state(&instance).as_str() == "terminated" {
-        return Ok(());
+    if wrong.is_empty() {
+        return Ok(Reverted::Back);
     }
     let mut call = ec2.modify_instance_attribute().instance_id(id.as_str());
     for (device, volume) in &wrong {
@@ -157,6 +162,6 @@ async fn set(
     }
     call.send()
         .await
-        .map(drop)
+        .map(|_| Reverted::Back)
         .map_err(|error| failure::of("ec2:ModifyInstanceAttribute", &error))
 }

@@ -7,7 +7,7 @@ use davylamp_plan::action::Action;
 use davylamp_plan::gate::{Gate, UndoToken};
 use davylamp_plan::plan::{Attribution, Plan, Stage, Step, StepId};
 use davylamp_plan::policy::{Approvals, Policy};
-use davylamp_respond::actuator::{ActError, Actuator, Checked, Verified};
+use davylamp_respond::actuator::{ActError, Actuator, Checked, Reverted, Verified};
 use serde_json::Value;
 
 /// One action, with the plan it is the only step of.
@@ -138,7 +138,7 @@ impl<'a> Drive<'a> {
     }
 
     /// Taking back.
-    pub async fn undo(&self, before: &Value) -> Result<(), ActError> {
+    pub async fn undo(&self, before: &Value) -> Result<Reverted, ActError> {
         let token = UndoToken::new(&self.plan, &self.step().id).expect("it can be taken back");
         self.actuator.undo(token, before).await
     }

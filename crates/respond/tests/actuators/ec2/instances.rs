@@ -2,7 +2,7 @@
 
 use davylamp_model::ids::{InstanceId, ScalingGroupName};
 use davylamp_plan::action::Action;
-use davylamp_respond::actuator::ActError;
+use davylamp_respond::actuator::{ActError, Reverted};
 use serde_json::json;
 
 use super::stage::{REGION, Stage, act_twice, assert_impossible, undo_twice};
@@ -71,6 +71,11 @@ async fn a_protected_instance_is_not_terminated_in_silence() {
     assert_eq!(stage.state(&instance).await, "terminated");
     let checked = protect.check().await.expect("a look");
     assert_impossible(checked, "terminated");
+    // Nothing is left that could be as it was, and nobody is told that it is.
+    let gone = Reverted::Gone {
+        why: format!("{instance} is terminated"),
+    };
+    assert_eq!(protect.undo(&protected).await, Ok(gone));
 }
 
 /// Whoever took back what kept the volumes, or wished them away, does not lose them.

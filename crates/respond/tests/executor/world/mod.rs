@@ -14,7 +14,7 @@ use davylamp_model::resource::Place;
 use davylamp_plan::action::Action;
 use davylamp_plan::gate::{ActToken, UndoToken};
 use davylamp_plan::plan::StepId;
-use davylamp_respond::actuator::{ActError, Acting, Actuator, Checked, Verified};
+use davylamp_respond::actuator::{ActError, Acting, Actuator, Checked, Reverted, Verified};
 use davylamp_respond::clock::Clock;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -329,7 +329,7 @@ impl Actuator for Hands {
         })
     }
 
-    fn undo<'a>(&'a self, token: UndoToken<'a>, before: &'a Value) -> Acting<'a, ()> {
+    fn undo<'a>(&'a self, token: UndoToken<'a>, before: &'a Value) -> Acting<'a, Reverted> {
         Box::pin(async move {
             let id = &token.step().id;
             let fault = self.way.next();
@@ -357,7 +357,7 @@ impl Actuator for Hands {
             match fault {
                 Fault::LostReply => Err(Self::throttled()),
                 Fault::DieAfter => self.way.die().await,
-                _ => Ok(()),
+                _ => Ok(Reverted::Back),
             }
         })
     }

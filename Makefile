@@ -63,7 +63,7 @@ bench-respond: lambda
 
 bench-hunt:
 	@scripts/setup build test
-	cargo build --release --package davylamp --package davylamp-hunt --bin davy --example measure
+	cargo build --release --package davylamp-hunt --example measure
 	cargo xtask bench-hunt --record --program $(CARGO_TARGET_DIR)/release/examples/measure
 
 fuzz:

@@ -97,10 +97,12 @@ async fn ask(
     for line in summary(&run) {
         note(&line);
     }
-    // An answer of nothing, of logs that were not read, is not a clean one.
+    // An answer of nothing, of logs that were not read, is not a clean one; and a count of nothing
+    // is a row that says nothing.
     let is_bad = run.is_bad();
+    let has_read = run.tables().values().any(|table| table.objects > 0);
     Ok(match rows {
-        _ if is_bad && is_strict => COULD_NOT_COMPLETE,
+        _ if is_bad && (is_strict || !has_read) => COULD_NOT_COMPLETE,
         0 if is_bad => COULD_NOT_COMPLETE,
         0 => 0,
         _ => FOUND,

@@ -214,6 +214,12 @@ impl Desk {
     }
 
     async fn with(config: Config, common: &Common, rehearsal: bool) -> Result<Self, Failure> {
+        if config.kill_switch && !rehearsal {
+            note(
+                "the kill switch is on (respond.kill_switch): no step is begun, whatever is due; \
+                 an undo is carried out",
+            );
+        }
         let playbooks = library::read(&config.playbooks).map_err(library_failure)?;
         let playbooks = playbooks.into_iter().map(|it| it.playbook).collect();
         let wiring = Wiring::new(config, playbooks, None, rehearsal)

@@ -142,7 +142,13 @@ impl Athena {
             .send()
             .await
             .map_err(|error| failed("GetWorkGroup", &error))?;
-        let configuration = group.work_group().and_then(|group| group.configuration());
+        let Some(group) = group.work_group() else {
+            return Err(AthenaError::Call {
+                call: "GetWorkGroup",
+                why: format!("there is no workgroup {}", self.options.workgroup),
+            });
+        };
+        let configuration = group.configuration();
         let bytes = configuration.and_then(|it| it.bytes_scanned_cutoff_per_query());
         Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()))
     }

@@ -20,6 +20,7 @@ use davylamp_model::ids::IncidentId;
 use davylamp_model::intake::{self, Intake};
 use davylamp_respond::config::{Config, Store};
 use davylamp_respond::journal::JournalError;
+use davylamp_respond::journal::history::History;
 use davylamp_respond::library::{self, LibraryError};
 use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Responder};
 use davylamp_respond::stop::Stop;
@@ -60,6 +61,12 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
     if args.job.is_some() && args.run.once {
         return Err(Failure::new(
             anyhow!("--once is for responding to findings"),
+            "leave it out",
+        ));
+    }
+    if args.run.once && args.source.finding.is_some() {
+        return Err(Failure::new(
+            anyhow!("--once is for --queue and --poll: a finding is answered once"),
             "leave it out",
         ));
     }
@@ -129,17 +136,29 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             Ok(ExitCode::from(worst))
         }
         Some(Job::Approve(asked)) => approve::approve(common, asked).await,
-        Some(Job::Resume) if common.dry_run => {
+        Some(Job::Resume(asked)) if common.dry_run => {
             let desk = Desk::open(common).await?;
-            let due = desk
-                .responder()
-                .due_early()
-                .await
-                .map_err(journal_failure)?;
+            let due = match asked.incident.is_empty() {
+                true => desk.responder().due_early().await,
+                false => Ok(asked.incident.clone()),
+            };
+            let due = due.map_err(journal_failure)?;
             standing::due(&due, common.output)?;
             Ok(ExitCode::from(u8::from(!due.is_empty()) * FOUND))
         }
-        Some(Job::Resume) => {
+        Some(Job::Resume(asked)) if !asked.incident.is_empty() => {
+            let desk = Desk::open(common).await?.listening();
+            let responder = desk.responder();
+            let by = by(asked.by.as_deref());
+            let mut report = Report::default();
+            for incident in &asked.incident {
+                let what = format!("trying {incident} again");
+                let tried = patiently(&what, responder.retry(incident, by.clone())).await;
+                report.absorb(tried.map_err(journal_failure)?);
+            }
+            desk.show(&report, &Intake::default())
+        }
+        Some(Job::Resume(_)) => {
             let desk = Desk::open(common).await?.listening();
             // A person wants it now: also what only waits for the time of its next look.
             let responder = desk.responder();
@@ -157,7 +176,11 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
                     counted(busy as u64, "incident is", "incidents are")
                 ));
             }
-            desk.show(&report, &Intake::default())
+            let shown = desk.show(&report, &Intake::default())?;
+            match desk.tell_failed().await? {
+                true => Ok(ExitCode::from(INCOMPLETE)),
+                false => Ok(shown),
+            }
         }
         None => feed::run(args).await,
     }
@@ -214,11 +237,18 @@ impl Desk {
     }
 
     async fn with(config: Config, common: &Common, rehearsal: bool) -> Result<Self, Failure> {
-        if config.kill_switch && !rehearsal {
+        if config.kill_switch {
             note(
-                "the kill switch is on (respond.kill_switch): no step is begun, whatever is due; \
-                 an undo is carried out",
+                "the kill switch is on (respond.kill_switch): no step is begun, whatever is due or \
+                 approved; an undo is carried out",
             );
+        } else if rehearsal && config.dry_run {
+            note("respond.dry_run is on: a run would only observe, and do nothing of it");
+        } else if rehearsal && config.canary_percent < 100 {
+            note(&format!(
+                "respond.canary_percent is {}: of other incidents a run would do nothing",
+                config.canary_percent
+            ));
         }
         let playbooks = library::read(&config.playbooks).map_err(library_failure)?;
         let playbooks = playbooks.into_iter().map(|it| it.playbook).collect();
@@ -240,6 +270,13 @@ impl Desk {
                 "nobody is told of what is done: no channel is configured under [respond.notices]; \
                  see docs/configuration.md",
             );
+        }
+        let journal = &config.journal;
+        if journal.store == Store::Sqlite && !rehearsal && !journal.path.exists() {
+            note(&format!(
+                "a new journal is begun at {}: it knows of no earlier incident",
+                journal.path.display()
+            ));
         }
         let desk = Self::with(config, common, rehearsal).await?;
         for (channel, why) in desk.wiring.mute_channels() {
@@ -314,6 +351,27 @@ impl Desk {
         let (text, code) = standing::status(incident, &status, self.output);
         emit(text)?;
         Ok(ExitCode::from(code))
+    }
+
+    /// Says in which incidents steps failed for good, which no run tries again by itself. Whether
+    /// there are any.
+    async fn tell_failed(&self) -> Result<bool, Failure> {
+        let journal = self.wiring.journal();
+        let mut failed = Vec::new();
+        for incident in journal.list(u32::MAX).await.map_err(journal_failure)? {
+            let entries = journal.read(&incident).await.map_err(journal_failure)?;
+            let history = History::of(&entries.unwrap_or_default());
+            if history.has_failed() && history.taken_back_by.is_none() {
+                failed.push(incident);
+            }
+        }
+        for incident in &failed {
+            note(&format!(
+                "{incident} has steps that failed for good: mend what its status says, then davy \
+                 respond resume {incident}"
+            ));
+        }
+        Ok(!failed.is_empty())
     }
 
     /// Every incident, or those of one playbook.

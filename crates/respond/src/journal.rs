@@ -108,6 +108,12 @@ pub enum Event {
         /// To what.
         approvals: Approvals,
     },
+    /// Somebody has mended what kept steps from being taken: those that failed for good are tried
+    /// again.
+    Retried {
+        /// Who says so.
+        by: String,
+    },
     /// A step was taken back.
     Undone {
         /// The step.

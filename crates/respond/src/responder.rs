@@ -210,6 +210,8 @@ pub struct Status {
 struct Held<'a> {
     ledger: Ledger<'a>,
     resource: String,
+    /// Under which name it is told, once, that what was taken back goes on.
+    seen_again: Option<String>,
 }
 
 impl Responder {
@@ -291,9 +293,23 @@ impl Responder {
     /// A person's yes to an incident's plan, or to some of its steps; then goes on with it.
     pub async fn approve(&self, approvals: Approvals) -> Result<Report, JournalError> {
         let incident = approvals.incident.clone();
-        match self.claim_known(&incident).await? {
+        self.go_on_after(&incident, Event::Approved { approvals })
+            .await
+    }
+
+    /// Goes on with an incident in which steps failed for good: somebody has mended why.
+    pub async fn retry(&self, incident: &IncidentId, by: String) -> Result<Report, JournalError> {
+        self.go_on_after(incident, Event::Retried { by }).await
+    }
+
+    async fn go_on_after(
+        &self,
+        incident: &IncidentId,
+        event: Event,
+    ) -> Result<Report, JournalError> {
+        match self.claim_known(incident).await? {
             Ok(held) => {
-                held.ledger.record(Event::Approved { approvals }).await?;
+                held.ledger.record(event).await?;
                 let result = self.go_on(held, None).await;
                 let mut report = Report::default();
                 self.conclude(vec![result], Vec::new(), &mut report).await;
@@ -488,6 +504,7 @@ impl Responder {
                     &entries,
                 ),
                 resource: resource.to_owned(),
+                seen_again: None,
             }),
             Claim::Busy {
                 incident,

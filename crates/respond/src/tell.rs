@@ -107,8 +107,22 @@ pub fn notice(news: &News) -> Notice {
             why: why.clone(),
         });
     }
+    if news.seen_again {
+        notice.not_done.push(NotDone {
+            what: "anything more".to_owned(),
+            why: "it goes on, and a person has taken back what was done: a person decides"
+                .to_owned(),
+        });
+    }
     if let Some(plan) = &news.plan {
         tell_plan(news, plan, &mut notice);
+    }
+    for (step, state) in &news.outcome.earlier {
+        if let StepState::Succeeded { note, .. } = state {
+            notice
+                .done
+                .push(format!("{step}, by an earlier plan: {note}"));
+        }
     }
     let unreleased = news.outcome.unreleased.iter();
     notice
@@ -268,6 +282,12 @@ fn next_steps(news: &News) -> Vec<NextStep> {
         step(
             "say yes to what waits for a person",
             format!("davy respond approve {incident}"),
+        );
+    }
+    if news.outcome.has_failed() {
+        step(
+            "mend what made steps fail, then have them tried again",
+            format!("davy respond resume {incident}"),
         );
     }
     step(

@@ -85,7 +85,10 @@ impl Undone {
         for id in history.begun.iter().rev().cloned() {
             match Fate::of(history, &id, needed) {
                 Fate::Unknown => expected.not_undone.push((id, UNKNOWN.to_owned())),
-                Fate::Stays(why) | Fate::Needed(why) => expected.kept.push((id, why)),
+                Fate::Stays(why) | Fate::Needed(why) => match refused(history, &id) {
+                    Some(why) => expected.never_done.push((id, why)),
+                    None => expected.kept.push((id, why)),
+                },
                 Fate::Irreversible(Some(why)) => expected.never_done.push((id, why)),
                 Fate::Irreversible(None) => expected.not_undone.push((id.clone(), lasts(id))),
                 Fate::TakenBack => expected.undone.push(id),
@@ -161,10 +164,20 @@ impl Executor {
                 result.not_undone.push((id, UNKNOWN.to_owned()));
                 continue;
             };
-            match fate {
-                Fate::Unknown | Fate::TakenBack => {}
+            let never = ledger.read(|history| refused(history, &id));
+            match (fate, never) {
+                // Evidence that was refused is none that stays.
+                (Fate::Stays(_) | Fate::Irreversible(_), Some(why))
+                    if self.is_absent(&plan.place, &step.action, &before).await =>
+                {
+                    let (step, by) = (id.clone(), by.to_owned());
+                    ledger.record(Event::Undone { step, by }).await?;
+                    result.never_done.push((id, why));
+                    continue;
+                }
+                (Fate::Unknown | Fate::TakenBack, _) => {}
                 // Needed here no more: else each of two that both hold it would wait for the other.
-                Fate::Stays(why) | Fate::Needed(why) => {
+                (Fate::Stays(why) | Fate::Needed(why), _) => {
                     let is_known = ledger
                         .read(|history| matches!(history.state(&id), Some(StepState::Kept { .. })));
                     if !is_known {
@@ -174,15 +187,7 @@ impl Executor {
                     result.kept.push((id, why));
                     continue;
                 }
-                Fate::Irreversible(Some(why))
-                    if self.is_absent(&plan.place, &step.action, &before).await =>
-                {
-                    let (step, by) = (id.clone(), by.to_owned());
-                    ledger.record(Event::Undone { step, by }).await?;
-                    result.never_done.push((id, why));
-                    continue;
-                }
-                Fate::Irreversible(_) => {
+                (Fate::Irreversible(_), _) => {
                     result.not_undone.push((id.clone(), lasts(id)));
                     continue;
                 }

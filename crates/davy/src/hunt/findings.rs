@@ -53,14 +53,19 @@ fn hunt_of<'a>(lead: &Lead, jobs: &'a [Job]) -> Option<&'a Hunt> {
 struct Where {
     account: Option<String>,
     region: Option<String>,
+    /// The region is that of identities alone: the log names none.
+    is_home: bool,
 }
 
 impl Where {
     fn of(lead: &Lead) -> Self {
         let first = |kind| values(lead, kind).next().map(str::to_owned);
+        let region = first(Kind::Region);
+        let home = region.is_none().then(|| home_of_identities(lead)).flatten();
         Self {
             account: first(Kind::Account),
-            region: first(Kind::Region).or_else(|| home_of_identities(lead)),
+            is_home: home.is_some(),
+            region: region.or(home),
         }
     }
 
@@ -81,8 +86,8 @@ impl Where {
     }
 }
 
-/// Identities are global: where a lead is about nothing else, the region that keeps them (AWS
-/// General Reference, "AWS Identity and Access Management endpoints").
+/// Identities are global: where a lead names no region, the one that keeps them (AWS General
+/// Reference, "AWS Identity and Access Management endpoints").
 fn home_of_identities(lead: &Lead) -> Option<String> {
     let principal = values(lead, Kind::Principal).next()?;
     let partition = principal.strip_prefix("arn:")?.split(':').next()?;
@@ -116,6 +121,10 @@ fn told<'a>(
     if behaviour.is_some() {
         for lead in &leads {
             for named in named(lead, behaviour) {
+                if place.is_home && !matches!(named, Named::Credential { .. }) {
+                    gaps.push("The log does not say in which region its machines are.".to_owned());
+                    continue;
+                }
                 match resource(named, at.as_ref()) {
                     Ok(found) if !resources.contains(&found) => resources.push(found),
                     Ok(_) => {}

@@ -128,8 +128,8 @@ pub enum Job {
     /// Say yes to what waits for a person in an incident, and go on with it
     Approve(ApproveArgs),
     /// Go on with every incident that waits: for evidence, a retry, a notice, its release; or that a
-    /// signal stopped
-    Resume,
+    /// signal stopped. With incidents, try their failed steps again as well
+    Resume(ResumeArgs),
     /// Read playbooks, and run their cases through the planner
     Playbooks(PlaybooksArgs),
 }
@@ -150,6 +150,17 @@ pub struct IncidentArgs {
     pub incident: Vec<IncidentId>,
     /// Who takes it back, for the journal [default: the user of this session]
     #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+/// The arguments of `resume`.
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// Incidents in which steps failed for good, once what made them fail is mended
+    #[arg(value_parser = incident)]
+    pub incident: Vec<IncidentId>,
+    /// Who has it tried again, for the journal [default: the user of this session]
+    #[arg(long, value_name = "NAME", requires = "incident")]
     pub by: Option<String>,
 }
 

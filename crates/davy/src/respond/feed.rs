@@ -11,6 +11,7 @@ use davylamp_cloud::aws::session::SessionError;
 use davylamp_model::ids::Region;
 use davylamp_model::intake::{self, Intake, MAX_BYTES};
 use davylamp_model::resource::Place;
+use davylamp_respond::responder::{CameOfIt, IncidentReport, Report};
 use davylamp_respond::source::guardduty::poll;
 use davylamp_respond::source::queue::{Handled, Worker};
 use flate2::read::MultiGzDecoder;
@@ -30,6 +31,10 @@ const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 
 /// At the first poll findings are asked for that were updated within this time.
 const FIRST_WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+/// How often, and after what pause each, a message is looked at again whose incident another works on.
+const BUSY_TRIES: u32 = 20;
+const BUSY_PAUSE: Duration = Duration::from_millis(500);
 
 /// The name of an input, for messages.
 pub(super) fn name(finding: &str) -> &str {
@@ -133,6 +138,11 @@ pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn work(desk: &Desk, queue: &str, how: &RunArgs) -> Result<ExitCode, Failure> {
+    if desk.wiring.sessions().home_region().is_none() {
+        let error = SessionError::NoRegion;
+        let hint = session_hint(&error);
+        return Err(Failure::new(anyhow!(error), hint));
+    }
     let worker = Worker::new(desk.wiring.sessions(), queue);
     let has_redrive = worker.check().await.map_err(|error| {
         Failure::new(
@@ -171,9 +181,30 @@ async fn work(desk: &Desk, queue: &str, how: &RunArgs) -> Result<ExitCode, Failu
         tally.left,
         counted(tally.failed_calls, "call", "calls"),
     ));
-    let failed = u8::from(tally.left > 0) * INCOMPLETE;
+    let hidden = match how.once {
+        true => worker
+            .hidden()
+            .await
+            .unwrap_or(0)
+            .saturating_sub(tally.left),
+        false => 0,
+    };
+    if hidden > 0 {
+        note(&format!(
+            "{} with other workers, or with one that died: what they do not answer comes back within \
+             minutes",
+            counted(hidden, "message is", "messages are"),
+        ));
+    }
+    let failed = u8::from(tally.left + hidden > 0) * INCOMPLETE;
     let worst = worst.load(std::sync::atomic::Ordering::Relaxed);
     Ok(ExitCode::from(worst.max(failed)))
+}
+
+/// Whether another run works on one of the incidents.
+fn is_busy(report: &Report) -> bool {
+    let is_busy = |it: &IncidentReport| matches!(it.came_of_it, CameOfIt::Busy { .. });
+    report.incidents.iter().any(is_busy)
 }
 
 /// What one message was answered with.
@@ -189,7 +220,14 @@ async fn answer(desk: &Desk, body: &[u8]) -> (Handled, u8) {
             );
         }
     };
-    let mut report = responder.respond(findings).await;
+    let mut report = responder.respond(findings.clone()).await;
+    // Another message of the same batch may be about the same: it is soon over.
+    let mut tries = 0;
+    while is_busy(&report) && tries < BUSY_TRIES && !desk.stop.is_asked() {
+        tokio::time::sleep(BUSY_PAUSE).await;
+        report = responder.respond(findings.clone()).await;
+        tries += 1;
+    }
     if !intake.signals.is_empty() {
         match responder.resume().await {
             Ok(resumed) => report.absorb(resumed),

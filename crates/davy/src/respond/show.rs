@@ -157,8 +157,22 @@ fn incident_text(text: &mut String, incident: &IncidentReport, rehearsal: bool) 
             if outcome.cut_short {
                 line(text, 1, "the run's time was over before its work was");
             }
+            if !outcome.earlier.is_empty() && !rehearsal {
+                line(text, 1, "by earlier plans");
+                for (step, state) in &outcome.earlier {
+                    let (word, more) = words(state);
+                    line(text, 2, &format!("{word:<9} {step}{more}"));
+                }
+            }
             if let (Some(plan), false) = (&incident.plan, rehearsal) {
                 ask(text, &incident.incident, plan, outcome);
+            }
+            if outcome.has_failed() && !rehearsal {
+                let again = format!(
+                    "mend what made steps fail, then: davy respond resume {}",
+                    incident.incident
+                );
+                line(text, 1, &again);
             }
             if let Some(due) = outcome.due {
                 let due = to_the_second(due);

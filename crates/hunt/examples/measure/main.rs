@@ -12,14 +12,17 @@ mod generate;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use davylamp_content::hunt;
+use davylamp_hunt::convert::{Bounds, Shard, convert};
 use davylamp_hunt::engine::{Engine, Setup};
 use davylamp_hunt::read::Given;
 use davylamp_hunt::run::{self, Job, Outcome};
+use davylamp_hunt::tally::Run;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -84,6 +87,14 @@ enum Who {
     Engine { task: Task },
     /// A program for this question alone
     Bare { task: Task },
+    /// The engine over a lake, which is the folder
+    Lake { task: Task },
+    /// The conversion of a question's log into a lake that is not there yet
+    Convert {
+        task: Task,
+        /// Where to
+        lake: PathBuf,
+    },
     /// Hunts: those of the tables named, all of them in one pass, or one by itself
     Hunts {
         /// The hunt, or the tables, divided by commas
@@ -150,6 +161,10 @@ fn main() -> anyhow::Result<()> {
                 }
                 Who::Engine { task } => {
                     asked(&task.sql(), &folders(&folder, task.place(), days)?, threads)?
+                }
+                Who::Lake { task } => asked(&task.sql(), &[folder], threads)?,
+                Who::Convert { task, lake } => {
+                    converted(&folders(&folder, task.place(), days)?, &lake, threads)?
                 }
                 Who::Hunts { which } => hunted(&which, &folder, days, threads)?,
             };
@@ -268,6 +283,24 @@ fn asked(
             }
         }
         Ok((lines, seconds, answer.run.progress().1))
+    })
+}
+
+/// The conversion, from finding the logs to the last file. The answer is how many rows there are.
+fn converted(
+    folders: &[PathBuf],
+    lake: &Path,
+    threads: usize,
+) -> anyhow::Result<(Vec<String>, f64, u64)> {
+    runtime()?.block_on(async {
+        let started = Instant::now();
+        let engine = open(folders, threads).await?;
+        let run = Arc::new(Run::default());
+        let bounds = Bounds::default();
+        let converted = convert(&engine, lake, Shard::default(), bounds, &run).await?;
+        let seconds = started.elapsed().as_secs_f64();
+        anyhow::ensure!(converted.is_complete(), "something was not read");
+        Ok((vec![converted.rows.to_string()], seconds, converted.rows))
     })
 }
 

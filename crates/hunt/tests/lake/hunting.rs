@@ -1,12 +1,16 @@
 //! Runs of hunts: rows to leads to suspects, and what is said where something is missing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use davylamp_content::Source;
 use davylamp_content::hunt::{self, Sources};
+use davylamp_hunt::arrow::array::{AsArray as _, RecordBatch};
+use davylamp_hunt::arrow::datatypes::Int64Type;
 use davylamp_hunt::engine::{Engine, Setup};
 use davylamp_hunt::read::Given;
-use davylamp_hunt::run::{Job, Missing, Outcome, Report, run};
+use davylamp_hunt::run::{Answers as _, Job, Missing, Outcome, Report, run};
+use futures::StreamExt as _;
 use serde_json::json;
 
 const HUNT: &str = r#"
@@ -172,4 +176,54 @@ fn a_hunt_that_fails_stops_no_other() {
     );
     assert!(report.has_failed());
     assert_eq!(report.hunts[1].rows, 2);
+}
+
+/// How many rows a stream gives, and the sum of its second column.
+async fn summed<E: std::fmt::Debug>(
+    mut batches: impl futures::Stream<Item = Result<RecordBatch, E>> + Unpin,
+) -> (usize, i64) {
+    let (mut rows, mut sum) = (0, 0);
+    while let Some(batch) = batches.next().await {
+        let batch = batch.expect("the logs can be read");
+        let column = batch.column(1).as_primitive::<Int64Type>();
+        rows += batch.num_rows();
+        sum += column.iter().flatten().sum::<i64>();
+    }
+    (rows, sum)
+}
+
+/// More than is kept in memory: what a query does not take while another does goes to disk.
+#[test]
+fn a_query_that_takes_its_rows_late_gets_them_all() {
+    const ROWS: i64 = 400_000;
+    let head = "version account-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status\n";
+    let mut log = head.to_owned();
+    for at in 0..ROWS {
+        log += &format!(
+            "2 111122223333 10.0.0.5 198.51.101.9 40000 443 6 1 {at} 1772366400 1772366460 ACCEPT OK\n"
+        );
+    }
+    let folder = tempfile::tempdir().expect("there is room");
+    let file = folder.path().join(format!("{}.log", "flow".repeat(40)));
+    std::fs::write(&file, log).expect("there is room");
+    let setup = Setup {
+        locations: vec![file.display().to_string().parse().expect("a place")],
+        given: Given::shipped().expect("what ships is good"),
+        ..Setup::default()
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("there are threads");
+    runtime.block_on(async {
+        let engine = Engine::open(setup).await.expect("the file can be read");
+        let all = "SELECT _source, bytes FROM vpc_flow";
+        let run = Arc::default();
+        let answers = engine.together(&[all, all], &run).await;
+        let mut answers = answers.expect("the logs can be read").into_iter();
+        let (Some(Ok(first)), Some(Ok(second))) = (answers.next(), answers.next()) else {
+            panic!("both are good questions");
+        };
+        let expected = (ROWS as usize, ROWS * (ROWS - 1) / 2);
+        assert_eq!(summed(second).await, expected);
+        assert_eq!(summed(first).await, expected);
+        assert!(!run.is_bad());
+    });
 }

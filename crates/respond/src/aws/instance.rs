@@ -48,7 +48,10 @@ pub(super) async fn check(at: &At<'_>, action: &Action) -> Result<Checked, ActEr
         InstanceStateName::ShuttingDown | InstanceStateName::Terminated
     );
     match action {
-        Action::TerminateInstance { .. } if over => already(format!("{id} is {state}")),
+        // What protection kept from happening has happened.
+        Action::TerminateInstance { .. } | Action::UnprotectInstance { .. } if over => {
+            already(format!("{id} is {state}"))
+        }
         _ if over => impossible(format!("{id} is {state}")),
         Action::TerminateInstance { .. } => needed(json!({ "state": state.as_str() })),
         Action::StopInstance { .. } => match state {

@@ -14,6 +14,8 @@ use crate::journal::history::{History, StepState};
 pub struct Outcome {
     /// Where each step stands.
     pub steps: BTreeMap<StepId, StepState>,
+    /// Where steps stand that earlier plans took and that the last does not name.
+    pub earlier: BTreeMap<StepId, StepState>,
     /// Whether nothing is left to do, unless a person says yes to something.
     pub finished: bool,
     /// When the incident wants to be looked at again.
@@ -47,6 +49,7 @@ impl Outcome {
     pub fn of(history: &History) -> Self {
         Self {
             steps: history.steps.clone(),
+            earlier: history.earlier.clone(),
             finished: history.is_finished(),
             due: None,
             cut_short: false,
@@ -91,6 +94,12 @@ impl Outcome {
             StepState::Failed { why, .. } => Some((id, why.as_str())),
             _ => None,
         })
+    }
+
+    /// Whether a step failed for good: no other run tries it again by itself.
+    pub fn has_failed(&self) -> bool {
+        let failed = |state: &StepState| matches!(state, StepState::Failed { again: false, .. });
+        self.steps.values().any(failed)
     }
 
     /// The steps that wait, with what for.

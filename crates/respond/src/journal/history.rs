@@ -224,9 +224,9 @@ impl History {
             }
             Event::Approved { approvals } => {
                 self.approvals.push(approvals.clone());
-                self.finished_at = None;
-                self.taken_back_by = None;
+                self.goes_on();
             }
+            Event::Retried { .. } => self.goes_on(),
             Event::Undone { step, by } => {
                 self.before.remove(step);
                 self.begun.retain(|begun| begun != step);
@@ -310,6 +310,25 @@ impl History {
             })
         };
         self.taken_back_by.is_some() && !self.begun.iter().any(may_yet)
+    }
+
+    /// A person has it gone on with: what failed for good is tried again as well, as they may have
+    /// mended why.
+    fn goes_on(&mut self) {
+        for (id, state) in &mut self.steps {
+            if let StepState::Failed { again, .. } = state {
+                *again = true;
+                self.since.remove(id);
+            }
+        }
+        self.finished_at = None;
+        self.taken_back_by = None;
+    }
+
+    /// Whether a step failed for good under the plan that holds: no run tries it again by itself.
+    pub fn has_failed(&self) -> bool {
+        let failed = |state: &StepState| matches!(state, StepState::Failed { again: false, .. });
+        self.steps.values().any(failed)
     }
 
     /// Notes how a step stands that is taken back or kept, which an earlier plan may have taken.

@@ -64,6 +64,8 @@ pub struct News {
     pub outcome: Outcome,
     /// The channels of which the journal says that they did not take the last notice.
     pub untold: BTreeSet<String>,
+    /// Whether it goes on although a person has taken back what was done, and nothing is done.
+    pub seen_again: bool,
     /// Why it could not be worked on at all.
     pub broken: Option<String>,
     /// What is new in it, by the names under which the journal knows that it was told.
@@ -119,6 +121,10 @@ impl Responder {
             // Without the plan's hash: whatever else is planned, it stays the same news.
             marks.push(format!("release/{id}"));
         }
+        if let Some(again) = &held.seen_again {
+            kind = NewsKind::ApprovalNeeded;
+            marks.push(format!("seen-again/{again}"));
+        }
         let dry_run = is_observed(held.ledger.incident());
         if dry_run {
             kind = NewsKind::Report;
@@ -137,6 +143,7 @@ impl Responder {
             untold: held
                 .ledger
                 .read(|history| history.untold.keys().cloned().collect()),
+            seen_again: held.seen_again.is_some(),
             broken: None,
             marks,
             dry_run,
@@ -157,6 +164,7 @@ impl Responder {
             findings: vec![one.whole.clone()],
             outcome: Outcome::default(),
             untold: BTreeSet::new(),
+            seen_again: false,
             broken: Some(one.because.clone()),
             marks: vec!["reported".to_owned()],
             dry_run: self.parts.options.observe,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use davylamp_model::finding::Finding;
 use davylamp_model::ids::{FindingId, IncidentId};
 use davylamp_model::inventory::Inventory;
-use davylamp_plan::plan::{Case, Plan, StepId};
+use davylamp_plan::plan::{Attribution, Case, Plan, StepId};
 use futures::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 
@@ -28,8 +28,11 @@ impl Responder {
         let mut results = Vec::new();
         let mut known = Vec::new();
         let mut asking = Vec::new();
-        for (held, coalesced) in held {
+        for (mut held, coalesced) in held {
             let case = case_of(&held, &coalesced.case);
+            held.seen_again = held
+                .ledger
+                .read(|history| seen_again(history, &coalesced.case.findings));
             match self.note(&held, &case).await {
                 Ok(true) => asking.push((held, case)),
                 Ok(false) => known.push((held, None)),
@@ -219,7 +222,12 @@ impl Responder {
             return Ok(outcome);
         }
         if let Some((case, inventory)) = planned_from {
-            let plan = self.parts.planning.plan(&case, &inventory);
+            let mut plan = self.parts.planning.plan(&case, &inventory);
+            if plan.attribution.candidates.is_empty() {
+                // Whose it was is not forgotten because the machine is gone by now.
+                let known = ledger.read(known_attribution);
+                plan.attribution = known.unwrap_or(plan.attribution);
+            }
             let again = plan.again;
             if ledger.read(|history| replaces(history, &plan)) {
                 let plan = Box::new(plan);
@@ -359,6 +367,7 @@ impl Responder {
             findings: findings.to_vec(),
             outcome: Outcome::default(),
             untold: BTreeSet::new(),
+            seen_again: false,
             broken: Some(why.to_owned()),
             // Once an hour: what cannot be worked on is tried again and again.
             marks: vec![format!("broken/{}", self.now().as_second() / 3600)],
@@ -411,7 +420,28 @@ fn replaces(history: &History, plan: &Plan) -> bool {
         // Nothing happened since; only more was read, or less.
         return adds;
     }
-    history.is_finished() || plan.playbook != holds.playbook || adds
+    history.is_finished() || history.has_failed() || plan.playbook != holds.playbook || adds
+}
+
+/// Who was found by an earlier plan of the incident.
+fn known_attribution(history: &History) -> Option<Attribution> {
+    let plans = history.plans.iter().rev();
+    let mut known = plans.map(|plan| &plan.attribution);
+    known.find(|it| !it.candidates.is_empty()).cloned()
+}
+
+/// Whether what a person has taken back is reported to go on. It is not done again by itself, for they
+/// may have had their reasons, and a source may tell late; but somebody has to learn of it.
+fn seen_again(history: &History, delivered: &[Finding]) -> Option<String> {
+    history.taken_back_by.as_ref()?;
+    let grown = delivered.iter().find(|finding| {
+        history
+            .findings
+            .get(&finding.id)
+            .is_some_and(|known| finding.count > known.count || finding.last_seen > known.last_seen)
+    })?;
+    let seen = grown.last_seen.map(|at| at.to_string());
+    Some(format!("{}/{}", grown.count, seen.unwrap_or_default()))
 }
 
 /// When which steps are released that only served the investigation.
@@ -449,5 +479,7 @@ fn says_more(history: &History, finding: &Finding) -> bool {
         (Some(finished), Some(seen)) => seen > finished && known.last_seen != Some(seen),
         _ => false,
     };
-    known.resources != finding.resources || known.severity < finding.severity || goes_on
+    // A step that failed for good may work by now, and is worth another try while it goes on.
+    let still = history.has_failed() && known.count < finding.count;
+    known.resources != finding.resources || known.severity < finding.severity || goes_on || still
 }

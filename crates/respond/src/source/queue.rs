@@ -89,6 +89,21 @@ impl Worker {
             .is_some_and(|all| all.contains_key(&QueueAttributeName::RedrivePolicy)))
     }
 
+    /// How many messages have been received by somebody and are neither answered nor back.
+    pub async fn hidden(&self) -> Result<u64, ActError> {
+        let attributes = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.queue)
+            .attribute_names(QueueAttributeName::ApproximateNumberOfMessagesNotVisible)
+            .send()
+            .await
+            .map_err(|error| failure::of("sqs:GetQueueAttributes", &error))?;
+        let name = QueueAttributeName::ApproximateNumberOfMessagesNotVisible;
+        let count = attributes.attributes().and_then(|all| all.get(&name));
+        Ok(count.and_then(|count| count.parse().ok()).unwrap_or(0))
+    }
+
     /// Reads and answers until `stop`; what has been received by then is answered first.
     pub async fn run<H, F>(&self, stop: impl Future<Output = ()>, handle: H) -> Tally
     where

@@ -232,6 +232,71 @@ async fn what_was_refused_and_never_done_need_not_be_taken_back() {
 }
 
 #[tokio::test]
+async fn what_failed_for_good_is_tried_again_when_a_person_says_so_or_more_comes() {
+    for by_person in [true, false] {
+        let scene = scene();
+        let cut = StepId(CUT.to_owned());
+        scene.world.state().refused_late.insert(cut.0.clone());
+        let responder = scene.responder("one", &Way::new([]));
+        let report = responder.respond(vec![finding("f1", "i-1")]).await;
+        let incident = report.incidents[0].incident.clone();
+        scene.world.state().refused_late.clear();
+        // The same again, and what is due, change nothing.
+        responder.respond(vec![finding("f1", "i-1")]).await;
+        responder.resume_early().await.unwrap();
+        assert!(!scene.world.state().done.contains(&cut));
+        if by_person {
+            responder.retry(&incident, "ann".to_owned()).await.unwrap();
+        } else {
+            let mut grown = finding("f1", "i-1");
+            grown.count += 1;
+            responder.respond(vec![grown]).await;
+        }
+        assert!(scene.world.state().done.contains(&cut), "{by_person}");
+        let status = responder.status(&incident).await.unwrap();
+        assert!(!status.history.has_failed(), "{by_person}");
+    }
+}
+
+#[tokio::test]
+async fn what_goes_on_after_an_undo_is_told_once_and_not_done() {
+    let scene = scene();
+    let responder = scene.responder("one", &Way::new([]));
+    let report = responder.respond(vec![finding("f1", "i-1")]).await;
+    let incident = report.incidents[0].incident.clone();
+    responder.undo(&incident, "ann").await.unwrap().unwrap();
+    let told = |scene: &Scene| scene.told.lock().unwrap().len();
+    let before = told(&scene);
+    responder.respond(vec![finding("f1", "i-1")]).await;
+    assert_eq!(told(&scene), before);
+    let mut grown = finding("f1", "i-1");
+    grown.count += 1;
+    for _ in 0..2 {
+        responder.respond(vec![grown.clone()]).await;
+        assert_eq!(told(&scene), before + 1);
+    }
+    let last = scene.told.lock().unwrap().last().unwrap()[0].clone();
+    assert!(last.seen_again);
+    assert_eq!(last.kind, NewsKind::ApprovalNeeded);
+    assert!(!scene.world.state().done.contains(&StepId(CUT.to_owned())));
+}
+
+#[tokio::test]
+async fn evidence_that_was_refused_is_none_that_stays() {
+    let scene = scene();
+    let take = StepId("snapshot-instance:instance/i-1".to_owned());
+    scene.world.state().refused_late.insert(take.0.clone());
+    let responder = scene.responder("one", &Way::new([]));
+    let report = responder.respond(vec![finding("f1", "i-1")]).await;
+    let incident = report.incidents[0].incident.clone();
+    let expected = responder.undo_expected(&incident).await.unwrap();
+    let undone = responder.undo(&incident, "ann").await.unwrap().unwrap();
+    let never: Vec<_> = undone.never_done.iter().map(|(id, _)| id).collect();
+    assert_eq!(never, [&take], "{undone:?}");
+    assert_eq!(expected, undone);
+}
+
+#[tokio::test]
 async fn what_another_incident_needs_stays_until_that_one_is_taken_back() {
     let mut scene = scene();
     let planning = Shared::cut();

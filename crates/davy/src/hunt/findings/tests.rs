@@ -139,6 +139,21 @@ fn a_stolen_key_is_told_with_its_holder_in_the_region_of_identities() {
 }
 
 #[test]
+fn a_machine_is_looked_for_nowhere_if_the_log_does_not_say_where_it_is() {
+    let found = read(vec![lead(
+        "trail-instance-credentials-elsewhere",
+        100.0,
+        &[
+            HOME[0],
+            (Kind::Instance, "i-0123456789abcdef0"),
+            (Kind::Principal, "arn:aws:iam::111122223333:role/web"),
+        ],
+    )]);
+    assert_eq!(keys(&found[0]), ["role/web"]);
+    assert!(found[0].gaps[0].contains("in which region"), "{found:?}");
+}
+
+#[test]
 fn regions_are_told_apart_and_what_no_service_could_have_named_is_a_gap() {
     let key = (Kind::Key, "AKIAIOSFODNN7EXAMPLE");
     let stranger = (Kind::Principal, "arn:aws:iam::999999999999:user/x");

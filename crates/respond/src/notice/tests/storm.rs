@@ -147,6 +147,7 @@ fn news(number: usize, said: &str) -> News {
         findings: vec![finding],
         outcome,
         untold: std::collections::BTreeSet::new(),
+        seen_again: false,
         broken: None,
         marks: Vec::new(),
         dry_run: false,

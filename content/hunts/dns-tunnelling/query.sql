@@ -12,8 +12,10 @@ WITH asked AS (
     instance_id,
     srcaddr,
     registered,
+    COALESCE(account_id, '') || ' ' || COALESCE(region, '') || ' ' || COALESCE(instance_id, '') || ' '
+      || COALESCE(srcaddr, '') || ' ' || registered AS source,
     name,
-    name || ' ' || COALESCE(query_type, '') AS question,
+    COALESCE(query_type, '') AS query_type,
     query_timestamp,
     window_epoch,
     COALESCE(sub_length, 0) AS sub_length,
@@ -24,17 +26,18 @@ WITH asked AS (
   WHERE registered IS NOT NULL
     AND registered NOT IN ($ignore)
 ),
-sources AS (
+-- Sets of texts, which counting different ones needs, would take memory for every source and domain
+-- there is: so what can be summed is summed first, and names are counted only of what is left.
+talkers AS (
   SELECT
     account_id,
     region,
     instance_id,
     srcaddr,
     registered,
+    source,
     MIN(query_timestamp) AS first_seen,
     MAX(query_timestamp) AS last_seen,
-    COUNT(DISTINCT name) AS names,
-    COUNT(DISTINCT question) AS questions,
     COUNT(*) AS queries,
     AVG(CAST(longest_label AS DOUBLE)) AS mean_longest_label,
     AVG(sub_entropy) AS mean_entropy,
@@ -42,7 +45,29 @@ sources AS (
     AVG(CAST(is_carrier AS DOUBLE)) AS carrier_share,
     COUNT(DISTINCT window_epoch) AS windows
   FROM asked
-  GROUP BY account_id, region, instance_id, srcaddr, registered
+  GROUP BY account_id, region, instance_id, srcaddr, registered, source
+  HAVING COUNT(*) >= $min_names
+    AND AVG(CAST(longest_label AS DOUBLE)) >= $min_label
+    AND AVG(sub_entropy) >= $min_entropy
+),
+asked_names AS (
+  SELECT asked.source, asked.name, asked.query_type
+  FROM asked
+  JOIN talkers ON talkers.source = asked.source
+  GROUP BY asked.source, asked.name, asked.query_type
+),
+different AS (
+  SELECT source, name, COUNT(*) AS types FROM asked_names GROUP BY source, name
+),
+counts AS (
+  SELECT source AS counted, COUNT(*) AS names, CAST(SUM(types) AS BIGINT) AS questions
+  FROM different
+  GROUP BY source
+),
+sources AS (
+  SELECT talkers.*, counts.names, counts.questions
+  FROM talkers
+  JOIN counts ON counts.counted = talkers.source
 ),
 scored AS (
   SELECT
@@ -54,8 +79,6 @@ scored AS (
       + CASE WHEN windows >= 3 THEN 10 ELSE 0 END AS points
   FROM sources
   WHERE names >= $min_names
-    AND mean_longest_label >= $min_label
-    AND mean_entropy >= $min_entropy
 )
 SELECT
   CAST(points AS DOUBLE) AS score,

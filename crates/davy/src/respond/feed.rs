@@ -18,7 +18,7 @@ use flate2::read::MultiGzDecoder;
 use jiff::{SignedDuration, Timestamp};
 
 use super::args::{Common, RespondArgs, RunArgs, Service};
-use super::{Desk, INCOMPLETE, planning_config, polling_config, session_hint};
+use super::{Desk, FOUND, INCOMPLETE, planning_config, polling_config, session_hint};
 use crate::failure::Failure;
 use crate::output::{counted, note};
 
@@ -196,7 +196,11 @@ async fn work(desk: &Desk, queue: &str, how: &RunArgs) -> Result<ExitCode, Failu
             counted(hidden, "message is", "messages are"),
         ));
     }
-    let failed = u8::from(tally.left + hidden > 0) * INCOMPLETE;
+    let failed = match (tally.left, hidden) {
+        (0, 0) => 0,
+        (0, _) => FOUND,
+        _ => INCOMPLETE,
+    };
     let worst = worst.load(std::sync::atomic::Ordering::Relaxed);
     Ok(ExitCode::from(worst.max(failed)))
 }

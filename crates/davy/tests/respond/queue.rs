@@ -128,7 +128,9 @@ fn a_worker_that_dies_leaves_its_message_to_the_next() {
         ground.davy(&["resume"]);
         ground.state(&machine.id) == "terminated"
     });
-    ground.davy(&["--queue", &from, "--once"]).ended(1);
+    let ran = ground.davy(&["--queue", &from, "--once"]).ended(1);
+    // What the dead one had received is neither answered nor back.
+    ran.says(&["1 message is with other workers"]);
     assert_eq!(ground.evidence().len(), 2);
     assert_eq!(ground.did("ec2", "CreateSnapshots"), 1);
     assert_eq!(ground.mail.mails().len(), 1);

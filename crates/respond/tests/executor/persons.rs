@@ -213,22 +213,25 @@ async fn a_yes_after_an_undo_counts_the_evidence_that_was_kept_and_no_other() {
     }
 }
 
+/// Neither what cannot be taken back nor evidence, which is meant to stay: there is none.
 #[tokio::test]
 async fn what_was_refused_and_never_done_need_not_be_taken_back() {
-    let scene = scene();
-    let end = StepId("terminate-instance:instance/i-1".to_owned());
-    scene.world.state().refused_late.insert(end.0.clone());
-    let responder = scene.responder("one", &Way::new([]));
-    let report = responder.respond(vec![finding("f1", "i-1")]).await;
-    let incident = report.incidents[0].incident.clone();
-    let expected = responder.undo_expected(&incident).await.unwrap();
-    let undone = responder.undo(&incident, "ann").await.unwrap().unwrap();
-    let never: Vec<_> = undone.never_done.iter().map(|(id, _)| id).collect();
-    assert_eq!(never, [&end]);
-    assert!(!undone.not_undone.iter().any(|(id, _)| *id == end));
-    assert_eq!(expected, undone);
-    let again = responder.undo(&incident, "ann").await.unwrap().unwrap();
-    assert!(again.never_done.is_empty(), "{again:?}");
+    for step in ["terminate-instance", "snapshot-instance"] {
+        let scene = scene();
+        let step = StepId(format!("{step}:instance/i-1"));
+        scene.world.state().refused_late.insert(step.0.clone());
+        let responder = scene.responder("one", &Way::new([]));
+        let report = responder.respond(vec![finding("f1", "i-1")]).await;
+        let incident = report.incidents[0].incident.clone();
+        let expected = responder.undo_expected(&incident).await.unwrap();
+        let undone = responder.undo(&incident, "ann").await.unwrap().unwrap();
+        let never: Vec<_> = undone.never_done.iter().map(|(id, _)| id).collect();
+        assert_eq!(never, [&step]);
+        assert!(!undone.not_undone.iter().any(|(id, _)| *id == step));
+        assert_eq!(expected, undone);
+        let again = responder.undo(&incident, "ann").await.unwrap().unwrap();
+        assert!(again.never_done.is_empty(), "{again:?}");
+    }
 }
 
 #[tokio::test]
@@ -279,21 +282,6 @@ async fn what_goes_on_after_an_undo_is_told_once_and_not_done() {
     assert!(last.seen_again);
     assert_eq!(last.kind, NewsKind::ApprovalNeeded);
     assert!(!scene.world.state().done.contains(&StepId(CUT.to_owned())));
-}
-
-#[tokio::test]
-async fn evidence_that_was_refused_is_none_that_stays() {
-    let scene = scene();
-    let take = StepId("snapshot-instance:instance/i-1".to_owned());
-    scene.world.state().refused_late.insert(take.0.clone());
-    let responder = scene.responder("one", &Way::new([]));
-    let report = responder.respond(vec![finding("f1", "i-1")]).await;
-    let incident = report.incidents[0].incident.clone();
-    let expected = responder.undo_expected(&incident).await.unwrap();
-    let undone = responder.undo(&incident, "ann").await.unwrap().unwrap();
-    let never: Vec<_> = undone.never_done.iter().map(|(id, _)| id).collect();
-    assert_eq!(never, [&take], "{undone:?}");
-    assert_eq!(expected, undone);
 }
 
 #[tokio::test]

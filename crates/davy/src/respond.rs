@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use davylamp_cloud::aws::session::SessionError;
+use davylamp_cloud::aws::session::{SessionError, describe};
+use davylamp_content::playbook::Playbook;
 use davylamp_content::settings::Override;
 use davylamp_model::finding::Finding;
 use davylamp_model::ids::IncidentId;
@@ -24,7 +25,7 @@ use davylamp_respond::journal::history::History;
 use davylamp_respond::library::{self, LibraryError};
 use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Responder};
 use davylamp_respond::stop::Stop;
-use davylamp_respond::wire::{Run, WireError, Wiring};
+use davylamp_respond::wire::{self, Run, WireError, Wiring};
 
 use crate::failure::Failure;
 use crate::output::{counted, emit, note, quiet_json};
@@ -237,6 +238,17 @@ impl Desk {
     }
 
     async fn with(config: Config, common: &Common, rehearsal: bool) -> Result<Self, Failure> {
+        let playbooks = all_playbooks(&config)?;
+        let wired = Self::wired(config, playbooks, common, rehearsal).await;
+        wired.map_err(wire_failure)
+    }
+
+    async fn wired(
+        config: Config,
+        playbooks: Vec<Playbook>,
+        common: &Common,
+        rehearsal: bool,
+    ) -> Result<Self, WireError> {
         if config.kill_switch {
             note(
                 "the kill switch is on (respond.kill_switch): no step is begun, whatever is due or \
@@ -250,11 +262,7 @@ impl Desk {
                 config.canary_percent
             ));
         }
-        let playbooks = library::read(&config.playbooks).map_err(library_failure)?;
-        let playbooks = playbooks.into_iter().map(|it| it.playbook).collect();
-        let wiring = Wiring::new(config, playbooks, None, rehearsal)
-            .await
-            .map_err(wire_failure)?;
+        let wiring = Wiring::new(config, playbooks, None, rehearsal).await?;
         Ok(Self {
             wiring,
             output: common.output,
@@ -278,7 +286,21 @@ impl Desk {
                 journal.path.display()
             ));
         }
-        let desk = Self::with(config, common, rehearsal).await?;
+        let playbooks = all_playbooks(&config)?;
+        let desk = match Self::wired(config.clone(), playbooks, common, rehearsal).await {
+            Ok(desk) => desk,
+            Err(error) => {
+                let is_mistyped = matches!(error, WireError::NoSuchPlaybook { .. });
+                if !rehearsal && !is_mistyped {
+                    // Whoever waits for notices does not read this command's output.
+                    let why = describe(&error);
+                    for (channel, why) in wire::tell_unset(&config, &why).await {
+                        note(&format!("nobody was told through {channel}: {why}"));
+                    }
+                }
+                return Err(wire_failure(error));
+            }
+        };
         for (channel, why) in desk.wiring.mute_channels() {
             note(&format!("nobody will be told through {channel}: {why}"));
         }
@@ -404,6 +426,12 @@ impl Desk {
         }
         Ok(ExitCode::from(code))
     }
+}
+
+/// The playbooks that ship, and those of the folder that is configured.
+fn all_playbooks(config: &Config) -> Result<Vec<Playbook>, Failure> {
+    let playbooks = library::read(&config.playbooks).map_err(library_failure)?;
+    Ok(playbooks.into_iter().map(|it| it.playbook).collect())
 }
 
 /// A name no other run has: by time and process.

@@ -90,7 +90,7 @@ pub fn notice(news: &News) -> Notice {
         NewsKind::Failure => Kind::Failure,
     };
     let mut notice = Notice::new(kind, severity(&news.findings), title(news), news.at);
-    notice.incident = Some(news.incident.clone());
+    notice.incident = (!news.is_of_ourselves()).then(|| news.incident.clone());
     notice.place = news
         .plan
         .as_ref()
@@ -266,6 +266,12 @@ fn who(attribution: &Attribution) -> Vec<String> {
 }
 
 fn next_steps(news: &News) -> Vec<NextStep> {
+    if news.is_of_ourselves() {
+        return vec![NextStep {
+            what: "mend that, then respond to what came meanwhile".to_owned(),
+            command: Some("davy respond --poll guardduty --once".to_owned()),
+        }];
+    }
     if news.plan.is_none() && news.kind == NewsKind::Report {
         // Nothing was journaled about it that could be looked at or taken back.
         return Vec::new();

@@ -29,7 +29,7 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::journal::tags::TagJournal;
 use crate::journal::{Journal, JournalError};
 use crate::planning::Playbooks;
-use crate::responder::{Parts, Responder, ResponderOptions};
+use crate::responder::{News, Parts, Responder, ResponderOptions, Tell};
 use crate::stop::Stop;
 use crate::tell::Teller;
 
@@ -120,6 +120,37 @@ pub enum WireError {
     },
 }
 
+/// Tells through every channel that nothing could be set up, so that what is found is not answered.
+/// The channels that did not take it, with why.
+pub async fn tell_unset(config: &Config, why: &str) -> Vec<(String, String)> {
+    let sessions = match sessions(config, None).await {
+        Ok(sessions) => sessions,
+        Err(error) => return vec![("every channel".to_owned(), error.to_string())],
+    };
+    let teller = channels::teller(config, &sessions).await;
+    let news = [News::of_ourselves(why, Timestamp::now())];
+    let mut untold = Vec::new();
+    for channel in teller.channels() {
+        if let Err(error) = teller.tell(&channel, &news).await {
+            untold.push((channel, error.to_string()));
+        }
+    }
+    untold
+}
+
+async fn sessions(config: &Config, account: Option<AccountId>) -> Result<Sessions, SessionError> {
+    let text = |text: &str| present(text).map(str::to_owned);
+    Sessions::new(SessionOptions {
+        region: text(&config.region),
+        endpoint_url: text(&config.endpoint_url),
+        account,
+        role: text(&config.role),
+        external_id: text(&config.external_id),
+        ..SessionOptions::default()
+    })
+    .await
+}
+
 impl Wiring {
     /// Sets everything up. `rehearsal` needs neither journal nor anything that writes, and reads no
     /// secret of theirs.
@@ -138,17 +169,7 @@ impl Wiring {
                 known: known.join(", "),
             });
         }
-        let text = |text: &str| present(text).map(str::to_owned);
-        let sessions = Sessions::new(SessionOptions {
-            region: text(&config.region),
-            endpoint_url: text(&config.endpoint_url),
-            account,
-            role: text(&config.role),
-            external_id: text(&config.external_id),
-            ..SessionOptions::default()
-        })
-        .await?;
-        let sessions = Arc::new(sessions);
+        let sessions = Arc::new(sessions(&config, account).await?);
         let clusters = Arc::new(Clusters::new(Arc::clone(&sessions), clusters(&config)));
         let hub = match present(&config.hub.url) {
             None => None,
@@ -220,7 +241,7 @@ impl Wiring {
                 policy.clone(),
                 named,
             )),
-            tell: Arc::clone(&self.teller) as Arc<dyn crate::responder::Tell>,
+            tell: Arc::clone(&self.teller) as Arc<dyn Tell>,
             policy,
             options: ResponderOptions {
                 window_hours: self.config.window_hours,

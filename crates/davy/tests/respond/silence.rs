@@ -236,3 +236,58 @@ fn a_portal_that_fails_holds_up_nothing_and_is_told() {
             .contains("deauthorise-portal-user")
     );
 }
+
+#[test]
+fn a_journal_that_cannot_be_opened_is_told_and_nothing_is_done() {
+    let mut ground = Ground::new();
+    ground.set("respond.journal.path=\"/proc/no-journal\"");
+    let machine = ground.node(&["alice"]);
+    let finding = ground.save("f.json", &mining(&ground.account.id, "one", &machine.id));
+    let ran = ground.davy(&["--finding", &finding]).ended(2);
+    ran.says(&["the journal cannot be opened", "[respond.journal]"]);
+    assert_eq!(ground.state(&machine.id), "running");
+    let told = ground.mail.mails();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    for part in ["the journal cannot be opened", "answers no finding"] {
+        assert!(told[0].text.contains(part), "{}", told[0].text);
+    }
+    // Who only looks tells nobody.
+    ground.davy(&["status"]).ended(2);
+    ground.davy(&["plan", "--finding", &finding]);
+    assert_eq!(ground.mail.mails().len(), 1);
+}
+
+/// A step that was refused is tried again when a person says that it may work by now.
+#[test]
+fn a_refused_snapshot_is_taken_once_it_is_allowed() {
+    let ground = Ground::new();
+    let machine = ground.node(&["alice"]);
+    let finding = ground.save("f.json", &mining(&ground.account.id, "one", &machine.id));
+    let denied = Fault::Error {
+        status: 403,
+        code: "UnauthorizedOperation".to_owned(),
+        message: "You are not authorized to perform this operation.".to_owned(),
+    };
+    ground.proxy.set_schedule(rule("CreateSnapshot*", denied));
+    let ran = ground.davy(&["--finding", &finding]).ended(2);
+    let again = ran.says(&["davy respond resume inc-"]);
+    let incident = again
+        .out
+        .split_whitespace()
+        .next()
+        .expect("a name")
+        .to_owned();
+    assert!(
+        ground.mail.mails()[0]
+            .text
+            .contains(&format!("resume {incident}"))
+    );
+
+    ground.proxy.set_schedule(Schedule::clean());
+    ground.davy(&["resume"]).ended(2).says(&[&incident]);
+    assert_eq!(ground.evidence().len(), 0);
+    ground.davy(&["resume", &incident, "--by", "ann"]).ended(1);
+    assert_eq!(ground.evidence().len(), 2);
+    assert_eq!(ground.state(&machine.id), "terminated");
+    ground.davy(&["resume"]).ended(0);
+}

@@ -74,6 +74,31 @@ pub struct News {
     pub dry_run: bool,
 }
 
+impl News {
+    /// That findings are not answered at all, and why.
+    pub fn of_ourselves(why: &str, at: Timestamp) -> Self {
+        Self {
+            kind: NewsKind::Failure,
+            at,
+            incident: IncidentId("none".to_owned()),
+            resource: "Davylamp itself, which answers no finding".to_owned(),
+            plan: None,
+            findings: Vec::new(),
+            outcome: Outcome::default(),
+            untold: BTreeSet::new(),
+            seen_again: false,
+            broken: Some(why.to_owned()),
+            marks: Vec::new(),
+            dry_run: false,
+        }
+    }
+
+    /// Whether it is about no incident.
+    pub fn is_of_ourselves(&self) -> bool {
+        self.plan.is_none() && self.findings.is_empty()
+    }
+}
+
 /// A notice that did not go out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

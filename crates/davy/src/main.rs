@@ -10,6 +10,7 @@ mod hunt;
 mod output;
 mod respond;
 mod settings;
+mod signals;
 mod up;
 
 use std::process::ExitCode;

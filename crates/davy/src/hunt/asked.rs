@@ -11,12 +11,12 @@ use davylamp_hunt::athena::Scoped;
 use davylamp_hunt::elsewhere::{Column, Elsewhere, Remote, Rows};
 use davylamp_hunt::engine::Engine;
 use davylamp_hunt::run::Answers;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{EngineArgs, EngineKind, LogArgs};
 use super::{open, scope};
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::output::{counted, note};
+use crate::signals::Signals;
 
 /// US dollars for 10^12 bytes scanned, in most regions; each question counts as ten megabytes at
 /// least. <https://aws.amazon.com/athena/pricing/>
@@ -85,17 +85,12 @@ impl Asked {
             return;
         };
         let athena = remote.engine().clone();
-        let (Ok(mut interrupt), Ok(mut terminate)) = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-        ) else {
+        let Some(mut signals) = Signals::listen() else {
             return;
         };
         tokio::spawn(async move {
-            tokio::select! {
-                Some(()) = interrupt.recv() => {}
-                Some(()) = terminate.recv() => {}
-                else => return,
+            if signals.next().await.is_none() {
+                return;
             }
             note("stopping: what still runs at Athena is ended");
             athena.0.stop().await;

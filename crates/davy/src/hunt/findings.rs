@@ -53,19 +53,14 @@ fn hunt_of<'a>(lead: &Lead, jobs: &'a [Job]) -> Option<&'a Hunt> {
 struct Where {
     account: Option<String>,
     region: Option<String>,
-    /// The region is that of identities alone: the log names none.
-    is_home: bool,
 }
 
 impl Where {
     fn of(lead: &Lead) -> Self {
         let first = |kind| values(lead, kind).next().map(str::to_owned);
-        let region = first(Kind::Region);
-        let home = region.is_none().then(|| home_of_identities(lead)).flatten();
         Self {
             account: first(Kind::Account),
-            is_home: home.is_some(),
-            region: region.or(home),
+            region: first(Kind::Region).or_else(|| home_of_identities(lead)),
         }
     }
 
@@ -120,8 +115,10 @@ fn told<'a>(
     let mut resources: Vec<Resource> = Vec::new();
     if behaviour.is_some() {
         for lead in &leads {
+            // Identities have a region where the lead names none; machines have not.
+            let is_placed = at.is_none() || values(lead, Kind::Region).next().is_some();
             for named in named(lead, behaviour) {
-                if place.is_home && !matches!(named, Named::Credential { .. }) {
+                if !is_placed && !matches!(named, Named::Credential { .. }) {
                     gaps.push("The log does not say in which region its machines are.".to_owned());
                     continue;
                 }

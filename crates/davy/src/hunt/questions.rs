@@ -36,6 +36,7 @@ pub(super) async fn ask(args: &SqlArgs) -> Result<ExitCode, Failure> {
     }
     if std::io::stdin().is_terminal() {
         let asked = Asked::open(&args.engine, &args.logs).await?;
+        asked.tell_cost(1).await?;
         return shell::ask(&asked, args).await;
     }
     let mut text = String::new();

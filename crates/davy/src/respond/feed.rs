@@ -182,12 +182,15 @@ async fn work(desk: &Desk, queue: &str, how: &RunArgs) -> Result<ExitCode, Failu
         counted(tally.failed_calls, "call", "calls"),
     ));
     let hidden = match how.once {
-        true => worker
-            .hidden()
-            .await
-            .unwrap_or(0)
-            .saturating_sub(tally.left),
-        false => 0,
+        true => worker.hidden().await,
+        false => Ok(0),
+    };
+    let (hidden, uncounted) = match hidden {
+        Ok(all) => (all.saturating_sub(tally.left), false),
+        Err(error) => {
+            note(&format!("what other workers hold cannot be told: {error}"));
+            (0, true)
+        }
     };
     if hidden > 0 {
         note(&format!(
@@ -197,6 +200,7 @@ async fn work(desk: &Desk, queue: &str, how: &RunArgs) -> Result<ExitCode, Failu
         ));
     }
     let failed = match (tally.left, hidden) {
+        (0, _) if uncounted => INCOMPLETE,
         (0, 0) => 0,
         (0, _) => FOUND,
         _ => INCOMPLETE,

@@ -157,12 +157,8 @@ fn incident_text(text: &mut String, incident: &IncidentReport, rehearsal: bool) 
             if outcome.cut_short {
                 line(text, 1, "the run's time was over before its work was");
             }
-            if !outcome.earlier.is_empty() && !rehearsal {
-                line(text, 1, "by earlier plans");
-                for (step, state) in &outcome.earlier {
-                    let (word, more) = words(state);
-                    line(text, 2, &format!("{word:<9} {step}{more}"));
-                }
+            if !rehearsal {
+                earlier_text(text, outcome);
             }
             if let (Some(plan), false) = (&incident.plan, rehearsal) {
                 ask(text, &incident.incident, plan, outcome);
@@ -181,6 +177,17 @@ fn incident_text(text: &mut String, incident: &IncidentReport, rehearsal: bool) 
                 line(text, 1, &next);
             }
         }
+    }
+}
+
+/// What earlier plans did that the last does not name.
+pub(super) fn earlier_text(text: &mut String, outcome: &Outcome) {
+    if !outcome.earlier.is_empty() {
+        line(text, 1, "by earlier plans");
+    }
+    for (step, state) in &outcome.earlier {
+        let (word, more) = words(state);
+        line(text, 2, &format!("{word:<9} {step}{more}"));
     }
 }
 

@@ -9,7 +9,7 @@ use davylamp_respond::undo::Undone;
 use serde_json::{Value, json};
 
 use super::args::Output;
-use super::show::{ask, line, named, plan_text, to_the_second, words};
+use super::show::{ask, earlier_text, line, named, plan_text, to_the_second};
 use super::{FOUND, INCOMPLETE};
 use crate::failure::Failure;
 use crate::output::{emit, quiet_json};
@@ -60,13 +60,7 @@ pub(super) fn status(incident: &IncidentId, status: &Status, output: Output) -> 
                 plan_text(&mut text, plan, &outcome, false);
                 ask(&mut text, incident, plan, &outcome);
             }
-            if !status.history.earlier.is_empty() {
-                line(&mut text, 1, "by earlier plans");
-            }
-            for (step, state) in &status.history.earlier {
-                let (word, more) = words(state);
-                line(&mut text, 2, &format!("{word:<9} {step}{more}"));
-            }
+            earlier_text(&mut text, &outcome);
             for approval in &status.history.approvals {
                 let what = if approval.steps.is_empty() {
                     "every step".to_owned()

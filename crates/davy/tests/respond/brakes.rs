@@ -15,8 +15,17 @@ fn scene(ground: &Ground) -> (Machine, String) {
 fn the_kill_switch_lets_nothing_be_done_until_it_is_off() {
     let ground = Ground::new();
     let (machine, finding) = scene(&ground);
+    for (setting, says) in [
+        ("respond.kill_switch=true", "the kill switch is on"),
+        ("respond.dry_run=true", "respond.dry_run is on"),
+        ("respond.canary_percent=5", "respond.canary_percent is 5"),
+    ] {
+        // Who looks first learns what a run would be kept from.
+        let plan = ["plan", "--finding", &finding, "--set", setting];
+        ground.davy(&plan).says(&[says]);
+    }
     let ran = ground.davy(&["--finding", &finding, "--set", "respond.kill_switch=true"]);
-    ran.says(&["kill switch"]);
+    ran.says(&["the kill switch is on", "a new journal is begun"]);
     let writes = ground.writes();
     assert!(writes.is_empty(), "{writes:?}");
     assert!(ground.portal.hooks().is_empty());

@@ -137,6 +137,22 @@ fn a_worker_that_dies_leaves_its_message_to_the_next() {
 }
 
 #[test]
+fn a_message_that_comes_twice_in_a_batch_is_answered_twice_and_acted_on_once() {
+    let ground = Ground::new();
+    let machine = ground.node(&["alice"]);
+    let queue = ground.queue("findings", &[]);
+    let body = event(&mining(&ground.account.id, "one", &machine.id)).to_string();
+    for _ in 0..2 {
+        ground.send(&queue, &body);
+    }
+    let from = format!("sqs:{queue}");
+    let ran = ground.davy(&["--queue", &from, "--once"]).ended(1);
+    ran.says(&["2 messages answered, 0 left in the queue"]);
+    assert_eq!(ground.messages(&queue), 0);
+    assert_eq!(ground.did("ec2", "CreateSnapshots"), 1);
+}
+
+#[test]
 fn two_workers_on_one_queue_act_once() {
     let ground = Ground::new();
     let machine = ground.node(&["alice"]);

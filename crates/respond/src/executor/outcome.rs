@@ -98,8 +98,7 @@ impl Outcome {
 
     /// Whether a step failed for good: no other run tries it again by itself.
     pub fn has_failed(&self) -> bool {
-        let failed = |state: &StepState| matches!(state, StepState::Failed { again: false, .. });
-        self.steps.values().any(failed)
+        self.steps.values().any(StepState::has_failed_for_good)
     }
 
     /// The steps that wait, with what for.

@@ -75,6 +75,11 @@ impl StepState {
         )
     }
 
+    /// Whether it failed and no run tries it again by itself.
+    pub fn has_failed_for_good(&self) -> bool {
+        matches!(self, Self::Failed { again: false, .. })
+    }
+
     /// Whether what the step is for is so.
     fn is_there(&self) -> bool {
         matches!(self, Self::Succeeded { .. } | Self::Kept { done: true, .. })
@@ -327,8 +332,7 @@ impl History {
 
     /// Whether a step failed for good under the plan that holds: no run tries it again by itself.
     pub fn has_failed(&self) -> bool {
-        let failed = |state: &StepState| matches!(state, StepState::Failed { again: false, .. });
-        self.steps.values().any(failed)
+        self.steps.values().any(StepState::has_failed_for_good)
     }
 
     /// Notes how a step stands that is taken back or kept, which an earlier plan may have taken.

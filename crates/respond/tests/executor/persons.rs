@@ -7,7 +7,7 @@ use std::time::Duration;
 use davylamp_content::playbook::Caps;
 use davylamp_model::inventory::Inventory;
 use davylamp_plan::action::Action;
-use davylamp_plan::plan::{Case, Plan, ReleaseTimer, Stage, Step, StepId};
+use davylamp_plan::plan::{Candidate, Case, Plan, ReleaseTimer, Stage, Step, StepId};
 use davylamp_plan::policy::Approvals;
 use davylamp_respond::journal::history::StepState;
 use davylamp_respond::journal::memory::MemoryJournal;
@@ -131,6 +131,43 @@ impl Planning for Doubtful {
     fn caps(&self, playbook: &str) -> Caps {
         Script.caps(playbook)
     }
+}
+
+/// The script, which knows who it was only as long as there is one finding.
+struct Forgetful;
+
+impl Planning for Forgetful {
+    fn plan(&self, case: &Case, inventory: &Inventory) -> Plan {
+        let mut plan = Script.plan(case, inventory);
+        if case.findings.len() == 1 {
+            plan.attribution.candidates.push(Candidate {
+                user: "alice".into(),
+                claim: None,
+                chain: Vec::new(),
+                evidence: Vec::new(),
+                confirmed: true,
+            });
+        }
+        plan
+    }
+
+    fn caps(&self, playbook: &str) -> Caps {
+        Script.caps(playbook)
+    }
+}
+
+#[tokio::test]
+async fn who_it_was_is_not_forgotten_by_the_next_plan() {
+    let mut scene = scene();
+    scene.planning = Arc::new(Forgetful);
+    let responder = scene.responder("one", &Way::new([]));
+    responder.respond(vec![finding("f1", "i-1")]).await;
+    let report = responder.respond(vec![finding("f2", "i-1")]).await;
+    let status = responder.status(&report.incidents[0].incident).await;
+    let history = status.unwrap().history;
+    assert_eq!(history.plans.len(), 2);
+    let candidates = &history.plans[1].attribution.candidates;
+    assert_eq!(candidates.len(), 1, "{candidates:?}");
 }
 
 #[tokio::test]

@@ -176,6 +176,19 @@ fn regions_are_told_apart_and_what_no_service_could_have_named_is_a_gap() {
 }
 
 #[test]
+fn what_names_the_region_of_identities_and_what_names_none_is_one_finding() {
+    let key = (Kind::Key, "AKIAIOSFODNN7EXAMPLE");
+    let who = (Kind::Principal, "arn:aws:iam::111122223333:user/deploy");
+    let home = (Kind::Region, "us-east-1");
+    let found = read(vec![
+        lead("trail-probe-before-burst", 90.0, &[HOME[0], home, key, who]),
+        lead("trail-instance-burst", 90.0, &[HOME[0], key, who]),
+    ]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].count, 2);
+}
+
+#[test]
 fn a_user_of_the_hub_is_told_with_the_pod() {
     let found = read(vec![lead(
         "guard-would-kill",

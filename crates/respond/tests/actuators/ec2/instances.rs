@@ -71,6 +71,11 @@ async fn a_protected_instance_is_not_terminated_in_silence() {
     assert_eq!(stage.state(&instance).await, "terminated");
     let checked = protect.check().await.expect("a look");
     assert_impossible(checked, "terminated");
+    // What protection kept from happening has happened: no yes to it waits for ever.
+    let release = stage.drive(Action::UnprotectInstance {
+        instance: instance.clone(),
+    });
+    assert_already(release.check().await);
     // Nothing is left that could be as it was, and nobody is told that it is.
     let gone = Reverted::Gone {
         why: format!("{instance} is terminated"),

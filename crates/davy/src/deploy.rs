@@ -66,6 +66,28 @@ fn purpose(name: &str) -> Result<Purpose, String> {
         })
 }
 
+/// What cannot be done at all without the purposes that were left out.
+fn missed(without: &[Purpose], what: What) -> Vec<&'static str> {
+    let is_out = |purpose| without.contains(&purpose);
+    let mut missed = Vec::new();
+    if is_out(Purpose::Read) {
+        missed.push(
+            "without `read` nothing can be looked at: every plan is only told, and does nothing",
+        );
+    }
+    match what {
+        What::Template if is_out(Purpose::Journal) => missed.push(
+            "without `journal` the function cannot claim an incident in its table, and does nothing",
+        ),
+        What::Policy if is_out(Purpose::Journal) && is_out(Purpose::JournalTags) => missed.push(
+            "without `journal` and `journal-tags` the journal has to be a local file, or nothing is \
+             done",
+        ),
+        What::Template | What::Policy => {}
+    }
+    missed
+}
+
 /// Runs `davy deploy`.
 pub fn run(args: &DeployArgs) -> Result<ExitCode, Failure> {
     let Target::Aws(args) = &args.target;
@@ -82,6 +104,9 @@ pub fn run(args: &DeployArgs) -> Result<ExitCode, Failure> {
             policy(&kept(all), &Names::default())
         }
     };
+    for missed in missed(&args.without, args.what) {
+        note(missed);
+    }
     let text = format!("{document:#}\n");
     let Some(path) = &args.file else {
         emit(text)?;

@@ -413,6 +413,10 @@ impl Desk {
                 rows.push((incident, status));
             }
         }
+        // An incident may be of a playbook that is there no more; a name without any is mistyped.
+        if let (true, Some(wanted)) = (rows.is_empty(), playbook) {
+            self.wiring.check_playbook(wanted).map_err(wire_failure)?;
+        }
         let shown = rows.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
         let (text, code) = standing::list(&rows, shown, self.output);
         emit(text)?;

@@ -68,6 +68,18 @@ pub struct Intake {
     pub passed_over: BTreeMap<String, u64>,
 }
 
+impl Intake {
+    /// Takes over what another input held.
+    pub fn absorb(&mut self, other: Self) {
+        self.findings.extend(other.findings);
+        self.signals.extend(other.signals);
+        self.rejected.extend(other.rejected);
+        for (name, count) in other.passed_over {
+            *self.passed_over.entry(name).or_default() += count;
+        }
+    }
+}
+
 /// An event that is no finding and yet drives us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "signal", rename_all = "kebab-case")]

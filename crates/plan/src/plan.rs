@@ -62,6 +62,27 @@ pub struct Omission {
     pub because: String,
 }
 
+/// Several omissions of one target for one reason: all that would have been done, the target and
+/// the reason.
+pub type Alike<'o> = (Vec<&'o str>, &'o str, &'o str);
+
+/// Omissions for people to read: what is not done to the same target for the same reason, together,
+/// in the order of the first of each.
+pub fn alike(omissions: &[Omission]) -> Vec<Alike<'_>> {
+    let mut groups: Vec<Alike<'_>> = Vec::new();
+    for one in omissions {
+        let (target, because) = (one.target.as_str(), one.because.as_str());
+        let known = groups
+            .iter_mut()
+            .find(|(_, other, why)| (*other, *why) == (target, because));
+        match known {
+            Some((what, ..)) => what.push(&one.what),
+            None => groups.push((vec![&one.what], target, because)),
+        }
+    }
+    groups
+}
+
 /// One link in the chain from a finding to a person, with its proof.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

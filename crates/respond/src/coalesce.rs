@@ -131,6 +131,12 @@ pub(crate) fn in_order(found: Vec<Finding>) -> Vec<Finding> {
     found
 }
 
+/// The name under which the journal knows the resource of a finding that is acted on.
+pub(crate) fn key(finding: &Finding) -> Option<String> {
+    let (place, resource) = acting(finding).ok()?;
+    Some(journal_key(&place, &resource))
+}
+
 /// Where and on what a finding can be acted on, or why it cannot.
 fn acting(finding: &Finding) -> Result<(Place, Resource), &'static str> {
     if finding.sample {
@@ -143,7 +149,7 @@ fn acting(finding: &Finding) -> Result<(Place, Resource), &'static str> {
         return Err("its type is unknown to this version");
     }
     let Some(resource) = finding.resources.first() else {
-        return Err("it names no resource");
+        return Err("it names no resource that can be told");
     };
     if matches!(resource, Resource::Unknown { .. }) {
         return Err("its kind of resource is unknown to this version");

@@ -503,7 +503,7 @@ impl Executor {
             StepState::Failed { why, again } => Event::Failed { step, why, again },
             StepState::Withheld { why } => Event::Withheld { step, why },
             StepState::Waiting { what } => Event::Waiting { step, what },
-            StepState::Undone { by } => Event::Undone { step, by },
+            StepState::Undone { by, gone } => Event::Undone { step, by, gone },
             StepState::Kept { by, .. } => Event::Kept { step, by },
             StepState::Intended => return Ok(()),
         };

@@ -120,6 +120,9 @@ pub enum Event {
         step: StepId,
         /// By whom: a person's name, or `release timer`.
         by: String,
+        /// Why there was nothing left of it to take back, where that is so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gone: Option<String>,
     },
     /// Everything was taken back that could be, and what this step left stays, as it is meant to:
     /// evidence.

@@ -5,7 +5,7 @@
 //! told. What is asked of an account ([`Collect`]), decided ([`Planning`]) and told ([`Tell`])
 //! comes in from outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use davylamp_content::playbook::Caps;
@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::actuator::Acting;
-use crate::coalesce::{Coalesced, OnlyReported, coalesce, journal_key};
+use crate::coalesce::{self, Coalesced, OnlyReported, coalesce, journal_key};
 use crate::executor::{Executor, Ledger, Outcome, Permit};
 use crate::journal::history::History;
 use crate::journal::{Claim, ClaimRequest, Entry, Event, JournalError};
@@ -140,21 +140,25 @@ impl Report {
     /// Whether the findings must be delivered again: somebody else is at one of the incidents, or
     /// one could not be worked on, or the run was asked to stop before it was done.
     pub fn wants_redelivery(&self) -> bool {
-        self.incidents.iter().any(|it| {
-            matches!(
-                &it.came_of_it,
-                CameOfIt::Busy { .. }
-                    | CameOfIt::Broken { .. }
-                    | CameOfIt::Stopped
-                    | CameOfIt::Worked {
-                        outcome: Outcome { stopped: true, .. }
-                    }
-            )
-        }) || self.untold.iter().any(|untold| {
-            // What nothing is done about is no incident, which would be due again by itself.
-            let threads = self.reported.iter().map(OnlyReported::thread);
-            threads.into_iter().any(|thread| thread == untold.incident)
-        })
+        self.incidents.iter().any(IncidentReport::is_left)
+            || self.reported.iter().any(|it| self.is_untold(it))
+    }
+
+    /// The same for some of the findings that were responded to: those of one message.
+    pub fn wants_redelivery_of(&self, findings: &[Finding]) -> bool {
+        let keys: BTreeSet<String> = findings.iter().filter_map(coalesce::key).collect();
+        let is_of = |incident: &IncidentReport| keys.contains(observing::of(&incident.resource));
+        let mut incidents = self.incidents.iter();
+        let mut reported = self.reported.iter();
+        incidents.any(|it| it.is_left() && is_of(it))
+            || reported.any(|it| findings.contains(&it.whole) && self.is_untold(it))
+    }
+
+    /// Whether not everybody was told of something that nothing is done about. It is no incident,
+    /// which would be due again by itself.
+    fn is_untold(&self, reported: &OnlyReported) -> bool {
+        let thread = reported.thread();
+        self.untold.iter().any(|untold| untold.incident == thread)
     }
 }
 
@@ -170,6 +174,21 @@ pub struct IncidentReport {
     pub plan: Option<Plan>,
     /// What came of it.
     pub came_of_it: CameOfIt,
+}
+
+impl IncidentReport {
+    /// Whether somebody else is at it, or it was not worked on to the end.
+    fn is_left(&self) -> bool {
+        matches!(
+            &self.came_of_it,
+            CameOfIt::Busy { .. }
+                | CameOfIt::Broken { .. }
+                | CameOfIt::Stopped
+                | CameOfIt::Worked {
+                    outcome: Outcome { stopped: true, .. }
+                }
+        )
+    }
 }
 
 /// What came of one incident.

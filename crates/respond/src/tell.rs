@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use davylamp_model::finding::{Behaviour, Finding, Severity};
-use davylamp_plan::plan::{Attribution, Plan};
+use davylamp_plan::plan::{Attribution, Plan, alike};
 
 use crate::actuator::{ActError, Acting};
 use crate::executor::ReadingState;
@@ -168,9 +168,15 @@ fn tell_plan(news: &News, plan: &Plan, notice: &mut Notice) {
                 what,
                 why: why.clone(),
             }),
-            Some(StepState::Undone { by }) => notice.not_done.push(NotDone {
+            Some(StepState::Undone { by, gone: None }) => notice.not_done.push(NotDone {
                 what,
                 why: format!("it was taken back by {by}"),
+            }),
+            Some(StepState::Undone {
+                gone: Some(why), ..
+            }) => notice.not_done.push(NotDone {
+                what,
+                why: format!("nothing is left of it: {why}"),
             }),
             Some(StepState::Kept { by, why, .. }) => notice.not_done.push(NotDone {
                 what,
@@ -184,12 +190,14 @@ fn tell_plan(news: &News, plan: &Plan, notice: &mut Notice) {
                 .push(format!("{what}: its turn has not come")),
         }
     }
-    notice
-        .not_done
-        .extend(plan.omissions.iter().map(|omission| NotDone {
-            what: format!("{} {}", omission.what, omission.target),
-            why: omission.because.clone(),
-        }));
+    notice.not_done.extend(
+        alike(&plan.omissions)
+            .into_iter()
+            .map(|(what, target, because)| NotDone {
+                what: format!("{} {target}", what.join(", ")),
+                why: because.to_owned(),
+            }),
+    );
     notice.who = who(&plan.attribution);
     for remark in &plan.remarks {
         match remark.strip_prefix(COST_REMARK) {

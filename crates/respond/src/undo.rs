@@ -170,8 +170,8 @@ impl Executor {
                 (Fate::Stays(_) | Fate::Irreversible(_), Some(why))
                     if self.is_absent(&plan.place, &step.action, &before).await =>
                 {
-                    let (step, by) = (id.clone(), by.to_owned());
-                    ledger.record(Event::Undone { step, by }).await?;
+                    let (step, by, gone) = (id.clone(), by.to_owned(), Some(why.clone()));
+                    ledger.record(Event::Undone { step, by, gone }).await?;
                     result.never_done.push((id, why));
                     continue;
                 }
@@ -229,11 +229,19 @@ impl Executor {
             };
             match came {
                 Ok(reverted) => {
-                    let (step, by) = (id.clone(), by.to_owned());
-                    ledger.record(Event::Undone { step, by }).await?;
-                    match reverted {
-                        Reverted::Back => result.undone.push(id),
-                        Reverted::Gone { why } => result.gone.push((id, why)),
+                    let gone = match reverted {
+                        Reverted::Back => None,
+                        Reverted::Gone { why } => Some(why),
+                    };
+                    let event = Event::Undone {
+                        step: id.clone(),
+                        by: by.to_owned(),
+                        gone: gone.clone(),
+                    };
+                    ledger.record(event).await?;
+                    match gone {
+                        None => result.undone.push(id),
+                        Some(why) => result.gone.push((id, why)),
                     }
                 }
                 Err((why, again)) => {

@@ -160,14 +160,8 @@ impl Wiring {
         account: Option<AccountId>,
         rehearsal: bool,
     ) -> Result<Self, WireError> {
-        if let Some(name) = present(&config.playbook)
-            && !playbooks.iter().any(|playbook| playbook.name == name)
-        {
-            let known: Vec<_> = playbooks.iter().map(|one| one.name.as_str()).collect();
-            return Err(WireError::NoSuchPlaybook {
-                name: name.to_owned(),
-                known: known.join(", "),
-            });
+        if let Some(name) = present(&config.playbook) {
+            is_known(name, &playbooks)?;
         }
         let sessions = Arc::new(sessions(&config, account).await?);
         let clusters = Arc::new(Clusters::new(Arc::clone(&sessions), clusters(&config)));
@@ -204,6 +198,11 @@ impl Wiring {
             actuators,
             journal,
         })
+    }
+
+    /// Refuses a name that no playbook has.
+    pub fn check_playbook(&self, name: &str) -> Result<(), WireError> {
+        is_known(name, &self.playbooks)
     }
 
     /// A responder for one run.
@@ -338,6 +337,17 @@ impl Wiring {
     }
 }
 
+fn is_known(name: &str, playbooks: &[Playbook]) -> Result<(), WireError> {
+    if playbooks.iter().any(|playbook| playbook.name == name) {
+        return Ok(());
+    }
+    let known: Vec<_> = playbooks.iter().map(|one| one.name.as_str()).collect();
+    Err(WireError::NoSuchPlaybook {
+        name: name.to_owned(),
+        known: known.join(", "),
+    })
+}
+
 /// So long before a run's deadline, where it has one.
 fn before(deadline: Option<Timestamp>, spare: Duration) -> Option<Timestamp> {
     deadline.map(|at| at.checked_sub(spare).unwrap_or(at))
@@ -364,10 +374,10 @@ fn clusters(config: &Config) -> Vec<ClusterEntry> {
         .collect()
 }
 
-async fn journal(
-    config: &Config,
-    sessions: &Arc<Sessions>,
-) -> Result<Arc<dyn Journal>, JournalError> {
+async fn journal(config: &Config, sessions: &Arc<Sessions>) -> Result<Arc<dyn Journal>, WireError> {
+    if config.journal.store != Store::Sqlite && sessions.home_region().is_none() {
+        return Err(SessionError::NoRegion.into());
+    }
     Ok(match config.journal.store {
         Store::Sqlite => Arc::new(SqliteJournal::open(&config.journal.path).await?),
         Store::Dynamodb => Arc::new(DynamoJournal::new(

@@ -394,14 +394,36 @@ fn without_credentials(error: &(dyn std::error::Error + 'static)) -> Option<Stri
     let mut next = Some(error);
     while let Some(cause) = next {
         if let Some(found @ CredentialsError::CredentialsNotLoaded(_)) = cause.downcast_ref() {
-            let tried = describe(found);
-            let tried: Vec<&str> = tried.lines().map(str::trim).collect();
-            return Some(tried.join("; "));
+            return Some(tried(&describe(found)));
         }
         next = cause.source();
     }
     None
 }
+
+/// Where the SDK has looked for credentials, of the many lines in which it says so; of a place that
+/// it could not look at, why.
+fn tried(said: &str) -> String {
+    let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let places: Vec<&str> = lines
+        .skip_while(|line| !line.ends_with("Attempted:"))
+        .skip(1)
+        .map(|line| match line.split_once(": ") {
+            Some((place, why)) if why.starts_with(NOT_ENABLED) => place,
+            _ => line,
+        })
+        .collect();
+    match places.is_empty() {
+        true => said.replace('\n', "; "),
+        false => format!(
+            "none in {}; set AWS_PROFILE, or give this machine or pod a role",
+            places.join(", ")
+        ),
+    }
+}
+
+/// How the SDK says that a place has no credentials.
+const NOT_ENABLED: &str = "the credential provider was not enabled";
 
 /// An SDK error with all that is behind it, on one line.
 pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
@@ -421,6 +443,20 @@ pub fn describe(error: &(dyn std::error::Error + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_credentials_were_looked_for_is_said_in_a_line() {
+        let said = "the credential provider was not enabled: no credentials found in chain. Attempted:\n    \
+            Environment: the credential provider was not enabled: environment variable not set\n    \
+            Profile: could not parse profile file: line 3\n    \
+            EcsContainer: the credential provider was not enabled: ECS provider not configured";
+        assert_eq!(
+            tried(said),
+            "none in Environment, Profile: could not parse profile file: line 3, EcsContainer; set \
+             AWS_PROFILE, or give this machine or pod a role"
+        );
+        assert_eq!(tried("no profile\nis there"), "no profile; is there");
+    }
 
     fn place(account: &str, region: &str) -> Place {
         Place {

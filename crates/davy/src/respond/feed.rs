@@ -11,7 +11,6 @@ use davylamp_cloud::aws::session::SessionError;
 use davylamp_model::ids::Region;
 use davylamp_model::intake::{self, Intake, MAX_BYTES};
 use davylamp_model::resource::Place;
-use davylamp_respond::responder::{CameOfIt, IncidentReport, Report};
 use davylamp_respond::source::guardduty::poll;
 use davylamp_respond::source::queue::{Handled, Worker};
 use flate2::read::MultiGzDecoder;
@@ -20,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::args::{Common, RespondArgs, RunArgs, Service};
 use super::{Desk, FOUND, INCOMPLETE, planning_config, polling_config, session_hint};
 use crate::failure::Failure;
-use crate::output::{counted, note};
+use crate::output::{ColourChoice, counted, note};
 
 /// The first two bytes of gzip.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -31,10 +30,6 @@ const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 
 /// At the first poll findings are asked for that were updated within this time.
 const FIRST_WINDOW: SignedDuration = SignedDuration::from_hours(24);
-
-/// How often, and after what pause each, a message is looked at again whose incident another works on.
-const BUSY_TRIES: u32 = 20;
-const BUSY_PAUSE: Duration = Duration::from_millis(500);
 
 /// The name of an input, for messages.
 pub(super) fn name(finding: &str) -> &str {
@@ -158,10 +153,10 @@ async fn work(desk: &Desk, queue: &str, how: &RunArgs) -> Result<ExitCode, Failu
     }
     note(&format!("working on {queue}"));
     let worst = Arc::new(std::sync::atomic::AtomicU8::new(0));
-    let handle = |body: Vec<u8>| {
+    let handle = |bodies: Vec<Vec<u8>>| {
         let worst = Arc::clone(&worst);
         async move {
-            let (handled, code) = answer(desk, &body).await;
+            let (handled, code) = answer(desk, &bodies).await;
             worst.fetch_max(code, std::sync::atomic::Ordering::Relaxed);
             handled
         }
@@ -209,54 +204,59 @@ async fn work(desk: &Desk, queue: &str, how: &RunArgs) -> Result<ExitCode, Failu
     Ok(ExitCode::from(worst.max(failed)))
 }
 
-/// Whether another run works on one of the incidents.
-fn is_busy(report: &Report) -> bool {
-    let is_busy = |it: &IncidentReport| matches!(it.came_of_it, CameOfIt::Busy { .. });
-    report.incidents.iter().any(is_busy)
-}
-
-/// What one message was answered with.
-async fn answer(desk: &Desk, body: &[u8]) -> (Handled, u8) {
-    let intake = intake::read(body);
-    let responder = desk.brisk();
-    let findings = match desk.placed(&intake).await {
-        Ok(findings) => findings,
-        Err(_) => {
-            return (
-                Handled::Again("our own account is not known".to_owned()),
-                INCOMPLETE,
-            );
-        }
-    };
-    let mut report = responder.respond(findings.clone()).await;
-    // Another message of the same batch may be about the same: it is soon over.
-    let mut tries = 0;
-    while is_busy(&report) && tries < BUSY_TRIES && !desk.stop.is_asked() {
-        tokio::time::sleep(BUSY_PAUSE).await;
-        report = responder.respond(findings.clone()).await;
-        tries += 1;
+/// What the messages of a batch were answered with, in their order.
+async fn answer(desk: &Desk, bodies: &[Vec<u8>]) -> (Vec<Handled>, u8) {
+    let mut whole = Intake::default();
+    let mut messages = Vec::new();
+    let mut code = 0;
+    for body in bodies {
+        let intake = intake::read(body);
+        let mut again = intake
+            .rejected
+            .first()
+            .map(|rejected| format!("{}: {}", rejected.at, rejected.why));
+        let findings = match desk.placed(&intake).await {
+            Ok(findings) => findings,
+            Err(_) => {
+                again = Some("our own account is not known".to_owned());
+                code = INCOMPLETE;
+                Vec::new()
+            }
+        };
+        let is_signal = !intake.signals.is_empty();
+        whole.absorb(intake);
+        messages.push((findings, is_signal, again));
     }
-    if !intake.signals.is_empty() {
+    let responder = desk.brisk();
+    let findings = messages.iter().flat_map(|(findings, ..)| findings.clone());
+    let mut report = responder.respond(findings.collect()).await;
+    if !whole.signals.is_empty() {
         match responder.resume().await {
             Ok(resumed) => report.absorb(resumed),
-            Err(error) => return (Handled::Again(error.to_string()), INCOMPLETE),
+            Err(error) => {
+                code = INCOMPLETE;
+                let signals = messages.iter_mut().filter(|(_, is_signal, _)| *is_signal);
+                signals.for_each(|(.., again)| *again = Some(error.to_string()));
+            }
         }
     }
-    let code = match desk.show(&report, &intake) {
-        Ok(_) => super::code(&report, &intake, desk.rehearsal),
+    code = code.max(match desk.show(&report, &whole) {
+        Ok(_) => super::code(&report, &whole, desk.rehearsal),
         // Nobody reads us any more: the work goes on, and the journal has it.
         Err(_) => INCOMPLETE,
-    };
-    if let Some(rejected) = intake.rejected.first() {
-        let why = format!("{}: {}", rejected.at, rejected.why);
-        return (Handled::Again(why), code);
-    }
-    if report.wants_redelivery() {
-        let why =
-            "another run is at its incident, or it could not be worked on to the end".to_owned();
-        return (Handled::Again(why), code);
-    }
-    (Handled::Answered, code)
+    });
+    let handled = messages.into_iter().map(|(findings, _, again)| {
+        let left = || {
+            let why = "another run is at its incident, or it could not be worked on to the end";
+            report
+                .wants_redelivery_of(&findings)
+                .then(|| why.to_owned())
+        };
+        again
+            .or_else(left)
+            .map_or(Handled::Answered, Handled::Again)
+    });
+    (handled.collect(), code)
 }
 
 /// Looks at what is due every minute, while a worker works. What counts for the worker's exit code
@@ -362,9 +362,7 @@ async fn poll_all(desk: &Desk, home: &Place, regions: &[Region], since: Timestam
                     on += 1;
                 }
                 for answer in polled.answers {
-                    let intake = intake::read(&answer);
-                    whole.findings.extend(intake.findings);
-                    whole.rejected.extend(intake.rejected);
+                    whole.absorb(intake::read(&answer));
                 }
             }
             Err(error) => {
@@ -381,7 +379,14 @@ async fn poll_all(desk: &Desk, home: &Place, regions: &[Region], since: Timestam
         );
         code = INCOMPLETE;
     }
-    let report = desk.brisk().respond(whole.findings.clone()).await;
+    let report = match desk.placed(&whole).await {
+        Ok(findings) => desk.brisk().respond(findings).await,
+        Err(error) => {
+            note("what was found is asked for again, as it could not be answered:");
+            error.print(ColourChoice::Auto);
+            return (INCOMPLETE, false);
+        }
+    };
     let is_news = !report.incidents.is_empty() || !whole.rejected.is_empty();
     if is_news || !report.reported.is_empty() {
         // A closed output ends no work.

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use davylamp_model::ids::IncidentId;
 use davylamp_model::intake::Intake;
 use davylamp_model::resource::Resource;
-use davylamp_plan::plan::{Attribution, Omission, Plan, Step, StepId};
+use davylamp_plan::plan::{Attribution, Plan, Step, StepId, alike};
 use davylamp_respond::executor::Outcome;
 use davylamp_respond::journal::history::StepState;
 use davylamp_respond::notice::visible;
@@ -47,7 +47,10 @@ pub(super) fn words(state: &StepState) -> (&'static str, String) {
         ),
         StepState::Withheld { why } => ("not done", format!(": {why}")),
         StepState::Waiting { what } => ("waits", format!(": {what}")),
-        StepState::Undone { by } => ("taken back", format!(" by {by}")),
+        StepState::Undone { by, gone: None } => ("taken back", format!(" by {by}")),
+        StepState::Undone {
+            gone: Some(why), ..
+        } => ("gone", format!(": {why}")),
         StepState::Kept { why, .. } => ("stays", format!(": {why}")),
     }
 }
@@ -262,22 +265,6 @@ pub(super) fn plan_text(text: &mut String, plan: &Plan, outcome: &Outcome, rehea
             &format!("{steps} taken back {hours} after the end"),
         );
     }
-}
-
-/// What is not done to the same target for the same reason, together.
-fn alike(omissions: &[Omission]) -> Vec<(Vec<&str>, &str, &str)> {
-    let mut groups: Vec<(Vec<&str>, &str, &str)> = Vec::new();
-    for one in omissions {
-        let (target, because) = (one.target.as_str(), one.because.as_str());
-        let known = groups
-            .iter_mut()
-            .find(|(_, other, why)| (*other, *why) == (target, because));
-        match known {
-            Some((what, ..)) => what.push(&one.what),
-            None => groups.push((vec![&one.what], target, because)),
-        }
-    }
-    groups
 }
 
 /// Whether something can be somebody's of the Hub.

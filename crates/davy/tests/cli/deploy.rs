@@ -50,6 +50,13 @@ fn a_policy_without_what_is_left_out() {
     let left = sids(&less);
     assert!(!left.contains(&"CloseDoorsOfTheAccount") && !left.contains(&"ReadTheQueue"));
     assert!(left.contains(&"NeverDestroyEvidence"));
+    // What nothing can be done without is said, on the other channel than the document.
+    let bare = ["deploy", "aws", "--without", "read", "--without", "journal"];
+    let ran = bench.run(&bare);
+    assert_eq!(ran.code, Some(0), "{}", ran.whole());
+    for missed in ["without `read`", "without `journal`"] {
+        assert!(ran.stderr.contains(missed), "{}", ran.stderr);
+    }
     let ran = bench.run(&["deploy", "aws", "--without", "everything"]);
     assert_eq!(ran.code, Some(2), "{}", ran.whole());
     assert!(

@@ -234,8 +234,12 @@ fn a_dry_run_of_every_verb_says_what_it_would_do_and_changes_nothing() {
     ground
         .davy(&["status", "--playbook", playbook])
         .says(&[incident]);
-    let other = ground.davy(&["status", "--playbook", "no-such-one"]);
+    let other = ground.davy(&["status", "--playbook", "pod-miner"]);
     other.ended(0).says(&["no incidents"]);
+    let mistyped = ground.davy(&["status", "--playbook", "no-such-one"]);
+    mistyped
+        .ended(2)
+        .says(&["no playbook no-such-one", "pod-miner"]);
 }
 
 #[test]

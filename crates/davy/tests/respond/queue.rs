@@ -153,6 +153,51 @@ fn a_message_that_comes_twice_in_a_batch_is_answered_twice_and_acted_on_once() {
 }
 
 #[test]
+fn a_batch_is_told_in_one_digest() {
+    let mut ground = Ground::new();
+    ground.set("respond.allow_irreversible=[]");
+    let queue = ground.queue("findings", &[]);
+    let machines: Vec<_> = (0..6).map(|_| ground.node(&["alice"])).collect();
+    for (number, machine) in machines.iter().enumerate() {
+        let finding = mining(&ground.account.id, &format!("f{number}"), &machine.id);
+        ground.send(&queue, &event(&finding).to_string());
+    }
+    let ran = ground.davy(&["--queue", &format!("sqs:{queue}"), "--once"]);
+    ran.ended(1).says(&["6 messages answered"]);
+    let mails = ground.mail.mails();
+    assert_eq!(mails.len(), 1, "{}", mails.len());
+    for machine in &machines {
+        assert!(mails[0].text.contains(&machine.id), "{}", mails[0].text);
+    }
+}
+
+#[test]
+fn a_message_whose_incident_another_run_holds_stays_and_the_rest_of_its_batch_does_not() {
+    let mut ground = Ground::new();
+    ground.set("respond.lease_seconds=60");
+    let (held, free) = (ground.node(&["alice"]), ground.node(&["bob"]));
+    let queue = ground.queue("findings", &[]);
+    let finding = |machine: &str| mining(&ground.account.id, machine, machine);
+    let path = ground.save("held.json", &finding(&held.id));
+    let other = ground.start(&["--finding", &path]);
+    let seen = ground
+        .proxy
+        .wait_for("ec2", "CreateSnapshots", 1, Duration::from_secs(60));
+    other.kill();
+    assert!(seen, "the other run takes the incident");
+    for machine in [&held, &free] {
+        ground.send(&queue, &event(&finding(&machine.id)).to_string());
+    }
+    let ran = ground
+        .davy(&["--queue", &format!("sqs:{queue}"), "--once"])
+        .ended(2);
+    ran.says(&["another run works on it", "1 message answered, 1 left"]);
+    assert_eq!(ground.state(&free.id), "terminated");
+    assert_eq!(ground.state(&held.id), "running");
+    assert_eq!(ground.messages(&queue), 1);
+}
+
+#[test]
 fn two_workers_on_one_queue_act_once() {
     let ground = Ground::new();
     let machine = ground.node(&["alice"]);

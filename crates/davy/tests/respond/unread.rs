@@ -89,6 +89,11 @@ fn what_is_not_set_up_is_told_from_what_is_refused() {
             assert!(!all.contains("does not accept our credentials"), "{all}");
         }
     }
+    // A journal in the account is somewhere, too.
+    let mut ground = ground;
+    ground.set("respond.journal.store=tags");
+    let ran = ground.davy_without(&regions, &["status"]).ended(2);
+    ran.says(&["no AWS region is configured"]);
 }
 
 #[test]

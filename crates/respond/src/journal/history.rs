@@ -50,6 +50,9 @@ pub enum StepState {
     Undone {
         /// By whom.
         by: String,
+        /// Why there was nothing left of it to take back, where that is so.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        gone: Option<String>,
     },
     /// The rest was taken back, and this stays because it is meant to. It is not taken again under
     /// the same plan either.
@@ -232,12 +235,13 @@ impl History {
                 self.goes_on();
             }
             Event::Retried { .. } => self.goes_on(),
-            Event::Undone { step, by } => {
+            Event::Undone { step, by, gone } => {
                 self.before.remove(step);
                 self.begun.retain(|begun| begun != step);
                 self.unreleased.remove(step);
-                self.stands(step, StepState::Undone { by: by.clone() });
-                self.took_back(by);
+                let (by, gone) = (by.clone(), gone.clone());
+                self.took_back(&by);
+                self.stands(step, StepState::Undone { by, gone });
             }
             Event::Kept { step, by } => {
                 let (by, why) = (by.clone(), self.stays_because(step).to_owned());

@@ -29,6 +29,11 @@ pub(super) fn observed(case: Coalesced) -> Coalesced {
     case
 }
 
+/// The resource itself, of what the journal calls it.
+pub(super) fn of(named: &str) -> &str {
+    named.strip_prefix(RESOURCE).unwrap_or(named)
+}
+
 /// What the journal calls the resource of an incident, observed or not.
 pub(super) fn named(incident: &IncidentId, resource: String) -> String {
     match is_observed(incident) {

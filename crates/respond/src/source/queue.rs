@@ -2,15 +2,18 @@
 //!
 //! What must stay true: a message is deleted only when all it said has been answered and journaled.
 //! A message that cannot be read, or whose incident another run works on, stays; the queue's own
-//! redrive policy moves what is never answered to its dead-letter queue.
+//! redrive policy moves what is never answered to its dead-letter queue. What is received at once is
+//! answered at once: many messages about one node are one incident, and a storm is one digest.
 
 use std::future::Future;
+use std::iter;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, QueueAttributeName};
 use davylamp_cloud::aws::session::Sessions;
 use davylamp_model::ids::Region;
+use futures::future::join_all;
 use tokio::time::{Instant, interval_at};
 use tracing::{info, warn};
 
@@ -105,10 +108,11 @@ impl Worker {
     }
 
     /// Reads and answers until `stop`; what has been received by then is answered first.
+    /// `handle` is given the bodies of a batch and says what came of each, in their order.
     pub async fn run<H, F>(&self, stop: impl Future<Output = ()>, handle: H) -> Tally
     where
-        H: Fn(Vec<u8>) -> F,
-        F: Future<Output = Handled>,
+        H: Fn(Vec<Vec<u8>>) -> F,
+        F: Future<Output = Vec<Handled>>,
     {
         self.work(stop, handle, false).await
     }
@@ -116,16 +120,16 @@ impl Worker {
     /// Reads and answers until the queue has nothing more to give, fails, or until `stop`.
     pub async fn drain<H, F>(&self, stop: impl Future<Output = ()>, handle: H) -> Tally
     where
-        H: Fn(Vec<u8>) -> F,
-        F: Future<Output = Handled>,
+        H: Fn(Vec<Vec<u8>>) -> F,
+        F: Future<Output = Vec<Handled>>,
     {
         self.work(stop, handle, true).await
     }
 
     async fn work<H, F>(&self, stop: impl Future<Output = ()>, handle: H, once: bool) -> Tally
     where
-        H: Fn(Vec<u8>) -> F,
-        F: Future<Output = Handled>,
+        H: Fn(Vec<Vec<u8>>) -> F,
+        F: Future<Output = Vec<Handled>>,
     {
         let mut tally = Tally::default();
         let mut pause = FIRST_PAUSE;
@@ -154,16 +158,7 @@ impl Worker {
                     if once && messages.is_empty() {
                         return tally;
                     }
-                    // Together: many findings about one node are one incident.
-                    let all = messages.iter().map(|message| self.answer(message, &handle));
-                    for (is_answered, failed) in futures::future::join_all(all).await {
-                        tally.failed_calls += failed;
-                        if is_answered {
-                            tally.answered += 1;
-                        } else {
-                            tally.left += 1;
-                        }
-                    }
+                    self.answer(&messages, &handle, &mut tally).await;
                 }
                 Err(error) => {
                     tally.failed_calls += 1;
@@ -183,23 +178,44 @@ impl Worker {
         }
     }
 
-    /// Whether the message was answered, and how many calls failed.
-    async fn answer<H, F>(&self, message: &Message, handle: &H) -> (bool, u64)
+    /// Has a batch answered, renewing the time of its messages meanwhile.
+    async fn answer<H, F>(&self, messages: &[Message], handle: &H, tally: &mut Tally)
     where
-        H: Fn(Vec<u8>) -> F,
-        F: Future<Output = Handled>,
+        H: Fn(Vec<Vec<u8>>) -> F,
+        F: Future<Output = Vec<Handled>>,
     {
-        let id = message.message_id().unwrap_or("without an id");
-        let mut failed = 0;
-        let work = handle(message.body().unwrap_or_default().as_bytes().to_vec());
+        let bodies = messages
+            .iter()
+            .map(|message| message.body().unwrap_or_default());
+        let work = handle(bodies.map(|body| body.as_bytes().to_vec()).collect());
         tokio::pin!(work);
         let mut renewal = interval_at(Instant::now() + RENEW_EVERY, RENEW_EVERY);
         let handled = loop {
             tokio::select! {
                 handled = &mut work => break handled,
-                _ = renewal.tick() => failed += self.hide(message, HIDDEN_SECS).await,
+                _ = renewal.tick() => {
+                    let renewed = messages.iter().map(|message| self.hide(message, HIDDEN_SECS));
+                    tally.failed_calls += join_all(renewed).await.iter().sum::<u64>();
+                }
             }
         };
+        // One of which nothing is said has not been answered.
+        let unsaid = iter::repeat_with(|| Handled::Again("nothing came of it".to_owned()));
+        let handled = handled.into_iter().chain(unsaid);
+        let mut settled = Vec::new();
+        for (message, handled) in messages.iter().zip(handled) {
+            match handled {
+                Handled::Answered => tally.answered += 1,
+                Handled::Again(_) => tally.left += 1,
+            }
+            settled.push(self.settle(message, handled));
+        }
+        tally.failed_calls += join_all(settled).await.iter().sum::<u64>();
+    }
+
+    /// Deletes a message that was answered, and has another come again. How many calls failed.
+    async fn settle(&self, message: &Message, handled: Handled) -> u64 {
+        let id = message.message_id().unwrap_or("without an id");
         match handled {
             Handled::Answered => {
                 let deleted = self
@@ -210,19 +226,18 @@ impl Worker {
                     .send()
                     .await;
                 match deleted {
-                    Ok(_) => (true, failed),
+                    Ok(_) => 0,
                     Err(error) => {
                         // It comes again, and is found answered then.
                         let error = failure::of("sqs:DeleteMessage", &error);
                         warn!(message = id, error = %error, "an answered message was not deleted");
-                        (true, failed + 1)
+                        1
                     }
                 }
             }
             Handled::Again(why) => {
                 info!(message = id, why, "the message stays in the queue");
-                failed += self.hide(message, BUSY_SECS).await;
-                (false, failed)
+                self.hide(message, BUSY_SECS).await
             }
         }
     }

@@ -219,7 +219,8 @@ async fn undo_takes_back_and_nothing_is_done_again() {
     assert_eq!(
         status.history.steps[&cut],
         StepState::Undone {
-            by: "ann".to_owned()
+            by: "ann".to_owned(),
+            gone: None,
         }
     );
 }

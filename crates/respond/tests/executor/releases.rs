@@ -226,5 +226,8 @@ async fn what_an_earlier_plan_did_is_not_forgotten() {
     responder.undo(&incident, "ann").await.unwrap().unwrap();
     let status = responder.status(&incident).await.unwrap();
     let by = "ann".to_owned();
-    assert_eq!(status.history.state(&cut), Some(&StepState::Undone { by }));
+    assert_eq!(
+        status.history.state(&cut),
+        Some(&StepState::Undone { by, gone: None })
+    );
 }

@@ -10,12 +10,13 @@ DAVY    := $(PREFIX)/bin/davy
 LAMBDA_DIR := $(CARGO_TARGET_DIR)/lambda
 LAMBDA_ZIP := $(LAMBDA_DIR)/davy-lambda-$(shell uname -m).zip
 
-.PHONY: help install up down test build lambda fmt test-kernels bench-guard bench-respond bench-hunt fuzz
+.PHONY: help install up down test test-cluster build lambda fmt test-kernels bench-guard bench-respond bench-hunt fuzz
 
 help:
 	@echo 'make up            install what is missing, build, and guard this machine'
 	@echo 'make down          end that: nothing is guarded any more'
 	@echo 'make test          install what is missing, and run every test'
+	@echo 'make test-cluster  run the hunts on a real Ballista cluster as well'
 	@echo 'make build         build the release binary'
 	@echo 'make lambda        build the Lambda function and zip it'
 	@echo 'make install       build, and put it in $(PREFIX)/bin'
@@ -49,6 +50,12 @@ down:
 test:
 	@scripts/setup build test
 	scripts/test
+
+# Builds all of DataFusion, which is why it is not part of `make test`.
+test-cluster:
+	@scripts/setup build test
+	cargo nextest run --package davylamp-hunt --features ballista-server \
+	    --test lake -E 'test(/^cluster::/)'
 
 test-kernels:
 	@scripts/setup build test

@@ -110,6 +110,10 @@ async fn ask(
 }
 
 async fn open(args: &LogArgs) -> Result<Engine, Failure> {
+    Engine::open(setup(args)?).await.map_err(failure)
+}
+
+fn setup(args: &LogArgs) -> Result<Setup, Failure> {
     if args.logs.is_empty() {
         return Err(Failure::new(
             anyhow!("nobody said where the logs lie"),
@@ -118,7 +122,7 @@ async fn open(args: &LogArgs) -> Result<Engine, Failure> {
     }
     let mut given = Given::shipped()?;
     given.flow_format.clone_from(&args.flow_format);
-    let setup = Setup {
+    Ok(Setup {
         locations: args.logs.clone(),
         scope: scope(args),
         remote: Remote {
@@ -129,8 +133,7 @@ async fn open(args: &LogArgs) -> Result<Engine, Failure> {
         given,
         caps: Caps::default(),
         threads: None,
-    };
-    Engine::open(setup).await.map_err(failure)
+    })
 }
 
 /// What of the logs is asked for.

@@ -15,12 +15,14 @@ use davylamp_model::ids::{AccountId, Region, is_region};
 use jiff::civil::Date;
 
 mod policy;
+mod rows;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod text;
 
 pub use policy::workgroup;
+pub use rows::{AnswerError, Column, Rows};
 pub use text::{Scoped, TextError};
 
 /// Where logs or a lake lie, and what of them.

@@ -1,24 +1,17 @@
-//! An engine elsewhere that takes a question's text and gives rows as texts, such as Athena.
+//! An engine elsewhere, over a lake: Athena, or a cluster of Ballista.
 //!
-//! What must stay true: its rows become the same values that our own engine gives, or an error that
-//! says which cannot. Deliberately not here: how it is reached.
+//! What must stay true: what is not counted while it is read is asked for, so that a hunt that finds
+//! nothing says whether it could have found something. Deliberately not here: how an engine is
+//! reached, and what its text is.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, RecordBatchOptions,
-    StringBuilder, TimestampMicrosecondBuilder,
-};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::Int64Type;
 use futures::{StreamExt, stream};
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 
-use crate::athena::{Scoped, TextError};
 use crate::engine::{Batches, EngineError};
 use crate::read;
 use crate::run::{Answers, Missing, Wanted};
@@ -28,128 +21,87 @@ use crate::tally::{Run, Tally};
 /// is full.
 const AT_ONCE: usize = 4;
 
-/// Rows of one batch.
-const BATCH_ROWS: usize = 8192;
-
 /// What answers.
 #[async_trait]
 pub trait Elsewhere: Send + Sync {
-    /// Asks one question in the engine's own text, to its end.
-    async fn ask(&self, sql: &str) -> Result<Rows, Box<dyn Error + Send + Sync>>;
+    /// Asks one question, a query over our tables.
+    async fn ask(&self, sql: &str) -> Batches;
+
+    /// Why nothing can be asked of a table. That it has no rows is found by asking.
+    fn lacking(&self, table: &'static str) -> Option<Missing> {
+        let is_known = read::log(table).is_some();
+        (!is_known).then_some(Missing::Reader { table })
+    }
+
+    /// What of the places cannot be read.
+    fn outside(&self) -> Tally {
+        Tally::default()
+    }
 }
 
-/// An answer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rows {
-    /// The columns, in order.
-    pub columns: Vec<Column>,
-    /// The rows: a text for each column, nothing for NULL.
-    pub rows: Vec<Vec<Option<String>>>,
-}
-
-/// A column of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
-    /// Its name.
-    pub name: String,
-    /// What the engine calls its type: `bigint`, `timestamp(3)`, `varchar`.
-    pub kind: String,
-}
-
-/// Why an answer cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AnswerError {
-    /// A value is not of its column's type.
-    #[error("{value:?} in the column {column} is no {kind}")]
-    Value {
-        /// The column.
-        column: String,
-        /// Its type.
-        kind: String,
-        /// What stands there.
-        value: String,
-    },
-    /// A row has not one value for each column.
-    #[error("a row has {has} values where there are {columns} columns")]
-    Row {
-        /// Values of the row.
-        has: usize,
-        /// Columns of the answer.
-        columns: usize,
-    },
-}
-
-/// An engine elsewhere, and what of its tables is asked for.
-pub struct Remote<E> {
-    engine: E,
-    scoped: Scoped,
-}
+/// An engine elsewhere, to be asked as our own.
+#[derive(Debug)]
+pub struct Remote<E>(pub E);
 
 impl<E: Elsewhere> Remote<E> {
-    /// Asks this engine.
-    pub fn new(engine: E, scoped: Scoped) -> Self {
-        Self { engine, scoped }
-    }
-
-    /// The engine.
-    pub fn engine(&self) -> &E {
-        &self.engine
-    }
-
-    async fn rows(&self, sql: Result<String, TextError>) -> Result<Rows, EngineError> {
-        let sql = sql.map_err(|error| EngineError::Elsewhere(Box::new(error)))?;
-        self.engine.ask(&sql).await.map_err(EngineError::Elsewhere)
-    }
-
     /// How many rows a table has, and then how many have a value in each column.
     async fn counts(
         &self,
         table: &str,
         columns: &BTreeSet<&'static str>,
     ) -> Result<Vec<u64>, EngineError> {
-        let columns: Vec<&str> = columns.iter().copied().collect();
-        let rows = self.rows(self.scoped.counting(table, &columns)).await?;
-        let counts = rows.rows.into_iter().next().unwrap_or_default();
-        let read = |count: Option<String>| {
-            let text = count.unwrap_or_default();
-            text.parse().map_err(|_| {
-                let error = AnswerError::Value {
-                    column: table.to_owned(),
-                    kind: "count".to_owned(),
-                    value: text,
-                };
-                EngineError::Elsewhere(Box::new(error))
-            })
-        };
-        counts.into_iter().map(read).collect()
+        let counts = columns.iter().map(|column| format!("COUNT(\"{column}\")"));
+        let counts: Vec<String> = std::iter::once("COUNT(*)".to_owned())
+            .chain(counts)
+            .collect();
+        let sql = format!("SELECT {} FROM {table}", counts.join(", "));
+        let mut batches = self.0.ask(&sql).await?;
+        let mut all = Vec::new();
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            for column in batch.columns() {
+                let counts = column.as_primitive_opt::<Int64Type>().into_iter().flatten();
+                all.extend(
+                    counts
+                        .flatten()
+                        .filter_map(|count| u64::try_from(count).ok()),
+                );
+            }
+        }
+        if all.len() != columns.len() + 1 {
+            let table = table.to_owned();
+            return Err(EngineError::Elsewhere(Box::new(NoCount { table })));
+        }
+        Ok(all)
     }
+}
 
-    async fn answer(&self, sql: &str) -> Batches {
-        let rows = self.rows(self.scoped.question(sql)).await?;
-        let (schema, batches) =
-            batches(&rows).map_err(|error| EngineError::Elsewhere(Box::new(error)))?;
-        let batches = stream::iter(batches.into_iter().map(Ok));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
-    }
+/// An answer that is not the counts that were asked for.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "it was asked how many rows {table} has, and how many in each column, and gave other counts"
+)]
+struct NoCount {
+    table: String,
 }
 
 #[async_trait]
 impl<E: Elsewhere> Answers for Remote<E> {
     fn lacking(&self, table: &'static str) -> Option<Missing> {
-        let is_known = read::log(table).is_some();
-        (!is_known).then_some(Missing::Reader { table })
+        self.0.lacking(table)
     }
 
     async fn alone(&self, sql: &str) -> Batches {
-        self.answer(sql).await
+        self.0.ask(sql).await
     }
 
     async fn together(
         &self,
         queries: &[&str],
-        _run: &Arc<Run>,
+        run: &Arc<Run>,
     ) -> Result<Vec<Batches>, EngineError> {
-        let asked: Vec<_> = queries.iter().map(|sql| self.answer(sql)).collect();
+        run.add_outside(&self.0.outside());
+        let asked: Vec<_> = queries.iter().map(|sql| self.0.ask(sql)).collect();
         Ok(stream::iter(asked).buffered(AT_ONCE).collect().await)
     }
 
@@ -178,85 +130,3 @@ impl<E: Elsewhere> Answers for Remote<E> {
         Ok(())
     }
 }
-
-/// Rows as our own engine gives them.
-fn batches(rows: &Rows) -> Result<(Arc<Schema>, Vec<RecordBatch>), AnswerError> {
-    let fields: Vec<Field> = rows
-        .columns
-        .iter()
-        .map(|column| Field::new(&column.name, type_of(&column.kind), true))
-        .collect();
-    let schema = Arc::new(Schema::new(fields));
-    let columns = rows.columns.len();
-    if let Some(row) = rows.rows.iter().find(|row| row.len() != columns) {
-        let has = row.len();
-        return Err(AnswerError::Row { has, columns });
-    }
-    let mut batches = Vec::new();
-    for part in rows.rows.chunks(BATCH_ROWS) {
-        let arrays: Vec<ArrayRef> = rows
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(at, column)| array(column, part.iter().map(|row| row[at].as_deref())))
-            .collect::<Result<_, _>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(part.len()));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options);
-        // The arrays were made for this very schema.
-        batches.extend(batch.ok());
-    }
-    Ok((schema, batches))
-}
-
-/// Athena's names, <https://docs.aws.amazon.com/athena/latest/ug/data-types.html>.
-fn type_of(kind: &str) -> DataType {
-    let name = kind.split('(').next().unwrap_or_default().trim();
-    match name.to_ascii_lowercase().as_str() {
-        "tinyint" | "smallint" | "int" | "integer" | "bigint" => DataType::Int64,
-        "real" | "float" | "double" | "decimal" => DataType::Float64,
-        "boolean" => DataType::Boolean,
-        "timestamp" => DataType::Timestamp(TimeUnit::Microsecond, None),
-        _ => DataType::Utf8,
-    }
-}
-
-fn array<'a>(
-    column: &Column,
-    values: impl Iterator<Item = Option<&'a str>>,
-) -> Result<ArrayRef, AnswerError> {
-    let wrong = |value: &str| AnswerError::Value {
-        column: column.name.clone(),
-        kind: column.kind.clone(),
-        value: value.chars().take(100).collect(),
-    };
-    macro_rules! build {
-        ($builder:expr, $read:expr) => {{
-            let mut builder = $builder;
-            for value in values {
-                let read = $read;
-                builder.append_option(match value {
-                    Some(text) => Some(read(text).ok_or_else(|| wrong(text))?),
-                    None => None,
-                });
-            }
-            Arc::new(builder.finish())
-        }};
-    }
-    Ok(match type_of(&column.kind) {
-        DataType::Int64 => build!(Int64Builder::new(), |text: &str| text.parse().ok()),
-        DataType::Float64 => build!(Float64Builder::new(), |text: &str| text.parse().ok()),
-        DataType::Boolean => build!(BooleanBuilder::new(), |text: &str| text.parse().ok()),
-        DataType::Timestamp(..) => build!(TimestampMicrosecondBuilder::new(), moment),
-        _ => build!(StringBuilder::new(), |text| Some(text)),
-    })
-}
-
-/// `2026-11-01 10:00:00.000`, in UTC as all moments of the lake are.
-fn moment(text: &str) -> Option<i64> {
-    let at: DateTime = text.trim_end_matches(" UTC").parse().ok()?;
-    let at = at.to_zoned(TimeZone::UTC).ok()?;
-    Some(at.timestamp().as_microsecond())
-}
-
-#[cfg(test)]
-mod tests;

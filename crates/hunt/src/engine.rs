@@ -132,6 +132,12 @@ impl Engine {
         &self.objects
     }
 
+    /// The files of a lake, by table.
+    #[cfg(feature = "ballista")]
+    pub(crate) fn lake(&self) -> &Objects {
+        &self.lake
+    }
+
     /// What is asked for.
     pub(crate) fn scope(&self) -> &Scope {
         &self.scope
@@ -345,7 +351,7 @@ async fn plan(context: &SessionContext, sql: &str) -> Result<Arc<dyn ExecutionPl
 }
 
 /// Logs are evidence: a query reads them and writes nothing, neither tables nor files.
-fn only_questions() -> SQLOptions {
+pub(crate) fn only_questions() -> SQLOptions {
     SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
@@ -353,7 +359,7 @@ fn only_questions() -> SQLOptions {
 }
 
 /// The rows within a scope. One that does not say where it belongs is within.
-fn within(table: &Table, scope: &Scope) -> Vec<Expr> {
+pub(crate) fn within(table: &Table, scope: &Scope) -> Vec<Expr> {
     let moment = |at: jiff::Timestamp| {
         lit(ScalarValue::TimestampMicrosecond(
             Some(at.as_microsecond()),

@@ -8,7 +8,8 @@
 //!             engine: SQL ◄─────────────── scan: a DataFusion table over readers
 //!               │     ▲
 //!               │     └─ lake: the same tables as Parquet ◄─ convert: object by object, once
-//!               │
+//!               │          ▲
+//!               │          └─ cluster, athena: other engines over a lake, behind elsewhere
 //!               ▼
 //!             run: rows of many hunts to leads ─► suspects: one ranked list
 //! ```
@@ -18,6 +19,8 @@
 //! only crate that names DataFusion. Deliberately not here: printing, arguments, what time it is.
 
 pub mod athena;
+#[cfg(feature = "ballista")]
+pub mod cluster;
 pub mod convert;
 pub mod elsewhere;
 pub mod engine;

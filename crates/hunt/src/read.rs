@@ -22,6 +22,7 @@ mod documents;
 pub mod eks_audit;
 pub mod guard;
 pub mod guardduty;
+pub(crate) mod interfaces;
 pub mod json;
 mod leaves;
 mod members;

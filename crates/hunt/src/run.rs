@@ -23,6 +23,7 @@ use crate::suspects::{Lead, Suspect, rank};
 use crate::tally::Run;
 
 mod lead;
+mod links;
 mod missing;
 
 pub use lead::rows;
@@ -63,6 +64,9 @@ pub struct Report {
     pub hunts: Vec<Came>,
     /// The suspected incidents, the worst first.
     pub suspects: Vec<Suspect>,
+    /// Why leads about an interface were not joined with those about its machine, where they could not
+    /// be: what is one incident may stand there as two.
+    pub unlinked: Option<EngineError>,
     /// What was read, and what was not.
     pub read: Arc<Run>,
 }
@@ -164,8 +168,15 @@ pub async fn run(
         .collect();
     let read = Arc::new(Run::default());
     begun(&read);
-    let queries: Vec<&str> = able.iter().map(|at| jobs[*at].sql()).collect();
-    let answers = engine.together(&queries, &read).await?;
+    let asked: Vec<&Job> = able.iter().map(|at| &jobs[*at]).collect();
+    let linking = links::questions(engine, &asked);
+    let queries = asked.iter().map(|job| job.sql());
+    let queries: Vec<&str> = queries.chain(linking.iter().map(String::as_str)).collect();
+    let mut answers = engine.together(&queries, &read).await?;
+    let mut joining = JoinSet::new();
+    for answer in answers.split_off(able.len().min(answers.len())) {
+        joining.spawn(links::take(answer));
+    }
     let mut running = JoinSet::new();
     for (at, answer) in able.iter().copied().zip(answers) {
         let hunt = jobs[at].hunt.clone();
@@ -205,15 +216,30 @@ pub async fn run(
         };
         leads.extend(ended.leads);
     }
+    let (mut links, mut unlinked) = (Vec::new(), None);
+    for taken in joining.join_all().await {
+        match taken {
+            Ok(taken) => links.extend(taken),
+            Err(error) => unlinked = Some(error),
+        }
+    }
     engine.count(&read, &silent(jobs, &hunts)).await?;
     for at in able {
         hunts[at].missing = missing::columns(&read, &jobs[at].hunt);
     }
     Ok(Report {
         hunts,
-        suspects: rank(leads, &[]),
+        suspects: rank(leads, &links),
+        unlinked,
         read,
     })
+}
+
+/// How many questions a run of hunts asks, but for those that follow hunts that found nothing.
+pub fn questions(engine: &dyn Answers, jobs: &[Job]) -> usize {
+    let is_able = |job: &&Job| Came::before(engine, job).missing.is_empty();
+    let able: Vec<&Job> = jobs.iter().filter(is_able).collect();
+    able.len() + links::questions(engine, &able).len()
 }
 
 /// What the hunts that found nothing need: their nothing may be one of the logs.

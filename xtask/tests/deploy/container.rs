@@ -1,4 +1,4 @@
-//! The Containerfile, read as text: no engine is at hand to build it, but most of what goes wrong
+//! The Containerfiles, read as text: no engine is at hand to build them, but most of what goes wrong
 //! in one can be seen.
 
 use std::path::Path;
@@ -11,10 +11,13 @@ struct Instruction {
     rest: String,
 }
 
-fn instructions() -> Vec<Instruction> {
+const GUARD: &str = "deploy/container/Containerfile";
+const CLUSTER: &str = "deploy/container/Containerfile.cluster";
+
+fn instructions(file: &str) -> Vec<Instruction> {
     let mut found = Vec::new();
     let mut pending = String::new();
-    for line in text("deploy/container/Containerfile").lines() {
+    for line in text(file).lines() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -36,8 +39,8 @@ fn instructions() -> Vec<Instruction> {
     found
 }
 
-fn final_stage() -> Vec<Instruction> {
-    let all = instructions();
+fn final_stage(file: &str) -> Vec<Instruction> {
+    let all = instructions(file);
     let start = all
         .iter()
         .rposition(|one| one.name == "FROM")
@@ -46,49 +49,52 @@ fn final_stage() -> Vec<Instruction> {
 }
 
 /// The only argument of the only instruction of that name in the last stage.
-fn only(name: &str) -> String {
-    let stage = final_stage();
+fn only(file: &str, name: &str) -> String {
+    let stage = final_stage(file);
     let found: Vec<&Instruction> = stage.iter().filter(|one| one.name == name).collect();
     assert_eq!(found.len(), 1, "{name} in the last stage");
     found[0].rest.clone()
 }
 
 #[test]
-fn the_image_holds_nothing_of_anybody_elses() {
-    assert_eq!(only("FROM"), "scratch");
-    for instruction in final_stage() {
-        let allowed = [
-            "FROM",
-            "ARG",
-            "LABEL",
-            "COPY",
-            "USER",
-            "EXPOSE",
-            "ENTRYPOINT",
-            "CMD",
-        ];
-        assert!(
-            allowed.contains(&instruction.name.as_str()),
-            "{} in the last stage",
-            instruction.name
-        );
-    }
+fn an_image_holds_nothing_of_anybody_elses() {
     // scratch has no /etc/passwd to look a name up in.
-    assert_eq!(only("USER"), "0:0");
-    for label in ["title", "description", "licenses", "version", "revision"] {
-        assert!(
-            only("LABEL").contains(&format!("org.opencontainers.image.{label}=")),
-            "label {label}"
-        );
+    for (file, user) in [(GUARD, "0:0"), (CLUSTER, "65532:65532")] {
+        assert_eq!(only(file, "FROM"), "scratch");
+        for instruction in final_stage(file) {
+            let allowed = [
+                "FROM",
+                "ARG",
+                "LABEL",
+                "COPY",
+                "USER",
+                "EXPOSE",
+                "ENTRYPOINT",
+                "CMD",
+            ];
+            assert!(
+                allowed.contains(&instruction.name.as_str()),
+                "{} in the last stage",
+                instruction.name
+            );
+        }
+        assert_eq!(only(file, "USER"), user);
+        for label in ["title", "description", "licenses", "version", "revision"] {
+            assert!(
+                only(file, "LABEL").contains(&format!("org.opencontainers.image.{label}=")),
+                "label {label}"
+            );
+        }
     }
+    assert_eq!(only(CLUSTER, "ENTRYPOINT"), "[\"/davy-cluster\"]");
 }
 
 #[test]
 fn the_image_runs_as_the_chart_calls_it() {
     let entry: Vec<String> =
-        serde_json::from_str(&only("ENTRYPOINT")).expect("the exec form: there is no shell");
+        serde_json::from_str(&only(GUARD, "ENTRYPOINT")).expect("the exec form: there is no shell");
     let command: Vec<String> =
-        serde_json::from_str(&only("CMD")).expect("the exec form: there is no shell");
+        serde_json::from_str(&only(GUARD, "CMD")).expect("the exec form: there is no shell");
     assert_eq!(entry, ["/davy"]);
     assert_eq!(command[0], "guard");
     let chart = rendered("{}");
@@ -99,7 +105,7 @@ fn the_image_runs_as_the_chart_calls_it() {
         "the chart relies on the entry point"
     );
     assert_eq!(
-        only("EXPOSE"),
+        only(GUARD, "EXPOSE"),
         chart.guard()["ports"][0]["containerPort"].to_string()
     );
     let lists = chart.config()["guard"]["blocklists"].clone();
@@ -108,12 +114,12 @@ fn the_image_runs_as_the_chart_calls_it() {
         toml::Value::from(vec!["/usr/share/davylamp/blocklists"])
     );
     assert!(
-        final_stage()
+        final_stage(GUARD)
             .iter()
             .any(|one| one.name == "COPY" && one.rest.ends_with(" /usr/share/davylamp/blocklists"))
     );
     assert!(
-        final_stage()
+        final_stage(GUARD)
             .iter()
             .any(|one| one.name == "COPY" && one.rest.ends_with(" /davy"))
     );
@@ -132,7 +138,7 @@ fn what_is_copied_is_in_the_repository_and_in_the_context() {
             "{entry} is let into the context and is not there"
         );
     }
-    for instruction in final_stage()
+    for instruction in final_stage(GUARD)
         .iter()
         .filter(|one| one.name == "COPY" && !one.rest.starts_with("--from="))
     {
@@ -151,8 +157,13 @@ fn what_is_copied_is_in_the_repository_and_in_the_context() {
 }
 
 #[test]
-fn the_build_stage_builds_the_program_that_there_is() {
-    let all = instructions();
+fn the_build_stages_build_the_programs_that_there_are() {
+    builds(GUARD, "crates/davy/Cargo.toml");
+    builds(CLUSTER, "crates/hunt/Cargo.toml");
+}
+
+fn builds(file: &str, manifest: &str) {
+    let all = instructions(file);
     let build = all
         .iter()
         .find(|one| one.rest.contains("cargo build"))
@@ -161,7 +172,7 @@ fn the_build_stage_builds_the_program_that_there_is() {
         .clone();
     let words: Vec<&str> = build.split_whitespace().collect();
     let after = |flag: &str| words[words.iter().position(|word| *word == flag).expect(flag) + 1];
-    let manifest: toml::Table = text("crates/davy/Cargo.toml").parse().expect("a manifest");
+    let manifest: toml::Table = text(manifest).parse().expect("a manifest");
     assert_eq!(
         manifest["package"]["name"].as_str(),
         Some(after("--package"))

@@ -6,6 +6,7 @@
 mod chart;
 mod container;
 mod guide;
+mod hunt;
 mod lists;
 mod objects;
 mod refusals;

@@ -1,4 +1,4 @@
-//! The chart rendered by `tests/helm`, the small Go program that is Helm's engine.
+//! The charts rendered by `tests/helm`, the small Go program that is Helm's engine.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -21,6 +21,7 @@ pub const IMAGE: &str = "image: {repository: registry.test/davylamp}";
 /// What `helm template` would be asked.
 #[derive(Clone)]
 pub struct Request<'a> {
+    pub chart: &'a str,
     pub values: Vec<&'a str>,
     pub release: &'a str,
     pub kube_version: &'a str,
@@ -31,6 +32,7 @@ impl<'a> Request<'a> {
     /// A release named as the documentation names it, with an image and these values.
     pub fn new(values: &'a str) -> Self {
         Self {
+            chart: "davylamp",
             values: vec![IMAGE, values],
             release: "davylamp",
             kube_version: "v1.31.0",
@@ -106,7 +108,7 @@ impl Rendered {
 /// Renders, or gives Helm's refusal.
 pub fn render(request: &Request<'_>) -> Result<Rendered, String> {
     let question = json!({
-        "chart": root().join("deploy/helm/davylamp"),
+        "chart": root().join("deploy/helm").join(request.chart),
         "values": request.values,
         "release": request.release,
         "namespace": "support",

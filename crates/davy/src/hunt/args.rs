@@ -255,6 +255,9 @@ pub struct EngineArgs {
     /// Who answers
     #[arg(long, value_enum, default_value_t = EngineKind::Embedded)]
     pub engine: EngineKind,
+    /// Ballista: the scheduler of the cluster, as df://HOST:PORT; --logs is the lake
+    #[arg(long, value_name = "URL", required_if_eq("engine", "ballista"))]
+    pub scheduler: Option<String>,
     /// Athena: the database with the tables of the lake (davy hunt athena-ddl)
     #[arg(long, value_name = "NAME", default_value = "davylamp")]
     pub database: String,
@@ -271,6 +274,8 @@ pub struct EngineArgs {
 pub enum EngineKind {
     /// This machine.
     Embedded,
+    /// A cluster of Ballista, over a lake.
+    Ballista,
     /// Amazon Athena, over a lake in S3.
     Athena,
 }

@@ -1,4 +1,4 @@
-//! Who answers: this machine over the logs, or Athena over the lake.
+//! Who answers: this machine over the logs, or Athena or a cluster of Ballista over the lake.
 
 use std::sync::Arc;
 
@@ -7,12 +7,16 @@ use async_trait::async_trait;
 use davylamp_cloud::aws::athena::{Athena, AthenaError, AthenaOptions, AthenaSpent};
 use davylamp_cloud::aws::options::SessionOptions;
 use davylamp_cloud::aws::session::Sessions;
-use davylamp_hunt::athena::Scoped;
-use davylamp_hunt::elsewhere::{Column, Elsewhere, Remote, Rows};
-use davylamp_hunt::engine::Engine;
+use davylamp_hunt::athena::{Column, Rows, Scoped};
+#[cfg(feature = "ballista")]
+use davylamp_hunt::cluster::{Cluster, ClusterError};
+use davylamp_hunt::elsewhere::{Elsewhere, Remote};
+use davylamp_hunt::engine::{Batches, Engine, EngineError};
 use davylamp_hunt::run::Answers;
 
 use super::args::{EngineArgs, EngineKind, LogArgs};
+#[cfg(feature = "ballista")]
+use super::{failure, setup};
 use super::{open, scope};
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::output::{counted, note};
@@ -29,21 +33,32 @@ pub(super) enum Asked {
     Here(Box<Engine>),
     /// Athena.
     Athena(Remote<AtAthena>),
+    /// A cluster.
+    #[cfg(feature = "ballista")]
+    Cluster(Box<Remote<Cluster>>),
 }
 
 /// Athena, as an engine that is elsewhere.
-#[derive(Clone)]
-pub(super) struct AtAthena(Arc<Athena>);
+pub(super) struct AtAthena {
+    athena: Arc<Athena>,
+    scoped: Scoped,
+}
+
+fn unanswered(error: impl std::error::Error + Send + Sync + 'static) -> EngineError {
+    EngineError::Elsewhere(Box::new(error))
+}
 
 #[async_trait]
 impl Elsewhere for AtAthena {
-    async fn ask(&self, sql: &str) -> Result<Rows, Box<dyn std::error::Error + Send + Sync>> {
-        let answer = self.0.ask(sql).await?;
+    async fn ask(&self, sql: &str) -> Batches {
+        let text = self.scoped.question(sql).map_err(unanswered)?;
+        let answer = self.athena.ask(&text).await.map_err(unanswered)?;
         let columns = answer.columns.into_iter();
-        Ok(Rows {
+        let rows = Rows {
             columns: columns.map(|(name, kind)| Column { name, kind }).collect(),
             rows: answer.rows,
-        })
+        };
+        rows.stream()
     }
 }
 
@@ -53,6 +68,7 @@ impl Asked {
         match args.engine {
             EngineKind::Embedded => Ok(Self::Here(Box::new(open(logs).await?))),
             EngineKind::Athena => athena(args, logs).await,
+            EngineKind::Ballista => cluster(args, logs).await,
         }
     }
 
@@ -60,7 +76,14 @@ impl Asked {
     pub(super) fn engine(&self) -> Option<&Engine> {
         match self {
             Self::Here(engine) => Some(engine),
-            Self::Athena(_) => None,
+            _ => None,
+        }
+    }
+
+    fn athena(&self) -> Option<&Arc<Athena>> {
+        match self {
+            Self::Athena(Remote(at)) => Some(&at.athena),
+            _ => None,
         }
     }
 
@@ -68,23 +91,22 @@ impl Asked {
         match self {
             Self::Here(engine) => engine.as_ref(),
             Self::Athena(remote) => remote,
+            #[cfg(feature = "ballista")]
+            Self::Cluster(remote) => remote.as_ref(),
         }
     }
 
     /// How many bytes the tables' objects have as stored, as far as that is known.
     pub(super) fn stored_bytes_of(&self, is_meant: impl Fn(&str) -> bool) -> u64 {
-        match self {
-            Self::Here(engine) => engine.stored_bytes_of(is_meant),
-            Self::Athena(_) => 0,
-        }
+        let engine = self.engine();
+        engine.map_or(0, |engine| engine.stored_bytes_of(is_meant))
     }
 
     /// From now on a signal ends what runs at Athena too: what nobody waits for is still paid for.
     pub(super) fn stop_with_us(&self) {
-        let Self::Athena(remote) = self else {
+        let Some(athena) = self.athena().cloned() else {
             return;
         };
-        let athena = remote.engine().clone();
         let Some(mut signals) = Signals::listen() else {
             return;
         };
@@ -93,33 +115,33 @@ impl Asked {
                 return;
             }
             note("stopping: what still runs at Athena is ended");
-            athena.0.stop().await;
-            note(&after(athena.0.spent()));
+            athena.stop().await;
+            note(&after(athena.spent()));
             std::process::exit(COULD_NOT_COMPLETE.into());
         });
     }
 
     /// Ends what still runs elsewhere.
     pub(super) async fn stop(&self) {
-        if let Self::Athena(remote) = self {
-            remote.engine().0.stop().await;
+        if let Some(athena) = self.athena() {
+            athena.stop().await;
         }
     }
 
     /// Says what asking may cost, before anything is asked.
     pub(super) async fn tell_cost(&self, questions: usize) -> Result<(), Failure> {
-        let Self::Athena(remote) = self else {
+        let Some(athena) = self.athena() else {
             return Ok(());
         };
-        let limit = remote.engine().0.limit().await.map_err(athena_failure)?;
+        let limit = athena.limit().await.map_err(athena_failure)?;
         note(&before(questions as u64, limit));
         Ok(())
     }
 
     /// Says what asking has cost.
     pub(super) fn tell_spent(&self) {
-        if let Self::Athena(remote) = self {
-            note(&after(remote.engine().0.spent()));
+        if let Some(athena) = self.athena() {
+            note(&after(athena.spent()));
         }
     }
 }
@@ -190,12 +212,39 @@ async fn athena(args: &EngineArgs, logs: &LogArgs) -> Result<Asked, Failure> {
             results: args.results.clone(),
         },
     );
-    let athena = AtAthena(Arc::new(athena));
-    let scoped = Scoped {
-        database: args.database.clone(),
-        scope: scope(logs),
-    };
-    Ok(Asked::Athena(Remote::new(athena, scoped)))
+    Ok(Asked::Athena(Remote(AtAthena {
+        athena: Arc::new(athena),
+        scoped: Scoped {
+            database: args.database.clone(),
+            scope: scope(logs),
+        },
+    })))
+}
+
+#[cfg(feature = "ballista")]
+async fn cluster(args: &EngineArgs, logs: &LogArgs) -> Result<Asked, Failure> {
+    let scheduler = args.scheduler.as_deref().unwrap_or_default();
+    let cluster = Cluster::connect(scheduler, setup(logs)?).await;
+    let cluster = cluster.map_err(|error| match error {
+        ClusterError::Engine(error) => failure(error),
+        error @ ClusterError::Raw(_) => Failure::new(
+            anyhow!(error),
+            "convert the logs first, and give the lake alone: davy hunt convert",
+        ),
+        error => Failure::new(
+            anyhow!(error),
+            "see where the scheduler listens: docs/hunt-cluster.md",
+        ),
+    })?;
+    Ok(Asked::Cluster(Box::new(Remote(cluster))))
+}
+
+#[cfg(not(feature = "ballista"))]
+async fn cluster(_: &EngineArgs, _: &LogArgs) -> Result<Asked, Failure> {
+    Err(Failure::new(
+        anyhow!("this davy was built without Ballista"),
+        "build it with: cargo build --release --package davylamp --features ballista",
+    ))
 }
 
 fn athena_failure(error: AthenaError) -> Failure {

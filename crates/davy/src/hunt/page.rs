@@ -193,6 +193,7 @@ mod tests {
         Report {
             hunts: Vec::new(),
             suspects: rank(vec![lead], &[]),
+            unlinked: None,
             read: Arc::default(),
         }
     }

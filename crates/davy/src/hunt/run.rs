@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use davylamp_content::hunt::ParameterError;
 use davylamp_hunt::output::{self, ParquetFile};
-use davylamp_hunt::run::{Came, Job, Missing, Outcome, Report, run as run_hunts};
+use davylamp_hunt::run::{Came, Job, Missing, Outcome, Report, questions, run as run_hunts};
 use davylamp_hunt::sigma::{self, Brought, Refused};
 use davylamp_hunt::tally::{printable, summary};
 use serde_json::Value;
@@ -37,7 +37,8 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     }
     let asked = Asked::open(&args.engine, &args.logs).await?;
     asked.stop_with_us();
-    asked.tell_cost(jobs.len()).await?;
+    let questions = questions(asked.answers(), &jobs);
+    asked.tell_cost(questions).await?;
     let tables: BTreeSet<&str> = jobs
         .iter()
         .flat_map(|job| job.hunt.tables.iter().map(|table| table.name()))
@@ -67,6 +68,12 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     })?;
     for came in &report.hunts {
         note(&printable(&told(came)));
+    }
+    if let Some(error) = &report.unlinked {
+        note(&printable(&format!(
+            "what is about an interface was not joined with what is about its machine: {}",
+            chain(error)
+        )));
     }
     for line in summary(&report.read) {
         note(&line);
@@ -214,7 +221,8 @@ fn code(report: &Report, all: bool, is_strict: bool) -> u8 {
         .hunts
         .iter()
         .any(|came| is_blind(came) && !(all && is_left_out(came)));
-    let anything = report.is_broken() || report.hunts.iter().any(is_blind);
+    let anything =
+        report.is_broken() || report.unlinked.is_some() || report.hunts.iter().any(is_blind);
     if report.has_failed() || (is_strict && anything) {
         COULD_NOT_COMPLETE
     } else if !report.suspects.is_empty() {

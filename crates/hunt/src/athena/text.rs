@@ -90,18 +90,6 @@ impl Scoped {
         })
     }
 
-    /// How many rows a table has, and how many of them have a value in each of these columns.
-    pub fn counting(&self, table: &str, columns: &[&str]) -> Result<String, TextError> {
-        let counts: Vec<String> = columns
-            .iter()
-            .map(|column| format!("COUNT(\"{column}\")"))
-            .collect();
-        self.question(&format!(
-            "SELECT COUNT(*), {} FROM {table}",
-            counts.join(", ")
-        ))
-    }
-
     /// A table, with no more of it than is asked for. A row that does not say where or when it belongs
     /// is asked for, as everywhere; the folder of rows without a day cannot be named beside days.
     fn table(&self, table: &Table) -> String {

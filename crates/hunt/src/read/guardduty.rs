@@ -14,6 +14,7 @@ use davylamp_model::finding::Behaviour;
 use davylamp_model::intake::types;
 
 use super::documents::Forms;
+use super::interfaces;
 use super::members::Names;
 use super::recipe::{self, Recipe, Row, Value};
 use super::{Log, Object, Order, Reader, Spelling, names};
@@ -78,6 +79,11 @@ const COLUMNS: &[Column] = &[
     .computed(),
     text("instance_id", "the instance, where there is one").computed(),
     text("instance_ids", "every instance, joined by commas").computed(),
+    text(
+        interfaces::COLUMN,
+        "each machine with each of its network interfaces as INSTANCE=INTERFACE, joined by commas",
+    )
+    .computed(),
     text("cluster", "the EKS cluster, otherwise the ECS cluster").computed(),
     text(
         "workload",
@@ -213,6 +219,9 @@ static RECIPE: LazyLock<Recipe> = LazyLock::new(|| Recipe {
         }),
         ("instance_ids", |row| {
             Value::owned(Things::of(row).instances.joined())
+        }),
+        (interfaces::COLUMN, |row| {
+            Value::owned(Things::of(row).interfaces.joined())
         }),
         ("cluster", |row| {
             Value::owned(Things::of(row).clusters.joined())

@@ -110,7 +110,7 @@ fn check(table: Table) {
 
 /// The rows of a case over its logs and over a lake, where they are the same and those expected;
 /// and the question to the other engine.
-async fn here(
+pub async fn here(
     parsed: &Parsed,
     case: &Case,
     home: &Path,

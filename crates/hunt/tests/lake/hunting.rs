@@ -90,8 +90,14 @@ fn job(query: &str, least: u32) -> Job {
 }
 
 fn hunt_in(file: &str, text: &str, jobs: &[Job]) -> Report {
+    hunt_through(&[(file, text)], jobs)
+}
+
+fn hunt_through(logs: &[(&str, &str)], jobs: &[Job]) -> Report {
     let folder = tempfile::tempdir().expect("there is room");
-    std::fs::write(folder.path().join(file), text).expect("there is room");
+    for (file, text) in logs {
+        std::fs::write(folder.path().join(file), text).expect("there is room");
+    }
     let setup = Setup {
         locations: vec![
             folder
@@ -176,6 +182,62 @@ fn a_hunt_that_fails_stops_no_other() {
     );
     assert!(report.has_failed());
     assert_eq!(report.hunts[1].rows, 2);
+}
+
+fn shipped(name: &str) -> Job {
+    let shipped = hunt::shipped().expect("what ships is good");
+    let found = shipped.into_iter().find(|it| it.hunt.name == name);
+    let hunt = found.expect("it ships").hunt;
+    Job::new(hunt, &BTreeMap::new()).expect("defaults fit")
+}
+
+/// Flow logs in the default format name the interface, CloudTrail the machine: one story.
+#[test]
+fn what_an_interface_does_is_told_with_who_started_its_machine() {
+    let mut flows = String::new();
+    for window in 0..12 {
+        let start = 1_772_366_400 + window * 300;
+        for (from, to, ports) in [
+            ("10.0.0.5", "203.0.114.9", "40000 3333"),
+            ("203.0.114.9", "10.0.0.5", "3333 40000"),
+        ] {
+            flows += &format!(
+                "2 111122223333 eni-0b {from} {to} {ports} 6 40 5000 {start} {} ACCEPT OK\n",
+                start + 60
+            );
+        }
+    }
+    let trail = |interface: &str| {
+        let interfaces = json!([
+            {"networkInterfaceId": "eni-0c"}, {"networkInterfaceId": null},
+            {"networkInterfaceId": interface},
+        ]);
+        let event = json!({
+            "eventVersion": "1.09", "eventID": "r", "eventTime": "2026-03-01T11:50:00Z",
+            "eventSource": "ec2.amazonaws.com", "eventName": "RunInstances",
+            "awsRegion": "eu-west-1", "recipientAccountId": "111122223333",
+            "sourceIPAddress": "203.0.114.7",
+            "userIdentity": {"type": "IAMUser", "accessKeyId": "AKIAEXAMPLE00000CI01"},
+            "requestParameters": {"instanceType": "c5.9xlarge", "networkInterfaceSet":
+                {"items": [{"deviceIndex": 0, "associatePublicIpAddress": true}]}},
+            "responseElements": {"instancesSet": {"items": [
+                {"instanceId": "i-0000000000000a001", "networkInterfaceSet": {"items": interfaces}},
+            ]}},
+        });
+        json!({ "Records": [event] }).to_string()
+    };
+    let jobs = [
+        shipped("flow-thin-periodic"),
+        shipped("trail-public-instance"),
+    ];
+    for (interface, suspects) in [("eni-0b", 1), ("eni-0d", 2)] {
+        let trail = trail(interface);
+        let report = hunt_through(&[("flow.log", &flows), ("trail.json", &trail)], &jobs);
+        assert!(report.unlinked.is_none(), "{report:?}");
+        assert_eq!(report.suspects.len(), suspects, "{interface}: {report:?}");
+        // Read once for all: what is asked beside the hunts shares their reading.
+        assert_eq!(report.read.tables()["cloudtrail"].scans, 1);
+    }
 }
 
 /// How many rows a stream gives, and the sum of its second column.

@@ -3,6 +3,8 @@
 mod athena;
 mod audit;
 mod cases;
+#[cfg(feature = "ballista-server")]
+mod cluster;
 mod convert;
 mod delivered;
 mod dns;

@@ -54,6 +54,7 @@ fn read(leads: Vec<Lead>) -> Vec<Finding> {
     let report = Report {
         hunts: Vec::new(),
         suspects,
+        unlinked: None,
         read: Default::default(),
     };
     let read = intake::read(ocsf::lines(&report, &jobs).as_bytes());

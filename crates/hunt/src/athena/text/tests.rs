@@ -61,14 +61,3 @@ fn nothing_but_one_question_is_asked() {
         assert!(plain.question(wrong).is_err(), "{wrong}");
     }
 }
-
-#[test]
-fn columns_are_counted_by_their_own_names() {
-    let text = scoped(Scope::default())
-        .counting("vpc_flow", &["srcaddr", "end"])
-        .expect("a question");
-    assert!(
-        text.ends_with("SELECT COUNT(*), COUNT(\"srcaddr\"), COUNT(\"end\") FROM vpc_flow"),
-        "{text}"
-    );
-}

@@ -1,6 +1,7 @@
 //! The table of CloudTrail events. Source: the AWS CloudTrail user guide, "CloudTrail record
 //! contents" and "CloudTrail userIdentity element".
 
+use crate::read::interfaces;
 use crate::table::{Column, SOURCE, Table, boolean, float, integer, text, time};
 
 const COLUMNS: &[Column] = &[
@@ -156,6 +157,11 @@ const COLUMNS: &[Column] = &[
     text(
         "instance_ids",
         "every instance that request and response name, joined by commas",
+    )
+    .computed(),
+    text(
+        interfaces::COLUMN,
+        "each machine with each of its network interfaces as INSTANCE=INTERFACE, joined by commas",
     )
     .computed(),
     text(

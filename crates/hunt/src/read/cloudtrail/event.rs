@@ -9,6 +9,7 @@ use super::identity::{IDENTITY, Identity};
 use super::judge;
 use super::machines::Machines;
 use crate::read::documents::{Forms, Record, Shape, place};
+use crate::read::interfaces;
 use crate::read::members::{Members, Names};
 use crate::read::recipe::{Value, put};
 use crate::read::{Cell, Object, Order, Sink, moment};
@@ -290,6 +291,7 @@ impl Filling {
             "source_is_public" => Self::SourceIsPublic,
             "error_kind" => Self::ErrorKind,
             "instance_ids" => Self::Machines(|machines| text(&machines.ids)),
+            interfaces::COLUMN => Self::Machines(|machines| text(&machines.interfaces)),
             "instance_types" => Self::Machines(|machines| text(&machines.types)),
             "instance_count" => Self::Machines(|machines| Value::Integer(machines.count)),
             "vcpus" => Self::Machines(|machines| Value::Integer(machines.vcpus)),

@@ -2,6 +2,7 @@
 
 use davylamp_content::prices::{self, Machine};
 
+use crate::read::interfaces;
 use crate::read::json::text_of;
 use crate::read::leaves::{leaves, name};
 use crate::read::members::{Texts, dig, items, truth};
@@ -24,6 +25,7 @@ const ACCELERATED_LETTERS: &[&str] = &["p", "gr", "g"];
 #[derive(Debug, Default)]
 pub(super) struct Machines {
     pub ids: Option<String>,
+    pub interfaces: Option<String>,
     pub types: Option<String>,
     pub count: Option<i64>,
     pub vcpus: Option<i64>,
@@ -62,6 +64,7 @@ impl Machines {
             && is_named("value").is_some_and(|value| truth(&value) == Some(true));
         let mut machines = Self {
             ids: found.ids.joined(),
+            interfaces: interfaces_of(event, request, response),
             types: found.types.joined(),
             count,
             opens_public: found.has_public_address
@@ -131,6 +134,25 @@ impl<'a> Found<'a> {
             }
         }
     }
+}
+
+/// The interfaces of machines that a call started, or gave one.
+fn interfaces_of(event: &str, request: Option<&[u8]>, response: Option<&[u8]>) -> Option<String> {
+    let mut pairs = Texts::default();
+    match event {
+        "RunInstances" => {
+            for machine in items(response.and_then(|json| dig(json, "instancesSet.items"))) {
+                let list = "networkInterfaceSet.items";
+                interfaces::add_machine(&mut pairs, machine, list, "networkInterfaceId");
+            }
+        }
+        "AttachNetworkInterface" => {
+            let at = |path| request.and_then(|json| dig(json, path));
+            interfaces::add(&mut pairs, at("instanceId"), at("networkInterfaceId"));
+        }
+        _ => {}
+    }
+    pairs.joined()
 }
 
 /// How many machines a call started or, where it does not say, asked for.

@@ -7,6 +7,7 @@ use davylamp_model::finding::Behaviour;
 use davylamp_model::intake::types;
 
 use crate::read::eks_audit::singular;
+use crate::read::interfaces;
 use crate::read::json::text_of;
 use crate::read::leaves::{leaves, name};
 use crate::read::members::{Texts, dig, items};
@@ -22,6 +23,7 @@ const MINER_WORDS: &[&str] = &["miner", "xmrig", "monero"];
 #[derive(Debug, Default)]
 pub(super) struct Things<'a> {
     pub instances: Texts<'a>,
+    pub interfaces: Texts<'a>,
     pub clusters: Texts<'a>,
     pub workloads: Texts<'a>,
     pub pods: Texts<'a>,
@@ -55,6 +57,10 @@ impl<'a> Things<'a> {
                 self.instances.add_value(Some(value));
             }
         });
+        if let Some(machine) = at("instanceDetails") {
+            let list = "networkInterfaces";
+            interfaces::add_machine(&mut self.interfaces, machine, list, "networkInterfaceId");
+        }
         self.clusters.add_value(at("eksClusterDetails.name"));
         self.clusters.add_value(at("ecsClusterDetails.name"));
         self.tasks
@@ -149,6 +155,12 @@ impl<'a> Things<'a> {
                         .is_some_and(|last| last.starts_with("i-"))
                 };
                 self.instances.add(named(&is_instance).map(last));
+                for interface in items(dig(resource, "data.ec2Instance.ec2NetworkInterfaceUids")) {
+                    let instance = ["name", "uid"].map(|key| dig(resource, key));
+                    let is_one = |json: &&[u8]| text_of(json).is_some_and(|it| is_instance(&it));
+                    let instance = instance.into_iter().flatten().find(is_one);
+                    interfaces::add(&mut self.interfaces, instance, Some(interface));
+                }
             }
             "EKS_CLUSTER" | "ECS_CLUSTER" => {
                 self.clusters.add(named(&|text| !text.is_empty()).map(last));

@@ -17,7 +17,7 @@ use davylamp_model::ids::AccountId;
 use davylamp_model::intake::{self, Intake};
 use davylamp_respond::config::{self, Config};
 use davylamp_respond::library;
-use davylamp_respond::responder::{CameOfIt, IncidentReport, Report};
+use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Unread};
 use davylamp_respond::stop::Stop;
 use davylamp_respond::wire::{Run, Wiring};
 use jiff::{SignedDuration, Timestamp};
@@ -149,7 +149,8 @@ async fn answer(
         stop: Stop::default(),
     });
     let findings = wiring.placed(intake.findings.clone()).await?;
-    let mut report = responder.respond(findings).await;
+    let unread = Unread::of(event.payload.get().as_bytes(), &intake.rejected);
+    let mut report = responder.respond_to_all(findings, unread.as_slice()).await;
     let mut fault = fault(&report, &intake);
     if !intake.signals.is_empty() {
         let resumed = responder

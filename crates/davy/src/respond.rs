@@ -23,7 +23,7 @@ use davylamp_respond::config::{Config, Store};
 use davylamp_respond::journal::JournalError;
 use davylamp_respond::journal::history::History;
 use davylamp_respond::library::{self, LibraryError};
-use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Responder};
+use davylamp_respond::responder::{CameOfIt, IncidentReport, Report, Responder, Unread};
 use davylamp_respond::stop::Stop;
 use davylamp_respond::wire::{self, Run, WireError, Wiring};
 
@@ -83,7 +83,7 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
     match &args.job {
         Some(Job::Playbooks(asked)) => playbooks::check(common, asked),
         Some(Job::Plan(input)) => {
-            let intake = read(&input.finding)?;
+            let (intake, _) = read(&input.finding)?;
             let config = planning_config(common)?;
             let desk = Desk::answering(config, common, true).await?;
             let findings = desk.placed(&intake).await?;
@@ -165,20 +165,25 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             let responder = desk.responder();
             let resumed = patiently("going on with what is due", responder.resume_early()).await;
             let mut report = resumed.map_err(journal_failure)?;
-            let all = report.incidents.len();
-            // Whoever is at one of them does what this run would have done.
-            report
-                .incidents
-                .retain(|it| !matches!(it.came_of_it, CameOfIt::Busy { .. }));
-            let busy = all - report.incidents.len();
-            if busy > 0 {
+            // Whoever is at one of them does what this run would have done, unless it has died.
+            let mut held = Vec::new();
+            report.incidents.retain(|it| match it.came_of_it {
+                CameOfIt::Busy { until, .. } => {
+                    held.push(until);
+                    false
+                }
+                _ => true,
+            });
+            if let Some(last) = held.iter().max() {
                 note(&format!(
-                    "{} worked on by other runs",
-                    counted(busy as u64, "incident is", "incidents are")
+                    "{} held by other runs, until {} at the latest: if those have died, davy respond \
+                     resume again then",
+                    counted(held.len() as u64, "incident is", "incidents are"),
+                    to_the_second(*last)
                 ));
             }
             let shown = desk.show(&report, &Intake::default())?;
-            match desk.tell_failed().await? {
+            match desk.tell_failed().await? || !held.is_empty() {
                 true => Ok(ExitCode::from(INCOMPLETE)),
                 false => Ok(shown),
             }
@@ -201,14 +206,15 @@ fn has_journal(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads a file or standard input.
-fn read(finding: &str) -> Result<Intake, Failure> {
+/// Reads a file or standard input: what it holds, and what of it cannot be read.
+fn read(finding: &str) -> Result<(Intake, Vec<Unread>), Failure> {
     let bytes = feed::bytes(finding)?;
     let intake = intake::read(&bytes);
+    let unread = Unread::of(&bytes, &intake.rejected);
     if intake.findings.is_empty() && intake.signals.is_empty() && intake.rejected.is_empty() {
         note(&format!("{} has no finding", feed::name(finding)));
     }
-    Ok(intake)
+    Ok((intake, unread.into_iter().collect()))
 }
 
 /// Who says yes, or takes back: the name given, else the user of this session.
@@ -280,12 +286,7 @@ impl Desk {
             );
         }
         let journal = &config.journal;
-        if journal.store == Store::Sqlite && !rehearsal && !journal.path.exists() {
-            note(&format!(
-                "a new journal is begun at {}: it knows of no earlier incident",
-                journal.path.display()
-            ));
-        }
+        let is_new = journal.store == Store::Sqlite && !rehearsal && !journal.path.exists();
         let playbooks = all_playbooks(&config)?;
         let desk = match Self::wired(config.clone(), playbooks, common, rehearsal).await {
             Ok(desk) => desk,
@@ -301,6 +302,12 @@ impl Desk {
                 return Err(wire_failure(error));
             }
         };
+        if is_new {
+            note(&format!(
+                "a new journal is begun at {}: it knows of no earlier incident",
+                journal.path.display()
+            ));
+        }
         for (channel, why) in desk.wiring.mute_channels() {
             note(&format!("nobody will be told through {channel}: {why}"));
         }

@@ -159,8 +159,7 @@ fn register(
     let split_by = SPLIT_BY.map(|name| (name.to_owned(), DataType::Utf8));
     let options = ListingOptions::new(Arc::new(ParquetFormat::default()))
         .with_file_extension(".parquet")
-        .with_table_partition_cols(split_by.into())
-        .with_collect_stat(true);
+        .with_table_partition_cols(split_by.into());
     let folders: Vec<ListingTableUrl> = folders.collect::<Result<_, _>>()?;
     if folders.is_empty() {
         return Ok(());

@@ -153,8 +153,18 @@ pub fn is_cap(why: &str) -> bool {
     why.starts_with(CAP)
 }
 
+/// Whether a step that was withheld for this reason would be taken if a person said yes to it.
+pub fn may_be_approved(step: &Step, why: &str) -> bool {
+    let is_braked = is_cap(why) || why.starts_with(CANARY);
+    is_braked || (step.approval.is_some() && why.starts_with(APPROVAL))
+}
+
 /// How the reason of a reached cap begins.
 const CAP: &str = "the playbook's cap of ";
+/// How the canary's reason begins.
+const CANARY: &str = "canary mode acts on ";
+/// How the reason of a step begins that waits for a person.
+const APPROVAL: &str = "a person has to approve it";
 
 /// Decides step by step what of a plan may be done.
 #[derive(Debug)]

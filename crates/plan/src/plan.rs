@@ -182,6 +182,19 @@ impl Plan {
         hex::encode(Sha256::digest(essence.to_string().as_bytes()))
     }
 
+    /// Whether somebody of the Hub can be behind it: what is done with a key or to an account is not.
+    pub fn is_about_users(&self) -> bool {
+        let can_be = !matches!(
+            self.resource,
+            Resource::AccessKey { .. }
+                | Resource::Account
+                | Resource::AccountRegion { .. }
+                | Resource::Function { .. }
+                | Resource::Bucket { .. }
+        );
+        can_be || !self.attribution.candidates.is_empty()
+    }
+
     /// The step with this id.
     pub fn step(&self, id: &StepId) -> Option<&Step> {
         self.steps.iter().find(|step| step.id == *id)
@@ -203,13 +216,18 @@ pub fn incident_id(place: &Place, resource: &Resource, opened_at: Timestamp) -> 
         digest.update(part.as_bytes());
         digest.update([0]);
     }
-    if !matches!(
-        resource,
-        Resource::Instance { .. } | Resource::Volume { .. } | Resource::EcsTask { .. }
-    ) {
+    if !has_lasting_id(resource) {
         digest.update(opened_at.to_string().as_bytes());
     }
     IncidentId(format!("inc-{}", &hex::encode(digest.finalize())[..16]))
+}
+
+/// Whether the id of an incident about it depends on the resource alone, and not on when it is opened.
+pub fn has_lasting_id(resource: &Resource) -> bool {
+    matches!(
+        resource,
+        Resource::Instance { .. } | Resource::Volume { .. } | Resource::EcsTask { .. }
+    )
 }
 
 /// What a planner is asked about: findings about one resource.

@@ -37,7 +37,7 @@ mod through;
 mod work;
 
 pub use observing::is_observed;
-pub use telling::{News, NewsKind, Tell, Untold};
+pub use telling::{News, NewsKind, Tell, Unread, Untold};
 
 /// Accounts and regions that are worked on at once. Each has rates of its own, and a step that is
 /// repeated in one must not hold up the others: more than AWS has regions.
@@ -241,6 +241,11 @@ impl Responder {
 
     /// Responds to findings.
     pub async fn respond(&self, findings: Vec<Finding>) -> Report {
+        self.respond_to_all(findings, &[]).await
+    }
+
+    /// Responds to findings, and tells of what came with them and cannot be read.
+    pub async fn respond_to_all(&self, findings: Vec<Finding>, unread: &[Unread]) -> Report {
         let mut sorted = coalesce(findings, self.now());
         if self.parts.options.observe {
             sorted.cases = sorted.cases.into_iter().map(observed).collect();
@@ -260,7 +265,9 @@ impl Responder {
             .collect()
             .await;
         let only_told = report.reported.iter().filter(|it| it.is_news());
-        let only_told = only_told.map(|it| self.only_told(it)).collect();
+        let only_told = only_told.map(|it| self.only_told(it));
+        let unread = unread.iter().map(|one| self.unread(one));
+        let only_told = only_told.chain(unread).collect();
         self.conclude(
             results.into_iter().flatten().collect(),
             only_told,

@@ -87,7 +87,7 @@ pub fn notice(news: &News) -> Notice {
     let kind = match news.kind {
         NewsKind::Report => Kind::Report,
         NewsKind::ApprovalNeeded => Kind::ApprovalNeeded,
-        NewsKind::Failure => Kind::Failure,
+        NewsKind::Failure | NewsKind::Unread => Kind::Failure,
     };
     let mut notice = Notice::new(kind, severity(&news.findings), title(news), news.at);
     notice.incident = (!news.is_of_ourselves()).then(|| news.incident.clone());
@@ -103,7 +103,11 @@ pub fn notice(news: &News) -> Notice {
     notice.found = news.findings.iter().flat_map(found).collect();
     if let Some(why) = &news.broken {
         notice.not_done.push(NotDone {
-            what: "anything".to_owned(),
+            what: match news.kind {
+                NewsKind::Unread => "whatever it asks for",
+                _ => "anything",
+            }
+            .to_owned(),
             why: why.clone(),
         });
     }
@@ -198,7 +202,9 @@ fn tell_plan(news: &News, plan: &Plan, notice: &mut Notice) {
                 why: because.to_owned(),
             }),
     );
-    notice.who = who(&plan.attribution);
+    if plan.is_about_users() {
+        notice.who = who(&plan.attribution);
+    }
     for remark in &plan.remarks {
         match remark.strip_prefix(COST_REMARK) {
             Some(cost) => notice.cost.push(cost.to_owned()),
@@ -274,6 +280,12 @@ fn who(attribution: &Attribution) -> Vec<String> {
 }
 
 fn next_steps(news: &News) -> Vec<NextStep> {
+    if news.kind == NewsKind::Unread {
+        return vec![NextStep {
+            what: "see what sends it, and answer what it was about by hand".to_owned(),
+            command: Some("davy respond --finding FILE".to_owned()),
+        }];
+    }
     if news.is_of_ourselves() {
         return vec![NextStep {
             what: "mend that, then respond to what came meanwhile".to_owned(),

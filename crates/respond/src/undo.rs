@@ -82,6 +82,7 @@ impl Undone {
     /// What an undo of all that was done would come to, as far as the journal can tell.
     pub fn expected(history: &History, needed: &Needed) -> Self {
         let mut expected = Self::default();
+        let ended = ended(history);
         for id in history.begun.iter().rev().cloned() {
             match Fate::of(history, &id, needed) {
                 Fate::Unknown => expected.not_undone.push((id, UNKNOWN.to_owned())),
@@ -91,11 +92,35 @@ impl Undone {
                 },
                 Fate::Irreversible(Some(why)) => expected.never_done.push((id, why)),
                 Fate::Irreversible(None) => expected.not_undone.push((id.clone(), lasts(id))),
-                Fate::TakenBack => expected.undone.push(id),
+                Fate::TakenBack => match ended.contains(&target(history, &id)) {
+                    true => expected.gone.push((id, ENDED.to_owned())),
+                    false => expected.undone.push(id),
+                },
             }
         }
         expected
     }
+}
+
+/// Why there is nothing to take back of what was done to a machine.
+const ENDED: &str = "the machine was ended";
+
+/// What a step was done to; nothing where nobody knows.
+fn target(history: &History, id: &StepId) -> String {
+    let step = history.plan_with(id).and_then(|plan| plan.step(id));
+    step.map(|step| step.action.target()).unwrap_or_default()
+}
+
+/// The machines that were ended.
+fn ended(history: &History) -> BTreeSet<String> {
+    let steps = history.steps.iter().chain(&history.earlier);
+    let done = steps.filter(|(_, state)| matches!(state, StepState::Succeeded { .. }));
+    let ends = |id: &StepId| {
+        let step = history.plan_with(id).and_then(|plan| plan.step(id));
+        step.is_some_and(|step| matches!(step.action, Action::TerminateInstance { .. }))
+    };
+    let ended = done.filter(|(id, _)| ends(id));
+    ended.map(|(id, _)| target(history, id)).collect()
 }
 
 /// Why a step is not taken back that cannot be.

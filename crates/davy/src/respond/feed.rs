@@ -11,6 +11,7 @@ use davylamp_cloud::aws::session::SessionError;
 use davylamp_model::ids::Region;
 use davylamp_model::intake::{self, Intake, MAX_BYTES};
 use davylamp_model::resource::Place;
+use davylamp_respond::responder::Unread;
 use davylamp_respond::source::guardduty::poll;
 use davylamp_respond::source::queue::{Handled, Worker};
 use flate2::read::MultiGzDecoder;
@@ -82,7 +83,7 @@ pub(super) fn bytes(finding: &str) -> Result<Vec<u8>, Failure> {
 pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
     let (common, how) = (&args.common, &args.run);
     if let Some(finding) = &args.source.finding {
-        let intake = super::read(finding)?;
+        let (intake, unread) = super::read(finding)?;
         let config = planning_config(common)?;
         let desk = Desk::answering(config, common, common.dry_run)
             .await?
@@ -95,7 +96,7 @@ pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
         } else {
             desk.brisk()
         };
-        let responding = responder.respond(findings);
+        let responding = responder.respond_to_all(findings, &unread);
         let mut report = super::patiently("responding", responding).await;
         let ours = report.waiting();
         if !intake.signals.is_empty() && !desk.rehearsal {
@@ -207,7 +208,7 @@ async fn work(desk: &Desk, queue: &str, how: &RunArgs) -> Result<ExitCode, Failu
 /// What the messages of a batch were answered with, in their order.
 async fn answer(desk: &Desk, bodies: &[Vec<u8>]) -> (Vec<Handled>, u8) {
     let mut whole = Intake::default();
-    let mut messages = Vec::new();
+    let (mut messages, mut unread) = (Vec::new(), Vec::new());
     let mut code = 0;
     for body in bodies {
         let intake = intake::read(body);
@@ -224,12 +225,14 @@ async fn answer(desk: &Desk, bodies: &[Vec<u8>]) -> (Vec<Handled>, u8) {
             }
         };
         let is_signal = !intake.signals.is_empty();
+        unread.extend(Unread::of(body, &intake.rejected));
         whole.absorb(intake);
         messages.push((findings, is_signal, again));
     }
     let responder = desk.brisk();
     let findings = messages.iter().flat_map(|(findings, ..)| findings.clone());
-    let mut report = responder.respond(findings.collect()).await;
+    let findings = findings.collect();
+    let mut report = responder.respond_to_all(findings, &unread).await;
     if !whole.signals.is_empty() {
         match responder.resume().await {
             Ok(resumed) => report.absorb(resumed),
@@ -345,7 +348,7 @@ async fn poll_all(desk: &Desk, home: &Place, regions: &[Region], since: Timestam
     let Some(polled) = desk.stop.unless_asked(polls).await else {
         return (INCOMPLETE, false);
     };
-    let mut whole = Intake::default();
+    let (mut whole, mut unread) = (Intake::default(), Vec::new());
     let (mut code, mut all_answered) = (0, true);
     let (mut off, mut on) = (0, 0);
     for (place, polled) in places.iter().zip(polled) {
@@ -362,7 +365,9 @@ async fn poll_all(desk: &Desk, home: &Place, regions: &[Region], since: Timestam
                     on += 1;
                 }
                 for answer in polled.answers {
-                    whole.absorb(intake::read(&answer));
+                    let intake = intake::read(&answer);
+                    unread.extend(Unread::of(&answer, &intake.rejected));
+                    whole.absorb(intake);
                 }
             }
             Err(error) => {
@@ -380,7 +385,7 @@ async fn poll_all(desk: &Desk, home: &Place, regions: &[Region], since: Timestam
         code = INCOMPLETE;
     }
     let report = match desk.placed(&whole).await {
-        Ok(findings) => desk.brisk().respond(findings).await,
+        Ok(findings) => desk.brisk().respond_to_all(findings, &unread).await,
         Err(error) => {
             note("what was found is asked for again, as it could not be answered:");
             error.print(ColourChoice::Auto);

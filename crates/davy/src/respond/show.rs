@@ -5,10 +5,11 @@
 
 use std::fmt::Write as _;
 
+use davylamp_model::finding::Finding;
 use davylamp_model::ids::IncidentId;
 use davylamp_model::intake::Intake;
-use davylamp_model::resource::Resource;
-use davylamp_plan::plan::{Attribution, Plan, Step, StepId, alike};
+use davylamp_plan::gate::may_be_approved;
+use davylamp_plan::plan::{Attribution, Plan, Step, StepId, alike, has_lasting_id};
 use davylamp_respond::executor::Outcome;
 use davylamp_respond::journal::history::StepState;
 use davylamp_respond::notice::visible;
@@ -59,7 +60,7 @@ pub(super) fn words(state: &StepState) -> (&'static str, String) {
 pub(super) fn report(report: &Report, intake: &Intake, rehearsal: bool) -> String {
     let mut text = String::new();
     for incident in &report.incidents {
-        incident_text(&mut text, incident, rehearsal);
+        incident_text(&mut text, incident, &intake.findings, rehearsal);
     }
     for one in &report.reported {
         line(
@@ -116,18 +117,27 @@ pub(super) fn named(kind: &str) -> &str {
     }
 }
 
-fn incident_text(text: &mut String, incident: &IncidentReport, rehearsal: bool) {
+fn incident_text(
+    text: &mut String,
+    incident: &IncidentReport,
+    findings: &[Finding],
+    rehearsal: bool,
+) {
+    let plan = incident.plan.as_ref();
     // A plan looks into no journal, and a real run goes on with an incident that is open there.
-    let known = if rehearsal {
-        "new, if none is open about it: "
-    } else {
-        ""
+    let known = match rehearsal {
+        false => format!("{} ", incident.incident),
+        true if plan.is_some_and(|plan| !has_lasting_id(&plan.resource)) => {
+            "a new incident, if none is open about it: ".to_owned()
+        }
+        true => format!("new, if none is open about it: {} ", incident.incident),
     };
-    line(
-        text,
-        0,
-        &format!("{known}{} {}", incident.incident, incident.resource),
-    );
+    line(text, 0, &format!("{known}{}", incident.resource));
+    let ids = plan.map(|plan| plan.findings.as_slice());
+    let is_of_it = |finding: &&Finding| ids.unwrap_or_default().contains(&finding.id);
+    for finding in findings.iter().filter(is_of_it).take(FOUND_NAMED) {
+        found_text(text, finding);
+    }
     match &incident.came_of_it {
         CameOfIt::Busy { run, until } => {
             line(
@@ -183,6 +193,22 @@ fn incident_text(text: &mut String, incident: &IncidentReport, rehearsal: bool) 
     }
 }
 
+/// So many of an incident's findings are named.
+const FOUND_NAMED: usize = 5;
+
+/// What was found, and what was seen.
+fn found_text(text: &mut String, finding: &Finding) {
+    let title = finding.title.trim();
+    let said = match title.is_empty() || title == finding.kind {
+        true => String::new(),
+        false => format!(": {title}"),
+    };
+    line(text, 1, &format!("found {}{said}", named(&finding.kind)));
+    for seen in &finding.observed {
+        line(text, 2, &format!("{}: {}", seen.what, seen.value));
+    }
+}
+
 /// What earlier plans did that the last does not name.
 pub(super) fn earlier_text(text: &mut String, outcome: &Outcome) {
     if !outcome.earlier.is_empty() {
@@ -198,7 +224,10 @@ pub(super) fn earlier_text(text: &mut String, outcome: &Outcome) {
 pub(super) fn waiting<'p>(plan: &'p Plan, outcome: &Outcome) -> impl Iterator<Item = &'p Step> {
     plan.steps.iter().filter(|step| {
         let state = outcome.steps.get(&step.id);
-        step.approval.is_some() && matches!(state, Some(StepState::Withheld { .. }))
+        match state {
+            Some(StepState::Withheld { why }) => may_be_approved(step, why),
+            _ => false,
+        }
     })
 }
 
@@ -227,7 +256,7 @@ pub(super) fn plan_text(text: &mut String, plan: &Plan, outcome: &Outcome, rehea
             &format!("nothing of it could be read, so nobody knows what should be done: {why}"),
         );
     }
-    if can_be_a_users(&plan.resource) || !plan.attribution.candidates.is_empty() {
+    if plan.is_about_users() {
         who_text(text, &plan.attribution);
     }
     for remark in &plan.remarks {
@@ -265,18 +294,6 @@ pub(super) fn plan_text(text: &mut String, plan: &Plan, outcome: &Outcome, rehea
             &format!("{steps} taken back {hours} after the end"),
         );
     }
-}
-
-/// Whether something can be somebody's of the Hub.
-fn can_be_a_users(resource: &Resource) -> bool {
-    !matches!(
-        resource,
-        Resource::AccessKey { .. }
-            | Resource::Account
-            | Resource::AccountRegion { .. }
-            | Resource::Function { .. }
-            | Resource::Bucket { .. }
-    )
 }
 
 fn who_text(text: &mut String, attribution: &Attribution) {

@@ -46,8 +46,15 @@ fn outside_the_canary_a_person_decides() {
     ground
         .davy(&["--finding", &finding])
         .ended(1)
-        .says(&["canary"]);
+        .says(&["canary", "davy respond approve inc-"]);
     assert_eq!(ground.state(&machine.id), "running");
+    let asked = ground.mail.mails();
+    assert_eq!(asked.len(), 1);
+    assert!(
+        asked[0].text.contains("davy respond approve"),
+        "{}",
+        asked[0].text
+    );
     let writes = ground.writes();
     assert!(writes.is_empty(), "{writes:?}");
     let listed = ground.davy(&["status", "--output", "json"]).json();
@@ -56,6 +63,26 @@ fn outside_the_canary_a_person_decides() {
         .davy(&["approve", incident, "--by", "carol"])
         .ended(1);
     assert_eq!(ground.state(&machine.id), "terminated");
+    // Whoever was asked learns what came of it.
+    let told = ground.mail.mails();
+    assert_eq!(told.len(), 2);
+    assert!(
+        told[1].text.contains("terminate-instance"),
+        "{}",
+        told[1].text
+    );
+    // What an undo would come to is what it comes to: of a machine that was ended nothing is left.
+    let expected = ground.davy(&["undo", incident, "--dry-run", "--output", "json"]);
+    let expected = expected.json();
+    let undone = ground.davy(&["undo", incident, "--output", "json"]).json();
+    assert!(!expected["gone"].as_array().expect("a list").is_empty());
+    let steps = |of: &serde_json::Value| {
+        let all = of["undone"].as_array().expect("a list").clone();
+        all.into_iter()
+            .filter(|it| it.as_str().is_some_and(|it| it.contains(&machine.id)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(steps(&expected), steps(&undone), "{expected}\n{undone}");
 }
 
 #[test]

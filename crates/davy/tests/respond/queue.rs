@@ -104,6 +104,17 @@ fn a_message_that_cannot_be_read_stays_and_holds_up_no_other() {
     assert!(!ran.err.contains("no redrive policy"), "{}", ran.err);
     assert_eq!(ground.state(&machine.id), "terminated");
     assert_eq!(ground.messages(&queue), 1);
+    // People learn of it, once: who reads a worker's output?
+    let unread = || {
+        let mails = ground.mail.mails().into_iter();
+        mails
+            .filter(|mail| mail.text.contains("cannot be read"))
+            .count()
+    };
+    assert_eq!(unread(), 1, "{:?}", ground.mail.mails());
+    let same = ground.write("same.json", "{\"detail\": {\"type\": ");
+    ground.davy(&["--finding", &same]).ended(2);
+    assert_eq!(unread(), 1);
 }
 
 #[test]

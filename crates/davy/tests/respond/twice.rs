@@ -61,6 +61,25 @@ fn killed_after(action: &str) {
 }
 
 #[test]
+fn a_dead_run_holds_its_incident_for_a_time_that_is_said() {
+    let mut ground = Ground::new();
+    ground.set("respond.lease_seconds=60");
+    let machine = ground.node(&["alice"]);
+    let finding = ground.save("f.json", &mining(&ground.account.id, "one", &machine.id));
+    let run = ground.start(&["--finding", &finding]);
+    let seen = ground
+        .proxy
+        .wait_for("ec2", "CreateSnapshots", 1, Duration::from_secs(60));
+    run.kill();
+    assert!(seen, "the run is at work");
+    let ran = ground.davy(&["resume"]).ended(2);
+    ran.says(&[
+        "1 incident is held by other runs, until",
+        "davy respond resume again",
+    ]);
+}
+
+#[test]
 fn killed_while_it_asks() {
     killed_after("DescribeInstances");
 }

@@ -7,19 +7,21 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::compute::{SortOptions, concat_batches, sort_to_indices, take_record_batch};
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, new_null_array};
+use datafusion::arrow::compute::{SortOptions, concat, sort_to_indices, take};
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::error::ArrowError;
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::partition::{self, Partition};
 use super::{EXTENSION, LakeError};
-use crate::table::{Kind, Table};
+use crate::table::{Kind, SOURCE, Table};
 
 /// Rows that a bloom filter is made for at most; it is folded to what came.
 const BLOOM_ROWS: u64 = 64 << 10;
@@ -62,10 +64,16 @@ pub(crate) struct Writer {
     files: usize,
 }
 
+/// Rows that wait: a column that holds nothing is not kept. A format lacks most of a table's columns.
+struct Waiting {
+    columns: Vec<Option<ArrayRef>>,
+    rows: usize,
+}
+
 /// The rows of a partition.
 #[derive(Default)]
 struct Part {
-    waiting: Vec<RecordBatch>,
+    waiting: Vec<Waiting>,
     bytes: usize,
     open: Option<Open>,
 }
@@ -98,9 +106,10 @@ impl Writer {
     /// Adds rows.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
         for (partition, rows) in partition::split(self.table, batch)? {
-            let bytes = rows.get_array_memory_size();
+            let waiting = Waiting::of(&rows);
+            let bytes = waiting.bytes();
             let part = self.parts.entry(partition).or_default();
-            part.waiting.push(rows);
+            part.waiting.push(waiting);
             part.bytes += bytes;
             self.waiting_bytes += bytes;
         }
@@ -134,15 +143,8 @@ impl Writer {
         if waiting.is_empty() {
             return Ok(());
         }
-        let rows = concat_batches(&self.schema, &waiting)?;
+        let rows = in_order(self.table, &self.schema, &waiting)?;
         drop(waiting);
-        let rows = match rows.column_by_name(self.table.time) {
-            Some(time) => {
-                let order = sort_to_indices(time, Some(SortOptions::default()), None)?;
-                take_record_batch(&rows, &order)?
-            }
-            None => rows,
-        };
         if part.open.is_none() {
             let name = format!("{}-{}{EXTENSION}", self.name, self.files);
             self.files += 1;
@@ -199,6 +201,56 @@ impl Writer {
     }
 }
 
+impl Waiting {
+    fn of(batch: &RecordBatch) -> Self {
+        let is_filled = |column: &&ArrayRef| column.null_count() < column.len();
+        let columns = batch.columns().iter();
+        Self {
+            columns: columns
+                .map(|column| Some(column).filter(is_filled).cloned())
+                .collect(),
+            rows: batch.num_rows(),
+        }
+    }
+
+    /// What it takes, with what is needed to write it.
+    fn bytes(&self) -> usize {
+        let columns = self.columns.iter().flatten();
+        columns.map(|column| column.get_array_memory_size()).sum()
+    }
+}
+
+/// All that waits as one batch, sorted by time.
+fn in_order(
+    table: &Table,
+    schema: &SchemaRef,
+    waiting: &[Waiting],
+) -> Result<RecordBatch, ArrowError> {
+    let rows = waiting.iter().map(|one| one.rows).sum();
+    let whole = |at: usize| -> Result<Option<ArrayRef>, ArrowError> {
+        if waiting.iter().all(|one| one.columns[at].is_none()) {
+            return Ok(None);
+        }
+        let kind = schema.field(at).data_type();
+        let parts = waiting.iter().map(|one| match &one.columns[at] {
+            Some(part) => Arc::clone(part),
+            None => new_null_array(kind, one.rows),
+        });
+        let parts: Vec<ArrayRef> = parts.collect();
+        let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+        concat(&parts).map(Some)
+    };
+    let times = table.index_of(table.time).map(whole).transpose()?.flatten();
+    let order = times.map(|times| sort_to_indices(&times, Some(SortOptions::default()), None));
+    let order = order.transpose()?;
+    let columns = (0..schema.fields().len()).map(|at| match (whole(at)?, &order) {
+        (Some(column), Some(order)) => take(&column, order, None),
+        (Some(column), None) => Ok(column),
+        (None, _) => Ok(new_null_array(schema.field(at).data_type(), rows)),
+    });
+    RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_, _>>()?)
+}
+
 fn properties(table: &Table) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -212,6 +264,12 @@ fn properties(table: &Table) -> WriterProperties {
             nulls_first: true,
         }]));
     }
+    // Each row has its own, which starts as its neighbour's does; nobody looks for one.
+    let source = ColumnPath::from(SOURCE.name);
+    properties = properties
+        .set_column_dictionary_enabled(source.clone(), false)
+        .set_column_encoding(source.clone(), Encoding::DELTA_BYTE_ARRAY)
+        .set_column_statistics_enabled(source, EnabledStatistics::None);
     for column in table.columns {
         let is_sought = SOUGHT.iter().any(|end| column.name.ends_with(end));
         if column.kind == Kind::Text && is_sought {

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, NullBufferBuilder, RecordBatch,
-    RecordBatchOptions, StringViewArray, TimestampMicrosecondBuilder, make_view,
+    Array as _, ArrayBuilder as _, ArrayRef, BooleanBuilder, Float64Builder, Int64Builder,
+    NullBufferBuilder, RecordBatch, RecordBatchOptions, StringViewArray,
+    TimestampMicrosecondBuilder, make_view, new_null_array,
 };
 use datafusion::arrow::buffer::{Buffer, ScalarBuffer};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -30,11 +31,22 @@ pub struct Rows {
     schema: SchemaRef,
     /// Which cell a table's column has, where it is wanted.
     cell_of: Vec<Option<Cell>>,
-    cells: Vec<Cells>,
+    cells: Vec<Column>,
     /// The chunks that cells point into.
     chunks: Vec<Buffer>,
     kept_bytes: usize,
     rows: usize,
+}
+
+/// The cells of a column. A format lacks most of a table's columns, so NULLs are counted before they
+/// are written, and a column that has nothing else shares its memory with the others.
+#[derive(Debug)]
+struct Column {
+    cells: Cells,
+    /// NULLs that are not among the cells yet.
+    nulls: usize,
+    /// A batch of nothing.
+    empty: ArrayRef,
 }
 
 #[derive(Debug)]
@@ -66,9 +78,24 @@ impl Rows {
             .iter()
             .map(|column| Arc::clone(&schema.fields()[*column]))
             .collect();
-        let cells = columns
-            .iter()
-            .map(|column| Cells::new(table.columns[*column].kind));
+        let mut empty: Vec<(Kind, ArrayRef)> = Vec::new();
+        let cells = columns.iter().map(|column| {
+            let kind = table.columns[*column].kind;
+            let known = empty.iter().find(|(of, _)| *of == kind);
+            let empty = match known {
+                Some((_, empty)) => Arc::clone(empty),
+                None => {
+                    let made = new_null_array(&kind.data_type(), BATCH_ROWS);
+                    empty.push((kind, Arc::clone(&made)));
+                    made
+                }
+            };
+            Column {
+                cells: Cells::new(kind),
+                nulls: 0,
+                empty,
+            }
+        });
         Self {
             schema: Arc::new(Schema::new(fields)),
             cell_of,
@@ -116,51 +143,57 @@ impl Rows {
 
     /// Sets a text. One that lies in the chunk entered last is not copied.
     pub fn text(&mut self, cell: Cell, text: Option<&str>) {
-        if let Cells::Text(texts) = &mut self.cells[cell] {
-            match text {
-                Some(text) => texts.push(text, &self.chunks),
-                None => texts.push_null(),
-            }
+        let Some(text) = text else {
+            return self.null(cell);
+        };
+        if let Cells::Text(texts) = self.cells[cell].filled() {
+            texts.push(text, &self.chunks);
         }
     }
 
     /// Sets a whole number.
     pub fn integer(&mut self, cell: Cell, value: Option<i64>) {
-        if let Cells::Integer(builder) = &mut self.cells[cell] {
-            builder.append_option(value);
+        let Some(value) = value else {
+            return self.null(cell);
+        };
+        if let Cells::Integer(builder) = self.cells[cell].filled() {
+            builder.append_value(value);
         }
     }
 
     /// Sets a number with a fraction.
     pub fn float(&mut self, cell: Cell, value: Option<f64>) {
-        if let Cells::Float(builder) = &mut self.cells[cell] {
-            builder.append_option(value);
+        let Some(value) = value else {
+            return self.null(cell);
+        };
+        if let Cells::Float(builder) = self.cells[cell].filled() {
+            builder.append_value(value);
         }
     }
 
     /// Sets true or false.
     pub fn boolean(&mut self, cell: Cell, value: Option<bool>) {
-        if let Cells::Boolean(builder) = &mut self.cells[cell] {
-            builder.append_option(value);
+        let Some(value) = value else {
+            return self.null(cell);
+        };
+        if let Cells::Boolean(builder) = self.cells[cell].filled() {
+            builder.append_value(value);
         }
     }
 
     /// Sets a moment, in microseconds since 1970.
     pub fn time(&mut self, cell: Cell, micros: Option<i64>) {
-        if let Cells::Time(builder) = &mut self.cells[cell] {
-            builder.append_option(micros);
+        let Some(micros) = micros else {
+            return self.null(cell);
+        };
+        if let Cells::Time(builder) = self.cells[cell].filled() {
+            builder.append_value(micros);
         }
     }
 
     /// Sets a cell of any kind to NULL.
     pub fn null(&mut self, cell: Cell) {
-        match &mut self.cells[cell] {
-            Cells::Text(texts) => texts.push_null(),
-            Cells::Integer(builder) => builder.append_null(),
-            Cells::Float(builder) => builder.append_null(),
-            Cells::Boolean(builder) => builder.append_null(),
-            Cells::Time(builder) => builder.append_null(),
-        }
+        self.cells[cell].nulls += 1;
     }
 
     /// Ends a row, each of whose cells has been set once. Whether the batch is full.
@@ -175,7 +208,7 @@ impl Rows {
     /// When a row did not set each cell once, which is a bug of its reader.
     pub fn take(&mut self) -> Result<RecordBatch, ArrowError> {
         let chunks = &self.chunks;
-        let columns = self.cells.iter_mut().map(|cells| cells.finish(chunks));
+        let columns = self.cells.iter_mut().map(|column| column.finish(chunks));
         let columns: Vec<ArrayRef> = columns.collect();
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         self.rows = 0;
@@ -183,6 +216,24 @@ impl Rows {
         self.chunks.drain(..self.chunks.len().saturating_sub(1));
         self.kept_bytes = self.chunks.last().map_or(0, Buffer::len);
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+    }
+}
+
+impl Column {
+    /// The cells, with every NULL that came before.
+    fn filled(&mut self) -> &mut Cells {
+        let nulls = std::mem::take(&mut self.nulls);
+        if nulls > 0 {
+            self.cells.push_nulls(nulls);
+        }
+        &mut self.cells
+    }
+
+    fn finish(&mut self, chunks: &[Buffer]) -> ArrayRef {
+        if self.cells.is_empty() && self.nulls <= self.empty.len() {
+            return self.empty.slice(0, std::mem::take(&mut self.nulls));
+        }
+        self.filled().finish(chunks)
     }
 }
 
@@ -194,6 +245,26 @@ impl Cells {
             Kind::Float => Self::Float(Float64Builder::new()),
             Kind::Boolean => Self::Boolean(BooleanBuilder::new()),
             Kind::Time => Self::Time(TimestampMicrosecondBuilder::new()),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Text(texts) => texts.views.is_empty(),
+            Self::Integer(builder) => builder.is_empty(),
+            Self::Float(builder) => builder.is_empty(),
+            Self::Boolean(builder) => builder.is_empty(),
+            Self::Time(builder) => builder.is_empty(),
+        }
+    }
+
+    fn push_nulls(&mut self, count: usize) {
+        match self {
+            Self::Text(texts) => texts.push_nulls(count),
+            Self::Integer(builder) => builder.append_nulls(count),
+            Self::Float(builder) => builder.append_nulls(count),
+            Self::Boolean(builder) => builder.append_nulls(count),
+            Self::Time(builder) => builder.append_nulls(count),
         }
     }
 
@@ -234,9 +305,9 @@ impl Texts {
         self.nulls.append_non_null();
     }
 
-    fn push_null(&mut self) {
-        self.views.push(0);
-        self.nulls.append_null();
+    fn push_nulls(&mut self, count: usize) {
+        self.views.resize(self.views.len() + count, 0);
+        self.nulls.append_n_nulls(count);
     }
 
     fn finish(&mut self, chunks: &[Buffer]) -> StringViewArray {

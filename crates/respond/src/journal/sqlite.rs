@@ -490,6 +490,12 @@ fn trouble(store: &str, error: &sqlx::Error) -> JournalError {
         {
             JournalError::Unreadable { store, why }
         }
+        sqlx::Error::Database(database) if opening::is_read_only(database.as_ref()) => {
+            let why = "this user may not write to it, and even looking takes a lock in it: run this \
+                       as its owner, such as with sudo -u OWNER"
+                .to_owned();
+            JournalError::Unreachable { store, why }
+        }
         _ => JournalError::Unreachable { store, why },
     }
 }

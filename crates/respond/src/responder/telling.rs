@@ -7,10 +7,13 @@ use std::collections::BTreeSet;
 
 use davylamp_model::finding::Finding;
 use davylamp_model::ids::IncidentId;
+use davylamp_model::intake::Rejected;
+use davylamp_plan::gate::may_be_approved;
 use davylamp_plan::plan::Plan;
 use futures::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
 use super::observing::is_observed;
@@ -42,6 +45,60 @@ pub enum NewsKind {
     ApprovalNeeded,
     /// Something failed.
     Failure,
+    /// Something that was to be answered cannot be read.
+    Unread,
+}
+
+/// What was to be answered and cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// The id under which the journal keeps that it was told: it is no incident.
+    thread: IncidentId,
+    /// What it is, as a clause.
+    what: String,
+}
+
+impl Unread {
+    /// An input of which something was rejected. The same input is told once, however often it comes.
+    pub fn of(input: &[u8], rejected: &[Rejected]) -> Option<Self> {
+        let named = rejected.iter().take(NAMED).map(|one| {
+            let begins = match one.excerpt.is_empty() {
+                true => String::new(),
+                false => format!(" (it begins with {:?})", one.excerpt),
+            };
+            format!("{}: {}{begins}", one.at, one.why)
+        });
+        let mut named: Vec<String> = named.collect();
+        if rejected.len() > NAMED {
+            named.push(format!("and {} more", rejected.len() - NAMED));
+        }
+        let digest = hex::encode(Sha256::digest(input));
+        (!rejected.is_empty()).then(|| Self {
+            thread: IncidentId(format!("told-{}", &digest[..16])),
+            what: named.join("; "),
+        })
+    }
+}
+
+/// How many parts of an input that cannot be read are named one by one.
+const NAMED: usize = 5;
+
+/// How an outcome stands, for the name under which it is told: what was done since is news. What was
+/// taken back is not, as whoever did so knows.
+fn standing(outcome: &Outcome) -> String {
+    if !outcome.finished {
+        return "under-way".to_owned();
+    }
+    let mut digest = Sha256::new();
+    for (id, state) in &outcome.steps {
+        let stands = match state {
+            StepState::Withheld { .. } => "withheld",
+            StepState::Failed { .. } => "failed",
+            _ => "done",
+        };
+        digest.update(format!("{id} {stands}\n"));
+    }
+    format!("finished-{}", &hex::encode(digest.finalize())[..8])
 }
 
 /// What there is to tell of one incident.
@@ -116,18 +173,15 @@ impl Responder {
     pub(super) fn news(&self, held: &Held<'_>, plan: Option<&Plan>, outcome: &Outcome) -> News {
         let hash = plan.map(Plan::hash).unwrap_or_default();
         let hash = hash.get(..12).unwrap_or_default();
-        let progress = if outcome.finished {
-            "finished"
-        } else {
-            "under-way"
-        };
-        let mut marks = vec![format!("report/{hash}/{progress}")];
+        let mut marks = vec![format!("report/{hash}/{}", standing(outcome))];
         let mut kind = NewsKind::Report;
-        let awaited = |state: &StepState| matches!(state, StepState::Withheld { .. });
         let needs_person = plan.is_some_and(|plan| {
-            plan.steps.iter().any(|step| {
-                step.approval.is_some() && outcome.steps.get(&step.id).is_some_and(awaited)
-            })
+            plan.steps
+                .iter()
+                .any(|step| match outcome.steps.get(&step.id) {
+                    Some(StepState::Withheld { why }) => may_be_approved(step, why),
+                    _ => false,
+                })
         });
         if needs_person {
             kind = NewsKind::ApprovalNeeded;
@@ -172,6 +226,17 @@ impl Responder {
             broken: None,
             marks,
             dry_run,
+        }
+    }
+
+    /// What there is to tell of an input that cannot be read.
+    pub(super) fn unread(&self, one: &Unread) -> News {
+        News {
+            kind: NewsKind::Unread,
+            resource: "an input that cannot be read".to_owned(),
+            incident: one.thread.clone(),
+            marks: vec!["unread".to_owned()],
+            ..News::of_ourselves(&one.what, self.now())
         }
     }
 

@@ -90,8 +90,19 @@ fn title(all: &[(&News, Notice)]) -> String {
     let is_dry = all.iter().all(|(one, _)| one.dry_run);
     let dry_run = if is_dry { DRY_RUN } else { "" };
     let place = if names.is_empty() { "" } else { " in " };
+    let of_kind = |kind| all.iter().filter(|(_, notice)| notice.kind == kind).count();
+    let mut urgent = String::new();
+    for (kind, what) in [
+        (Kind::Failure, "with a failure"),
+        (Kind::ApprovalNeeded, "waiting for a person"),
+    ] {
+        match of_kind(kind) {
+            0 => {}
+            count => urgent.push_str(&format!(", {count} {what}")),
+        }
+    }
     format!(
-        "{dry_run}{} incidents{place}{}{more}",
+        "{dry_run}{} incidents{urgent}{place}{}{more}",
         all.len(),
         names.join(", ")
     )

@@ -54,8 +54,20 @@ async fn a_yes_counts_for_the_plan_and_the_steps_it_names() {
     assert!(!scene.world.state().effects.contains_key(&step));
     approvals.plan = report.incidents[0].plan.as_ref().unwrap().hash();
     approvals.steps.insert(step.0.clone());
+    let told = scene.told.lock().unwrap().len();
     responder.approve(approvals).await.unwrap();
     assert_eq!(scene.world.state().effects[&step], 1);
+    // What came of a yes is told, once.
+    let after = || scene.told.lock().unwrap()[told..].to_vec();
+    let [news] = &after()[..] else {
+        panic!("{:?}", after());
+    };
+    assert_eq!(news[0].kind, NewsKind::Report);
+    let mut done = news[0].outcome.done();
+    assert!(done.any(|(id, ..)| *id == step));
+    responder.respond(vec![finding("f1", "i-1")]).await;
+    responder.resume_early().await.unwrap();
+    assert_eq!(after().len(), 1);
 }
 
 /// The script, with a step that every incident has.

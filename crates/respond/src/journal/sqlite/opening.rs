@@ -6,6 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use sqlx::error::DatabaseError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
@@ -24,6 +25,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// SQLite's result code for a file that another connection has locked (sqlite.org/rescode.html).
 const SQLITE_BUSY: i32 = 5;
+/// And for one that may only be read.
+const SQLITE_READONLY: i32 = 8;
 /// Connections of one process. Writers queue up behind one lock, so more would only wait.
 const CONNECTIONS: u32 = 4;
 
@@ -168,10 +171,19 @@ async fn connect(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Erro
 }
 
 fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    // The low byte of an extended code is the primary one (sqlite.org/rescode.html).
-    let code = code.and_then(|code| code.parse::<i32>().ok());
-    code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
+    let error = error.as_database_error();
+    error.is_some_and(|error| primary(error) == Some(SQLITE_BUSY))
+}
+
+/// Whether the file is one that this user may not write to.
+pub(super) fn is_read_only(error: &dyn DatabaseError) -> bool {
+    primary(error) == Some(SQLITE_READONLY)
+}
+
+/// The low byte of an extended code is the primary one (sqlite.org/rescode.html).
+fn primary(error: &dyn DatabaseError) -> Option<i32> {
+    let code = error.code()?.parse::<i32>().ok()?;
+    Some(code & 0xff)
 }
 
 /// Makes the file for its owner alone before SQLite would make it for everyone.

@@ -91,16 +91,19 @@ fn title(all: &[(&News, Notice)]) -> String {
     let dry_run = if is_dry { DRY_RUN } else { "" };
     let place = if names.is_empty() { "" } else { " in " };
     let of_kind = |kind| all.iter().filter(|(_, notice)| notice.kind == kind).count();
-    let mut urgent = String::new();
-    for (kind, what) in [
+    let urgent = [
         (Kind::Failure, "with a failure"),
         (Kind::ApprovalNeeded, "waiting for a person"),
-    ] {
-        match of_kind(kind) {
-            0 => {}
-            count => urgent.push_str(&format!(", {count} {what}")),
-        }
-    }
+    ];
+    let urgent = urgent.map(|(kind, what)| (of_kind(kind), what));
+    let urgent = urgent.iter().filter(|(count, _)| *count > 0);
+    let urgent: Vec<String> = urgent
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let urgent = match urgent.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", urgent.join(", ")),
+    };
     format!(
         "{dry_run}{} incidents{urgent}{place}{}{more}",
         all.len(),

@@ -166,8 +166,8 @@ fn it_says_every_incident_once_the_worst_first_and_counts_what_is_the_same() {
     assert_eq!(digest.severity, Severity::Critical);
     assert_eq!(
         digest.title,
-        "500 incidents in 123456789012/region-0, 123456789012/region-1, 123456789012/region-2 \
-         and 2 more"
+        "500 incidents (1 with a failure, 20 waiting for a person) in 123456789012/region-0, \
+         123456789012/region-1, 123456789012/region-2 and 2 more"
     );
     let named: std::collections::BTreeSet<_> =
         digest.incidents.iter().map(|it| &it.incident).collect();

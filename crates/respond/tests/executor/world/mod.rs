@@ -219,6 +219,12 @@ pub struct Hands {
 }
 
 impl Hands {
+    /// Whether it is a machine that was terminated.
+    fn is_ended(&self, target: &str) -> bool {
+        let end = StepId(format!("terminate-instance:{target}"));
+        self.world.state().done.contains(&end)
+    }
+
     fn throttled() -> ActError {
         ActError::Transient {
             service: "world".to_owned(),
@@ -357,6 +363,9 @@ impl Actuator for Hands {
             match fault {
                 Fault::LostReply => Err(Self::throttled()),
                 Fault::DieAfter => self.way.die().await,
+                _ if self.is_ended(&token.step().action.target()) => Ok(Reverted::Gone {
+                    why: "the machine was ended".to_owned(),
+                }),
                 _ => Ok(Reverted::Back),
             }
         })

@@ -218,6 +218,17 @@ smtp = "smtp://127.0.0.1:{mail}"
         Running(child.expect("davy starts"))
     }
 
+    /// Starts a run, and kills it once it has asked EC2 for this.
+    #[track_caller]
+    pub fn kill_at(&self, args: &[&str], action: &str) {
+        let run = self.start(args);
+        let seen = self
+            .proxy
+            .wait_for("ec2", action, 1, Duration::from_secs(60));
+        run.kill();
+        assert!(seen, "no {action} was asked for");
+    }
+
     /// Runs `davy respond` with these arguments to its end.
     #[track_caller]
     pub fn davy(&self, args: &[&str]) -> Ran {

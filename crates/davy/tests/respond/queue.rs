@@ -1,7 +1,5 @@
 //! Findings from a queue, and from GuardDuty itself.
 
-use std::time::Duration;
-
 use davylamp_testkit::faults::{FaultProxy, Schedule};
 use davylamp_testkit::guardduty::GuardDuty;
 use serde_json::json;
@@ -125,12 +123,7 @@ fn a_worker_that_dies_leaves_its_message_to_the_next() {
     let from = format!("sqs:{queue}");
     let body = event(&mining(&ground.account.id, "one", &machine.id)).to_string();
     ground.send(&queue, &body);
-    let worker = ground.start(&["--queue", &from]);
-    let seen = ground
-        .proxy
-        .wait_for("ec2", "CreateSnapshots", 1, Duration::from_secs(60));
-    worker.kill();
-    assert!(seen, "the worker takes the message");
+    ground.kill_at(&["--queue", &from], "CreateSnapshots");
     assert_eq!(ground.messages(&queue), 1);
 
     // SQS shows the message again when its time is over; this one is a duplicate of it.
@@ -190,12 +183,7 @@ fn a_message_whose_incident_another_run_holds_stays_and_the_rest_of_its_batch_do
     let queue = ground.queue("findings", &[]);
     let finding = |machine: &str| mining(&ground.account.id, machine, machine);
     let path = ground.save("held.json", &finding(&held.id));
-    let other = ground.start(&["--finding", &path]);
-    let seen = ground
-        .proxy
-        .wait_for("ec2", "CreateSnapshots", 1, Duration::from_secs(60));
-    other.kill();
-    assert!(seen, "the other run takes the incident");
+    ground.kill_at(&["--finding", &path], "CreateSnapshots");
     for machine in [&held, &free] {
         ground.send(&queue, &event(&finding(&machine.id)).to_string());
     }

@@ -1,8 +1,6 @@
 //! The journal in nothing but the account's tags: every command is a process of its own, and no
 //! file of one is there for the next.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use crate::finding::mining;
@@ -73,12 +71,7 @@ fn tags_let_the_next_run_go_on_where_a_dead_one_was() {
     let ground = ground();
     let machine = ground.node(&["alice"]);
     let finding = ground.save("f.json", &mining(&ground.account.id, "one", &machine.id));
-    let run = ground.start(&["--finding", &finding]);
-    let seen = ground
-        .proxy
-        .wait_for("ec2", "CreateSnapshots", 1, Duration::from_secs(60));
-    run.kill();
-    assert!(seen, "no snapshot was asked for");
+    ground.kill_at(&["--finding", &finding], "CreateSnapshots");
     ground.respond_when_free(&finding).ended(1);
     assert_eq!(ground.state(&machine.id), "terminated");
     assert_eq!(ground.did("ec2", "CreateSnapshots"), 1);

@@ -1,7 +1,5 @@
 //! Delivered twice, at once, or to a run that dies: the effect of one.
 
-use std::time::Duration;
-
 use crate::finding::{event, mining};
 use crate::ground::{Ground, until};
 use crate::machine::Machine;
@@ -49,12 +47,7 @@ fn killed_after(action: &str) {
     let ground = Ground::new();
     let machine = ground.node(&["alice"]);
     let finding = ground.save("f.json", &mining(&ground.account.id, "one", &machine.id));
-    let run = ground.start(&["--finding", &finding]);
-    let seen = ground
-        .proxy
-        .wait_for("ec2", action, 1, Duration::from_secs(60));
-    run.kill();
-    assert!(seen, "no {action} was asked for");
+    ground.kill_at(&["--finding", &finding], action);
     ground.respond_when_free(&finding).ended(1);
     has_the_effect_of_one(&ground, &machine);
     assert!(ground.did("ec2", "CreateSnapshots") <= 1);
@@ -66,12 +59,7 @@ fn a_dead_run_holds_its_incident_for_a_time_that_is_said() {
     ground.set("respond.lease_seconds=60");
     let machine = ground.node(&["alice"]);
     let finding = ground.save("f.json", &mining(&ground.account.id, "one", &machine.id));
-    let run = ground.start(&["--finding", &finding]);
-    let seen = ground
-        .proxy
-        .wait_for("ec2", "CreateSnapshots", 1, Duration::from_secs(60));
-    run.kill();
-    assert!(seen, "the run is at work");
+    ground.kill_at(&["--finding", &finding], "CreateSnapshots");
     let ran = ground.davy(&["resume"]).ended(2);
     ran.says(&[
         "1 incident is held by other runs, until",

@@ -25,6 +25,7 @@ use davylamp_hunt::objects::{Remote, Scope};
 use davylamp_hunt::read::Given;
 use davylamp_hunt::tally::summary;
 use davylamp_hunt::unpack::Caps;
+use davylamp_model::ids::{AccountId, is_region};
 use futures::StreamExt;
 
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
@@ -100,9 +101,12 @@ async fn ask(
     // An answer of nothing, of logs that were not read, is not a clean one; and a count of nothing
     // is a row that says nothing.
     let is_bad = run.is_bad();
-    let has_read = run.tables().values().any(|table| table.objects > 0);
+    let has_read = run
+        .tables()
+        .values()
+        .any(|table| table.objects > 0 && (table.records > 0 || table.bad_records == 0));
     Ok(match rows {
-        _ if is_bad && (is_strict || !has_read) => COULD_NOT_COMPLETE,
+        _ if run.is_outside() || (is_bad && (is_strict || !has_read)) => COULD_NOT_COMPLETE,
         0 if is_bad => COULD_NOT_COMPLETE,
         0 => 0,
         _ => FOUND,
@@ -120,6 +124,7 @@ fn setup(args: &LogArgs) -> Result<Setup, Failure> {
             "add --logs with files, folders, s3://BUCKET/PREFIX, or - for standard input",
         ));
     }
+    check_scope(args)?;
     let mut given = Given::shipped()?;
     given.flow_format.clone_from(&args.flow_format);
     Ok(Setup {
@@ -134,6 +139,32 @@ fn setup(args: &LogArgs) -> Result<Setup, Failure> {
         caps: Caps::default(),
         threads: None,
     })
+}
+
+/// Refuses what no log can be within: its nothing would look clean.
+fn check_scope(args: &LogArgs) -> Result<(), Failure> {
+    let mut accounts = args.account.iter();
+    if let Some(wrong) = accounts.find(|it| !AccountId::from(it.as_str()).is_well_formed()) {
+        return Err(Failure::new(
+            anyhow!("{wrong:?} is no account"),
+            "write its twelve digits: --account 111122223333",
+        ));
+    }
+    if let Some(wrong) = args.region.iter().find(|it| !is_region(it)) {
+        return Err(Failure::new(
+            anyhow!("{wrong:?} is no region"),
+            "write it as AWS does: --region eu-west-1",
+        ));
+    }
+    if let (Some(since), Some(until)) = (args.since, args.until)
+        && since >= until
+    {
+        return Err(Failure::new(
+            anyhow!("nothing lies between --since {since} and --until {until}"),
+            "--since is the earlier of the two",
+        ));
+    }
+    Ok(())
 }
 
 /// What of the logs is asked for.

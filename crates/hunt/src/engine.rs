@@ -127,6 +127,11 @@ impl Engine {
         all.map(|(table, objects)| (*table, objects.len()))
     }
 
+    /// Whether there are logs as they lie.
+    pub fn has_logs(&self) -> bool {
+        self.objects.values().any(|objects| !objects.is_empty())
+    }
+
     /// The objects that are logs as they lie, by table.
     pub(crate) fn raw(&self) -> &Objects {
         &self.objects

@@ -3,10 +3,11 @@
 //! What must stay true: whatever is left out of an answer is counted here and, up to a bound,
 //! named. A run that says nothing was bad has read everything it was asked to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
-use std::sync::Mutex;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 mod summary;
 
@@ -140,6 +141,8 @@ pub struct Run {
     outside: Mutex<Tally>,
     /// How many rows had a value in each column that was asked for, by table and column.
     filled: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
+    /// Members of archives that are no log, which every table's reading comes across.
+    strangers: Arc<Mutex<HashSet<u64>>>,
     bytes: AtomicU64,
     records: AtomicU64,
     stopped: AtomicBool,
@@ -174,6 +177,32 @@ impl Run {
     /// Adds what belongs to no table.
     pub fn add_outside(&self, tally: &Tally) {
         lock(&self.outside).add(tally);
+    }
+
+    /// A run that is part of another one, and counts by itself.
+    pub fn part(&self) -> Self {
+        Self {
+            strangers: Arc::clone(&self.strangers),
+            ..Self::default()
+        }
+    }
+
+    /// Notes a member of an archive that is no log; once, whoever comes across it.
+    pub fn strange(&self, name: &str, what: &str) {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        if lock(&self.strangers).insert(hasher.finish()) {
+            let mut outside = lock(&self.outside);
+            outside.objects_unreadable += 1;
+            outside.sample(|| name.to_owned(), what);
+        }
+    }
+
+    /// Whether there are logs, and none of them lies within what was asked.
+    pub fn is_outside(&self) -> bool {
+        let tables = lock(&self.tables);
+        let is_pruned = tables.values().any(|tally| tally.objects_pruned > 0);
+        is_pruned && tables.values().all(|tally| tally.objects == 0)
     }
 
     /// Notes that the query had its answer before everything was read.

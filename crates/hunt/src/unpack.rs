@@ -23,6 +23,10 @@ const WINDOW_BYTES: usize = 4 << 20;
 /// How much of an object is looked at to tell what it is.
 pub const HEAD_BYTES: usize = 16 << 10;
 
+/// How much of it is needed where it is packed by zstd, which gives nothing before a block is whole:
+/// no block is longer (RFC 8878, 3.1.1.2), and it has a header before it.
+const ZSTD_HEAD_BYTES: usize = (128 << 10) + HEAD_BYTES;
+
 /// How many bytes tell the packing.
 const MAGIC_BYTES: u64 = 4;
 
@@ -120,6 +124,12 @@ impl Packing {
             Self::Zstd => Box::new(zstd::stream::read::Decoder::new(stream)?),
         })
     }
+}
+
+/// How much of an object that starts so has to be looked at, where [`HEAD_BYTES`] are not enough.
+pub fn longer_head(start: &[u8]) -> Option<usize> {
+    let is_cut = start.len() >= HEAD_BYTES;
+    (is_cut && Packing::of(start) == Packing::Zstd).then_some(ZSTD_HEAD_BYTES)
 }
 
 /// The text of an object up to [`HEAD_BYTES`], as far as it can be read.

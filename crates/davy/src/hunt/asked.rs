@@ -15,9 +15,9 @@ use davylamp_hunt::engine::{Batches, Engine, EngineError};
 use davylamp_hunt::run::Answers;
 
 use super::args::{EngineArgs, EngineKind, LogArgs};
+use super::{check_scope, open, scope};
 #[cfg(feature = "ballista")]
 use super::{failure, setup};
-use super::{open, scope};
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::output::{counted, note};
 use crate::signals::Signals;
@@ -181,6 +181,7 @@ fn dollars(questions: u64, bytes: u64) -> f64 {
 }
 
 async fn athena(args: &EngineArgs, logs: &LogArgs) -> Result<Asked, Failure> {
+    check_scope(logs)?;
     if !logs.logs.is_empty() {
         return Err(Failure::new(
             anyhow!("Athena asks the tables of its database, and no --logs"),

@@ -17,6 +17,24 @@ use crate::output::note;
 /// Runs `davy hunt convert`.
 pub(super) async fn convert(args: &ConvertArgs) -> Result<ExitCode, Failure> {
     let engine = open(&args.logs).await?;
+    if !engine.has_logs() {
+        let run = Run::default();
+        run.add_outside(engine.outside());
+        for line in summary(&run) {
+            note(&line);
+        }
+        let (what, hint) = match engine.objects().any(|(_, count)| count > 0) {
+            true => (
+                "a lake, which is converted already",
+                "ask it: davy hunt run --logs LAKE",
+            ),
+            false => (
+                "no log that is known",
+                "if it is one, say so: --logs TABLE=PATH",
+            ),
+        };
+        return Err(Failure::new(anyhow!("what was given is {what}"), hint));
+    }
     let run = Arc::new(Run::default());
     let progress = Progress::start(&run, engine.stored_bytes());
     let converted = into_lake(&engine, &args.lake, args.shard, Bounds::default(), &run).await;

@@ -227,7 +227,7 @@ fn code(report: &Report, all: bool, is_strict: bool) -> u8 {
         COULD_NOT_COMPLETE
     } else if !report.suspects.is_empty() {
         FOUND
-    } else if blind || report.is_broken() || report.is_idle() {
+    } else if blind || report.is_broken() || report.is_idle() || report.read.is_outside() {
         COULD_NOT_COMPLETE
     } else {
         0

@@ -180,7 +180,7 @@ fn a_hunt_that_finds_nothing_at_athena_asks_whether_it_could_have() {
     assert_eq!(ran.code, Some(0), "{}", ran.whole());
     assert!(
         ran.stderr
-            .contains("cloudtrail.access_key_id is needed, and it is NULL in all of 7 records"),
+            .contains("cloudtrail.access_key_id is needed, and it is NULL in all of the 7 records"),
         "{}",
         ran.stderr
     );

@@ -300,3 +300,72 @@ fn what_athena_is_told_is_printed_or_refused_with_a_next_step() {
         assert_eq!(ran.code, Some(2), "{wrong:?}: {}", ran.whole());
     }
 }
+
+/// A digit too many or too few must not look like a clean bill.
+#[test]
+fn what_no_log_can_be_within_is_not_clean() {
+    let bench = Bench::new();
+    let day = "AWSLogs/111122223333/vpcflowlogs/eu-west-1/2026/03/01";
+    bench.folder(day);
+    let name = format!("{day}/111122223333_vpcflowlogs_eu-west-1_fl-1_20260301T1200Z_a.log");
+    bench.write(&name, flows());
+    let count = ["hunt", "sql", "SELECT count(*) AS flows FROM vpc_flow"];
+    let hunt = ["hunt", "run", "flow-thin-periodic"];
+    for (scope, said) in [
+        (
+            ["--account", "999999999999"],
+            "nothing of the logs lies within",
+        ),
+        (["--region", "eu-west-3"], "nothing of the logs lies within"),
+        (["--since", "2026-04-01"], "nothing of the logs lies within"),
+        (["--account", "11112222333"], "is no account"),
+        (["--region", "Narnia"], "is no region"),
+    ] {
+        for what in [&count, &hunt] {
+            let args = [&what[..], &["--logs", "AWSLogs"], &scope].concat();
+            let ran = bench.run(&args);
+            assert_eq!(ran.code, Some(2), "{args:?}: {}", ran.whole());
+            assert!(ran.stderr.contains(said), "{args:?}: {}", ran.whole());
+        }
+    }
+    let turned = [
+        "--since",
+        "2026-03-02",
+        "--until",
+        "2026-03-01",
+        "--logs",
+        "AWSLogs",
+    ];
+    let ran = bench.run(&[&hunt[..], &turned].concat());
+    assert_eq!(ran.code, Some(2), "{}", ran.whole());
+    assert!(
+        ran.stderr.contains("nothing lies between"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn what_cannot_be_converted_is_said() {
+    let bench = bench();
+    assert_eq!(
+        bench
+            .run(&["hunt", "convert", "--logs", "logs", "-o", "lake"])
+            .code,
+        Some(0)
+    );
+    bench.folder("empty");
+    for (logs, said) in [
+        ("lake", "a lake, which is converted"),
+        ("empty", "no log that is known"),
+    ] {
+        let ran = bench.run(&["hunt", "convert", "--logs", logs, "-o", "other"]);
+        assert_eq!(ran.code, Some(2), "{}", ran.whole());
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    }
+    // Nothing that was counted was understood.
+    bench.write("garbage.log", "these are\nno flows\n");
+    let count = ["hunt", "sql", "SELECT count(*) AS flows FROM vpc_flow"];
+    let ran = bench.run(&[&count[..], &["--logs", "vpc_flow=garbage.log"]].concat());
+    assert_eq!(ran.code, Some(2), "{}", ran.whole());
+}

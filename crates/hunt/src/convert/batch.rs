@@ -123,7 +123,7 @@ impl Work {
         shared: &Shared,
         target: &Arc<Mutex<Target>>,
     ) -> Result<(Tally, u64), LakeError> {
-        let run = Arc::new(Run::default());
+        let run = Arc::new(shared.run.part());
         let columns: Vec<usize> = (0..self.log.table().columns.len()).collect();
         let object = (self.over)(one.object.clone(), &run);
         for reading in object.readings(&columns, &[], 1) {
@@ -148,6 +148,7 @@ impl Work {
         // The whole conversion is one scan.
         tally.scans = 0;
         shared.run.add(table, &tally);
+        shared.run.add_outside(&run.outside());
         Ok((tally, rows))
     }
 

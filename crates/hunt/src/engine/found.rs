@@ -83,10 +83,11 @@ async fn kind(object: &Object) -> Result<Vec<&'static str>, String> {
         };
     }
     // Of an object that is larger than this, the first bytes decompress to more than a head.
-    let stored = object
-        .head(unpack::HEAD_BYTES)
-        .await
-        .map_err(|error| error.to_string())?;
+    let told = |error: std::io::Error| error.to_string();
+    let mut stored = object.head(unpack::HEAD_BYTES).await.map_err(told)?;
+    if let Some(bytes) = unpack::longer_head(&stored) {
+        stored = object.head(bytes).await.map_err(told)?;
+    }
     if stored.starts_with(read::parquet::MAGIC) {
         let tables = read::parquet::tables(object).await;
         return tables.map_err(|fault| unpack::chain(&fault));

@@ -73,9 +73,14 @@ fn walk(
             continue;
         }
         let name = entry.path().display().to_string();
-        // A pipe has no size that says anything, and is not modest.
+        // A pipe has no size that says anything, and is not modest. One that is not named but lies in
+        // a folder may have nobody at its other end.
         let (size, stamp) = match entry.metadata() {
             Ok(metadata) if metadata.is_file() => (metadata.len(), stamp(&metadata)),
+            Ok(_) if entry.depth() > 0 => {
+                fault(listing, &name, "it is no file; name it itself to read it");
+                continue;
+            }
             Ok(_) => (u64::MAX, String::new()),
             Err(error) => {
                 fault(listing, &name, &error.to_string());

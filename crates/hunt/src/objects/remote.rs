@@ -74,9 +74,11 @@ pub(super) async fn list(
         .rsplit_once('/')
         .map(|(folder, _)| Path::from(folder));
     let mut keys = bucket.list(folder.as_ref());
-    let before = listing.objects.len();
+    let (before, mut empty) = (listing.objects.len(), 0);
     while let Some(found) = keys.next().await {
         match found {
+            // What marks a folder is empty, and its key is not the one it is listed by.
+            Ok(meta) if meta.size == 0 && meta.location.as_ref().starts_with(prefix) => empty += 1,
             Ok(meta) if meta.location.as_ref().starts_with(prefix) => {
                 listing.objects.push(Object {
                     name: format!("s3://{bucket_name}/{}", meta.location).into(),
@@ -97,7 +99,7 @@ pub(super) async fn list(
             }
         }
     }
-    if listing.objects.len() == before {
+    if listing.objects.len() == before && empty == 0 {
         listing.tally.objects_unreadable += 1;
         let place = || format!("s3://{bucket_name}/{prefix}");
         listing

@@ -31,13 +31,13 @@ pub enum Missing {
         /// How many objects were read.
         of: u64,
     },
-    /// A column that no record has a value for.
+    /// A column that no record has a value for, of those that came into question.
     Values {
         /// Its table.
         table: &'static str,
         /// The column.
         column: String,
-        /// How many records were read.
+        /// How many records came into question; others were passed over by what they do not hold.
         records: u64,
     },
 }
@@ -70,7 +70,8 @@ impl fmt::Display for Missing {
                 records,
             } => write!(
                 f,
-                "{table}.{column} is needed, and it is NULL in all of {records} records"
+                "{table}.{column} is needed, and it is NULL in all of the {records} records that came \
+                 into question"
             ),
         }
     }

@@ -231,6 +231,19 @@ fn read_archive(job: &Job, object: &Object, sink: &mut Sink) {
     }
 }
 
+/// Why a member of an archive is read as no log, where that is so. One that is empty holds nothing.
+fn strange(stored: &[u8], head: &[u8]) -> Option<&'static str> {
+    if stored.starts_with(parquet::MAGIC) {
+        Some("Parquet within an archive is not read; unpack the archive first")
+    } else if unpack::is_archive(head) {
+        Some("an archive within an archive is not read; unpack the archive first")
+    } else if stored.is_empty() || read::LOGS.iter().any(|log| log.recognises(head)) {
+        None
+    } else {
+        Some("it is no log that is known; unpack the archive, and say what it is: TABLE=PATH")
+    }
+}
+
 fn read_member(
     job: &Job,
     object: &Object,
@@ -241,16 +254,27 @@ fn read_member(
 ) {
     let layout = Layout::of(name);
     let mut start = Vec::new();
-    if let Err(error) = (&mut member)
-        .take(unpack::HEAD_BYTES as u64)
-        .read_to_end(&mut start)
-    {
+    let mut read_to = |bytes: usize, start: &mut Vec<u8>| {
+        let more = bytes.saturating_sub(start.len());
+        (&mut member).take(more as u64).read_to_end(start)
+    };
+    let mut read = read_to(unpack::HEAD_BYTES, &mut start);
+    if let (Ok(_), Some(bytes)) = (&read, unpack::longer_head(&start)) {
+        read = read_to(bytes, &mut start);
+    }
+    if let Err(error) = read {
         return unreadable(name, &error, sink);
     }
     let table = job.log.table().name;
     let is_wanted = match object.stated.or(layout.table) {
         Some(said) => said == table,
-        None => job.log.recognises(&unpack::head(&start)),
+        None => {
+            let head = unpack::head(&start);
+            if let Some(what) = strange(&start, &head) {
+                job.run.strange(name, what);
+            }
+            job.log.recognises(&head)
+        }
     };
     if !is_wanted {
         return;

@@ -11,6 +11,12 @@ pub fn summary(run: &Run) -> Vec<String> {
     for (table, tally) in &tables {
         lines.push(read(table, tally));
     }
+    if run.is_outside() {
+        lines.push(
+            "nothing of the logs lies within what was asked: see --since, --until, --account, --region"
+                .to_owned(),
+        );
+    }
     if run.stopped_early() {
         lines.push("the query had its answer before everything was read".to_owned());
     }

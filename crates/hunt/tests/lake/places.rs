@@ -1,6 +1,10 @@
 //! Where logs lie.
 
-use crate::support::{Ask, gzip, tar};
+use davylamp_hunt::objects::Scope;
+
+use crate::cases::ask;
+use crate::convert::engine;
+use crate::support::{Ask, gzip, tar, zstd};
 
 const LINE: &str =
     "2 111122223333 eni-1 10.0.0.5 8.8.8.8 40000 3333 6 12 1800 1722500000 1722500060 ACCEPT OK\n";
@@ -48,4 +52,71 @@ fn what_is_not_there_is_told() {
         let told = ask.said();
         assert!(told.contains(said), "{place}: {told}");
     }
+}
+
+#[test]
+fn members_of_an_archive_that_are_no_log_are_told_once() {
+    let inner = tar(&[("b.log", LINE.as_bytes())]);
+    let members = tar(&[
+        ("a.log", LINE.as_bytes()),
+        ("notes.txt", b"these are notes"),
+        ("flow.parquet", b"PAR1 and more"),
+        ("inner.tar", &inner),
+        ("empty", b""),
+    ]);
+    let sql = "SELECT f._source FROM vpc_flow f LEFT JOIN cloudtrail c ON f._source = c._source";
+    let (rows, said) = Ask::new(sql).of("all.tar", members).answer();
+    assert!(rows.ends_with("all.tar!a.log:1"), "{rows}");
+    for told in [
+        "logs: 3 objects not or not wholly read",
+        "all.tar!notes.txt: it is no log that is known",
+        "all.tar!flow.parquet: Parquet within an archive is not read",
+        "all.tar!inner.tar: an archive within an archive is not read",
+    ] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
+}
+
+/// A block of zstd gives nothing before it is whole.
+#[test]
+fn a_log_is_told_through_zstd_however_long_its_blocks_are() {
+    let mut number: u64 = 1;
+    let mut log = String::new();
+    for _ in 0..6000 {
+        number = number
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        log += &format!(
+            "2 111122223333 eni-{number:016x} 10.0.0.5 8.8.8.8 40000 3333 6 12 {} 1722500000 \
+             1722500060 ACCEPT OK\n",
+            number % 1_000_000
+        );
+    }
+    let packed = zstd(log.as_bytes());
+    assert!(packed.len() > 60_000, "{}", packed.len());
+    let archive = tar(&[("c.zst", &packed)]);
+    let rows = Ask::new("SELECT count(*) AS flows FROM vpc_flow")
+        .of("a", packed)
+        .of("b.tar.zst", zstd(&archive))
+        .rows();
+    assert_eq!(rows, "flows\n12000");
+}
+
+#[tokio::test]
+async fn a_pipe_in_a_folder_is_told_and_not_waited_for() {
+    let folder = tempfile::tempdir().expect("there is room");
+    std::fs::write(folder.path().join("flow.log"), LINE).expect("there is room");
+    let made = std::process::Command::new("mkfifo")
+        .arg(folder.path().join("pipe"))
+        .status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let engine = engine(folder.path(), Scope::default()).await;
+    assert_eq!(engine.outside().objects_unreadable, 1);
+    let told = engine.outside().samples[0].to_string();
+    assert!(
+        told.ends_with("pipe: it is no file; name it itself to read it"),
+        "{told}"
+    );
+    let rows = ask(&engine, "SELECT * FROM vpc_flow").await;
+    assert_eq!(rows.map(|rows| rows.len()), Ok(1));
 }

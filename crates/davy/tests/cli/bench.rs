@@ -52,7 +52,7 @@ impl Bench {
     }
 
     pub fn folder(&self, name: &str) {
-        std::fs::create_dir(self.path().join(name)).expect("a directory");
+        std::fs::create_dir_all(self.path().join(name)).expect("a directory");
     }
 
     /// davy, in this directory, without the variables of whoever runs the tests.

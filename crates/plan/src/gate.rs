@@ -154,9 +154,8 @@ pub fn is_cap(why: &str) -> bool {
 }
 
 /// Whether a step that was withheld for this reason would be taken if a person said yes to it.
-pub fn may_be_approved(step: &Step, why: &str) -> bool {
-    let is_braked = is_cap(why) || why.starts_with(CANARY);
-    is_braked || (step.approval.is_some() && why.starts_with(APPROVAL))
+pub fn may_be_approved(why: &str) -> bool {
+    is_cap(why) || why.starts_with(CANARY) || why.starts_with(APPROVAL)
 }
 
 /// How the reason of a reached cap begins.

@@ -222,6 +222,9 @@ fn severity(findings: &[Finding]) -> Severity {
 }
 
 fn title(news: &News) -> String {
+    if news.is_of_ourselves() {
+        return news.resource.clone();
+    }
     let behaviour =
         news.findings
             .first()

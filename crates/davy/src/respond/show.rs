@@ -222,13 +222,12 @@ pub(super) fn earlier_text(text: &mut String, outcome: &Outcome) {
 
 /// The steps that wait for a person.
 pub(super) fn waiting<'p>(plan: &'p Plan, outcome: &Outcome) -> impl Iterator<Item = &'p Step> {
-    plan.steps.iter().filter(|step| {
-        let state = outcome.steps.get(&step.id);
-        match state {
-            Some(StepState::Withheld { why }) => may_be_approved(step, why),
+    plan.steps
+        .iter()
+        .filter(|step| match outcome.steps.get(&step.id) {
+            Some(StepState::Withheld { why }) => may_be_approved(why),
             _ => false,
-        }
-    })
+        })
 }
 
 /// How to say yes to what waits for a person, where anybody may.

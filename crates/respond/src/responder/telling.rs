@@ -175,14 +175,7 @@ impl Responder {
         let hash = hash.get(..12).unwrap_or_default();
         let mut marks = vec![format!("report/{hash}/{}", standing(outcome))];
         let mut kind = NewsKind::Report;
-        let needs_person = plan.is_some_and(|plan| {
-            plan.steps
-                .iter()
-                .any(|step| match outcome.steps.get(&step.id) {
-                    Some(StepState::Withheld { why }) => may_be_approved(step, why),
-                    _ => false,
-                })
-        });
+        let needs_person = outcome.withheld().any(|(_, why)| may_be_approved(why));
         if needs_person {
             kind = NewsKind::ApprovalNeeded;
             marks.push(format!("approval/{hash}"));

@@ -13,10 +13,6 @@ WITH digits AS (
   SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4
   UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9
 ),
--- One call starts or ends at most a thousand machines.
-numbers AS (
-  SELECT a.d + 10 * b.d + 100 * c.d AS n FROM digits a CROSS JOIN digits b CROSS JOIN digits c
-),
 seen AS (
   SELECT
     _source, account_id, region, principal, event_time, event_epoch, event_name, instance_ids,
@@ -36,11 +32,15 @@ ends AS (
   FROM cloudtrail
   GROUP BY COALESCE(account_id, '')
 ),
+-- One call starts or ends at most a thousand machines: hundreds, tens and ones of their numbers. Most
+-- have one, so that each join keeps few rows.
 machines AS (
   SELECT s.*,
-    SUBSTR(s.instance_ids, n.n * s.stride + 1, s.stride - 1) AS machine
+    SUBSTR(s.instance_ids, (100 * h.d + 10 * t.d + o.d) * s.stride + 1, s.stride - 1) AS machine
   FROM seen s
-  JOIN numbers n ON n.n * s.stride < LENGTH(s.instance_ids)
+  JOIN digits h ON 100 * h.d * s.stride < LENGTH(s.instance_ids)
+  JOIN digits t ON (100 * h.d + 10 * t.d) * s.stride < LENGTH(s.instance_ids)
+  JOIN digits o ON (100 * h.d + 10 * t.d + o.d) * s.stride < LENGTH(s.instance_ids)
   WHERE s.copy = 1
 ),
 -- A machine that is started again keeps the type, price and launcher of its launch.

@@ -9,9 +9,35 @@
 --   10  accelerators asked for
 --   20  the caller opened three or more new regions
 --   10  the logs hold ten times the baseline: the region was unused for long
-WITH seen AS (
+WITH changes AS (
+  SELECT COALESCE(account_id, '') AS account, region AS new_region, MIN(event_epoch) AS first_change
+  FROM cloudtrail
+  WHERE region IS NOT NULL
+    AND COALESCE(event_source, '') NOT IN ($global_services)
+    AND COALESCE(source_ip_address, '') NOT LIKE '%.amazonaws.com'
+    AND COALESCE(identity_type, '') <> 'AWSService'
+    AND COALESCE(event_type, '') <> 'AwsServiceEvent'
+    AND CASE WHEN read_only = TRUE THEN 1
+      WHEN read_only IS NULL AND (event_name LIKE 'Describe%' OR event_name LIKE 'Get%' OR event_name LIKE 'List%' OR event_name LIKE 'Lookup%') THEN 1
+      ELSE 0 END = 0
+  GROUP BY COALESCE(account_id, ''), region
+),
+-- The least of all times needs no count of copies, here and above.
+begins AS (
+  SELECT COALESCE(account_id, '') AS begun_account, MIN(event_epoch) AS log_begins
+  FROM cloudtrail
+  GROUP BY COALESCE(account_id, '')
+),
+opened AS (
+  SELECT account, new_region, first_change, first_change - log_begins AS history
+  FROM changes
+  JOIN begins ON begun_account = account
+  WHERE first_change - log_begins >= $baseline * 60
+),
+-- Copies are looked for only around the first changes, where few rows are left.
+seen AS (
   SELECT
-    _source, account_id, region, principal, access_key_id, event_time, event_epoch, gpu,
+    account_id, region, principal, access_key_id, event_time, gpu, history,
     COALESCE(error_kind, 'none') AS failure,
     COALESCE(principal, 'an unknown caller') AS who,
     CASE
@@ -22,31 +48,15 @@ WITH seen AS (
       WHEN event_name IN ('CreateKeyPair', 'ImportKeyPair', 'CreateSecurityGroup', 'AuthorizeSecurityGroupIngress', 'CreateVpc', 'CreateDefaultVpc', 'CreateSubnet', 'CreateInternetGateway', 'CreateLaunchTemplate', 'CreateLaunchConfiguration', 'CopyImage', 'RequestServiceQuotaIncrease') THEN 'preparation'
       ELSE 'change' END AS kind,
     ROW_NUMBER() OVER (PARTITION BY COALESCE(event_id, _source) ORDER BY _source) AS copy
-  FROM cloudtrail
-  WHERE region IS NOT NULL
-    AND COALESCE(event_source, '') NOT IN ($global_services)
+  FROM opened
+  JOIN cloudtrail
+    ON COALESCE(account_id, '') = account
+    AND region = new_region
+    AND event_epoch BETWEEN first_change - $window * 60 AND first_change + $window * 60
+  WHERE COALESCE(event_source, '') NOT IN ($global_services)
     AND COALESCE(source_ip_address, '') NOT LIKE '%.amazonaws.com'
     AND COALESCE(identity_type, '') <> 'AWSService'
     AND COALESCE(event_type, '') <> 'AwsServiceEvent'
-),
--- The least of all times needs no count of copies.
-begins AS (
-  SELECT COALESCE(account_id, '') AS account, MIN(event_epoch) AS log_begins
-  FROM cloudtrail
-  GROUP BY COALESCE(account_id, '')
-),
-dated AS (
-  SELECT *,
-    MIN(CASE WHEN kind <> 'read' THEN event_epoch END) OVER (PARTITION BY account_id, region) AS first_change
-  FROM seen
-  WHERE copy = 1
-),
-near AS (
-  SELECT d.*, d.first_change - b.log_begins AS history
-  FROM dated d
-  JOIN begins b ON b.account = COALESCE(d.account_id, '')
-  WHERE d.event_epoch BETWEEN d.first_change - $window * 60 AND d.first_change + $window * 60
-    AND d.first_change - b.log_begins >= $baseline * 60
 ),
 facts AS (
   SELECT
@@ -66,7 +76,8 @@ facts AS (
     COUNT(CASE WHEN kind <> 'read' AND failure = 'denied' THEN 1 END) AS denied,
     COUNT(CASE WHEN gpu = TRUE THEN 1 END) AS accelerated,
     MIN(history) AS history
-  FROM near
+  FROM seen
+  WHERE copy = 1
   GROUP BY account_id, region, who
 ),
 counted AS (

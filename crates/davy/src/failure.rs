@@ -50,8 +50,13 @@ impl Failure {
                     "error:"
                 };
                 let mut text = format!("{title} {error}\n");
-                for cause in error.chain().skip(1) {
-                    text.push_str(&format!("  because: {cause}\n"));
+                // Many libraries repeat in each error what was behind it.
+                let mut before = error.to_string();
+                for cause in error.chain().skip(1).map(ToString::to_string) {
+                    if !before.contains(&cause) {
+                        text.push_str(&format!("  because: {cause}\n"));
+                        before = cause;
+                    }
                 }
                 text.push_str(&format!("  hint: {hint}\n"));
                 text

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 use clap::ValueEnum;
 use comfy_table::Table;
+use davylamp_hunt::tally::printable;
 pub use davylamp_respond::notice::quiet_json;
 
 use crate::failure::Failure;
@@ -63,6 +64,18 @@ pub fn emit(bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
         )),
         Ok(()) => Ok(()),
     }
+}
+
+/// Writes lines that a log has had a hand in: on a terminal without what would steer it.
+pub fn emit_lines(text: &str) -> Result<(), Failure> {
+    if !std::io::stdout().is_terminal() {
+        return emit(text);
+    }
+    emit(
+        text.lines()
+            .map(|line| printable(line) + "\n")
+            .collect::<String>(),
+    )
 }
 
 /// So many of a thing, with the form for one and that for any other number.

@@ -29,7 +29,7 @@ use url::Url;
 use crate::elsewhere::Elsewhere;
 use crate::engine::{Batches, Engine, EngineError, Setup, only_questions, within};
 use crate::functions;
-use crate::lake::{ACCOUNT, DATE, REGION, UNKNOWN};
+use crate::lake::{ACCOUNT, DATE, REGION, ROWS, UNKNOWN};
 use crate::objects::{At, Object, Scope};
 use crate::read::LOGS;
 use crate::run::{Answers, Missing};
@@ -158,7 +158,7 @@ fn register(
     });
     let split_by = SPLIT_BY.map(|name| (name.to_owned(), DataType::Utf8));
     let options = ListingOptions::new(Arc::new(ParquetFormat::default()))
-        .with_file_extension(".parquet")
+        .with_file_extension(format!(".{ROWS}"))
         .with_table_partition_cols(split_by.into());
     let folders: Vec<ListingTableUrl> = folders.collect::<Result<_, _>>()?;
     if folders.is_empty() {

@@ -109,7 +109,7 @@ impl Engine {
     /// When a location cannot be set up. What cannot be listed or told apart is counted instead.
     pub async fn open(setup: Setup) -> Result<Self, EngineError> {
         let mut listing = objects::list(&setup.locations, &setup.remote).await?;
-        let Found { objects, lake } = found::sort(&mut listing).await;
+        let Found { objects, lake } = found::sort(&mut listing, &setup.scope, &setup.given).await;
         Ok(Self {
             objects,
             lake,
@@ -224,7 +224,8 @@ impl Engine {
         Ok(frame.execute_stream().await?)
     }
 
-    /// Starts several queries that share one reading of each log.
+    /// Starts queries that share one reading of each log. A single one that names each log once shares
+    /// nothing, and has every processor instead.
     async fn sharing(&self, queries: &[&str], run: &Arc<Run>) -> Result<Vec<Batches>, EngineError> {
         let config = self.config();
         let threads = config.target_partitions();
@@ -239,6 +240,12 @@ impl Engine {
         for sql in queries {
             plans.push(plan(&context, sql).await);
         }
+        if let [only] = queries
+            && tables.iter().all(|table| table.scans() < 2)
+        {
+            return Ok(vec![self.with_all(only, run).await]);
+        }
+        run.add_outside(&self.listing.tally);
         for table in &tables {
             table.start(&context.state(), threads)?;
         }
@@ -342,10 +349,6 @@ impl Answers for Engine {
         queries: &[&str],
         run: &Arc<Run>,
     ) -> Result<Vec<Batches>, EngineError> {
-        if let [only] = queries {
-            return Ok(vec![self.with_all(only, run).await]);
-        }
-        run.add_outside(&self.listing.tally);
         self.sharing(queries, run).await
     }
 }

@@ -24,6 +24,7 @@ mod scan;
 mod writer;
 
 pub use files::{Lake, LakeError, Lease};
+pub(crate) use journal::parse as parse_journal;
 pub use journal::{Commit, Done, File, Known};
 pub use partition::Partition;
 pub(crate) use scan::{LakeTable, store_of};
@@ -46,25 +47,35 @@ const OWN: &str = "_davylamp";
 const JOURNAL: &str = "journal";
 const STAGING: &str = "staging";
 
-/// How the files of rows end.
-const EXTENSION: &str = ".parquet";
+/// How the names of files of rows end.
+pub(crate) const ROWS: &str = "parquet";
+
+/// How the names of journals end.
+const LINES: &str = "jsonl";
 
 /// What an object of a lake is, by its folders and its name, with the table it has rows of.
 pub(crate) fn part_of(folders: &[&str], name: &str) -> Option<(InLake, Option<&'static str>)> {
+    let kind = name.rsplit_once('.').map(|(_, kind)| kind);
     if let Some(own) = folders.iter().position(|folder| *folder == OWN) {
-        let is_staged = folders.get(own + 1) == Some(&STAGING);
-        return Some(match is_staged && name.ends_with(EXTENSION) {
-            true => (InLake::Unfinished, None),
-            false => (InLake::Notes, None),
-        });
+        let part = match (folders.get(own + 1).copied(), kind) {
+            (Some(STAGING), Some(ROWS)) => InLake::Unfinished,
+            (Some(JOURNAL), Some(LINES)) => InLake::Journal,
+            _ => InLake::Notes,
+        };
+        return Some((part, None));
     }
     let [.., table, account, region, date] = folders else {
         return None;
     };
     let is = |folder: &str, key: &str| folder.split_once('=').is_some_and(|(name, _)| name == key);
     let is_laid_out = is(account, ACCOUNT) && is(region, REGION) && is(date, DATE);
-    let log = read::log(table).filter(|_| is_laid_out && name.ends_with(EXTENSION))?;
+    let log = read::log(table).filter(|_| is_laid_out && kind == Some(ROWS))?;
     Some((InLake::Rows, Some(log.table().name)))
+}
+
+/// Where the lake of an object begins: what stands before its own folder.
+pub(crate) fn root_of(name: &str) -> &str {
+    name.rfind(OWN).map_or(name, |own| &name[..own])
 }
 
 /// A day that logs of AWS can be of: before it there were none, and a lake must not have a folder

@@ -4,7 +4,7 @@
 //! is made only where the log spells a value in one way, and a record in which JSON may spell it
 //! otherwise is of interest whatever it holds.
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem;
 
 use crate::read::Spelling;
@@ -80,8 +80,13 @@ impl Group {
         match needles?.as_slice() {
             [] => None,
             [one] => Some(Self::One(Box::new(memmem::Finder::new(one).into_owned()))),
-            // Where the automaton cannot be built, the records are parsed.
-            several => AhoCorasick::new(several).ok().map(Self::Any),
+            // Only a search for the leftmost is helped by vector instructions. Where the automaton
+            // cannot be built, the records are parsed.
+            several => {
+                let mut builder = AhoCorasick::builder();
+                let built = builder.match_kind(MatchKind::LeftmostFirst).build(several);
+                built.ok().map(Self::Any)
+            }
         }
     }
 

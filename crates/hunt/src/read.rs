@@ -36,6 +36,7 @@ pub mod vpc_flow;
 
 pub use rows::{Cell, Rows};
 pub use sink::{Emit, Sink};
+use vpc_flow::FlowFormat;
 
 /// Every log that can be read. An object is of the first that recognises it: a digest names the
 /// events of a trail, and an event of a trail may hold anything that somebody asked for.
@@ -53,6 +54,13 @@ pub static LOGS: &[&dyn Log] = &[
 /// The log with this table.
 pub fn log(table: &str) -> Option<&'static dyn Log> {
     LOGS.iter().copied().find(|log| log.table().name == table)
+}
+
+/// The log that an object is of, by its first bytes, decompressed.
+pub(crate) fn recognised(head: &[u8], given: &Given) -> Option<&'static dyn Log> {
+    let known = LOGS.iter().copied().find(|log| log.recognises(head));
+    let is_given = || given.flow_format.as_ref().is_some_and(|it| it.fits(head));
+    known.or_else(|| is_given().then_some(&vpc_flow::VpcFlow))
 }
 
 /// A kind of log: its table, how it is known, how it is read.
@@ -100,8 +108,8 @@ pub struct Order {
 /// What the user knows about the logs and they do not say.
 #[derive(Debug, Default)]
 pub struct Given {
-    /// The fields of flow logs without a line of names, as AWS writes a format: `${srcaddr} …`.
-    pub flow_format: Option<String>,
+    /// The fields of flow logs without a line of names.
+    pub flow_format: Option<FlowFormat>,
     /// Pools and the like, for the columns that look them up.
     pub indicators: Arc<Indicators>,
 }

@@ -22,6 +22,7 @@ use crate::read;
 use crate::suspects::{Lead, Suspect, rank};
 use crate::tally::Run;
 
+mod launches;
 mod lead;
 mod links;
 mod missing;
@@ -67,6 +68,8 @@ pub struct Report {
     /// Why leads about an interface were not joined with those about its machine, where they could not
     /// be: what is one incident may stand there as two.
     pub unlinked: Option<EngineError>,
+    /// Why the machines that stolen credentials launched are not named, where they could not be.
+    pub unnamed: Option<EngineError>,
     /// What was read, and what was not.
     pub read: Arc<Run>,
 }
@@ -170,11 +173,18 @@ pub async fn run(
     begun(&read);
     let asked: Vec<&Job> = able.iter().map(|at| &jobs[*at]).collect();
     let linking = links::questions(engine, &asked);
+    let launching = launches::question(engine, &asked);
     let queries = asked.iter().map(|job| job.sql());
-    let queries: Vec<&str> = queries.chain(linking.iter().map(String::as_str)).collect();
+    let beside = launching
+        .into_iter()
+        .chain(linking.iter().map(String::as_str));
+    let queries: Vec<&str> = queries.chain(beside).collect();
     let mut answers = engine.together(&queries, &read).await?;
+    let mut beside = answers.split_off(able.len().min(answers.len())).into_iter();
+    let launched = launching.and_then(|_| beside.next());
+    let launched = launched.map(|answer| tokio::spawn(launches::take(answer)));
     let mut joining = JoinSet::new();
-    for answer in answers.split_off(able.len().min(answers.len())) {
+    for answer in beside {
         joining.spawn(links::take(answer));
     }
     let mut running = JoinSet::new();
@@ -216,6 +226,16 @@ pub async fn run(
         };
         leads.extend(ended.leads);
     }
+    let mut unnamed = None;
+    match launched {
+        None => {}
+        Some(launched) => match launched.await {
+            Ok(Ok(launched)) => leads.extend(launches::leads(jobs, &leads, &launched)),
+            Ok(Err(error)) => unnamed = Some(error),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => {}
+        },
+    }
     let (mut links, mut unlinked) = (Vec::new(), None);
     for taken in joining.join_all().await {
         match taken {
@@ -231,6 +251,7 @@ pub async fn run(
         hunts,
         suspects: rank(leads, &links),
         unlinked,
+        unnamed,
         read,
     })
 }
@@ -239,7 +260,8 @@ pub async fn run(
 pub fn questions(engine: &dyn Answers, jobs: &[Job]) -> usize {
     let is_able = |job: &&Job| Came::before(engine, job).missing.is_empty();
     let able: Vec<&Job> = jobs.iter().filter(is_able).collect();
-    able.len() + links::questions(engine, &able).len()
+    let beside = usize::from(launches::question(engine, &able).is_some());
+    able.len() + beside + links::questions(engine, &able).len()
 }
 
 /// What the hunts that found nothing need: their nothing may be one of the logs.

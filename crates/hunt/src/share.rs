@@ -7,7 +7,7 @@
 //! What must stay true: a query gets the rows that it would have got by itself; memory is bounded
 //! whatever the order in which queries take their rows; none of them waits for another for ever.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,6 +19,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::datasource::TableType;
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::utils::conjunction;
@@ -54,13 +55,15 @@ pub(crate) struct Wanted {
     filters: Vec<Expr>,
 }
 
-/// What a scan gets of what is read.
+/// Scans that want the same rows of what is read.
 struct Share {
-    seat: usize,
-    /// Where its columns stand in what is read.
+    /// What these rows fulfil.
+    filter: Option<Arc<dyn PhysicalExpr>>,
+    /// Where the columns that any of the scans wants stand in what is read.
     columns: Vec<usize>,
     schema: SchemaRef,
-    filter: Option<Arc<dyn PhysicalExpr>>,
+    /// The scans by their seats, and where their columns stand among these.
+    scans: Vec<(usize, Vec<usize>)>,
 }
 
 impl SharedTable {
@@ -69,6 +72,11 @@ impl SharedTable {
             log,
             hub: Arc::new(Hub::default()),
         }
+    }
+
+    /// How often the queries that were planned scan it.
+    pub fn scans(&self) -> usize {
+        self.hub.wanted().len()
     }
 
     /// Reads the log for those who have asked for it, on threads that may block. To be called when
@@ -88,12 +96,7 @@ impl SharedTable {
         }
         let columns: Vec<usize> = columns.into_iter().collect();
         let schema = Arc::new(table.schema().project(&columns)?);
-        let shares: Result<Vec<Share>> = wanted
-            .iter()
-            .enumerate()
-            .map(|(seat, one)| share(state, seat, one, &columns, &schema))
-            .collect();
-        let shares = Arc::new(shares?);
+        let shares = Arc::new(shares(state, &wanted, &columns, &schema)?);
         let filters: Vec<&[Expr]> = wanted.iter().map(|one| one.filters.as_slice()).collect();
         let readings = self.log.readings(&columns, &filters, threads);
         self.hub.open(readings.len());
@@ -112,21 +115,24 @@ fn read(reading: Reading, hub: &Arc<Hub>, shares: Arc<Vec<Share>>) {
     reading.read(Box::new(move |batch| match batch {
         Ok(batch) => {
             for share in shares.iter() {
-                match share.of(&batch) {
-                    Ok(part) if part.num_rows() > 0 => dealing.push(share.seat, part),
-                    Ok(_) => {}
-                    Err(error) => dealing.fail(share.seat, error),
+                let part = share.of(&batch);
+                for (seat, columns) in &share.scans {
+                    let own = match &part {
+                        Ok(part) if part.num_rows() == 0 => continue,
+                        Ok(part) => part.project(columns).map_err(DataFusionError::from),
+                        Err(error) => Err(DataFusionError::Execution(error.to_string())),
+                    };
+                    match own {
+                        Ok(own) => dealing.push(*seat, own),
+                        Err(error) => dealing.fail(*seat, error),
+                    }
                 }
             }
             dealing.is_wanted()
         }
         Err(error) => {
-            let why = error.to_string();
-            for share in shares.iter() {
-                dealing.fail(
-                    share.seat,
-                    datafusion::error::DataFusionError::Execution(why.clone()),
-                );
+            for (seat, _) in shares.iter().flat_map(|share| &share.scans) {
+                dealing.fail(*seat, DataFusionError::Execution(error.to_string()));
             }
             false
         }
@@ -134,32 +140,45 @@ fn read(reading: Reading, hub: &Arc<Hub>, shares: Arc<Vec<Share>>) {
     reader.done();
 }
 
-fn share(
+/// What is dealt out of what is read: rows that several scans want are looked for once.
+fn shares(
     state: &SessionState,
-    seat: usize,
-    wanted: &Wanted,
+    wanted: &[Wanted],
     read: &[usize],
     schema: &SchemaRef,
-) -> Result<Share> {
+) -> Result<Vec<Share>> {
+    let mut seats: HashMap<&[Expr], Vec<usize>> = HashMap::new();
+    for (seat, one) in wanted.iter().enumerate() {
+        seats.entry(&one.filters).or_default().push(seat);
+    }
     let place = |column: &usize| read.binary_search(column).ok();
-    let columns: Vec<usize> = wanted.columns.iter().filter_map(place).collect();
-    let filter = match conjunction(wanted.filters.iter().cloned()) {
-        Some(filter) => {
-            let schema = DFSchema::try_from(Arc::clone(schema))?;
-            Some(state.create_physical_expr(filter, &schema)?)
-        }
-        None => None,
+    let share = |(filters, seats): (&[Expr], Vec<usize>)| {
+        let filter = match conjunction(filters.iter().cloned()) {
+            Some(filter) => {
+                let schema = DFSchema::try_from(Arc::clone(schema))?;
+                Some(state.create_physical_expr(filter, &schema)?)
+            }
+            None => None,
+        };
+        let own = |seat: &usize| wanted[*seat].columns.iter().filter_map(place);
+        let columns: BTreeSet<usize> = seats.iter().flat_map(own).collect();
+        let columns: Vec<usize> = columns.into_iter().collect();
+        let place = |column: usize| columns.binary_search(&column).ok();
+        let scans = seats
+            .iter()
+            .map(|seat| (*seat, own(seat).filter_map(place).collect()));
+        Ok(Share {
+            filter,
+            schema: Arc::new(schema.project(&columns)?),
+            scans: scans.collect(),
+            columns,
+        })
     };
-    Ok(Share {
-        seat,
-        schema: Arc::new(schema.project(&columns)?),
-        columns,
-        filter,
-    })
+    seats.into_iter().map(share).collect()
 }
 
 impl Share {
-    /// The rows and columns of a batch that are wanted.
+    /// The rows and columns of a batch that its scans want.
     fn of(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let part = batch.project(&self.columns)?;
         let Some(filter) = &self.filter else {
@@ -175,9 +194,7 @@ impl Share {
         let mask = mask
             .as_any()
             .downcast_ref::<BooleanArray>()
-            .ok_or_else(|| {
-                datafusion::error::DataFusionError::Internal("a filter gives no truth".to_owned())
-            })?;
+            .ok_or_else(|| DataFusionError::Internal("a filter gives no truth".to_owned()))?;
         let kept = mask.true_count();
         if kept == batch.num_rows() {
             return Ok(part);

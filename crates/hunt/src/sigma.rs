@@ -128,15 +128,16 @@ pub fn hunt(name: &str, text: &str) -> Result<Hunt, Trouble> {
     let raw: Value =
         serde_norway::from_str(text).map_err(|error| Trouble::NoRule(error.to_string()))?;
     let log = Log::of(raw.get("logsource").unwrap_or(&Value::Null))?;
-    let rule =
-        sigma_rust::rule_from_yaml(text).map_err(|error| Trouble::NoRule(error.to_string()))?;
     let word = |name: &str| raw.get(name).and_then(Value::as_str).unwrap_or_default();
     let status = word("status");
     if matches!(status, "deprecated" | "unsupported") {
         return Err(Trouble::Withdrawn(status.to_owned()));
     }
+    // What is not supported is named before the library finds that it cannot read it.
     let detection = raw.get("detection").unwrap_or(&Value::Null);
     let (condition, needs) = condition::sql(log, detection)?;
+    let rule =
+        sigma_rust::rule_from_yaml(text).map_err(|error| Trouble::NoRule(error.to_string()))?;
     // How sure its authors are, who have not seen these logs.
     let score = match status {
         "stable" => 60,

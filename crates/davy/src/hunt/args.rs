@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use davylamp_hunt::convert::Shard;
 use davylamp_hunt::objects::Location;
+use davylamp_hunt::read::vpc_flow::FlowFormat;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SpanRelativeTo, Timestamp};
@@ -45,7 +46,7 @@ Examples:
 )]
 pub struct RunArgs {
     /// The hunts: davy hunt list
-    #[arg(value_name = "NAME", required_unless_present_any = ["all", "sigma"])]
+    #[arg(value_name = "NAME")]
     pub hunts: Vec<String>,
     /// Every hunt there are logs for
     #[arg(long, conflicts_with = "hunts")]
@@ -237,7 +238,7 @@ pub struct LogArgs {
     pub strict: bool,
     /// The fields of flow logs that do not start with a line of names, as AWS writes a format
     #[arg(long, value_name = "FORMAT")]
-    pub flow_format: Option<String>,
+    pub flow_format: Option<FlowFormat>,
     /// Another endpoint for AWS, such as a test server's
     #[arg(long, value_name = "URL")]
     pub endpoint_url: Option<String>,

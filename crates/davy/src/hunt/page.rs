@@ -194,6 +194,7 @@ mod tests {
             hunts: Vec::new(),
             suspects: rank(vec![lead], &[]),
             unlinked: None,
+            unnamed: None,
             read: Arc::default(),
         }
     }

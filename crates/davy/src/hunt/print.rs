@@ -12,7 +12,7 @@ use davylamp_hunt::tally::printable;
 
 use super::args::Output;
 use crate::failure::Failure;
-use crate::output::{emit, quiet_json};
+use crate::output::{emit, emit_lines, quiet_json};
 
 /// Rows of one table. Longer answers are several tables, so that they need not be held whole.
 const TABLE_ROWS: usize = 1000;
@@ -98,9 +98,10 @@ impl Printer {
                 }
             }
         }
+        let text = String::from_utf8_lossy(&text);
         match self.form {
-            Output::Json | Output::Jsonl => emit(quiet_json(&String::from_utf8_lossy(&text))),
-            _ => emit(text),
+            Output::Json | Output::Jsonl => emit(quiet_json(&text)),
+            _ => emit_lines(&text),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use davylamp_hunt::tally::Run;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
 /// How often it is shown.
@@ -29,7 +29,7 @@ impl Progress {
         let form = "{bar:30} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {msg}";
         let style =
             ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::new(bytes).with_style(style);
+        let (total, bar) = (bytes, ProgressBar::new(bytes).with_style(style));
         let (run, shown) = (Arc::clone(run), bar.clone());
         let ticking = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(Duration::from_millis(EVERY_MS));
@@ -39,10 +39,11 @@ impl Progress {
                 shown.set_position(bytes);
                 let seconds = shown.elapsed().as_secs_f64().max(0.001);
                 let rate = records as f64 / seconds;
-                shown.set_message(format!(
-                    "{records} records, {rate:.0}/s, {:?} left",
-                    shown.eta()
-                ));
+                let left = match bytes < total {
+                    true => format!("{:#} left", HumanDuration(shown.eta())),
+                    false => "working it out".to_owned(),
+                };
+                shown.set_message(format!("{records} records, {rate:.0}/s, {left}"));
             }
         });
         Self {

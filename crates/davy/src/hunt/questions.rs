@@ -54,7 +54,7 @@ pub(super) async fn ask(args: &SqlArgs) -> Result<ExitCode, Failure> {
     if questions.is_empty() {
         return Err(Failure::new(
             anyhow!("there is no question"),
-            "give a query as an argument, or through standard input",
+            "give a query before --logs, which takes whatever follows it, or through standard input",
         ));
     }
     let asked = Asked::open(&args.engine, &args.logs).await?;

@@ -18,7 +18,7 @@ use super::print::{check_file, unwritable};
 use super::progress::Progress;
 use super::{FOUND, book, failure, ocsf, page, text};
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
-use crate::output::{emit, note, quiet_json};
+use crate::output::{emit, emit_lines, note, quiet_json};
 
 /// Runs `davy hunt run`.
 pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
@@ -57,23 +57,31 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         let written = file.write(&rows).and_then(|()| file.finish());
         written.map_err(unwritable)?;
     }
-    emit(match args.output {
-        RunOutput::Table => text::blocks(&report, &jobs).into_bytes(),
-        RunOutput::Json => quiet_json(&text::json(&report)).into_bytes(),
-        RunOutput::Jsonl => quiet_json(&text::json_lines(&report)).into_bytes(),
-        RunOutput::Csv => text::csv(&report),
-        RunOutput::Html => page::page(&report, &jobs).into_bytes(),
-        RunOutput::Ocsf => quiet_json(&ocsf::lines(&report, &jobs)).into_bytes(),
-        RunOutput::Parquet => Vec::new(),
-    })?;
+    match args.output {
+        RunOutput::Table => emit(text::blocks(&report, &jobs)),
+        RunOutput::Json => emit(quiet_json(&text::json(&report))),
+        RunOutput::Jsonl => emit(quiet_json(&text::json_lines(&report))),
+        RunOutput::Csv => emit_lines(&String::from_utf8_lossy(&text::csv(&report))),
+        RunOutput::Html => emit(page::page(&report, &jobs)),
+        RunOutput::Ocsf => emit(quiet_json(&ocsf::lines(&report, &jobs))),
+        RunOutput::Parquet => Ok(()),
+    }?;
     for came in &report.hunts {
         note(&printable(&told(came)));
     }
-    if let Some(error) = &report.unlinked {
-        note(&printable(&format!(
-            "what is about an interface was not joined with what is about its machine: {}",
-            chain(error)
-        )));
+    for (failed, what) in [
+        (
+            &report.unlinked,
+            "what is about an interface was not joined with what is about its machine",
+        ),
+        (
+            &report.unnamed,
+            "which machines stolen credentials launched is not known",
+        ),
+    ] {
+        if let Some(error) = failed {
+            note(&printable(&format!("{what}: {}", chain(error))));
+        }
     }
     for line in summary(&report.read) {
         note(&line);
@@ -112,6 +120,12 @@ fn brought(folder: Option<&Path>) -> Result<Brought, Failure> {
 
 /// The hunts asked for, with their values.
 fn jobs(args: &RunArgs) -> Result<Vec<Job>, Failure> {
+    if args.hunts.is_empty() && !args.all && args.sigma.is_none() {
+        return Err(Failure::new(
+            anyhow!("no hunt is named"),
+            "name hunts before --logs, which takes whatever follows it, or all: davy hunt run --all --logs WHERE",
+        ));
+    }
     let known = book::hunts(&args.own)?;
     let hunts = match args.all {
         true => known.iter().map(|parsed| parsed.hunt.clone()).collect(),
@@ -221,8 +235,8 @@ fn code(report: &Report, all: bool, is_strict: bool) -> u8 {
         .hunts
         .iter()
         .any(|came| is_blind(came) && !(all && is_left_out(came)));
-    let anything =
-        report.is_broken() || report.unlinked.is_some() || report.hunts.iter().any(is_blind);
+    let is_short = report.unlinked.is_some() || report.unnamed.is_some();
+    let anything = report.is_broken() || is_short || report.hunts.iter().any(is_blind);
     if report.has_failed() || (is_strict && anything) {
         COULD_NOT_COMPLETE
     } else if !report.suspects.is_empty() {

@@ -171,16 +171,16 @@ fn a_hunt_is_asked_of_athena_and_ends_in_the_same_list() {
 fn a_hunt_that_finds_nothing_at_athena_asks_whether_it_could_have() {
     let ground = Ground::new();
     ground.next_answer(&[("score", "double")], &[]);
-    // All records, and those with a key, a time and an address.
-    let counts = ["7", "0", "7", "7"];
+    // All records, and those with a name, a time and an opened door.
+    let counts = ["7", "7", "7", "0"];
     let names = ["_col0", "_col1", "_col2", "_col3"];
     let columns: Vec<(&str, &str)> = names.iter().map(|name| (*name, "bigint")).collect();
     ground.next_answer(&columns, &[cells(&counts)]);
-    let ran = ground.run(&["hunt", "run", "trail-key-new-place"]);
+    let ran = ground.run(&["hunt", "run", "trail-public-instance"]);
     assert_eq!(ran.code, Some(0), "{}", ran.whole());
     assert!(
         ran.stderr
-            .contains("cloudtrail.access_key_id is needed, and it is NULL in all of the 7 records"),
+            .contains("cloudtrail.opens_public is needed, and it is NULL in all of the 7 records"),
         "{}",
         ran.stderr
     );
@@ -188,7 +188,7 @@ fn a_hunt_that_finds_nothing_at_athena_asks_whether_it_could_have() {
     // A table that holds nothing has told nothing.
     ground.next_answer(&[("score", "double")], &[]);
     ground.next_answer(&columns, &[cells(&["0", "0", "0", "0"])]);
-    let ran = ground.run(&["hunt", "run", "trail-key-new-place"]);
+    let ran = ground.run(&["hunt", "run", "trail-public-instance"]);
     assert_eq!(ran.code, Some(2), "{}", ran.whole());
 }
 

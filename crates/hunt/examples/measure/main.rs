@@ -17,9 +17,10 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
-use davylamp_content::hunt;
+use davylamp_content::hunt::{Hunt, Parsed};
 use davylamp_hunt::convert::{Bounds, Shard, convert};
 use davylamp_hunt::engine::{Engine, Setup};
+use davylamp_hunt::library;
 use davylamp_hunt::read::Given;
 use davylamp_hunt::run::{self, Job, Outcome};
 use davylamp_hunt::tally::Run;
@@ -99,6 +100,9 @@ enum Who {
     Hunts {
         /// The hunt, or the tables, divided by commas
         which: String,
+        /// A folder of hunts that take the place of those that ship
+        #[arg(long)]
+        from: Option<PathBuf>,
     },
 }
 
@@ -166,7 +170,10 @@ fn main() -> anyhow::Result<()> {
                 Who::Convert { task, lake } => {
                     converted(&folders(&folder, task.place(), days)?, &lake, threads)?
                 }
-                Who::Hunts { which } => hunted(&which, &folder, days, threads)?,
+                Who::Hunts { which, from } => {
+                    let known = library::read(from.as_deref())?;
+                    hunted(known, &which, &folder, days, threads)?
+                }
             };
             tell(lines, seconds, records, show)
         }
@@ -314,21 +321,21 @@ fn cell(value: &Value) -> String {
 
 /// Hunts with their defaults. The answer is each hunt's number of rows.
 fn hunted(
+    known: Vec<Parsed>,
     which: &str,
     folder: &Path,
     days: u64,
     threads: usize,
 ) -> anyhow::Result<(Vec<String>, f64, u64)> {
-    let shipped = hunt::shipped().map_err(|_| anyhow::anyhow!("what ships is faulty"))?;
     let named: Vec<&str> = which.split(',').collect();
-    let is_asked = |hunt: &hunt::Hunt| {
+    let is_asked = |hunt: &Hunt| {
         named.contains(&hunt.name.as_str())
             || hunt
                 .tables
                 .iter()
                 .any(|table| named.contains(&table.name()))
     };
-    let jobs: Vec<Job> = shipped
+    let jobs: Vec<Job> = known
         .into_iter()
         .filter(|parsed| is_asked(&parsed.hunt))
         .map(|parsed| Job::new(parsed.hunt, &BTreeMap::new()))

@@ -76,14 +76,11 @@ impl Work {
         let mut converted = Converted::default();
         for one in &self.objects {
             let (tally, rows) = self.read(one, shared, &target)?;
-            let whole = tally.objects_unreadable == 0;
-            converted.unread += u64::from(!whole);
-            // Of an object that gave nothing, nothing need be known.
-            if whole || rows > 0 {
-                converted.objects += 1;
-                converted.rows += rows;
-                objects.push(done(one, rows, whole));
-            }
+            let done = done(one, rows, &tally);
+            converted.unread += u64::from(!done.whole);
+            converted.objects += u64::from(done.whole || rows > 0);
+            converted.rows += rows;
+            objects.push(done);
         }
         let target = Arc::into_inner(target).map(|target| {
             target
@@ -244,12 +241,13 @@ fn name(
 }
 
 /// An object with its rows, as the journal has it.
-fn done(pending: &Pending, rows: u64, whole: bool) -> Done {
+fn done(pending: &Pending, rows: u64, tally: &Tally) -> Done {
     Done {
         key: pending.key.clone(),
         name: pending.object.name.to_string(),
         stamp: pending.object.stamp.to_string(),
         rows,
-        whole,
+        whole: tally.objects_unreadable == 0,
+        bad: tally.bad_records + tally.bad_values + tally.over_limit,
     }
 }

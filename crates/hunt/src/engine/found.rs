@@ -1,11 +1,13 @@
 //! What each object is that was found: of which log, or of a lake.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use futures::StreamExt;
 
-use crate::objects::{InLake, Listing, Object};
-use crate::read::{self, LOGS};
+use crate::lake::{self, Known};
+use crate::objects::{InLake, Layout, Listing, Object, Scope};
+use crate::read::{self, Given, LOGS};
 use crate::tally::Tally;
 use crate::unpack;
 
@@ -24,12 +26,13 @@ pub(super) struct Found {
 }
 
 /// Tells apart what was listed; what cannot be told is counted there.
-pub(super) async fn sort(listing: &mut Listing) -> Found {
+pub(super) async fn sort(listing: &mut Listing, scope: &Scope, given: &Given) -> Found {
     let mut found = std::mem::take(&mut listing.objects);
-    let lake = of_lake(&mut found, &mut listing.tally);
+    let (lake, journals) = of_lake(&mut found, &mut listing.tally);
+    lacking(&journals, scope, &mut listing.tally).await;
     let mut looks = futures::stream::iter(found)
         .map(|object| async {
-            let kind = kind(&object).await;
+            let kind = kind(&object, given).await;
             (object, kind)
         })
         .buffered(LOOKS_AT_ONCE);
@@ -51,10 +54,10 @@ pub(super) async fn sort(listing: &mut Listing) -> Found {
     Found { objects, lake }
 }
 
-/// Takes the files of a lake out of what was found, by table. Rows that a conversion has not added
-/// yet are missing from the answer, so they are told.
-fn of_lake(found: &mut Vec<Object>, tally: &mut Tally) -> Objects {
-    let mut lake = Objects::new();
+/// Takes the files of a lake out of what was found, by table, and its journals. Rows that a conversion
+/// has not added yet are missing from the answer, so they are told.
+fn of_lake(found: &mut Vec<Object>, tally: &mut Tally) -> (Objects, Vec<Object>) {
+    let (mut lake, mut journals) = (Objects::new(), Vec::new());
     found.retain(|object| match (object.layout.lake, object.layout.table) {
         (None, _) => true,
         (Some(InLake::Rows), Some(table)) => {
@@ -67,14 +70,67 @@ fn of_lake(found: &mut Vec<Object>, tally: &mut Tally) -> Objects {
             tally.sample(|| object.name.to_string(), what);
             false
         }
+        (Some(InLake::Journal), _) => {
+            journals.push(object.clone());
+            false
+        }
         (Some(InLake::Rows | InLake::Notes), _) => false,
     });
-    lake
+    (lake, journals)
+}
+
+/// Counts what was not read when lakes were made, as far as it lies within what is asked for: rows that
+/// a lake lacks are missing from the answer as well.
+async fn lacking(journals: &[Object], scope: &Scope, tally: &mut Tally) {
+    let mut lakes: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    for journal in journals {
+        let commits = match journal.range(0..journal.size).await {
+            Ok(text) => lake::parse_journal(&text, Path::new(&*journal.name))
+                .map_err(|fault| unpack::chain(&fault)),
+            Err(error) => Err(error.to_string()),
+        };
+        match commits {
+            Ok(commits) => lakes
+                .entry(lake::root_of(&journal.name))
+                .or_default()
+                .extend(commits),
+            Err(what) => {
+                tally.objects_unreadable += 1;
+                tally.sample(|| journal.name.to_string(), what);
+            }
+        }
+    }
+    for commits in lakes.into_values() {
+        let known = Known::of_commits(commits);
+        let asked = |name: &str| scope.may_hold(&Layout::of(name));
+        // An archive is an object of every table.
+        let mut objects: BTreeMap<&str, (bool, u64)> = BTreeMap::new();
+        for done in known.lacking().filter(|done| asked(&done.name)) {
+            let (is_whole, bad) = objects.entry(&done.name).or_insert((true, 0));
+            *is_whole &= done.whole;
+            *bad += done.bad;
+        }
+        for (name, (is_whole, bad)) in objects {
+            tally.objects_unreadable += u64::from(!is_whole);
+            tally.bad_records += bad;
+            let what = match (is_whole, bad) {
+                (false, 0) => "it was not read to its end when the lake was made".to_owned(),
+                (false, bad) => format!(
+                    "it was not read to its end when the lake was made, and {bad} of its records or \
+                     values were not understood"
+                ),
+                (true, bad) => format!(
+                    "{bad} of its records or values were not understood when the lake was made"
+                ),
+            };
+            tally.sample(|| name.to_owned(), what);
+        }
+    }
 }
 
 /// The tables that an object may hold rows of: what the user says, what its key says, or what its
 /// first bytes say. An archive may hold anything.
-async fn kind(object: &Object) -> Result<Vec<&'static str>, String> {
+async fn kind(object: &Object, given: &Given) -> Result<Vec<&'static str>, String> {
     let no_reader = |table: &str| format!("logs of the kind {table} are not read yet");
     if let Some(table) = object.stated.or(object.layout.table) {
         return match read::log(table) {
@@ -99,7 +155,7 @@ async fn kind(object: &Object) -> Result<Vec<&'static str>, String> {
     if stored.is_empty() {
         return Ok(Vec::new());
     }
-    match LOGS.iter().find(|log| log.recognises(&head)) {
+    match read::recognised(&head, given) {
         Some(log) => Ok(vec![log.table().name]),
         None => Err("it is no log that is known; if it is one, say so: TABLE=PATH".to_owned()),
     }

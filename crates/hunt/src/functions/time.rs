@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::exec_err;
-use datafusion::logical_expr::{Volatility, create_udf};
+use datafusion::logical_expr::{ScalarUDF, Signature, SimpleScalarUDF, Volatility};
 
 use super::Function;
 use super::scalar::{arrays, give};
@@ -14,15 +15,18 @@ const MICROS: i64 = 1_000_000;
 
 pub(super) fn all() -> Vec<Function> {
     let moment = DataType::Timestamp(TimeUnit::Microsecond, None);
-    let udf = create_udf(
+    let within = moment.clone();
+    let udf = SimpleScalarUDF::new_with_signature(
         "window_start",
-        vec![moment.clone(), DataType::Int64],
+        // A moment may be one of the table's, `now()`, or one that was written as text.
+        Signature::any(2, Volatility::Immutable),
         moment,
-        Volatility::Immutable,
-        Arc::new(|arguments| {
+        Arc::new(move |arguments| {
             let (arrays, is_one) = arrays(arguments)?;
-            let moments = arrays[0].as_primitive::<TimestampMicrosecondType>();
-            let seconds = arrays[1].as_primitive::<Int64Type>();
+            let moments = cast(&arrays[0], &within)?;
+            let moments = moments.as_primitive::<TimestampMicrosecondType>();
+            let seconds = cast(&arrays[1], &DataType::Int64)?;
+            let seconds = seconds.as_primitive::<Int64Type>();
             let mut starts = Vec::with_capacity(moments.len());
             for both in moments.iter().zip(seconds.iter()) {
                 starts.push(match both {
@@ -42,6 +46,6 @@ pub(super) fn all() -> Vec<Function> {
     vec![Function {
         usage: "window_start(moment, seconds)",
         about: "the start of the window of so many seconds, counted from 1970, that it lies in",
-        udf,
+        udf: ScalarUDF::from(udf),
     }]
 }

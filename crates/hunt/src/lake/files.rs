@@ -13,10 +13,9 @@ use datafusion::arrow::error::ArrowError;
 use parquet::errors::ParquetError;
 
 use super::journal::{self, Commit, Known};
-use super::{JOURNAL, OWN, STAGING};
+use super::{JOURNAL, LINES, OWN, STAGING};
 use crate::convert::Shard;
 
-const LINES: &str = "jsonl";
 const LOCK: &str = "lock";
 
 /// A lake on this machine, or on a disk that several share.

@@ -45,6 +45,13 @@ pub struct Done {
     pub rows: u64,
     /// Whether it was read to its end.
     pub whole: bool,
+    /// How many of its records, values and lines are missing: not understood, or cut off by a limit.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub bad: u64,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A file of rows.
@@ -84,6 +91,12 @@ impl Known {
         at.ok().map(|at| &commits[at])
     }
 
+    /// The objects of which the lake lacks something.
+    pub fn lacking(&self) -> impl Iterator<Item = &Done> {
+        let done = self.commits.iter().flat_map(|commit| &commit.objects);
+        done.filter(|done| !done.whole || done.bad > 0)
+    }
+
     /// Every commit that is in force.
     pub fn batches(&self) -> impl Iterator<Item = &Commit> {
         self.commits.iter()
@@ -96,7 +109,7 @@ impl Known {
 
     /// Adds what all commits of a lake say, in any order: of journals that several workers wrote
     /// there is none.
-    pub(super) fn of_commits(mut commits: Vec<Commit>) -> Self {
+    pub(crate) fn of_commits(mut commits: Vec<Commit>) -> Self {
         let replaced: HashSet<String> = commits
             .iter()
             .flat_map(|commit| commit.replaces.iter().cloned())
@@ -128,7 +141,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<Commit>, LakeError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(LakeError::at(path)(error)),
     };
-    let whole = end_of_lines(&text);
+    parse(&text, path)
+}
+
+/// The commits that the text of a journal says.
+pub(crate) fn parse(text: &[u8], path: &Path) -> Result<Vec<Commit>, LakeError> {
+    let whole = end_of_lines(text);
     let lines = text[..whole].split(|byte| *byte == b'\n');
     lines
         .filter(|line| !line.is_empty())

@@ -20,7 +20,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::partition::{self, Partition};
-use super::{EXTENSION, LakeError};
+use super::{LakeError, ROWS};
 use crate::table::{Kind, SOURCE, Table};
 
 /// Rows that a bloom filter is made for at most; it is folded to what came.
@@ -146,7 +146,7 @@ impl Writer {
         let rows = in_order(self.table, &self.schema, &waiting)?;
         drop(waiting);
         if part.open.is_none() {
-            let name = format!("{}-{}{EXTENSION}", self.name, self.files);
+            let name = format!("{}-{}.{ROWS}", self.name, self.files);
             self.files += 1;
             let written = Written {
                 at: self.folder.join(&name),

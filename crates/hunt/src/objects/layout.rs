@@ -32,7 +32,9 @@ pub enum InLake {
     Rows,
     /// Rows that a conversion is about to add.
     Unfinished,
-    /// The conversion's own notes.
+    /// What was converted.
+    Journal,
+    /// Any other of the conversion's own notes.
     Notes,
 }
 

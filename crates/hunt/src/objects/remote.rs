@@ -11,7 +11,7 @@ use object_store::{ClientOptions, ObjectStore, ObjectStoreExt};
 use tokio::runtime::Handle;
 
 use super::{At, Layout, Listing, Object};
-use crate::unpack::{MODEST_BYTES, Stored};
+use crate::unpack::{self, MODEST_BYTES, Stored};
 
 /// An opened bucket.
 pub type Bucket = Arc<AmazonS3>;
@@ -93,7 +93,7 @@ pub(super) async fn list(
             Err(error) => {
                 listing.tally.objects_unreadable += 1;
                 let place = || format!("s3://{bucket_name}/{prefix}");
-                let what = format!("it cannot be listed: {error}");
+                let what = format!("it cannot be listed: {}", plain(&error));
                 listing.tally.sample(place, what);
                 return Ok(());
             }
@@ -112,17 +112,36 @@ pub(super) async fn list(
 /// Opens an object. To be called on a thread that may block, inside a runtime.
 pub(super) fn open(bucket: &Bucket, path: &Path, size: u64) -> io::Result<Stored> {
     let handle = Handle::current();
-    let got = handle.block_on(bucket.get(path))?;
+    let got = handle.block_on(bucket.get(path)).map_err(failed)?;
     if size <= MODEST_BYTES {
-        let bytes = handle.block_on(got.bytes())?;
+        let bytes = handle.block_on(got.bytes()).map_err(failed)?;
         return Ok(Stored::Whole(bytes.to_vec()));
     }
-    let parts = got.into_stream().map_err(io::Error::from).boxed();
+    let parts = got.into_stream().map_err(failed).boxed();
     Ok(Stored::Stream(Box::new(Blocking {
         parts,
         part: Bytes::new(),
         handle,
     })))
+}
+
+/// Why a request failed, in words.
+fn failed(error: object_store::Error) -> io::Error {
+    io::Error::other(plain(&error))
+}
+
+/// What S3 says in its answer, where there is one, without the XML that it says it in.
+fn plain(error: &object_store::Error) -> String {
+    let text = unpack::chain(error);
+    let within = |tag: &str| {
+        let (_, rest) = text.split_once(&format!("<{tag}>"))?;
+        rest.split_once(&format!("</{tag}>")).map(|(it, _)| it)
+    };
+    match (within("Code"), within("Message")) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        (None, _) => text,
+    }
 }
 
 /// What changes when an object does.
@@ -140,7 +159,8 @@ pub(super) async fn range(
     path: &Path,
     range: std::ops::Range<u64>,
 ) -> io::Result<Vec<u8>> {
-    Ok(bucket.get_range(path, range).await?.to_vec())
+    let bytes = bucket.get_range(path, range).await.map_err(failed)?;
+    Ok(bytes.to_vec())
 }
 
 /// The first bytes of an object.
@@ -155,7 +175,8 @@ pub(super) async fn head(
         return Ok(Vec::new());
     }
     let range = 0..size.min(bytes as u64);
-    Ok(bucket.get_range(path, range).await?.to_vec())
+    let bytes = bucket.get_range(path, range).await.map_err(failed)?;
+    Ok(bytes.to_vec())
 }
 
 /// A stream of parts as a reader that blocks.

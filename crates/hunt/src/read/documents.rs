@@ -101,6 +101,8 @@ enum State {
     List { is_wrapped: bool },
     /// After the list, in the object around it.
     After,
+    /// In the rest of a line that was dropped for its length.
+    LongLine,
     /// What comes cannot be told apart; it was counted.
     Lost,
 }
@@ -163,6 +165,12 @@ impl<S: Shape> Documents<S> {
         at: usize,
         sink: &mut Sink,
     ) -> Result<Option<usize>, JsonFault> {
+        if self.state == State::LongLine {
+            return Ok(memchr::memchr(b'\n', &bytes[at..]).map(|end| {
+                self.state = State::Between;
+                at + end + 1
+            }));
+        }
         let mut walk = Walk::at(bytes, at);
         let Some(first) = walk.peek() else {
             return Ok(None);
@@ -210,7 +218,7 @@ impl<S: Shape> Documents<S> {
             (State::Between | State::After, _) => {
                 return Err(JsonFault::Misplaced { at: walk.place() });
             }
-            (State::Lost, _) => return Ok(None),
+            (State::LongLine | State::Lost, _) => return Ok(None),
         }
         Ok(Some(walk.place()))
     }
@@ -346,9 +354,11 @@ impl<S: Shape> Documents<S> {
     ) -> usize {
         self.record += 1;
         let mut what = fault.to_string();
-        if next == Next::Dropped && fault == JsonFault::CutOff {
+        let is_too_long = next == Next::Dropped && fault == JsonFault::CutOff;
+        if is_too_long {
             sink.tally.over_limit += 1;
-            what = "the record is longer than a record may be".to_owned();
+            let most = bytes.len() - at;
+            what = format!("the record has more than {most} bytes, which no record may");
         }
         self.bad(what, sink);
         let mut walk = Walk::at(bytes, at);
@@ -363,9 +373,14 @@ impl<S: Shape> Documents<S> {
             // One document a line: the next line may be good.
             (State::Between, Some(end)) => at + end + 1,
             (State::Between, None) if next == Next::End || next == Next::Broken => bytes.len(),
+            (State::Between, None) if is_too_long => {
+                self.state = State::LongLine;
+                bytes.len()
+            }
             _ => {
                 self.state = State::Lost;
-                sink.tally.objects_unreadable += 1;
+                // That an object breaks off is counted by whoever unpacks it.
+                sink.tally.objects_unreadable += u64::from(next != Next::Broken);
                 bytes.len()
             }
         }

@@ -181,7 +181,7 @@ impl Transcript {
     pub fn order(&self, order: &Order) -> Order {
         let given = match &self.format {
             Some(format) => Arc::new(Given {
-                flow_format: Some(format.clone()),
+                flow_format: format.parse().ok(),
                 indicators: Arc::clone(&order.given.indicators),
             }),
             None => Arc::clone(&order.given),

@@ -8,6 +8,8 @@
 //! `direction`, which is there where it can be known, and not for `flow_direction`, which most
 //! formats lack.
 
+use std::str::FromStr;
+
 use memchr::{memchr, memchr_iter, memrchr};
 
 use super::{Log, Object, Order, Reader, Sink, Spelling};
@@ -28,6 +30,36 @@ pub(super) fn is_field(name: &str) -> bool {
     Fields::of_format(name).is_some()
 }
 
+/// A format of flow logs, as AWS writes it: `${version} ${srcaddr}`. Bare names do too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowFormat(Fields);
+
+/// A format that is none.
+#[derive(Debug, thiserror::Error)]
+#[error("none of its fields is one of flow logs, such as ${{srcaddr}}")]
+pub struct FlowFormatError;
+
+impl FromStr for FlowFormat {
+    type Err = FlowFormatError;
+
+    fn from_str(text: &str) -> Result<Self, FlowFormatError> {
+        Fields::of_format(text).map(Self).ok_or(FlowFormatError)
+    }
+}
+
+impl FlowFormat {
+    /// Whether an object that starts with these bytes, decompressed, may have this format.
+    pub fn fits(&self, head: &[u8]) -> bool {
+        first_line(head).is_some_and(|line| fields::is_record_of(&self.0, line))
+    }
+}
+
+/// The first line of an object, where it is text.
+fn first_line(head: &[u8]) -> Option<&str> {
+    let first = head.split(|byte| *byte == b'\n').next();
+    std::str::from_utf8(first.unwrap_or_default()).ok()
+}
+
 /// Flow logs.
 #[derive(Debug)]
 pub struct VpcFlow;
@@ -38,8 +70,7 @@ impl Log for VpcFlow {
     }
 
     fn recognises(&self, head: &[u8]) -> bool {
-        let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        std::str::from_utf8(first).is_ok_and(|line| {
+        first_line(head).is_some_and(|line| {
             Fields::of_names(line).is_some() || fields::is_record_of_version_2(line)
         })
     }
@@ -88,7 +119,7 @@ impl Reader for FlowReader {
             }
         };
         if matches!(chunk.next, Next::Broken | Next::Dropped) && whole < bytes.len() {
-            self.cut_off(chunk.next, &bytes[..whole], sink);
+            self.cut_off(chunk.next, &bytes[..whole], bytes.len(), sink);
         }
         let start = self.first_line(&bytes[..whole], sink);
         if self.order.needles.is_empty() {
@@ -114,14 +145,10 @@ impl FlowReader {
         let first = String::from_utf8_lossy(&bytes[..end]);
         let named = Fields::of_names(&first);
         let is_names = named.is_some();
-        let given = || {
-            self.order
-                .given
-                .flow_format
-                .as_deref()
-                .and_then(Fields::of_format)
-        };
-        let fields = named.or_else(given).unwrap_or_else(Fields::of_version_2);
+        let given = self.order.given.flow_format.as_ref();
+        let fields = named
+            .or_else(|| given.map(|format| format.0.clone()))
+            .unwrap_or_else(Fields::of_version_2);
         self.lines = Some(Lines::new(&fields, &self.order, &self.object, sink));
         if is_names {
             self.line = 1;
@@ -181,13 +208,15 @@ impl FlowReader {
         self.line += memchr_iter(b'\n', &bytes[at..]).count() as u64;
     }
 
-    fn cut_off(&mut self, next: Next, before: &[u8], sink: &mut Sink) {
+    /// Counts what comes after the whole lines of a chunk that has so many bytes.
+    fn cut_off(&mut self, next: Next, before: &[u8], length: usize, sink: &mut Sink) {
         let line = self.line + memchr_iter(b'\n', before).count() as u64 + 1;
         let place = || format!("{}:{line}", self.object.name);
         if next == Next::Dropped {
             sink.tally.over_limit += 1;
-            sink.tally
-                .bad_record(place, "the line is longer than a line may be");
+            let most = length - before.len();
+            let what = format!("the line has more than {most} bytes, which no line may");
+            sink.tally.bad_record(place, what);
             self.is_in_long_line = true;
         } else {
             sink.tally.bad_record(place, "the line is cut off");

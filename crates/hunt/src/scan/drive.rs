@@ -232,12 +232,12 @@ fn read_archive(job: &Job, object: &Object, sink: &mut Sink) {
 }
 
 /// Why a member of an archive is read as no log, where that is so. One that is empty holds nothing.
-fn strange(stored: &[u8], head: &[u8]) -> Option<&'static str> {
+fn strange(stored: &[u8], head: &[u8], is_log: bool) -> Option<&'static str> {
     if stored.starts_with(parquet::MAGIC) {
         Some("Parquet within an archive is not read; unpack the archive first")
     } else if unpack::is_archive(head) {
         Some("an archive within an archive is not read; unpack the archive first")
-    } else if stored.is_empty() || read::LOGS.iter().any(|log| log.recognises(head)) {
+    } else if stored.is_empty() || is_log {
         None
     } else {
         Some("it is no log that is known; unpack the archive, and say what it is: TABLE=PATH")
@@ -270,10 +270,11 @@ fn read_member(
         Some(said) => said == table,
         None => {
             let head = unpack::head(&start);
-            if let Some(what) = strange(&start, &head) {
+            let log = read::recognised(&head, &job.order.given);
+            if let Some(what) = strange(&start, &head, log.is_some()) {
                 job.run.strange(name, what);
             }
-            job.log.recognises(&head)
+            log.is_some_and(|log| log.table().name == table)
         }
     };
     if !is_wanted {

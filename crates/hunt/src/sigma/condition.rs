@@ -20,6 +20,9 @@ pub(super) fn sql(log: &Log, detection: &Value) -> Result<(String, Vec<String>),
         }
         _ => return Err(Trouble::NoRule("it has no condition".to_owned())),
     };
+    if condition.contains('|') {
+        return Err(Trouble::Unsupported("an aggregation".to_owned()));
+    }
     if detection.contains_key("timeframe") {
         return Err(Trouble::Unsupported("a timeframe".to_owned()));
     }

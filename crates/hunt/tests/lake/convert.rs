@@ -169,11 +169,47 @@ fn an_object_that_breaks_off_is_told_and_mended_later() {
             places(&lake, "vpc_flow").await,
             places(&logs_at, "vpc_flow").await
         );
+        // Whoever asks the lake later is told as well, unless it is asked for another day.
+        let lacking = async |scope| engine(&lake, scope).await.outside().clone();
+        let told = lacking(Scope::default()).await;
+        assert_eq!((told.objects_unreadable, told.samples.len()), (1, 1));
+        let early = "2026-03-03T00:00:00Z".parse().ok();
+        let early = Scope {
+            until: early,
+            ..Scope::default()
+        };
+        assert_eq!(lacking(early).await.objects_unreadable, 0);
         std::fs::write(&path, &whole).expect("there is room");
         let second = convert().await;
         assert_eq!((second.again, second.unread), (1, 0));
         let found = places(&lake, "vpc_flow").await;
         assert!(found.len() > 20_000 && found.values().all(|count| *count == 1));
+        assert!(!lacking(Scope::default()).await.is_broken());
+    });
+}
+
+#[test]
+fn a_lake_remembers_what_its_logs_had_that_was_not_understood() {
+    let home = tempfile::tempdir().expect("there is room");
+    let (logs_at, lake) = (home.path().join("logs"), home.path().join("lake"));
+    logs(&logs_at, 2);
+    let path = flow_log(&logs_at, 2, 3);
+    let text = "2 111122223332 eni-2 10.0.0.1 198.51.100.1 1 2 6 many 840 1772323200 1772323260 ACCEPT OK\nnot a flow\n";
+    std::fs::write(&path, gzip(text.as_bytes())).expect("there is room");
+    let nothing = flow_log(&logs_at, 3, 1);
+    std::fs::write(&nothing, &gzip(b"2 1 eni-3 ")[..12]).expect("there is room");
+    runtime().block_on(async {
+        let done = converted(&logs_at, &lake, Shard::default()).await;
+        assert_eq!(done.expect("it can be written").unread, 1);
+        let told = engine(&lake, Scope::default()).await.outside().clone();
+        assert_eq!(
+            (told.objects_unreadable, told.bad_records),
+            (1, 3),
+            "{told:?}"
+        );
+        let place = path.display().to_string();
+        let mut samples = told.samples.iter();
+        assert!(samples.any(|fault| fault.place == place), "{told:?}");
     });
 }
 

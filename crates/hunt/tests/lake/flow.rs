@@ -1,6 +1,7 @@
 //! Flow logs.
 
 use davylamp_hunt::objects::Scope;
+use davylamp_hunt::read::vpc_flow::FlowFormat;
 
 use crate::support::{Ask, gzip, zstd};
 
@@ -99,8 +100,29 @@ fn fields_stand_in_any_order() {
     ask.flow_format = Some(
         "${dstaddr} ${srcaddr} ${flow-direction} ${pkt-dstaddr} ${pkt-srcaddr} ${new} ${start}",
     );
+    let format = ask.flow_format;
     ask.place = "vpc_flow=flow.log";
     assert_eq!(ask.rows(), expected);
+    // The format is enough to know them by; what does not fit it is no flow log.
+    let mut ask = Ask::new(sql)
+        .of("flow.log", record)
+        .of("other", "a b c d e f many\n");
+    ask.flow_format = format;
+    let (rows, said) = ask.answer();
+    assert_eq!(rows, expected);
+    assert!(said.contains("other: it is no log that is known"), "{said}");
+}
+
+#[test]
+fn a_format_names_a_field_of_flow_logs() {
+    for (format, is_one) in [
+        ("${srcaddr} ${dstaddr}", true),
+        ("srcaddr new-field", true),
+        ("banana", false),
+        ("", false),
+    ] {
+        assert_eq!(format.parse::<FlowFormat>().is_ok(), is_one, "{format}");
+    }
 }
 
 #[test]

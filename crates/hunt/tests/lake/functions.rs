@@ -43,6 +43,11 @@ fn each_function_answers_in_sql() {
     );
     check("entropy('abcd')", "2.0");
     check("window_start(start, 3600)", "2024-08-01T08:00:00Z");
+    check(
+        "window_start(TIMESTAMP '2024-08-01 08:59:00', 3600)",
+        "2024-08-01T08:00:00Z",
+    );
+    check("window_start(now(), 86400) > start", "true");
 }
 
 #[test]

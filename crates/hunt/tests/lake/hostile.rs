@@ -85,14 +85,17 @@ fn depth_and_length_exhaust_nothing() {
         "vpc_flow",
         gzip(&[long.as_bytes(), &vec![b'y'; 17 << 20]].concat()),
         2,
-        "longer than a line may be",
+        "the line has more than 1048576 bytes, which no line may",
     );
-    let long = format!("{EVENT}\n{{\"eventName\":\"{}\"}}\n", "x".repeat(33 << 20));
+    let long = format!(
+        "{EVENT}\n{{\"eventName\":\"{}\"}}\n{EVENT}\n",
+        "x".repeat(33 << 20)
+    );
     check(
         "cloudtrail",
         gzip(long.as_bytes()),
-        1,
-        "longer than a record may be",
+        2,
+        "the record has more than 1048576 bytes, which no record may",
     );
     check(
         "vpc_flow",

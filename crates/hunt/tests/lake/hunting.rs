@@ -240,6 +240,51 @@ fn what_an_interface_does_is_told_with_who_started_its_machine() {
     }
 }
 
+#[test]
+fn the_machines_of_a_burst_are_named_region_by_region() {
+    let launch = |number: usize, region: &str, key: &str| {
+        let machines = (0..3).map(|n| json!({"instanceId": format!("i-{number:08x}{n:09x}")}));
+        json!({
+            "eventVersion": "1.09", "eventID": format!("e{number}"),
+            "eventTime": format!("2026-03-01T11:{:02}:00Z", number % 60),
+            "eventSource": "ec2.amazonaws.com", "eventName": "RunInstances",
+            "awsRegion": region, "recipientAccountId": "111122223333",
+            "sourceIPAddress": "203.0.114.7",
+            "userIdentity": {"type": "IAMUser", "userName": key, "accessKeyId": key,
+                "arn": format!("arn:aws:iam::111122223333:user/{key}")},
+            "requestParameters": {"instanceType": "p3.16xlarge",
+                "instancesSet": {"items": [{"minCount": 3, "maxCount": 3}]}},
+            "responseElements": {"instancesSet": {"items": machines.collect::<Vec<_>>()}},
+        })
+    };
+    let regions = ["eu-west-1", "us-east-1", "ap-south-1", "sa-east-1"];
+    let burst = (0..12).map(|at| launch(at, regions[at % 4], "AKIAEXAMPLE00000CI01"));
+    // Somebody else's, and a copy that S3 has delivered again.
+    let others = [
+        launch(13, "eu-west-1", "AKIAEXAMPLE00000CI02"),
+        launch(4, "eu-west-1", "AKIAEXAMPLE00000CI01"),
+    ];
+    let trail = json!({ "Records": burst.chain(others).collect::<Vec<_>>() }).to_string();
+    let jobs = [shipped("trail-instance-burst")];
+    let report = hunt_through(&[("trail.json", &trail)], &jobs);
+    assert!(report.unnamed.is_none(), "{report:?}");
+    assert_eq!(report.hunts[0].rows, 1, "{report:?}");
+    let [suspect] = report.suspects.as_slice() else {
+        panic!("it is one burst: {report:?}");
+    };
+    for (kind, count) in [("instance", 36), ("region", 4)] {
+        let of_kind = suspect.resources.iter().filter(|it| it.kind_name() == kind);
+        assert_eq!(of_kind.count(), count, "{suspect:?}");
+    }
+    // The burst itself, and what it launched in each region.
+    assert_eq!(suspect.leads.len(), 5);
+    let alone = suspect
+        .leads
+        .iter()
+        .filter(|lead| lead.evidence.contains_key("calls"));
+    assert_eq!(alone.count(), 1);
+}
+
 /// How many rows a stream gives, and the sum of its second column.
 async fn summed<E: std::fmt::Debug>(
     mut batches: impl futures::Stream<Item = Result<RecordBatch, E>> + Unpin,

@@ -163,11 +163,11 @@ fn a_rule_is_asked_whole_or_refused_with_the_reason() {
         ),
         (
             "selection:\n  eventName: x\ncondition: selection | count() > 5",
-            "Sigma rule",
+            "an aggregation is not supported",
         ),
         (
             "selection:\n  eventName: x\ncondition: 2 of selection*",
-            "Sigma rule",
+            "condition cannot be followed",
         ),
         (
             "selection:\n  eventName: x\ncondition: 1 of nothing*",
@@ -175,7 +175,7 @@ fn a_rule_is_asked_whole_or_refused_with_the_reason() {
         ),
         (
             "selection:\n  eventName: x\ntimeframe: 5m\ncondition: selection",
-            "",
+            "a timeframe is not supported",
         ),
         (
             "selection:\n  requestParameters.a|fieldref: eventName\ncondition: selection",

@@ -63,7 +63,9 @@ impl<'a> Ask<'a> {
             _ => format!("{root}/{}", self.place),
         };
         let mut given = Given::shipped().expect("what ships is good");
-        given.flow_format = self.flow_format.map(str::to_owned);
+        given.flow_format = self
+            .flow_format
+            .map(|format| format.parse().expect("it is a format"));
         let setup = Setup {
             locations: vec![place.parse().expect("it is a place")],
             scope: self.scope,

@@ -5,6 +5,20 @@ use crate::support::{Ask, gzip};
 const RUN: &str = r#"{"eventVersion":"1.09","userIdentity":{"type":"AssumedRole","principalId":"AROA1:dev","arn":"arn:aws:sts::111122223333:assumed-role/ops/dev","accountId":"111122223333","accessKeyId":"ASIA1","sessionContext":{"sessionIssuer":{"type":"Role","arn":"arn:aws:iam::111122223333:role/ops","userName":"ops"},"attributes":{"creationDate":"2024-08-01T11:00:00Z","mfaAuthenticated":"true"}}},"eventTime":"2024-08-01T11:30:23Z","eventSource":"ec2.amazonaws.com","eventName":"RunInstances","awsRegion":"us-east-1","sourceIPAddress":"198.51.100.7","userAgent":"Boto3","errorCode":"Client.VcpuLimitExceeded","errorMessage":"no more \"vCPU\"","requestParameters":{"instanceType":"p5.48xlarge","instancesSet":{"items":[{"imageId":"ami-1"},{"imageId":"ami-2"}]}},"responseElements":{"instancesSet":{"items":[{"instanceId":"i-0123456789abcdef0"},{"instanceId":"i-0aaaaaaaaaaaaaaaa"}]}},"eventID":"e1","readOnly":false,"recipientAccountId":"111122223333"}"#;
 const STOP: &str = r#"{"eventVersion":"1.09","userIdentity":{"type":"AWSService","invokedBy":"autoscaling.amazonaws.com"},"eventTime":"2024-08-01T11:31:00Z","eventSource":"cloudtrail.amazonaws.com","eventName":"StopLogging","awsRegion":"us-east-1","sourceIPAddress":"autoscaling.amazonaws.com","requestParameters":null,"responseElements":null,"eventID":"e2","readOnly":false,"recipientAccountId":"111122223333"}"#;
 
+/// An event as an answer of `LookupEvents` has it.
+fn looked_up(event: &str, name: &str) -> String {
+    let text = serde_json::Value::from(event);
+    format!(
+        r#"{{"EventId":"e","EventName":"{name}","ReadOnly":"false","EventTime":1722511823.0,"EventSource":"ec2.amazonaws.com","Resources":[],"CloudTrailEvent":{text}}}"#
+    )
+}
+
+/// An event as CloudWatch Logs has it.
+fn logged(event: &str) -> String {
+    let text = serde_json::Value::from(event);
+    format!(r#"{{"id":"1","timestamp":1722511823000,"message":{text}}}"#)
+}
+
 fn forms() -> Vec<(&'static str, String)> {
     vec![
         ("records", format!(r#"{{"Records":[{RUN},{STOP}]}}"#)),
@@ -22,6 +36,30 @@ fn forms() -> Vec<(&'static str, String)> {
             "envelope",
             format!(
                 "{{\"version\":\"0\",\"source\":\"aws.ec2\",\"detail\":{RUN}}}\n{{\"detail\":{STOP}}}"
+            ),
+        ),
+        (
+            "looked up",
+            format!(
+                r#"{{"Events":[{},{}],"NextToken":"x"}}"#,
+                looked_up(RUN, "RunInstances"),
+                looked_up(STOP, "StopLogging")
+            ),
+        ),
+        (
+            "filtered",
+            format!(
+                r#"{{"events":[{},{}],"searchedLogStreams":[]}}"#,
+                logged(RUN),
+                logged(STOP)
+            ),
+        ),
+        (
+            "subscribed",
+            format!(
+                r#"{{"messageType":"DATA_MESSAGE","owner":"1","logEvents":[{},{}]}}"#,
+                logged(RUN),
+                logged(STOP)
             ),
         ),
         (
@@ -53,6 +91,20 @@ fn every_form_gives_the_same_rows() {
         );
         assert!(!said.contains("not understood"), "{form}: {said}");
     }
+}
+
+#[test]
+fn every_form_is_known_by_what_it_holds() {
+    for (form, text) in forms() {
+        let sql = "SELECT count(*) AS n FROM cloudtrail";
+        let (rows, said) = Ask::new(sql).of("a file", text).answer();
+        assert_eq!(rows, "n\n2", "{form}: {said}");
+    }
+    let ask = Ask::new("SELECT event_id FROM cloudtrail").of("none", " {\"Records\": [ ]}\n");
+    let (rows, said) = ask.answer();
+    assert_eq!(rows, "", "{said}");
+    assert!(said.contains("read 0 records of 1 object"), "{said}");
+    assert!(!said.contains("not or not wholly read"), "{said}");
 }
 
 fn check(sql: &str, expected: &str) {

@@ -55,6 +55,7 @@ fn read(leads: Vec<Lead>) -> Vec<Finding> {
         hunts: Vec::new(),
         suspects,
         unlinked: None,
+        unnamed: None,
         read: Default::default(),
     };
     let read = intake::read(ocsf::lines(&report, &jobs).as_bytes());

@@ -15,6 +15,9 @@ use crate::read::recipe::{Value, put};
 use crate::read::{Cell, Object, Order, Sink, moment};
 use crate::table::Kind;
 
+/// The member of an answer of `LookupEvents` with the text of an event; its others repeat some of it.
+const LOOKED_UP: &str = "CloudTrailEvent";
+
 /// The members of an event and of what is around events, in the order of [`COLUMNS`].
 const NAMES: &[&str] = &[
     "eventTime",
@@ -50,6 +53,10 @@ const NAMES: &[&str] = &[
     "edgeDeviceDetails",
     "detail",
     "records",
+    "events",
+    "logEvents",
+    "message",
+    LOOKED_UP,
 ];
 
 /// The columns that the members fill.
@@ -90,10 +97,10 @@ const COLUMNS: &[&str] = &[
 static EVENT: LazyLock<Names> = LazyLock::new(|| Names::new(NAMES));
 
 const FORMS: Forms = Forms {
-    streamed: &["records"],
-    lists: &["records"],
+    streamed: &["records", "events"],
+    lists: &["records", "events", "logEvents"],
     envelopes: &["detail"],
-    texts: &[],
+    texts: &[LOOKED_UP, "message"],
     is_prefixed: false,
 };
 
@@ -242,7 +249,8 @@ impl Shape for Events {
     }
 
     fn is_record(&self, members: &Members<'_>) -> bool {
-        PARTS.iter().filter(|part| members.has(part)).count() >= 2
+        let parts = PARTS.iter().filter(|part| members.has(part));
+        !members.has(LOOKED_UP) && parts.count() >= 2
     }
 
     fn row(&self, record: &Record<'_>, sink: &mut Sink) {

@@ -1,6 +1,7 @@
 //! Which field stands where in a line.
 
 use super::columns::{FIELDS, TABLE};
+use crate::table::Kind;
 
 /// Fields of version 2, the default format: the first of the table.
 const VERSION_2: usize = 14;
@@ -68,6 +69,18 @@ fn column(name: &str) -> Option<usize> {
     TABLE.columns[..FIELDS]
         .iter()
         .position(|column| column.name == name)
+}
+
+/// Whether a line may be a record with these fields: as many, and numbers where there are some.
+pub(super) fn is_record_of(fields: &Fields, line: &str) -> bool {
+    let values: Vec<&str> = line.split_ascii_whitespace().take(MAX_FIELDS + 1).collect();
+    let is_number = |value: &str| value == "-" || value.parse::<i64>().is_ok();
+    let mut pairs = fields.columns.iter().zip(&values);
+    values.len() == fields.columns.len()
+        && pairs.all(|(column, value)| match column {
+            Some(column) if TABLE.columns[*column].kind != Kind::Text => is_number(value),
+            _ => true,
+        })
 }
 
 /// Whether a line is a record of the default format.

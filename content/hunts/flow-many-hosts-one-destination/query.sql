@@ -1,14 +1,14 @@
 -- The score, 0 to 100:
 --   30   min_hosts or more hosts. Without it there is no row
 --   25   the destination is new: absent for the first minutes of the log, as `baseline` says
---   20   thin: each host exchanges max_packets_per_minute or fewer, over at least two windows
+--   20   thin: each host exchanges max_packets_per_minute or fewer, over more than one five-minute window
 --   10   the remote port is one that pools use
 --   15   the remote address is known as a pool's
 --   -20  the address belongs to an AWS service other than EC2
 WITH flows AS (
   SELECT
     account_id,
-    COALESCE(interface_id, '') || ' ' || local_addr AS host,
+    interface_id,
     local_addr,
     remote_addr,
     remote_port,
@@ -31,25 +31,45 @@ WITH flows AS (
 bounds AS (
   SELECT MIN(start_epoch) AS log_start FROM vpc_flow
 ),
+-- First by host: sets of hosts for each destination would take more memory than all else.
+hosts AS (
+  SELECT
+    account_id,
+    remote_addr,
+    remote_port,
+    local_addr,
+    MIN(started) AS first_seen,
+    MAX(ended) AS last_seen,
+    MIN(start_epoch) AS first_epoch,
+    MAX(end_epoch) AS last_epoch,
+    MIN(window_epoch) AS first_window,
+    MAX(window_epoch) AS last_window,
+    SUM(packets) AS packets,
+    MAX(service) AS service,
+    MAX(pool_port) AS pool_port,
+    MAX(pool_address) AS pool_address
+  FROM flows
+  GROUP BY account_id, remote_addr, remote_port, interface_id, local_addr
+),
 destinations AS (
   SELECT
     account_id,
     remote_addr,
     remote_port,
-    MIN(started) AS first_seen,
-    MAX(ended) AS last_seen,
-    MIN(start_epoch) AS first_epoch,
-    COUNT(DISTINCT host) AS hosts,
+    MIN(first_seen) AS first_seen,
+    MAX(last_seen) AS last_seen,
+    MIN(first_epoch) AS first_epoch,
+    COUNT(*) AS hosts,
     MIN(local_addr) AS first_host,
     MAX(local_addr) AS last_host,
-    COUNT(DISTINCT window_epoch) AS windows,
+    MAX(last_window) - MIN(first_window) AS span,
     CAST(SUM(packets) AS DOUBLE) * 60
-      / NULLIF((MAX(end_epoch) - MIN(start_epoch)) * COUNT(DISTINCT host), 0)
+      / NULLIF((MAX(last_epoch) - MIN(first_epoch)) * COUNT(*), 0)
       AS packets_per_host_minute,
     MAX(service) AS aws_service,
     MAX(pool_port) AS pool_port,
     MAX(pool_address) AS pool_address
-  FROM flows
+  FROM hosts
   GROUP BY account_id, remote_addr, remote_port
 ),
 judged AS (
@@ -66,7 +86,7 @@ scored AS (
     30
       + 25 * is_new
       + CASE
-          WHEN windows >= 2 AND packets_per_host_minute <= $max_packets_per_minute THEN 20
+          WHEN span > 0 AND packets_per_host_minute <= $max_packets_per_minute THEN 20
           ELSE 0
         END
       + 10 * pool_port
@@ -85,7 +105,7 @@ SELECT
   first_host,
   last_host,
   is_new,
-  windows,
+  span AS seconds,
   ROUND(packets_per_host_minute, 1) AS packets_per_host_minute,
   pool_port,
   pool_address,

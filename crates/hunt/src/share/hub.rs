@@ -14,7 +14,7 @@ use super::Wanted;
 use super::queue::Queue;
 
 /// What all queues of a log may hold in memory.
-const QUEUED_BYTES: usize = 48 << 20;
+const QUEUED_BYTES: usize = 32 << 20;
 
 /// What each of them may hold however many they are: about a batch.
 const LEAST_QUEUED_BYTES: usize = 1 << 20;

@@ -86,21 +86,29 @@ pub enum ClusterError {
 
 impl Cluster {
     /// A cluster by the address of its scheduler, `df://HOST:PORT`, about the lake at the setup's
-    /// locations. Its processes must reach the files under the same names.
+    /// locations. Its processes must reach the files under the same names. Each stage of a query has as
+    /// many tasks as the setup has threads, or as Ballista thinks right.
     ///
     /// # Errors
     /// When the scheduler does not answer, the lake cannot be listed, or there are raw logs in it.
     pub async fn connect(scheduler: &str, setup: Setup) -> Result<Self, ClusterError> {
-        let address = address(scheduler)?;
+        let (address, parts) = (address(scheduler)?, setup.threads);
         let given = Arc::clone(&setup.given.indicators);
         let lake = Engine::open(setup).await?;
         if let Some(object) = lake.raw().values().flatten().next() {
             return Err(ClusterError::Raw(object.name.to_string()));
         }
         reach(&address).await?;
+        // Ballista's adaptive planner plans the whole query anew whenever a stage ends, which takes
+        // longer than a hunt's stages do.
         let config = SessionConfig::new_with_ballista()
+            .with_ballista_adaptive_query_planner(false)
             .with_information_schema(true)
             .with_ballista_job_name("davy hunt");
+        let config = match parts {
+            Some(parts) => config.with_target_partitions(parts),
+            None => config,
+        };
         let state = SessionStateBuilder::new()
             .with_config(config)
             .with_default_features()

@@ -99,6 +99,8 @@ impl Ground {
             locations: vec![lake.display().to_string().parse().expect("a place")],
             scope,
             given: Given::shipped().expect("what ships is good"),
+            // A task for each executor.
+            threads: Some(2),
             ..Setup::default()
         };
         Cluster::connect(&self.address, setup).await

@@ -59,7 +59,8 @@ facts AS (
     MIN(event_time) AS first_seen,
     MAX(event_time) AS last_seen,
     CASE WHEN MIN(region) = MAX(region) THEN MIN(region) END AS region,
-    CASE WHEN MIN(principal) = MAX(principal) THEN MIN(principal) ELSE who END AS principal,
+    CASE WHEN MIN(COALESCE(identity_arn, principal)) = MAX(COALESCE(identity_arn, principal))
+      THEN MIN(COALESCE(identity_arn, principal)) ELSE who END AS principal,
     CASE WHEN MIN(access_key_id) = MAX(access_key_id) THEN MIN(access_key_id) END AS key_id,
     CASE WHEN MIN(CASE WHEN source_is_address = TRUE THEN source_ip_address END)
         = MAX(CASE WHEN source_is_address = TRUE THEN source_ip_address END)

@@ -12,7 +12,7 @@
 --   10  calls to two or more regions from there
 WITH seen AS (
   SELECT
-    _source, account_id, region, principal, access_key_id, session_name, session_issuer_arn,
+    _source, account_id, region, COALESCE(identity_arn, principal) AS principal, access_key_id, session_name, session_issuer_arn,
     event_time, event_epoch, event_name, event_source, read_only, source_ip_address,
     source_is_public, COALESCE(error_kind, 'none') AS failure,
     CASE

@@ -38,7 +38,7 @@ WITH calls AS (
 ),
 events AS (
   SELECT
-    account_id, region, principal, source_ip_address, window_epoch, public_place, long_term, event_time,
+    account_id, region, COALESCE(identity_arn, principal) AS principal, source_ip_address, window_epoch, public_place, long_term, event_time,
     event_epoch, launch, identity_act, denial,
     access_key_id AS key_id,
     CASE WHEN long_term = 1 THEN access_key_id ELSE COALESCE(identity_arn, principal) END AS who,

@@ -11,7 +11,7 @@
 --   5   mail quotas as well: keys are sold for mining and for spam
 WITH seen AS (
   SELECT
-    _source, account_id, region, principal, access_key_id, event_time, event_epoch, event_name,
+    _source, account_id, region, COALESCE(identity_arn, principal) AS principal, access_key_id, event_time, event_epoch, event_name,
     COALESCE(error_kind, 'none') AS failure, source_ip_address, source_is_address, user_agent,
     CASE WHEN key_kind = 'long-term' THEN access_key_id
       ELSE COALESCE(identity_arn, principal, 'an unknown caller') END AS who,

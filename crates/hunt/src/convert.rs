@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::Engine;
-use crate::lake::{Known, Lake, LakeError, Lease, Limits};
+use crate::lake::{Known, Lake, LakeError, Lease, Limits, Strangers};
 use crate::tally::Run;
 
 mod batch;
@@ -142,6 +142,7 @@ pub async fn convert(
     while let Some(ended) = workers.join_next().await {
         converted.add(&ended.map_err(|_| ConvertError::Thread)??);
     }
+    lock(&shared.lease).note(&Strangers::of(&run.outside()))?;
     Ok(converted)
 }
 

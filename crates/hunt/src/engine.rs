@@ -172,6 +172,14 @@ impl Engine {
         }
     }
 
+    /// What changes when an object or what was said of its log does, where something was said: with another
+    /// format its rows are others.
+    pub(crate) fn stamp_as_read(&self, log: &dyn Log, object: &Object) -> Option<String> {
+        let format = self.given.flow_format.as_ref()?;
+        let is_flow = log.table().name == read::vpc_flow::TABLE.name;
+        is_flow.then(|| format!("{} {format}", object.stamp))
+    }
+
     /// A table over some of its objects.
     fn table_over(
         &self,

@@ -25,7 +25,7 @@ mod writer;
 
 pub use files::{Lake, LakeError, Lease};
 pub(crate) use journal::parse as parse_journal;
-pub use journal::{Commit, Done, File, Known};
+pub use journal::{Commit, Done, File, Known, Strangers};
 pub use partition::Partition;
 pub(crate) use scan::{LakeTable, store_of};
 pub(crate) use writer::{Limits, Writer, Written};
@@ -53,13 +53,16 @@ pub(crate) const ROWS: &str = "parquet";
 /// How the names of journals end.
 const LINES: &str = "jsonl";
 
+/// How the names of files of strangers end.
+pub(crate) const STRANGERS: &str = "strangers";
+
 /// What an object of a lake is, by its folders and its name, with the table it has rows of.
 pub(crate) fn part_of(folders: &[&str], name: &str) -> Option<(InLake, Option<&'static str>)> {
     let kind = name.rsplit_once('.').map(|(_, kind)| kind);
     if let Some(own) = folders.iter().position(|folder| *folder == OWN) {
         let part = match (folders.get(own + 1).copied(), kind) {
             (Some(STAGING), Some(ROWS)) => InLake::Unfinished,
-            (Some(JOURNAL), Some(LINES)) => InLake::Journal,
+            (Some(JOURNAL), Some(LINES | STRANGERS)) => InLake::Journal,
             _ => InLake::Notes,
         };
         return Some((part, None));

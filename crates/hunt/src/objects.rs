@@ -3,6 +3,7 @@
 //! What must stay true: a folder is read to its depths and whatever its files are called; what
 //! cannot be listed or opened is named and counted, and the rest is read.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -66,8 +67,10 @@ pub struct Listing {
     pub objects: Vec<Object>,
     /// What could not be listed.
     pub tally: Tally,
-    /// Standard input, kept so that it can be read more than once.
-    pub kept: Option<tempfile::NamedTempFile>,
+    /// Standard input and pipes, kept so that they can be read more than once.
+    pub kept: Vec<tempfile::NamedTempFile>,
+    /// The files that were found, by device and number.
+    files: HashSet<(u64, u64)>,
 }
 
 /// Lists what lies at some locations.

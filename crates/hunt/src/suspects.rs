@@ -46,6 +46,11 @@ impl Entity {
     /// The things a value names. A list stands in a row as one text, joined by commas; only a
     /// principal is one, whatever it holds: a session's name may have a comma.
     pub fn all_of(kind: Kind, text: &str) -> Vec<Self> {
+        // Who acted is known by the key where nothing else is told.
+        let kind = match kind {
+            Kind::Principal if is_access_key(text) => Kind::Key,
+            kind => kind,
+        };
         let parts: Vec<&str> = match kind {
             Kind::Principal | Kind::Session => vec![text],
             _ => text.split(',').collect(),
@@ -63,6 +68,12 @@ impl Entity {
         let found = ENTITIES.iter().find(|(kind, _)| *kind == self.kind);
         found.map_or("", |(_, name)| name)
     }
+}
+
+/// Whether a text is the id of an access key (IAM user guide, "IAM identifiers", unique ids).
+fn is_access_key(text: &str) -> bool {
+    let is_key = text.starts_with("AKIA") || text.starts_with("ASIA");
+    is_key && text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn kind_name<S: Serializer>(kind: &Kind, serializer: S) -> Result<S::Ok, S::Error> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use davylamp_hunt::convert::{Bounds, ConvertError, Converted, convert as into_lake};
 use davylamp_hunt::lake::LakeError;
+use davylamp_hunt::objects::Where;
 use davylamp_hunt::tally::{Run, summary};
 
 use super::args::ConvertArgs;
@@ -16,6 +17,12 @@ use crate::output::note;
 
 /// Runs `davy hunt convert`.
 pub(super) async fn convert(args: &ConvertArgs) -> Result<ExitCode, Failure> {
+    if is_among_logs(args) {
+        return Err(Failure::new(
+            anyhow!("the lake would lie among the logs and be read together with them"),
+            "name a folder with -o that is not below one of --logs",
+        ));
+    }
     let engine = open(&args.logs).await?;
     if !engine.has_logs() {
         let run = Run::default();
@@ -54,6 +61,22 @@ pub(super) async fn convert(args: &ConvertArgs) -> Result<ExitCode, Failure> {
             false => 0,
         },
     ))
+}
+
+/// Whether the lake lies in a folder of the logs.
+fn is_among_logs(args: &ConvertArgs) -> bool {
+    // It need not be there yet, nor the folder that it shall lie in.
+    let mut above = args.lake.ancestors();
+    let Some(lake) = above.find_map(|folder| match folder.as_os_str().is_empty() {
+        true => std::env::current_dir().ok(),
+        false => folder.canonicalize().ok(),
+    }) else {
+        return false;
+    };
+    args.logs.logs.iter().any(|location| match &location.at {
+        Where::Path(logs) => logs.canonicalize().is_ok_and(|logs| lake.starts_with(logs)),
+        _ => false,
+    })
 }
 
 /// What was done, in lines.

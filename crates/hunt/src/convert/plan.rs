@@ -39,13 +39,14 @@ pub(super) fn plan(
                 pruned += 1;
                 continue;
             }
-            let pending = Pending {
-                object: object.clone(),
-                key,
-            };
+            let mut object = object.clone();
+            if let Some(stamp) = engine.stamp_as_read(log, &object) {
+                object.stamp = stamp.into();
+            }
+            let pending = Pending { object, key };
             match known.of(table, &pending.key) {
                 None => fresh.push(pending),
-                Some((_, done)) if done.whole && *done.stamp == *object.stamp => {
+                Some((_, done)) if done.whole && *done.stamp == *pending.object.stamp => {
                     converted.known += 1;
                 }
                 Some((commit, _)) => stale.entry(&commit.batch).or_default().push(pending),

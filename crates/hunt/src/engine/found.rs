@@ -1,11 +1,11 @@
 //! What each object is that was found: of which log, or of a lake.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use futures::StreamExt;
 
-use crate::lake::{self, Known};
+use crate::lake::{self, Known, STRANGERS, Strangers};
 use crate::objects::{InLake, Layout, Listing, Object, Scope};
 use crate::read::{self, Given, LOGS};
 use crate::tally::Tally;
@@ -29,7 +29,7 @@ pub(super) struct Found {
 pub(super) async fn sort(listing: &mut Listing, scope: &Scope, given: &Given) -> Found {
     let mut found = std::mem::take(&mut listing.objects);
     let (lake, journals) = of_lake(&mut found, &mut listing.tally);
-    lacking(&journals, scope, &mut listing.tally).await;
+    lacking(&journals, &lake, scope, &mut listing.tally).await;
     let mut looks = futures::stream::iter(found)
         .map(|object| async {
             let kind = kind(&object, given).await;
@@ -79,14 +79,23 @@ fn of_lake(found: &mut Vec<Object>, tally: &mut Tally) -> (Objects, Vec<Object>)
     (lake, journals)
 }
 
-/// Counts what was not read when lakes were made, as far as it lies within what is asked for: rows that
-/// a lake lacks are missing from the answer as well.
-async fn lacking(journals: &[Object], scope: &Scope, tally: &mut Tally) {
+/// Counts what was not read when lakes were made, and files of them that are gone, as far as they lie
+/// within what is asked for: rows that a lake lacks are missing from the answer as well.
+async fn lacking(journals: &[Object], files: &Objects, scope: &Scope, tally: &mut Tally) {
+    let there: HashSet<&str> = files.values().flatten().map(|file| &*file.name).collect();
     let mut lakes: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     for journal in journals {
-        let commits = match journal.range(0..journal.size).await {
-            Ok(text) => lake::parse_journal(&text, Path::new(&*journal.name))
-                .map_err(|fault| unpack::chain(&fault)),
+        let text = journal.range(0..journal.size).await;
+        let path = Path::new(&*journal.name);
+        let is_strangers = path.extension().is_some_and(|kind| kind == STRANGERS);
+        let commits = match text {
+            Ok(text) if is_strangers => serde_json::from_slice::<Strangers>(&text)
+                .map(|strangers| {
+                    strangers.tell(tally);
+                    Vec::new()
+                })
+                .map_err(|fault| fault.to_string()),
+            Ok(text) => lake::parse_journal(&text, path).map_err(|fault| unpack::chain(&fault)),
             Err(error) => Err(error.to_string()),
         };
         match commits {
@@ -100,9 +109,19 @@ async fn lacking(journals: &[Object], scope: &Scope, tally: &mut Tally) {
             }
         }
     }
-    for commits in lakes.into_values() {
+    for (root, commits) in lakes {
         let known = Known::of_commits(commits);
         let asked = |name: &str| scope.may_hold(&Layout::of(name));
+        for file in known.batches().flat_map(|commit| &commit.files) {
+            let name = format!("{root}{}", file.to);
+            if !there.contains(name.as_str()) && asked(&name) {
+                tally.objects_unreadable += 1;
+                tally.sample(
+                    || name,
+                    "it is gone from the lake; convert the logs into another",
+                );
+            }
+        }
         // An archive is an object of every table.
         let mut objects: BTreeMap<&str, (bool, u64)> = BTreeMap::new();
         for done in known.lacking().filter(|done| asked(&done.name)) {

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use datafusion::arrow::error::ArrowError;
 use parquet::errors::ParquetError;
 
-use super::journal::{self, Commit, Known};
-use super::{JOURNAL, LINES, OWN, STAGING};
+use super::journal::{self, Commit, Known, Strangers};
+use super::{JOURNAL, LINES, OWN, STAGING, STRANGERS};
 use crate::convert::Shard;
 
 const LOCK: &str = "lock";
@@ -277,6 +277,21 @@ impl Lease {
     pub fn below(&self, path: &Path) -> String {
         let below = path.strip_prefix(&self.lake.root).unwrap_or(path);
         below.to_string_lossy().into_owned()
+    }
+
+    /// Writes down what was no log, in place of what was none before.
+    ///
+    /// # Errors
+    /// When the folder of the journal cannot be written.
+    pub fn note(&self, strangers: &Strangers) -> Result<(), LakeError> {
+        let notes = self.lake.journal();
+        let path = notes.join(&self.name).with_extension(STRANGERS);
+        let wrong = LakeError::at(&path);
+        let written = tempfile::NamedTempFile::new_in(&notes).and_then(|mut file| {
+            serde_json::to_writer(&mut file, strangers)?;
+            file.persist(&path).map_err(|error| error.error)
+        });
+        written.map(drop).map_err(wrong)
     }
 
     /// Makes a step part of the lake. Its files are on the disk.

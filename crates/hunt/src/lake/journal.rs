@@ -12,6 +12,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::LakeError;
+use crate::tally::Tally;
 
 /// One step of a conversion: all of it happened, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +62,35 @@ pub struct File {
     pub staged: String,
     /// Where it belongs, below the lake.
     pub to: String,
+}
+
+/// What a writer was given and could not tell to be a log when it ran last. It stands beside the journal,
+/// as it is of no table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Strangers {
+    /// How many objects.
+    pub objects: u64,
+    /// Some of them, each with why.
+    pub some: Vec<(String, String)>,
+}
+
+impl Strangers {
+    /// What belongs to no table.
+    pub fn of(outside: &Tally) -> Self {
+        let some = outside.samples.iter();
+        Self {
+            objects: outside.objects_unreadable,
+            some: some.map(|it| (it.place.clone(), it.what.clone())).collect(),
+        }
+    }
+
+    /// Adds them to what is told.
+    pub(crate) fn tell(self, tally: &mut Tally) {
+        tally.objects_unreadable += self.objects;
+        for (place, what) in self.some {
+            tally.sample(|| place, format!("not in the lake: {what}"));
+        }
+    }
 }
 
 /// What the journals of a lake say.

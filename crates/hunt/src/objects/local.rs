@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +18,8 @@ const STDIN_NAME: &str = "-";
 pub(super) fn list(path: &Path, stated: Option<&'static str>, listing: &mut Listing) {
     // A file whose name looks like a pattern is that file.
     if path.exists() {
-        return walk(path, None, stated, listing);
+        walk(path, None, stated, listing);
+        return;
     }
     let text = path.to_string_lossy();
     if !text.contains(['*', '?', '[', '{']) {
@@ -27,9 +29,7 @@ pub(super) fn list(path: &Path, stated: Option<&'static str>, listing: &mut List
         Ok(pattern) => pattern.compile_matcher(),
         Err(error) => return fault(listing, &text, &format!("not a pattern: {}", error.kind())),
     };
-    let before = listing.objects.len();
-    walk(&base(path), Some(&pattern), stated, listing);
-    if listing.objects.len() == before {
+    if walk(&base(path), Some(&pattern), stated, listing) == 0 {
         fault(listing, &text, "no file fits the pattern");
     }
 }
@@ -50,14 +50,16 @@ fn base(pattern: &Path) -> PathBuf {
     }
 }
 
+/// Adds what lies below a path and fits the pattern. How much does.
 fn walk(
     path: &Path,
     pattern: Option<&globset::GlobMatcher>,
     stated: Option<&'static str>,
     listing: &mut Listing,
-) {
+) -> usize {
+    let mut fitting = 0;
     // Links are followed, since logs are often gathered by links; a loop is a fault of its own.
-    for entry in WalkDir::new(path).follow_links(true) {
+    for entry in WalkDir::new(path).follow_links(true).sort_by_file_name() {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
@@ -72,16 +74,29 @@ fn walk(
         if entry.file_type().is_dir() || !fits {
             continue;
         }
+        fitting += 1;
         let name = entry.path().display().to_string();
-        // A pipe has no size that says anything, and is not modest. One that is not named but lies in
-        // a folder may have nobody at its other end.
         let (size, stamp) = match entry.metadata() {
-            Ok(metadata) if metadata.is_file() => (metadata.len(), stamp(&metadata)),
+            Ok(metadata) if metadata.is_file() => {
+                // By another name or a link it is the same file, and its rows would count twice.
+                if !listing.files.insert((metadata.dev(), metadata.ino())) {
+                    continue;
+                }
+                (metadata.len(), stamp(&metadata))
+            }
+            // A pipe that is not named but lies in a folder may have nobody at its other end.
             Ok(_) if entry.depth() > 0 => {
                 fault(listing, &name, "it is no file; name it itself to read it");
                 continue;
             }
-            Ok(_) => (u64::MAX, String::new()),
+            Ok(_) => {
+                let kept =
+                    File::open(entry.path()).and_then(|pipe| keep(pipe, &name, stated, listing));
+                if let Err(error) = kept {
+                    fault(listing, &name, &error.to_string());
+                }
+                continue;
+            }
             Err(error) => {
                 fault(listing, &name, &error.to_string());
                 continue;
@@ -96,6 +111,7 @@ fn walk(
             stated,
         });
     }
+    fitting
 }
 
 fn fault(listing: &mut Listing, place: &str, what: &str) {
@@ -103,22 +119,36 @@ fn fault(listing: &mut Listing, place: &str, what: &str) {
     listing.tally.sample(|| place.to_owned(), what);
 }
 
-/// Keeps standard input in a file, since a query may read a table more than once.
+/// Adds standard input, once.
 pub(super) fn keep_stdin(stated: Option<&'static str>, listing: &mut Listing) -> io::Result<()> {
-    if listing.kept.is_some() {
+    if listing
+        .objects
+        .iter()
+        .any(|object| &*object.name == STDIN_NAME)
+    {
         return Ok(());
     }
+    keep(io::stdin().lock(), STDIN_NAME, stated, listing)
+}
+
+/// Keeps in a file what can be read only once, since a query may read a table more than once.
+fn keep(
+    mut stream: impl Read,
+    name: &str,
+    stated: Option<&'static str>,
+    listing: &mut Listing,
+) -> io::Result<()> {
     let mut kept = tempfile::NamedTempFile::new()?;
-    let size = io::copy(&mut io::stdin().lock(), kept.as_file_mut())?;
+    let size = io::copy(&mut stream, kept.as_file_mut())?;
     listing.objects.push(Object {
-        name: STDIN_NAME.into(),
+        name: name.into(),
         at: At::File(kept.path().to_owned()),
         size,
         stamp: Arc::default(),
         layout: Layout::default(),
         stated,
     });
-    listing.kept = Some(kept);
+    listing.kept.push(kept);
     Ok(())
 }
 

@@ -25,7 +25,8 @@ pub use identity::principal_of;
 /// The question which calls launched machines, by whom and from where. S3 delivers some twice; a set of
 /// machines has each once.
 pub(crate) const LAUNCHES: &str = "SELECT DISTINCT event_time, account_id, region, principal, \
-     access_key_id AS key_id, source_ip_address AS address, instance_ids FROM cloudtrail \
+     identity_arn, session_issuer_arn, session_name, access_key_id AS key_id, source_ip_address AS address, \
+     instance_ids FROM cloudtrail \
      WHERE event_name IN ('RunInstances', 'CreateFleet') AND instance_ids IS NOT NULL";
 
 /// CloudTrail.

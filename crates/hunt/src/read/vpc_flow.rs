@@ -8,6 +8,7 @@
 //! `direction`, which is there where it can be known, and not for `flow_direction`, which most
 //! formats lack.
 
+use std::fmt;
 use std::str::FromStr;
 
 use memchr::{memchr, memchr_iter, memrchr};
@@ -32,7 +33,10 @@ pub(super) fn is_field(name: &str) -> bool {
 
 /// A format of flow logs, as AWS writes it: `${version} ${srcaddr}`. Bare names do too.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FlowFormat(Fields);
+pub struct FlowFormat {
+    text: String,
+    fields: Fields,
+}
 
 /// A format that is none.
 #[derive(Debug, thiserror::Error)]
@@ -43,14 +47,22 @@ impl FromStr for FlowFormat {
     type Err = FlowFormatError;
 
     fn from_str(text: &str) -> Result<Self, FlowFormatError> {
-        Fields::of_format(text).map(Self).ok_or(FlowFormatError)
+        let fields = Fields::of_format(text).ok_or(FlowFormatError)?;
+        let text = text.to_owned();
+        Ok(Self { text, fields })
+    }
+}
+
+impl fmt::Display for FlowFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
 impl FlowFormat {
     /// Whether an object that starts with these bytes, decompressed, may have this format.
     pub fn fits(&self, head: &[u8]) -> bool {
-        first_line(head).is_some_and(|line| fields::is_record_of(&self.0, line))
+        first_line(head).is_some_and(|line| fields::is_record_of(&self.fields, line))
     }
 }
 
@@ -147,7 +159,7 @@ impl FlowReader {
         let is_names = named.is_some();
         let given = self.order.given.flow_format.as_ref();
         let fields = named
-            .or_else(|| given.map(|format| format.0.clone()))
+            .or_else(|| given.map(|format| format.fields.clone()))
             .unwrap_or_else(Fields::of_version_2);
         self.lines = Some(Lines::new(&fields, &self.order, &self.object, sink));
         if is_names {

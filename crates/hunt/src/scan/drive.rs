@@ -265,19 +265,15 @@ fn read_member(
     if let Err(error) = read {
         return unreadable(name, &error, sink);
     }
-    let table = job.log.table().name;
-    let is_wanted = match object.stated.or(layout.table) {
-        Some(said) => said == table,
-        None => {
-            let head = unpack::head(&start);
-            let log = read::recognised(&head, &job.order.given);
-            if let Some(what) = strange(&start, &head, log.is_some()) {
-                job.run.strange(name, what);
-            }
-            log.is_some_and(|log| log.table().name == table)
-        }
+    let head = unpack::head(&start);
+    let log = match object.stated.or(layout.table) {
+        Some(said) => read::log(said),
+        None => read::recognised(&head, &job.order.given),
     };
-    if !is_wanted {
+    if let Some(what) = strange(&start, &head, log.is_some()) {
+        return job.run.strange(name, what);
+    }
+    if log.is_none_or(|log| log.table().name != job.log.table().name) {
         return;
     }
     let named = read::Object {

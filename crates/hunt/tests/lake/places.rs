@@ -1,6 +1,10 @@
 //! Where logs lie.
 
+use std::path::Path;
+
+use davylamp_hunt::engine::{Engine, Setup};
 use davylamp_hunt::objects::Scope;
+use davylamp_hunt::read::Given;
 
 use crate::cases::ask;
 use crate::convert::engine;
@@ -65,6 +69,15 @@ fn members_of_an_archive_that_are_no_log_are_told_once() {
         ("empty", b""),
     ]);
     let sql = "SELECT f._source FROM vpc_flow f LEFT JOIN cloudtrail c ON f._source = c._source";
+    let mut named = Ask::new(sql).of("all.tar", members.clone());
+    named.place = "vpc_flow=all.tar";
+    let said = named.said();
+    for told in [
+        "!flow.parquet: Parquet within",
+        "!inner.tar: an archive within",
+    ] {
+        assert!(said.contains(told), "{told}: {said}");
+    }
     let (rows, said) = Ask::new(sql).of("all.tar", members).answer();
     assert!(rows.ends_with("all.tar!a.log:1"), "{rows}");
     for told in [
@@ -119,4 +132,54 @@ async fn a_pipe_in_a_folder_is_told_and_not_waited_for() {
     );
     let rows = ask(&engine, "SELECT * FROM vpc_flow").await;
     assert_eq!(rows.map(|rows| rows.len()), Ok(1));
+}
+
+/// How many rows the logs at these places have, and what is said.
+async fn counted(places: &[&Path]) -> (String, String) {
+    let places = places.iter().map(|place| place.display().to_string());
+    let setup = Setup {
+        locations: places
+            .map(|place| place.parse().expect("a place"))
+            .collect(),
+        given: Given::shipped().expect("what ships is good"),
+        ..Setup::default()
+    };
+    let engine = Engine::open(setup).await.expect("it can be listed");
+    // A table that is named twice is read twice.
+    let sql = "SELECT COUNT(*) AS n FROM vpc_flow WHERE srcport IN (SELECT srcport FROM vpc_flow)";
+    let rows = ask(&engine, sql).await.expect("it has an answer");
+    let told = format!("{:?}", engine.outside());
+    (rows[0]["n"].to_string(), told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_counts_once_under_whatever_names_it_is_given() {
+    let home = tempfile::tempdir().expect("there is room");
+    let (logs, link) = (home.path().join("logs"), home.path().join("link"));
+    std::fs::create_dir(&logs).expect("there is room");
+    let file = logs.join("a.log");
+    std::fs::write(&file, LINE).expect("there is room");
+    std::os::unix::fs::symlink(&file, logs.join("b.log")).expect("there is room");
+    std::os::unix::fs::symlink(&logs, &link).expect("there is room");
+    let dotted = logs.join("../logs/a.log");
+    for places in [vec![&*logs], vec![&*file, &link], vec![&*file, &dotted]] {
+        let (rows, told) = counted(&places).await;
+        assert_eq!(rows, "1", "{places:?}: {told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_through_a_pipe_is_kept() {
+    let home = tempfile::tempdir().expect("there is room");
+    let pipe = home.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("there is mkfifo").success());
+    let through = pipe.clone();
+    let writer = std::thread::spawn(move || std::fs::write(through, LINE.repeat(20_000)));
+    let (rows, told) = counted(&[&pipe]).await;
+    assert_eq!(rows, "20000", "{told}");
+    writer
+        .join()
+        .expect("it does not panic")
+        .expect("it is read");
 }

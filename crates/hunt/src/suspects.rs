@@ -46,11 +46,6 @@ impl Entity {
     /// The things a value names. A list stands in a row as one text, joined by commas; only a
     /// principal is one, whatever it holds: a session's name may have a comma.
     pub fn all_of(kind: Kind, text: &str) -> Vec<Self> {
-        // Who acted is known by the key where nothing else is told.
-        let kind = match kind {
-            Kind::Principal if is_access_key(text) => Kind::Key,
-            kind => kind,
-        };
         let parts: Vec<&str> = match kind {
             Kind::Principal | Kind::Session => vec![text],
             _ => text.split(',').collect(),
@@ -68,6 +63,20 @@ impl Entity {
         let found = ENTITIES.iter().find(|(kind, _)| *kind == self.kind);
         found.map_or("", |(_, name)| name)
     }
+}
+
+/// Some logs call who acted by the key that signed, which others name as the key.
+fn keys(leads: &[Lead]) -> BTreeSet<Link> {
+    let all = leads.iter().flat_map(|lead| &lead.entities);
+    let signed = all.filter(|it| it.kind == Kind::Principal && is_access_key(&it.value));
+    let link = |principal: &Entity| {
+        let key = Entity {
+            kind: Kind::Key,
+            value: principal.value.clone(),
+        };
+        (principal.clone(), key)
+    };
+    signed.map(link).collect()
 }
 
 /// Whether a text is the id of an access key (IAM user guide, "IAM identifiers", unique ids).
@@ -140,7 +149,8 @@ impl Lead {
 /// Joins leads that share a resource or a principal within a day, and ranks what comes of it.
 pub fn rank(leads: Vec<Lead>, links: &[Link]) -> Vec<Suspect> {
     let mut groups = Groups::new(leads.len());
-    for (kind, mut indices) in shared(&leads, links) {
+    let links: Vec<Link> = links.iter().cloned().chain(keys(&leads)).collect();
+    for (kind, mut indices) in shared(&leads, &links) {
         if kind == Kind::Remote {
             indices.retain(|index| leads[*index].score >= LEAST_TO_JOIN);
             if hosts(&leads, &indices) > MOST_SHARING {

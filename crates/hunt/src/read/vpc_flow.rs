@@ -33,10 +33,7 @@ pub(super) fn is_field(name: &str) -> bool {
 
 /// A format of flow logs, as AWS writes it: `${version} ${srcaddr}`. Bare names do too.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FlowFormat {
-    text: String,
-    fields: Fields,
-}
+pub struct FlowFormat(String);
 
 /// A format that is none.
 #[derive(Debug, thiserror::Error)]
@@ -47,22 +44,28 @@ impl FromStr for FlowFormat {
     type Err = FlowFormatError;
 
     fn from_str(text: &str) -> Result<Self, FlowFormatError> {
-        let fields = Fields::of_format(text).ok_or(FlowFormatError)?;
-        let text = text.to_owned();
-        Ok(Self { text, fields })
+        let is_one = Fields::of_format(text).is_some();
+        is_one.then(|| Self(text.to_owned())).ok_or(FlowFormatError)
     }
 }
 
 impl fmt::Display for FlowFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.0)
     }
 }
 
 impl FlowFormat {
     /// Whether an object that starts with these bytes, decompressed, may have this format.
     pub fn fits(&self, head: &[u8]) -> bool {
-        first_line(head).is_some_and(|line| fields::is_record_of(&self.fields, line))
+        let fields = self.fields();
+        let line = first_line(head);
+        line.zip(fields)
+            .is_some_and(|(line, fields)| fields::is_record_of(&fields, line))
+    }
+
+    fn fields(&self) -> Option<Fields> {
+        Fields::of_format(&self.0)
     }
 }
 
@@ -159,7 +162,7 @@ impl FlowReader {
         let is_names = named.is_some();
         let given = self.order.given.flow_format.as_ref();
         let fields = named
-            .or_else(|| given.map(|format| format.fields.clone()))
+            .or_else(|| given.and_then(FlowFormat::fields))
             .unwrap_or_else(Fields::of_version_2);
         self.lines = Some(Lines::new(&fields, &self.order, &self.object, sink));
         if is_names {

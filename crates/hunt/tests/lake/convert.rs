@@ -214,6 +214,61 @@ fn a_lake_remembers_what_its_logs_had_that_was_not_understood() {
 }
 
 #[test]
+fn a_lake_tells_what_was_no_log_and_what_is_gone() {
+    let home = tempfile::tempdir().expect("there is room");
+    let (logs_at, lake) = (home.path().join("logs"), home.path().join("lake"));
+    logs(&logs_at, 4);
+    let notes = logs_at.join("notes.txt");
+    std::fs::write(&notes, "these are notes").expect("there is room");
+    runtime().block_on(async {
+        let convert = async || {
+            let done = converted(&logs_at, &lake, Shard::default()).await;
+            done.expect("it can be written");
+            engine(&lake, Scope::default()).await.outside().clone()
+        };
+        let told = convert().await;
+        assert_eq!(told.objects_unreadable, 1, "{told:?}");
+        assert_eq!(told.samples[0].place, notes.display().to_string());
+        std::fs::remove_file(&notes).expect("it is there");
+        assert!(!convert().await.is_broken());
+        let mut files = walkdir::WalkDir::new(&lake).into_iter().flatten();
+        let rows = files.find(|it| it.path().extension().is_some_and(|kind| kind == "parquet"));
+        std::fs::remove_file(rows.expect("there are some").path()).expect("it is there");
+        let told = convert().await;
+        assert_eq!(told.objects_unreadable, 1, "{told:?}");
+        assert!(told.samples[0].what.contains("gone"), "{told:?}");
+    });
+}
+
+#[test]
+fn another_format_converts_flow_logs_anew() {
+    let home = tempfile::tempdir().expect("there is room");
+    let (log, lake) = (home.path().join("flow"), home.path().join("lake"));
+    std::fs::write(&log, "10.0.0.5 8.8.8.8 1722500000\n").expect("there is room");
+    runtime().block_on(async {
+        for (format, rows) in [
+            (None, 0),
+            (Some("${srcaddr} ${dstaddr} ${start}"), 1),
+            (Some("${srcaddr} ${dstaddr} ${start}"), 1),
+        ] {
+            let mut given = Given::shipped().expect("what ships is good");
+            given.flow_format = format.map(|format| format.parse().expect("it is one"));
+            let place = format!("vpc_flow={}", log.display());
+            let setup = Setup {
+                locations: vec![place.parse().expect("it is a place")],
+                given,
+                ..Setup::default()
+            };
+            let raw = Engine::open(setup).await.expect("it can be listed");
+            let done = convert(&raw, &lake, Shard::default(), SMALL, &Arc::default()).await;
+            assert!(done.is_ok(), "{done:?}");
+            let found = places(&lake, "vpc_flow").await;
+            assert_eq!(found.values().sum::<u64>(), rows, "{format:?}");
+        }
+    });
+}
+
+#[test]
 fn days_accounts_and_regions_that_are_not_asked_for_are_not_opened() {
     let home = tempfile::tempdir().expect("there is room");
     let (logs_at, lake) = (home.path().join("logs"), home.path().join("lake"));

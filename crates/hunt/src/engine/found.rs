@@ -84,14 +84,18 @@ fn of_lake(found: &mut Vec<Object>, tally: &mut Tally) -> (Objects, Vec<Object>)
 async fn lacking(journals: &[Object], files: &Objects, scope: &Scope, tally: &mut Tally) {
     let there: HashSet<&str> = files.values().flatten().map(|file| &*file.name).collect();
     let mut lakes: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    // Every share of a lake is given the same strangers.
+    let mut strangers = Strangers::default();
     for journal in journals {
         let text = journal.range(0..journal.size).await;
         let path = Path::new(&*journal.name);
         let is_strangers = path.extension().is_some_and(|kind| kind == STRANGERS);
         let commits = match text {
             Ok(text) if is_strangers => serde_json::from_slice::<Strangers>(&text)
-                .map(|strangers| {
-                    strangers.tell(tally);
+                .map(|found| {
+                    if found.objects > strangers.objects {
+                        strangers = found;
+                    }
                     Vec::new()
                 })
                 .map_err(|fault| fault.to_string()),
@@ -109,6 +113,7 @@ async fn lacking(journals: &[Object], files: &Objects, scope: &Scope, tally: &mu
             }
         }
     }
+    strangers.tell(tally);
     for (root, commits) in lakes {
         let known = Known::of_commits(commits);
         let asked = |name: &str| scope.may_hold(&Layout::of(name));

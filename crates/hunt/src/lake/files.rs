@@ -5,8 +5,9 @@
 //! never was, and its files are thrown away; killed after it, whoever comes next moves them.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use datafusion::arrow::error::ArrowError;
@@ -287,7 +288,10 @@ impl Lease {
         let notes = self.lake.journal();
         let path = notes.join(&self.name).with_extension(STRANGERS);
         let wrong = LakeError::at(&path);
-        let written = tempfile::NamedTempFile::new_in(&notes).and_then(|mut file| {
+        // Whoever may read the lake may read this: the mask of the process decides, as for the rest.
+        let mut new = tempfile::Builder::new();
+        let new = new.permissions(Permissions::from_mode(0o666));
+        let written = new.tempfile_in(&notes).and_then(|mut file| {
             serde_json::to_writer(&mut file, strangers)?;
             file.persist(&path).map_err(|error| error.error)
         });

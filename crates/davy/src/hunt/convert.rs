@@ -113,6 +113,9 @@ fn failure(error: ConvertError) -> Failure {
         ConvertError::Lake(LakeError::Busy | LakeError::OtherShares) => {
             "wait for it to end; workers at the same time need the same N in --shard I/N"
         }
+        ConvertError::Lake(LakeError::Journal { .. }) => {
+            "the journal is damaged: bring it back from a copy, or convert the logs into another lake"
+        }
         ConvertError::Lake(_) => {
             "see whether the folder of -o can be written and has room; run it again: it goes on"
         }

@@ -100,6 +100,10 @@ fn every_form_is_known_by_what_it_holds() {
         let (rows, said) = Ask::new(sql).of("a file", text).answer();
         assert_eq!(rows, "n\n2", "{form}: {said}");
     }
+    let control = r#"{"messageType":"CONTROL_MESSAGE","logEvents":[{"id":"","message":"CWL CONTROL MESSAGE: Checking health of destination"}]}"#;
+    let mut ask = Ask::new("SELECT event_id FROM cloudtrail").of("control", control);
+    ask.place = "cloudtrail=control";
+    assert!(!ask.said().contains("not understood"));
     let ask = Ask::new("SELECT event_id FROM cloudtrail").of("none", " {\"Records\": [ ]}\n");
     let (rows, said) = ask.answer();
     assert_eq!(rows, "", "{said}");

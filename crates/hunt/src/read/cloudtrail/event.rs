@@ -56,6 +56,7 @@ const NAMES: &[&str] = &[
     "events",
     "logEvents",
     "message",
+    "messageType",
     LOOKED_UP,
 ];
 
@@ -251,6 +252,11 @@ impl Shape for Events {
     fn is_record(&self, members: &Members<'_>) -> bool {
         let parts = PARTS.iter().filter(|part| members.has(part));
         !members.has(LOOKED_UP) && parts.count() >= 2
+    }
+
+    /// A subscription of CloudWatch Logs begins by seeing whether somebody is there.
+    fn is_beside(&self, members: &Members<'_>) -> bool {
+        members.text("messageType").as_deref() == Some("CONTROL_MESSAGE")
     }
 
     fn row(&self, record: &Record<'_>, sink: &mut Sink) {

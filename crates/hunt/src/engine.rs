@@ -172,12 +172,9 @@ impl Engine {
         }
     }
 
-    /// What changes when an object or what was said of its log does, where something was said: with another
-    /// format its rows are others.
-    pub(crate) fn stamp_as_read(&self, log: &dyn Log, object: &Object) -> Option<String> {
-        let format = self.given.flow_format.as_ref()?;
-        let is_flow = log.table().name == read::vpc_flow::TABLE.name;
-        is_flow.then(|| format!("{} {format}", object.stamp))
+    /// What the user has said about the logs.
+    pub(crate) fn given(&self) -> &Given {
+        &self.given
     }
 
     /// A table over some of its objects.
@@ -230,38 +227,6 @@ impl Engine {
         let context = self.context(run, self.config(), |log| Arc::new(log))?;
         let frame = context.sql_with_options(sql, only_questions()).await?;
         Ok(frame.execute_stream().await?)
-    }
-
-    /// Starts queries that share one reading of each log. A single one that names each log once shares
-    /// nothing, and has every processor instead.
-    async fn sharing(&self, queries: &[&str], run: &Arc<Run>) -> Result<Vec<Batches>, EngineError> {
-        let config = self.config();
-        let threads = config.target_partitions();
-        let mut tables = Vec::new();
-        // The queries are what runs side by side.
-        let context = self.context(run, config.with_target_partitions(1), |log| {
-            let table = Arc::new(SharedTable::new(log));
-            tables.push(Arc::clone(&table));
-            table
-        })?;
-        let mut plans = Vec::new();
-        for sql in queries {
-            plans.push(plan(&context, sql).await);
-        }
-        if let [only] = queries
-            && tables.iter().all(|table| table.scans() < 2)
-        {
-            return Ok(vec![self.with_all(only, run).await]);
-        }
-        run.add_outside(&self.listing.tally);
-        for table in &tables {
-            table.start(&context.state(), threads)?;
-        }
-        let answers = plans.into_iter().map(|plan| {
-            let stream = execute_stream(plan?, context.task_ctx());
-            stream.map_err(EngineError::from)
-        });
-        Ok(answers.collect())
     }
 
     fn config(&self) -> SessionConfig {
@@ -352,12 +317,39 @@ impl Answers for Engine {
         self.with_all(sql, &Arc::default()).await
     }
 
+    /// A single query that names each log once shares nothing, and has every processor instead.
     async fn together(
         &self,
         queries: &[&str],
         run: &Arc<Run>,
     ) -> Result<Vec<Batches>, EngineError> {
-        self.sharing(queries, run).await
+        let config = self.config();
+        let threads = config.target_partitions();
+        let mut tables = Vec::new();
+        // The queries are what runs side by side.
+        let context = self.context(run, config.with_target_partitions(1), |log| {
+            let table = Arc::new(SharedTable::new(log));
+            tables.push(Arc::clone(&table));
+            table
+        })?;
+        let mut plans = Vec::new();
+        for sql in queries {
+            plans.push(plan(&context, sql).await);
+        }
+        if let [only] = queries
+            && tables.iter().all(|table| table.scans() < 2)
+        {
+            return Ok(vec![self.with_all(only, run).await]);
+        }
+        run.add_outside(&self.listing.tally);
+        for table in &tables {
+            table.start(&context.state(), threads)?;
+        }
+        let answers = plans.into_iter().map(|plan| {
+            let stream = execute_stream(plan?, context.task_ctx());
+            stream.map_err(EngineError::from)
+        });
+        Ok(answers.collect())
     }
 }
 

@@ -58,6 +58,7 @@ pub fn log(table: &str) -> Option<&'static dyn Log> {
 
 /// The log that an object is of, by its first bytes, decompressed.
 pub(crate) fn recognised(head: &[u8], given: &Given) -> Option<&'static dyn Log> {
+    // A format may fit a line of another log, so that it is asked last.
     let known = LOGS.iter().copied().find(|log| log.recognises(head));
     let is_given = || given.flow_format.as_ref().is_some_and(|it| it.fits(head));
     known.or_else(|| is_given().then_some(&vpc_flow::VpcFlow))
@@ -70,6 +71,11 @@ pub trait Log: fmt::Debug + Send + Sync {
 
     /// Whether an object that starts with these bytes, decompressed, is one.
     fn recognises(&self, head: &[u8]) -> bool;
+
+    /// What its rows depend on beside the object, where the user has said something.
+    fn read_by(&self, _given: &Given) -> Option<String> {
+        None
+    }
 
     /// How its bytes may spell a value.
     fn spelling(&self) -> Spelling;

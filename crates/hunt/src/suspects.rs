@@ -12,6 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use crate::read::cloudtrail::key_kind;
+
 mod about;
 mod groups;
 #[cfg(test)]
@@ -43,6 +45,14 @@ pub struct Entity {
 }
 
 impl Entity {
+    /// A thing of a kind by its name.
+    pub fn new(kind: Kind, value: &str) -> Self {
+        Self {
+            kind,
+            value: value.to_owned(),
+        }
+    }
+
     /// The things a value names. A list stands in a row as one text, joined by commas; only a
     /// principal is one, whatever it holds: a session's name may have a comma.
     pub fn all_of(kind: Kind, text: &str) -> Vec<Self> {
@@ -51,11 +61,8 @@ impl Entity {
             _ => text.split(',').collect(),
         };
         let parts = parts.into_iter().map(str::trim);
-        let named = parts.filter(|part| !part.is_empty()).map(|part| Self {
-            kind,
-            value: part.to_owned(),
-        });
-        named.collect()
+        let named = parts.filter(|part| !part.is_empty());
+        named.map(|part| Self::new(kind, part)).collect()
     }
 
     /// The name of its kind, as in a hunt.
@@ -65,24 +72,12 @@ impl Entity {
     }
 }
 
-/// Some logs call who acted by the key that signed, which others name as the key.
+/// CloudTrail calls who acted by the key that signed, which others name as the key.
 fn keys(leads: &[Lead]) -> BTreeSet<Link> {
     let all = leads.iter().flat_map(|lead| &lead.entities);
-    let signed = all.filter(|it| it.kind == Kind::Principal && is_access_key(&it.value));
-    let link = |principal: &Entity| {
-        let key = Entity {
-            kind: Kind::Key,
-            value: principal.value.clone(),
-        };
-        (principal.clone(), key)
-    };
+    let signed = all.filter(|it| it.kind == Kind::Principal && key_kind(&it.value).is_some());
+    let link = |it: &Entity| (it.clone(), Entity::new(Kind::Key, &it.value));
     signed.map(link).collect()
-}
-
-/// Whether a text is the id of an access key (IAM user guide, "IAM identifiers", unique ids).
-fn is_access_key(text: &str) -> bool {
-    let is_key = text.starts_with("AKIA") || text.starts_with("ASIA");
-    is_key && text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 fn kind_name<S: Serializer>(kind: &Kind, serializer: S) -> Result<S::Ok, S::Error> {

@@ -40,8 +40,8 @@ pub(super) fn plan(
                 continue;
             }
             let mut object = object.clone();
-            if let Some(stamp) = engine.stamp_as_read(log, &object) {
-                object.stamp = stamp.into();
+            if let Some(by) = log.read_by(engine.given()) {
+                object.stamp = format!("{} {by}", object.stamp).into();
             }
             let pending = Pending { object, key };
             match known.of(table, &pending.key) {

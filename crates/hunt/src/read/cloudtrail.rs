@@ -21,6 +21,7 @@ mod machines;
 pub use columns::TABLE;
 use event::Events;
 pub use identity::principal_of;
+pub(crate) use judge::key_kind;
 
 /// The question which calls launched machines, by whom and from where. S3 delivers some twice; a set of
 /// machines has each once.

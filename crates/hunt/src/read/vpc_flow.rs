@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use memchr::{memchr, memchr_iter, memrchr};
 
-use super::{Log, Object, Order, Reader, Sink, Spelling};
+use super::{Given, Log, Object, Order, Reader, Sink, Spelling};
 use crate::table::Table;
 use crate::unpack::{Chunk, Next};
 
@@ -88,6 +88,10 @@ impl Log for VpcFlow {
         first_line(head).is_some_and(|line| {
             Fields::of_names(line).is_some() || fields::is_record_of_version_2(line)
         })
+    }
+
+    fn read_by(&self, given: &Given) -> Option<String> {
+        given.flow_format.as_ref().map(ToString::to_string)
     }
 
     fn spelling(&self) -> Spelling {

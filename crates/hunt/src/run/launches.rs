@@ -164,50 +164,47 @@ fn of(lead: &Lead, stolen: &[&Lead], launches: &[Launch]) -> Vec<Lead> {
         region.push(launch);
     }
     let in_region = |(region, launches): (Option<&str>, Vec<&Launch>)| {
-        let entity = |kind, value: &str| Entity {
-            kind,
-            value: value.to_owned(),
-        };
-        let machines: BTreeSet<&String> = launches.iter().flat_map(|it| &it.instances).collect();
-        let kept = [
-            Kind::Account,
-            Kind::Key,
-            Kind::Principal,
-            Kind::Session,
-            Kind::Address,
-        ];
-        let entities = lead
-            .entities
-            .iter()
-            .filter(|it| kept.contains(&it.kind))
-            .cloned();
-        let entities = entities.chain(region.map(|region| entity(Kind::Region, region)));
-        // Machines that may be the owner's are told, and are nothing to act on.
-        let targets = machines.iter().filter(|_| is_told_apart);
-        let entities = entities.chain(targets.map(|id| entity(Kind::Instance, id)));
-        let mut who = said(lead, Kind::Key).chain(said(lead, Kind::Principal));
-        let count = match machines.len() {
-            1 => "a machine".to_owned(),
-            count => format!("{count} machines"),
-        };
-        let where_from = match is_told_apart {
-            true => "",
-            false => "; they may be its owner's as well, as it was used from several addresses",
-        };
-        Lead {
-            entities: entities.collect(),
-            first_seen: launches.iter().map(|launch| launch.at).min(),
-            last_seen: launches.iter().map(|launch| launch.at).max(),
-            because: format!(
-                "{} launched {count} in {} meanwhile{where_from}",
-                who.next().unwrap_or("the credential"),
-                region.unwrap_or("an unknown region"),
-            ),
-            evidence: BTreeMap::from([("instance_ids".to_owned(), json!(machines))]),
-            ..lead.clone()
-        }
+        told(lead, region, &launches, is_told_apart)
     };
     regions.into_iter().map(in_region).collect()
+}
+
+/// What was launched in a region, as a lead. Machines that may be the owner's are told, and are nothing to
+/// act on.
+fn told(lead: &Lead, region: Option<&str>, launches: &[&Launch], is_told_apart: bool) -> Lead {
+    let machines: BTreeSet<&String> = launches.iter().flat_map(|it| &it.instances).collect();
+    let is_kept = |it: &&Entity| {
+        matches!(
+            it.kind,
+            Kind::Account | Kind::Key | Kind::Principal | Kind::Session | Kind::Address
+        )
+    };
+    let mut entities: BTreeSet<Entity> = lead.entities.iter().filter(is_kept).cloned().collect();
+    entities.extend(region.map(|region| Entity::new(Kind::Region, region)));
+    if is_told_apart {
+        entities.extend(machines.iter().map(|id| Entity::new(Kind::Instance, id)));
+    }
+    let mut who = said(lead, Kind::Key).chain(said(lead, Kind::Principal));
+    let count = match machines.len() {
+        1 => "a machine".to_owned(),
+        count => format!("{count} machines"),
+    };
+    let doubt = match is_told_apart {
+        true => "",
+        false => "; they may be its owner's as well, as it was used from several addresses",
+    };
+    Lead {
+        entities,
+        first_seen: launches.iter().map(|launch| launch.at).min(),
+        last_seen: launches.iter().map(|launch| launch.at).max(),
+        because: format!(
+            "{} launched {count} in {} meanwhile{doubt}",
+            who.next().unwrap_or("the credential"),
+            region.unwrap_or("an unknown region"),
+        ),
+        evidence: BTreeMap::from([("instance_ids".to_owned(), json!(machines))]),
+        ..lead.clone()
+    }
 }
 
 #[cfg(test)]
@@ -225,10 +222,7 @@ mod tests {
             last_seen: "2026-03-01T12:00:00Z".parse().ok(),
             entities: entities
                 .iter()
-                .map(|(kind, value)| Entity {
-                    kind: *kind,
-                    value: (*value).to_owned(),
-                })
+                .map(|(kind, value)| Entity::new(*kind, value))
                 .collect(),
             because: "a key was stolen".to_owned(),
             evidence: BTreeMap::new(),

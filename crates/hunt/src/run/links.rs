@@ -59,12 +59,8 @@ pub(super) async fn take(batches: Batches) -> Result<Vec<Link>, EngineError> {
 
 fn link(pair: &str) -> Option<Link> {
     let (instance, interface) = pair.split_once(JOIN)?;
-    let entity = |kind, value: &str| Entity {
-        kind,
-        value: value.to_owned(),
-    };
     Some((
-        entity(Kind::Instance, instance),
-        entity(Kind::Interface, interface),
+        Entity::new(Kind::Instance, instance),
+        Entity::new(Kind::Interface, interface),
     ))
 }

@@ -9,7 +9,7 @@ pub(super) fn address(text: &str) -> Option<IpAddr> {
 }
 
 /// Keys of users start with AKIA, those of sessions with ASIA (IAM user guide, "IAM identifiers").
-pub(super) fn key_kind(key: &str) -> Option<&'static str> {
+pub(crate) fn key_kind(key: &str) -> Option<&'static str> {
     match key.as_bytes() {
         [b'A', b'K', b'I', b'A', ..] => Some("long-term"),
         [b'A', b'S', b'I', b'A', ..] => Some("temporary"),

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use davylamp_model::finding::Behaviour;
 use davylamp_model::intake::types;
 
+use crate::read::cloudtrail::key_kind;
 use crate::read::eks_audit::singular;
 use crate::read::interfaces;
 use crate::read::json::text_of;
@@ -168,8 +169,7 @@ impl<'a> Things<'a> {
             "ECS_TASK" => self.tasks.add(named(&|text| text.starts_with("arn:"))),
             "LAMBDA_FUNCTION" => self.functions.add(named(&|text| !text.is_empty())),
             "ACCESS_KEY" => {
-                let is_key = |text: &str| text.starts_with("AKIA") || text.starts_with("ASIA");
-                self.keys.add(named(&is_key));
+                self.keys.add(named(&|text| key_kind(text).is_some()));
                 self.users
                     .add_value(dig(resource, "data.accessKey.userName"));
             }

@@ -60,6 +60,15 @@ pub enum Confidence {
     High,
 }
 
+impl Confidence {
+    /// Every confidence with its name in a file.
+    pub const ALL: &[(Self, &str)] = &[
+        (Self::Low, "low"),
+        (Self::Medium, "medium"),
+        (Self::High, "high"),
+    ];
+}
+
 impl Value {
     /// What stands in the column `indicator_id`.
     pub fn id(&self) -> String {
@@ -171,12 +180,8 @@ fn parse_value<'a>(kind: &'a str, value: &'a str) -> Result<Value, (&'a str, &'s
 }
 
 fn parse_confidence(text: &str) -> Option<Confidence> {
-    match text {
-        "low" => Some(Confidence::Low),
-        "medium" => Some(Confidence::Medium),
-        "high" => Some(Confidence::High),
-        _ => None,
-    }
+    let known = Confidence::ALL.iter().find(|(_, name)| *name == text);
+    known.map(|(confidence, _)| *confidence)
 }
 
 /// A single label would match half of the world.

@@ -16,6 +16,7 @@ mod tree;
 
 pub mod blocklist;
 pub mod cases;
+pub mod detection;
 pub mod hunt;
 pub mod indicators;
 pub mod playbook;
@@ -24,7 +25,8 @@ pub mod settings;
 pub mod word;
 
 pub use problem::{
-    Faults, HuntTrouble, PlaybookTrouble, Problem, ProblemRecord, Severity, Trouble,
+    DetectionTrouble, Faults, HuntTrouble, PlaybookTrouble, Problem, ProblemRecord, Severity,
+    Trouble,
 };
 pub use source::Source;
 

@@ -9,10 +9,12 @@ use serde::Serialize;
 
 use crate::source::Text;
 
+mod detection_trouble;
 mod hunt_trouble;
 mod playbook_trouble;
 mod trouble;
 
+pub use detection_trouble::DetectionTrouble;
 pub use hunt_trouble::HuntTrouble;
 pub use playbook_trouble::PlaybookTrouble;
 pub use trouble::{Severity, Trouble};

@@ -8,6 +8,7 @@ mod failure;
 mod guard;
 mod hunt;
 mod output;
+mod replay;
 mod respond;
 mod settings;
 mod signals;
@@ -39,6 +40,7 @@ Examples:
   davy guard --check                are the configuration and the lists good
   davy guard --mode observe         say what would be killed, kill nothing
   davy explain -- python train.py   would this be killed, and why
+  davy replay --commands FILE       what would be killed of these commands, and why
   davy respond plan --finding FILE  what would be done about a finding, and why
   davy hunt run --all --logs WHERE  what the logs say about mining"
 )]
@@ -68,6 +70,7 @@ enum Verb {
     Down(up::DownArgs),
     Guard(guard::GuardArgs),
     Explain(explain::ExplainArgs),
+    Replay(replay::ReplayArgs),
     Doctor(doctor::DoctorArgs),
     Respond(respond::RespondArgs),
     Hunt(hunt::HuntArgs),
@@ -93,6 +96,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Down(args) => up::down(args),
         Verb::Guard(args) => guard::run(args, cli.color),
         Verb::Explain(args) => explain::run(args, cli.color),
+        Verb::Replay(args) => replay::run(args),
         Verb::Doctor(args) => doctor::run(args, cli.color),
         Verb::Respond(args) => respond::run(args),
         Verb::Hunt(args) => hunt::run(args),

@@ -11,6 +11,12 @@ pub mod allow;
 
 pub mod judge;
 
+pub mod launch;
+
+pub mod command;
+
+pub mod wire;
+
 pub mod address;
 
 pub mod entropy;

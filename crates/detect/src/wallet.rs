@@ -53,6 +53,44 @@ impl Wallet {
     }
 }
 
+/// Whether a text is base58 with Bitcoin's checksum: its last four bytes begin the double SHA-256 of
+/// those before (BIP 13, "Specification"). Of texts by chance, one in four thousand million is.
+pub fn has_base58_checksum(text: &[u8]) -> bool {
+    use sha2::{Digest, Sha256};
+    /// The longest versions have two bytes: with the hash and the checksum these are 26.
+    const MAX_BYTES: usize = 26;
+    const ALPHABET: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+    let mut number = [0_u8; MAX_BYTES];
+    for letter in text {
+        let Some(digit) = ALPHABET.iter().position(|known| known == letter) else {
+            return false;
+        };
+        let mut carry = digit as u32;
+        for byte in number.iter_mut().rev() {
+            carry += u32::from(*byte) * 58;
+            *byte = carry as u8;
+            carry >>= 8;
+        }
+        if carry > 0 {
+            return false;
+        }
+    }
+    // Each 1 in front is a zero byte; the rest of the number begins where it is not zero.
+    let zeros = text.iter().take_while(|letter| **letter == b'1').count();
+    let significant = number
+        .iter()
+        .position(|byte| *byte != 0)
+        .unwrap_or(MAX_BYTES);
+    let Some(start) = significant.checked_sub(zeros) else {
+        return false;
+    };
+    let bytes = &number[start..];
+    let Some((payload, checksum)) = bytes.split_last_chunk::<4>() else {
+        return false;
+    };
+    matches!(payload.len(), 21 | 22) && Sha256::digest(Sha256::digest(payload))[..4] == *checksum
+}
+
 /// Base58 as Bitcoin has it: without 0, O, I and l.
 fn is_base58(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() && !matches!(byte, b'0' | b'O' | b'I' | b'l')
@@ -74,6 +112,23 @@ mod tests {
 
     fn check(text: &str, expected: Option<Wallet>) {
         assert_eq!(Wallet::of(text), expected, "{text}");
+    }
+
+    #[test]
+    fn a_checksum_tells_an_address_from_an_id() {
+        for (text, expected) in [
+            ("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", true),
+            ("3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy", true),
+            ("t1Hsc1LR8yKnbbe3twRp88p6vFfC5t7DLbs", true),
+            ("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb", false),
+            ("1srQrx2ZWZBpBUvZwXKQmqEYga2", false),
+            ("1111111111111111111111111111111111111111", false),
+            ("", false),
+            ("0", false),
+        ] {
+            assert_eq!(has_base58_checksum(text.as_bytes()), expected, "{text}");
+        }
+        assert!(!has_base58_checksum(&[b'z'; 10_000]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use thiserror::Error;
 
-use super::{HuntTrouble, PlaybookTrouble};
+use super::{DetectionTrouble, HuntTrouble, PlaybookTrouble};
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -95,6 +95,8 @@ pub enum Trouble {
     Playbook(PlaybookTrouble),
     #[error(transparent)]
     Hunt(HuntTrouble),
+    #[error(transparent)]
+    Detection(DetectionTrouble),
     #[error("{count} more faults in this file are not listed")]
     MoreFaults { count: usize },
 
@@ -144,6 +146,7 @@ impl Trouble {
         match self {
             Self::Playbook(trouble) => trouble.severity(),
             Self::Hunt(trouble) => trouble.severity(),
+            Self::Detection(trouble) => trouble.severity(),
             Self::DetectorDisabled
             | Self::ShortString { .. }
             | Self::OrdinaryCommand { .. }
@@ -189,6 +192,7 @@ impl Trouble {
             Self::ScopeContradiction { .. } => "scope-contradiction",
             Self::Playbook(trouble) => trouble.code(),
             Self::Hunt(trouble) => trouble.code(),
+            Self::Detection(trouble) => trouble.code(),
             Self::MoreFaults { .. } => "more-faults",
             Self::DetectorDisabled => "detector-disabled",
             Self::ShortString { .. } => "short-string",
@@ -215,6 +219,7 @@ impl Trouble {
             Self::GroupName { .. } => "this name",
             Self::Playbook(trouble) => trouble.label(),
             Self::Hunt(trouble) => trouble.label(),
+            Self::Detection(trouble) => trouble.label(),
             Self::MoreFaults { .. } | Self::MoreWarnings { .. } => "up to here",
             Self::Pattern { .. } => "this part",
             Self::PatternTooBig { .. }
@@ -306,6 +311,7 @@ impl Trouble {
             }
             Self::Playbook(trouble) => trouble.help(),
             Self::Hunt(trouble) => trouble.help(),
+            Self::Detection(trouble) => trouble.help(),
             Self::MoreFaults { .. } => "mend those above first, then try again".into(),
             Self::DetectorDisabled => {
                 "leave the file out of the guard's blocklists if they should not be enforced".into()

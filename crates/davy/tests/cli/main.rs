@@ -10,4 +10,5 @@ mod explain;
 mod guard;
 mod hunt;
 mod refusals;
+mod replay;
 mod s3;

@@ -1,0 +1,487 @@
+//! A shell's text to simple commands.
+//!
+//! A reader for judging, not a shell: it never fails, takes what it does not know for a word, and
+//! works out only what a text says by itself (quotes, `NAME=value` before its use, `$(echo x)`).
+//! Grammar: POSIX.1-2017, "Shell Command Language", and bash's `$'…'`, `<<<` and `<(…)`.
+
+use std::collections::HashMap;
+
+use super::Command;
+
+/// Variables that are remembered.
+const MAX_VARIABLES: usize = 64;
+
+/// A value of a variable that is remembered may have this many bytes.
+const MAX_VALUE_BYTES: usize = 4096;
+
+/// A text that its own variables make longer than this is left as it is.
+const MAX_EXPANDED_BYTES: usize = 1 << 20;
+
+/// Substitutions may stand within each other this deep.
+const MAX_NESTING: u8 = 8;
+
+/// What a text holds.
+pub(super) struct Read {
+    pub commands: Vec<Command>,
+    pub is_whole: bool,
+}
+
+pub(super) fn read(text: &[u8], most: usize) -> Read {
+    let mut reader = Reader {
+        most,
+        commands: Vec::new(),
+        variables: HashMap::new(),
+        expanded: 0,
+        is_whole: true,
+    };
+    reader.script(text, 0);
+    Read {
+        commands: reader.commands,
+        is_whole: reader.is_whole,
+    }
+}
+
+struct Reader {
+    most: usize,
+    commands: Vec<Command>,
+    variables: HashMap<Vec<u8>, Vec<u8>>,
+    expanded: usize,
+    is_whole: bool,
+}
+
+/// A simple command as far as it has been read.
+#[derive(Default)]
+struct Draft {
+    command: Command,
+    word: Vec<u8>,
+    is_in_word: bool,
+    /// A redirection waits for its word.
+    redirect: Option<Redirect>,
+    here_documents: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Redirect {
+    From,
+    To,
+    HereString,
+    HereDocument,
+}
+
+/// Words that may stand before a command and are none.
+const LEADING: &[&[u8]] = &[
+    b"if", b"then", b"elif", b"else", b"do", b"while", b"until", b"!", b"{", b"}", b"fi", b"done",
+    b"esac", b"time",
+];
+
+impl Reader {
+    fn script(&mut self, text: &[u8], nesting: u8) {
+        let mut draft = Draft::default();
+        let mut at = 0;
+        while at < text.len() {
+            if self.commands.len() >= self.most {
+                self.is_whole = false;
+                return;
+            }
+            at = self.step(text, at, &mut draft, nesting);
+        }
+        self.end_command(&mut draft);
+    }
+
+    /// Reads what stands at `at`; gives where to go on, which is always further.
+    fn step(&mut self, text: &[u8], at: usize, draft: &mut Draft, nesting: u8) -> usize {
+        let rest = &text[at..];
+        match rest[0] {
+            b'\n' => {
+                self.end_command(draft);
+                let documents = std::mem::take(&mut draft.here_documents);
+                return self.here_documents(text, at + 1, documents);
+            }
+            b' ' | b'\t' | b'\r' | 0 => self.end_word(draft),
+            b'#' if !draft.is_in_word => {
+                let line = rest.iter().position(|byte| *byte == b'\n');
+                return at + line.unwrap_or(rest.len());
+            }
+            b'\\' => {
+                draft.is_in_word = true;
+                match rest.get(1) {
+                    Some(b'\n') => {}
+                    Some(byte) => draft.word.push(*byte),
+                    None => draft.word.push(b'\\'),
+                }
+                return at + rest.len().min(2);
+            }
+            b'\'' => {
+                draft.is_in_word = true;
+                let length = rest[1..].iter().position(|byte| *byte == b'\'');
+                let end = length.unwrap_or(rest.len() - 1);
+                draft.word.extend_from_slice(&rest[1..=end]);
+                return at + (end + 2).min(rest.len());
+            }
+            b'"' => {
+                draft.is_in_word = true;
+                return at + 1 + self.double_quoted(&rest[1..], draft, nesting);
+            }
+            b'$' => {
+                draft.is_in_word = true;
+                return at + self.dollar(rest, draft, nesting, false);
+            }
+            b'`' => {
+                draft.is_in_word = true;
+                return at + self.backticks(rest, draft, nesting);
+            }
+            b'<' | b'>' => return at + self.redirection(rest, draft, nesting),
+            b'&' if rest.get(1) == Some(&b'>') => {
+                self.end_word(draft);
+                draft.redirect = Some(Redirect::To);
+                draft.command.writes = true;
+                return at + 2 + usize::from(rest.get(2) == Some(&b'>'));
+            }
+            b'|' if !matches!(rest.get(1), Some(b'|')) && rest.len() > 1 => {
+                draft.command.pipes = true;
+                self.end_command(draft);
+            }
+            b'|' => {
+                self.end_command(draft);
+                return at + rest.len().min(2);
+            }
+            b';' | b'&' | b'(' | b')' => self.end_command(draft),
+            byte => {
+                draft.is_in_word = true;
+                draft.word.push(byte);
+            }
+        }
+        at + 1
+    }
+
+    fn end_word(&mut self, draft: &mut Draft) {
+        if !draft.is_in_word {
+            return;
+        }
+        draft.is_in_word = false;
+        let word = std::mem::take(&mut draft.word);
+        match draft.redirect.take() {
+            None => {}
+            Some(Redirect::From) => return,
+            Some(Redirect::To) => {
+                if word == b"/dev/null" {
+                    draft.command.writes = false;
+                }
+                return;
+            }
+            Some(Redirect::HereString) => {
+                draft.command.input.extend_from_slice(&word);
+                return;
+            }
+            Some(Redirect::HereDocument) => {
+                draft.here_documents.push(word);
+                return;
+            }
+        }
+        if draft.command.words.is_empty() {
+            if LEADING.contains(&word.as_slice()) {
+                return;
+            }
+            if let Some((name, value)) = assignment(&word) {
+                self.remember(name, value);
+                draft.command.variables.push(word);
+                return;
+            }
+        }
+        draft.command.words.push(word);
+    }
+
+    fn remember(&mut self, name: &[u8], value: &[u8]) {
+        let is_room = self.variables.len() < MAX_VARIABLES || self.variables.contains_key(name);
+        if is_room && value.len() <= MAX_VALUE_BYTES {
+            self.variables.insert(name.to_vec(), value.to_vec());
+        }
+    }
+
+    fn end_command(&mut self, draft: &mut Draft) {
+        self.end_word(draft);
+        draft.redirect = None;
+        let command = std::mem::take(&mut draft.command);
+        let exports = matches!(
+            command.words.first().map(Vec::as_slice),
+            Some(b"export" | b"declare" | b"local" | b"readonly" | b"typeset" | b"set")
+        );
+        if exports {
+            for word in &command.words[1..] {
+                if let Some((name, value)) = assignment(word) {
+                    self.remember(name, value);
+                }
+            }
+        }
+        // `for NAME in a b; do`: all of them, at once.
+        if let [first, name, second, values @ ..] = command.words.as_slice()
+            && first == b"for"
+            && second == b"in"
+        {
+            let (name, values) = (name.clone(), values.join(&b' '));
+            self.remember(&name, &values);
+        }
+        if !command.words.is_empty() || !command.variables.is_empty() {
+            self.commands.push(command);
+        }
+    }
+
+    fn double_quoted(&mut self, rest: &[u8], draft: &mut Draft, nesting: u8) -> usize {
+        let mut at = 0;
+        while at < rest.len() {
+            match rest[at] {
+                b'"' => return at + 1,
+                b'\\' => match rest.get(at + 1) {
+                    Some(byte @ (b'"' | b'\\' | b'$' | b'`')) => {
+                        draft.word.push(*byte);
+                        at += 2;
+                    }
+                    Some(b'\n') => at += 2,
+                    _ => {
+                        draft.word.push(b'\\');
+                        at += 1;
+                    }
+                },
+                b'$' => at += self.dollar(&rest[at..], draft, nesting, true),
+                b'`' => at += self.backticks(&rest[at..], draft, nesting),
+                byte => {
+                    draft.word.push(byte);
+                    at += 1;
+                }
+            }
+        }
+        at
+    }
+
+    /// `$NAME`, `${NAME…}`, `$(…)`, `$'…'`. Gives how many bytes it took, at least one.
+    fn dollar(&mut self, rest: &[u8], draft: &mut Draft, nesting: u8, is_quoted: bool) -> usize {
+        match rest.get(1) {
+            Some(b'(') => {
+                let length = nested_length(&rest[2..], b')');
+                let inner = rest[2..2 + length].to_vec();
+                self.substitute(&inner, draft, nesting);
+                (length + 3).min(rest.len())
+            }
+            Some(b'{') => {
+                let length = rest[2..].iter().position(|byte| *byte == b'}');
+                let length = length.unwrap_or(rest.len() - 2);
+                let inner = &rest[2..2 + length];
+                let name = &inner[..name_length(inner)];
+                let known = self.variables.get(name).cloned();
+                // `${NAME:-x}` is x where NAME is not known here.
+                let default = inner[name.len()..]
+                    .strip_prefix(b":-")
+                    .or_else(|| inner[name.len()..].strip_prefix(b"-"))
+                    .map(<[u8]>::to_vec);
+                let written = &rest[..(length + 3).min(rest.len())];
+                self.expand(known.or(default), written, draft, is_quoted);
+                written.len()
+            }
+            Some(b'\'') if !is_quoted => {
+                let (text, length) = ansi_quoted(&rest[2..]);
+                draft.word.extend_from_slice(&text);
+                length + 2
+            }
+            _ => {
+                let length = name_length(&rest[1..]);
+                let known = self.variables.get(&rest[1..=length]).cloned();
+                self.expand(known, &rest[..=length], draft, is_quoted);
+                length + 1
+            }
+        }
+    }
+
+    fn expand(
+        &mut self,
+        value: Option<Vec<u8>>,
+        written: &[u8],
+        draft: &mut Draft,
+        is_quoted: bool,
+    ) {
+        let Some(value) = value else {
+            return draft.word.extend_from_slice(written);
+        };
+        self.expanded += value.len();
+        if self.expanded > MAX_EXPANDED_BYTES {
+            self.is_whole = false;
+            return draft.word.extend_from_slice(written);
+        }
+        if is_quoted {
+            return draft.word.extend_from_slice(&value);
+        }
+        // Unquoted, a value falls apart at its blanks.
+        let mut parts = value.split(|byte| byte.is_ascii_whitespace());
+        draft
+            .word
+            .extend_from_slice(parts.next().unwrap_or_default());
+        for part in parts {
+            self.end_word(draft);
+            draft.is_in_word = !part.is_empty();
+            draft.word.extend_from_slice(part);
+        }
+    }
+
+    fn backticks(&mut self, rest: &[u8], draft: &mut Draft, nesting: u8) -> usize {
+        let length = rest[1..].iter().position(|byte| *byte == b'`');
+        let length = length.unwrap_or(rest.len() - 1);
+        let inner = rest[1..=length].to_vec();
+        self.substitute(&inner, draft, nesting);
+        (length + 2).min(rest.len())
+    }
+
+    /// The commands of a substitution; what an `echo` in it prints stands in the word.
+    fn substitute(&mut self, inner: &[u8], draft: &mut Draft, nesting: u8) {
+        if nesting >= MAX_NESTING {
+            self.is_whole = false;
+            return;
+        }
+        let before = self.commands.len();
+        self.script(inner, nesting + 1);
+        let [command] = &self.commands[before..] else {
+            return;
+        };
+        let Some((program, words)) = command.words.split_first() else {
+            return;
+        };
+        if matches!(program.as_slice(), b"echo" | b"printf" | b"which") {
+            let words = words.iter().filter(|word| !word.starts_with(b"-"));
+            let printed = words.map(Vec::as_slice).collect::<Vec<_>>().join(&b' ');
+            draft.word.extend_from_slice(&printed);
+        }
+    }
+
+    fn redirection(&mut self, rest: &[u8], draft: &mut Draft, nesting: u8) -> usize {
+        if rest.get(1) == Some(&b'(') {
+            let length = nested_length(&rest[2..], b')');
+            let inner = rest[2..2 + length].to_vec();
+            if nesting < MAX_NESTING {
+                self.script(&inner, nesting + 1);
+            } else {
+                self.is_whole = false;
+            }
+            return (length + 3).min(rest.len());
+        }
+        // `2>`: the number is no word.
+        if draft.is_in_word && draft.word.iter().all(u8::is_ascii_digit) {
+            draft.word.clear();
+            draft.is_in_word = false;
+        }
+        self.end_word(draft);
+        let (kind, length) = match rest {
+            [b'<', b'<', b'<', ..] => (Redirect::HereString, 3),
+            [b'<', b'<', b'-', ..] => (Redirect::HereDocument, 3),
+            [b'<', b'<', ..] => (Redirect::HereDocument, 2),
+            [b'<', ..] => (Redirect::From, 1),
+            [b'>', b'&', b'0'..=b'9' | b'-', ..] => return 3,
+            [b'>', b'>' | b'|' | b'&', ..] => (Redirect::To, 2),
+            _ => (Redirect::To, 1),
+        };
+        draft.command.writes |= kind == Redirect::To;
+        draft.redirect = Some(kind);
+        length
+    }
+
+    /// Reads the texts behind a line that promised them, for the command that was read last.
+    fn here_documents(&mut self, text: &[u8], from: usize, ends: Vec<Vec<u8>>) -> usize {
+        let mut at = from;
+        for end in ends {
+            let mut body = Vec::new();
+            while at < text.len() {
+                let length = text[at..].iter().position(|byte| *byte == b'\n');
+                let line = &text[at..at + length.unwrap_or(text.len() - at)];
+                at = (at + line.len() + 1).min(text.len());
+                if line.trim_ascii() == end {
+                    break;
+                }
+                body.extend_from_slice(line);
+                body.push(b'\n');
+            }
+            if let Some(last) = self.commands.last_mut() {
+                last.input.extend_from_slice(&body);
+            }
+        }
+        at
+    }
+}
+
+/// `NAME=value`, where that is one.
+pub(super) fn assignment(word: &[u8]) -> Option<(&[u8], &[u8])> {
+    let equals = word.iter().position(|byte| *byte == b'=')?;
+    let name = &word[..equals];
+    (equals > 0 && name_length(name) == equals).then(|| (name, &word[equals + 1..]))
+}
+
+fn name_length(text: &[u8]) -> usize {
+    if text.first().is_none_or(u8::is_ascii_digit) {
+        return 0;
+    }
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    text.iter().take_while(|byte| is_name(byte)).count()
+}
+
+/// How far it is to the parenthesis that closes, over quotes and pairs.
+fn nested_length(text: &[u8], close: u8) -> usize {
+    let (mut depth, mut quote, mut at) = (0_usize, None, 0);
+    while at < text.len() {
+        match (text[at], quote) {
+            (b'\\', Some(b'"') | None) => at += 1,
+            (byte, Some(open)) if byte == open => quote = None,
+            (_, Some(_)) => {}
+            (byte @ (b'\'' | b'"'), None) => quote = Some(byte),
+            (b'(', None) => depth += 1,
+            (byte, None) if byte == close && depth == 0 => return at,
+            (b')', None) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    text.len()
+}
+
+/// The text of `$'…'` behind its quote, and how many bytes it took with the closing one.
+fn ansi_quoted(rest: &[u8]) -> (Vec<u8>, usize) {
+    let (mut text, mut at) = (Vec::new(), 0);
+    while at < rest.len() {
+        match rest[at] {
+            b'\'' => return (text, at + 1),
+            b'\\' => {
+                let (byte, length) = escape(&rest[at + 1..]);
+                text.extend(byte);
+                at += 1 + length;
+            }
+            byte => {
+                text.push(byte);
+                at += 1;
+            }
+        }
+    }
+    (text, at.min(rest.len()))
+}
+
+/// The byte that an escape means, and how many bytes stand for it.
+fn escape(rest: &[u8]) -> (Option<u8>, usize) {
+    let number = |digits: &[u8], radix| {
+        let text = std::str::from_utf8(digits).ok()?;
+        u8::from_str_radix(text, radix).ok()
+    };
+    let count = |rest: &[u8], most: usize, is_digit: fn(&u8) -> bool| {
+        rest.iter()
+            .take(most)
+            .take_while(|byte| is_digit(byte))
+            .count()
+    };
+    match rest.first() {
+        None => (Some(b'\\'), 0),
+        Some(b'n') => (Some(b'\n'), 1),
+        Some(b't') => (Some(b'\t'), 1),
+        Some(b'x') => {
+            let length = count(&rest[1..], 2, u8::is_ascii_hexdigit);
+            (number(&rest[1..=length], 16), length + 1)
+        }
+        Some(b'0'..=b'7') => {
+            let length = count(rest, 3, |byte| matches!(byte, b'0'..=b'7'));
+            (number(&rest[..length], 8), length)
+        }
+        Some(byte) => (Some(*byte), 1),
+    }
+}

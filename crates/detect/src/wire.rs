@@ -1,0 +1,219 @@
+//! Judging what goes over the wire: the protocols of mining pools, their names, and their rhythm.
+//!
+//! Packets come in as they were captured; what comes out are signs, each of one flow. The same
+//! sniffers judge captures, and payloads that the guard keeps of a flow.
+//!
+//! What must stay true: a handshake is recognised however it is cut into segments, in either
+//! direction; what is kept of a flow is bounded; a packet that cannot be read is said to be so.
+//!
+//! Deliberately not here: reading files of captures, and what a sign leads to.
+
+mod flow;
+mod names;
+mod packet;
+mod sniff;
+mod stream;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+use davylamp_content::detection::Wire as Seen;
+use davylamp_content::indicators::Confidence;
+
+use crate::indicator::Indicators;
+use flow::{Flow, Key};
+
+pub use packet::Link;
+pub use sniff::{Facts, payload};
+
+/// So many flows are followed at once; the one that has been silent for longest makes room.
+const MAX_FLOWS: usize = 65_536;
+
+/// So many addresses are remembered with the name that led to them.
+const MAX_NAMES: usize = 65_536;
+
+/// A sign of mining in one flow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sign {
+    /// What was seen.
+    pub seen: Seen,
+    /// When, in nanoseconds of the capture's clock.
+    pub time_ns: u64,
+    /// Who began the flow.
+    pub client: SocketAddr,
+    /// Whom it reached.
+    pub server: SocketAddr,
+    /// The name that was looked up or asked for, or by which the server's address was found.
+    pub name: Option<String>,
+    /// What the messages say.
+    pub facts: Facts,
+}
+
+/// What became of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    /// It was read.
+    Read,
+    /// It is of another kind than is judged here: neither TCP nor names.
+    Other,
+    /// It cannot be read.
+    Unreadable,
+}
+
+/// Judges the packets of one capture, in their order.
+#[derive(Debug)]
+pub struct Judge<'a> {
+    indicators: &'a Indicators,
+    flows: HashMap<Key, Flow>,
+    names: HashMap<IpAddr, String>,
+    evicted: u64,
+}
+
+impl<'a> Judge<'a> {
+    /// A judge that has seen nothing.
+    pub fn new(indicators: &'a Indicators) -> Self {
+        Self {
+            indicators,
+            flows: HashMap::new(),
+            names: HashMap::new(),
+            evicted: 0,
+        }
+    }
+
+    /// How many flows had to make room before they ended.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Judges the next packet.
+    pub fn packet(
+        &mut self,
+        time_ns: u64,
+        link: Link,
+        bytes: &[u8],
+        signs: &mut Vec<Sign>,
+    ) -> Judged {
+        let Some(read) = packet::read(link, bytes) else {
+            return Judged::Unreadable;
+        };
+        match read {
+            packet::Read::Other => Judged::Other,
+            packet::Read::Datagram { from, to, payload } => {
+                if from.port() != 53 && to.port() != 53 {
+                    return Judged::Other;
+                }
+                self.names_of(time_ns, from, to, payload, signs);
+                Judged::Read
+            }
+            packet::Read::Segment(segment) => {
+                self.segment(time_ns, &segment, signs);
+                Judged::Read
+            }
+        }
+    }
+
+    /// Judges what only the whole of a flow shows.
+    pub fn finish(&mut self, signs: &mut Vec<Sign>) {
+        let mut flows: Vec<(Key, Flow)> = self.flows.drain().collect();
+        flows.sort_by_key(|(_, flow)| flow.began_ns);
+        for (_, flow) in flows {
+            if let Some(seen) = flow.rhythm() {
+                let mut sign = self.sign(seen, flow.last_ns, &flow, Facts::default());
+                sign.facts.rhythm = Some(flow.told());
+                signs.push(sign);
+            }
+        }
+    }
+
+    fn segment(&mut self, time_ns: u64, segment: &packet::Segment<'_>, signs: &mut Vec<Sign>) {
+        let key = Key::of(segment.from, segment.to);
+        if !self.flows.contains_key(&key) && self.flows.len() >= MAX_FLOWS {
+            self.make_room();
+        }
+        let flow = self
+            .flows
+            .entry(key)
+            .or_insert_with(|| Flow::begin(time_ns, segment));
+        flow.take(time_ns, segment);
+        if segment.from.port() == 53 || segment.to.port() == 53 {
+            for message in flow.messages_of_names(segment) {
+                self.names_of(time_ns, segment.from, segment.to, &message, signs);
+            }
+            return;
+        }
+        let Some((seen, facts)) = flow.sniff() else {
+            return;
+        };
+        let name = facts.name.clone();
+        // A name in the clear is a sign only where it is known.
+        if seen == Seen::PoolNameInTls && !self.is_pool(name.as_deref()) {
+            return;
+        }
+        let key = Key::of(segment.from, segment.to);
+        if let Some(flow) = self.flows.get(&key) {
+            let sign = self.sign(seen, time_ns, flow, facts);
+            signs.push(sign);
+        }
+    }
+
+    fn sign(&self, seen: Seen, time_ns: u64, flow: &Flow, facts: Facts) -> Sign {
+        let known = || self.names.get(&flow.server.ip()).cloned();
+        Sign {
+            seen,
+            time_ns,
+            client: flow.client,
+            server: flow.server,
+            name: facts.name.clone().or_else(known),
+            facts,
+        }
+    }
+
+    fn is_pool(&self, name: Option<&str>) -> bool {
+        let found = name.and_then(|name| self.indicators.domain(name));
+        found.is_some_and(|found| found.confidence >= Confidence::Medium)
+    }
+
+    fn names_of(
+        &mut self,
+        time_ns: u64,
+        from: SocketAddr,
+        to: SocketAddr,
+        message: &[u8],
+        signs: &mut Vec<Sign>,
+    ) {
+        let Some(read) = names::read(message) else {
+            return;
+        };
+        for (address, name) in read.addresses {
+            if self.names.len() < MAX_NAMES || self.names.contains_key(&address) {
+                self.names.insert(address, name);
+            }
+        }
+        if read.is_answer {
+            return;
+        }
+        for name in read.asked {
+            if self.is_pool(Some(&name)) {
+                signs.push(Sign {
+                    seen: Seen::PoolNameLookup,
+                    time_ns,
+                    client: from,
+                    server: to,
+                    name: Some(name),
+                    facts: Facts::default(),
+                });
+            }
+        }
+    }
+
+    fn make_room(&mut self) {
+        let oldest = self.flows.iter().min_by_key(|(_, flow)| flow.last_ns);
+        if let Some(key) = oldest.map(|(key, _)| *key) {
+            self.flows.remove(&key);
+            self.evicted += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

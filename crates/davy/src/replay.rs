@@ -8,7 +8,7 @@ mod record;
 mod source;
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -178,7 +178,7 @@ impl Counts {
 }
 
 impl Replay {
-    fn read(&mut self, path: &PathBuf, kept: Kept) -> Result<(), Failure> {
+    fn read(&mut self, path: &Path, kept: Kept) -> Result<(), Failure> {
         let name = self.is_one_of_many.then(|| path.display().to_string());
         let mut reader = source::open(path)?;
         if kept == Kept::File

@@ -166,40 +166,46 @@ impl Walk {
     }
 }
 
-/// Texts that are printed into a shell, each with the shell's name: `echo TEXT | sh`, and with
+/// Texts that are printed into a shell, each with the shell's name: `echo TEXT | sh`, perhaps with
 /// `base64 -d` between the two.
 fn piped_scripts(commands: &[Command]) -> Vec<(Vec<u8>, String)> {
+    let name_of = |command: &Command| command.words.first().map(|word| file_name(word));
+    let decodes = |command: &Command| {
+        let mut words = command.words.iter();
+        name_of(command).as_deref() == Some("base64") && words.any(|word| word.starts_with(b"-"))
+    };
     let mut scripts = Vec::new();
     for (at, printer) in commands.iter().enumerate() {
-        if !printer.pipes || printer.tool() != Some(Tool::Writes) {
+        if !printer.pipes || printer.words.is_empty() {
             continue;
         }
-        let words = printer.words[1..]
-            .iter()
-            .filter(|word| !word.starts_with(b"-"));
-        let mut text = words.map(Vec::as_slice).collect::<Vec<_>>().join(&b' ');
-        if text.is_empty() {
-            text.clone_from(&printer.input);
-        }
+        let mut text = match printer.tool() {
+            Some(Tool::Writes) if printer.input.is_empty() => {
+                let words = printer.words[1..].iter();
+                let words = words.filter(|word| !word.starts_with(b"-"));
+                words.map(Vec::as_slice).collect::<Vec<_>>().join(&b' ')
+            }
+            Some(Tool::Writes) => printer.input.clone(),
+            _ if decodes(printer) => match decoded(&printer.input) {
+                Some(text) => text,
+                None => continue,
+            },
+            _ => continue,
+        };
         let mut behind = commands[at + 1..].iter();
         let mut next = behind.next();
-        if let Some(decoder) = next
-            && decoder.pipes
-            && decoder
-                .words
-                .first()
-                .is_some_and(|word| file_name(word) == "base64")
-        {
-            let Some(decoded) = decoded(&text) else {
-                continue;
-            };
-            text = decoded;
+        if next.is_some_and(|next| next.pipes && decodes(next)) {
+            match decoded(&text) {
+                Some(decoded) => text = decoded,
+                None => continue,
+            }
             next = behind.next();
         }
-        if let Some(shell) = next
-            && let Some(name) = shell.words.first().map(|word| file_name(word))
-            && (shell.tool() == Some(Tool::Shells) || name == "at")
-        {
+        let Some(shell) = next else {
+            continue;
+        };
+        let name = name_of(shell).unwrap_or_default();
+        if shell.tool() == Some(Tool::Shells) || matches!(name.as_str(), "at" | "crontab") {
             scripts.push((text, name));
         }
     }

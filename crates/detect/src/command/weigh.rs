@@ -105,11 +105,18 @@ impl Rules {
             let shown: Vec<String> = shown.filter(|text| !text.is_empty()).collect();
             signs.push(Sign {
                 detection,
-                is_of_wrapper: matches!(
-                    tool,
-                    Some(Tool::Shells | Tool::Wraps(_) | Tool::Interprets(_))
-                ) && in_arguments
-                    && detection.spares_mentions,
+                is_of_wrapper: in_arguments
+                    && detection.spares_mentions
+                    && matches!(
+                        tool,
+                        Some(
+                            Tool::Shells
+                                | Tool::Wraps(_)
+                                | Tool::Interprets(_)
+                                | Tool::Containers
+                                | Tool::Clusters
+                        )
+                    ),
                 action,
                 score,
                 matched: shown.join(", "),
@@ -189,15 +196,15 @@ impl Rules {
                 score / 2,
                 format!("`{program}`{through} brings it from elsewhere"),
             )),
-            (Some(Tool::Writes), How::Counts) if command.writes => Some((
+            (Some(Tool::Writes), _) if command.writes => Some((
                 Action::Alert,
                 score / 2,
                 format!("`{program}`{through} writes it to a file"),
             )),
-            (Some(Tool::Containers), _) if brings_image(command) => Some((
+            (Some(Tool::Containers | Tool::Clusters), _) if !only_looks(command) => Some((
                 Action::Alert,
                 score / 2,
-                format!("`{program}`{through} brings an image of it"),
+                format!("`{program}`{through} brings it, or starts something by it"),
             )),
             (Some(Tool::Moves), How::Named) if self.makes_ready(command, numbers) => Some((
                 Action::Alert,
@@ -232,10 +239,57 @@ impl Rules {
     }
 }
 
-fn brings_image(command: &Command) -> bool {
-    let brings =
-        |word: &Vec<u8>| matches!(word.as_slice(), b"pull" | b"build" | b"load" | b"import");
-    command.words.iter().skip(1).take(8).any(brings)
+/// Words by which tools of containers and clusters look at something or take it away.
+const LOOKS: &[&[u8]] = &[
+    b"ps",
+    b"logs",
+    b"inspect",
+    b"images",
+    b"rm",
+    b"rmi",
+    b"stop",
+    b"kill",
+    b"top",
+    b"stats",
+    b"events",
+    b"search",
+    b"history",
+    b"diff",
+    b"port",
+    b"info",
+    b"version",
+    b"get",
+    b"describe",
+    b"delete",
+    b"cordon",
+    b"drain",
+    b"taint",
+    b"explain",
+    b"auth",
+    b"wait",
+    b"down",
+    b"pause",
+    b"list",
+    b"ls",
+    b"status",
+    b"uninstall",
+    b"rollback",
+    b"prune",
+];
+
+/// Whether the first word that is no option is one of these: options' values stand before it
+/// seldom, and then the line is told rather than spared.
+fn only_looks(command: &Command) -> bool {
+    let mut words = command.words.iter().skip(1);
+    let first = words.find(|word| !word.starts_with(b"-"));
+    let grouped = [&b"compose"[..], b"container", b"image", b"pod", b"task"];
+    let word = match first {
+        Some(group) if grouped.contains(&group.as_slice()) => {
+            words.find(|word| LOOKS.contains(&word.as_slice()))
+        }
+        first => first,
+    };
+    word.is_some_and(|word| LOOKS.contains(&word.as_slice()))
 }
 
 /// The tool a command begins with, where the file that runs does not say otherwise: whoever starts a

@@ -138,7 +138,12 @@ impl Reader {
                 return at + 2 + usize::from(rest.get(2) == Some(&b'>'));
             }
             b'|' if !matches!(rest.get(1), Some(b'|')) && rest.len() > 1 => {
-                draft.command.pipes = true;
+                // Behind a group, it is what the last of the group prints.
+                let is_behind_group = draft.command.words.is_empty() && !draft.is_in_word;
+                match self.commands.last_mut().filter(|_| is_behind_group) {
+                    Some(last) => last.pipes = true,
+                    None => draft.command.pipes = true,
+                }
                 self.end_command(draft);
             }
             b'|' => {

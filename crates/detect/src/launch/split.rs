@@ -26,7 +26,7 @@ pub(super) fn split(command: &Command, tool: Tool) -> Parts {
         Tool::Finds => found(words, &mut parts),
         Tool::Manages => managed(words, &mut parts),
         Tool::Shells => shell(command, words, &mut parts),
-        Tool::Wraps(wrap) => wrapped(words, wrap, &mut parts),
+        Tool::Wraps(wrap) => wrapped(command, words, wrap, &mut parts),
         Tool::Interprets(language) => interpreted(command, words, language, &mut parts),
         Tool::Containers => contained(words, &mut parts),
         Tool::Clusters => clustered(words, &mut parts),
@@ -195,7 +195,12 @@ fn is_amount(word: &[u8]) -> bool {
             .all(|byte| byte.is_ascii_digit() || b".,:-+%smhdkKMG".contains(byte))
 }
 
-fn wrapped(words: &[Vec<u8>], wrap: &Wrap, parts: &mut Parts) {
+fn wrapped(command: &Command, words: &[Vec<u8>], wrap: &Wrap, parts: &mut Parts) {
+    // `command -v x` says where x is.
+    let asks = |word: &Vec<u8>| matches!(word.as_slice(), b"-v" | b"-V");
+    if file_name(&command.words[0]) == "command" && words.first().is_some_and(asks) {
+        return;
+    }
     let mut at = 0;
     let mut own_words = wrap.own_words;
     while at < words.len() {
@@ -343,15 +348,22 @@ fn clustered(words: &[Vec<u8>], parts: &mut Parts) {
 const MAX_IMAGE_WORDS: usize = 256;
 
 /// Options, images and commands in a container. Which word is the image depends on options of
-/// which there are hundreds, so each word that is no option may be what runs.
+/// which there are hundreds, so each word that is no option may be what runs, up to the command
+/// that is told by `--` or by a tool that stands behind another word.
 fn images(words: &[Vec<u8>], parts: &mut Parts) {
     let single = |name: &[u8]| vec![image_name(name)];
-    for (at, word) in words.iter().take(MAX_IMAGE_WORDS).enumerate() {
+    let is_command = |at: usize| {
+        words[at] == b"--"
+            || at > 0
+                && !is_option(&words[at - 1])
+                && !is_option(&words[at])
+                && super::tool_of(&words[at]).is_some()
+    };
+    let end = (0..words.len())
+        .find(|at| is_command(*at))
+        .unwrap_or(words.len());
+    for word in words[..end].iter().take(MAX_IMAGE_WORDS) {
         let text = String::from_utf8_lossy(word);
-        if word == b"--" {
-            parts.starts.push(words[at + 1..].to_vec());
-            break;
-        }
         if let Some(image) = text.strip_prefix("--image=") {
             parts.starts.push(single(image.as_bytes()));
         } else if let Some(entry) = text.strip_prefix("--entrypoint=") {
@@ -361,8 +373,14 @@ fn images(words: &[Vec<u8>], parts: &mut Parts) {
         }
     }
     let mut all = vec![b"container".to_vec()];
-    all.extend_from_slice(words);
+    all.extend_from_slice(&words[..end]);
     parts.starts.push(all);
+    let command = words[end..]
+        .strip_prefix(&[b"--".to_vec()])
+        .unwrap_or(&words[end..]);
+    if !command.is_empty() {
+        parts.starts.push(command.to_vec());
+    }
 }
 
 fn served(words: &[Vec<u8>], parts: &mut Parts) {

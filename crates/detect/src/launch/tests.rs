@@ -80,6 +80,8 @@ fn shells_are_read() {
     check("./x # comment ; ./y", &["./x"]);
     check("echo './x -a' | bash", &["bash > ./x -a"]);
     check("echo Li94IC1h | base64 -d | sh", &["sh > ./x -a"]);
+    check("base64 -d <<< Li94IC1h | sh", &["sh > ./x -a"]);
+    check("(crontab -l; echo './x') | crontab -", &["crontab > ./x"]);
     check("for i in x y; do ./$i; done", &["./x y"]);
     check("eval \"./x -a\"", &["eval > ./x -a"]);
 }
@@ -106,6 +108,11 @@ fn what_finders_and_managers_start() {
     check("kubectl run web --image=a/x:1", &["kubectl > x"]);
     check("kubectl exec pod -- ./x -a", &["kubectl > ./x -a"]);
     check("systemctl enable --now x.service", &["systemctl > x"]);
+    check(
+        "docker run -v a:/b alpine grep x /b",
+        &["docker > grep x /b"],
+    );
+    check("docker run --name grep a/x", &["docker > x"]);
     check("git -c alias.a='!./x' a", &["git > ./x"]);
 }
 

@@ -328,6 +328,7 @@ pub const NAMES: &[(&str, Tool)] = &[
     ("oc", Clusters),
     ("od", Names),
     ("pacman", Manages),
+    ("parallel", wrap!(values: "jNnIS")),
     ("paste", Names),
     ("pdm", Manages),
     ("perf", wrap!(values: "oeFpt", own_words: 1)),

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
 
 /// What a capture's packets begin with (<https://www.tcpdump.org/linktypes.html>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,9 +33,6 @@ impl Link {
     }
 }
 
-/// Bytes before the IP packet in Linux's second "cooked" form.
-const COOKED2_BYTES: usize = 20;
-
 /// What a packet is.
 pub(super) enum Read<'a> {
     Segment(Segment<'a>),
@@ -57,27 +54,38 @@ pub(super) struct Segment<'a> {
     pub payload: &'a [u8],
 }
 
+/// What Ethernet and Linux call IP packets.
+const IPV4: [u8; 2] = [0x08, 0x00];
+const IPV6: [u8; 2] = [0x86, 0xdd];
+
+/// Reads a packet; of one of which only the start was kept, as far as it goes.
 pub(super) fn read(link: Link, bytes: &[u8]) -> Option<Read<'_>> {
-    let sliced = match link {
-        Link::Ethernet => SlicedPacket::from_ethernet(bytes),
-        Link::Ip => SlicedPacket::from_ip(bytes),
-        Link::Loopback => SlicedPacket::from_ip(bytes.get(4..)?),
-        Link::LinuxCooked => SlicedPacket::from_linux_sll(bytes),
-        Link::LinuxCooked2 => SlicedPacket::from_ip(bytes.get(COOKED2_BYTES..)?),
+    // Where the protocol is named, and where the packet begins.
+    let (protocol, start) = match link {
+        Link::Ethernet | Link::Ip => (None, 0),
+        Link::Loopback => (None, 4),
+        Link::LinuxCooked => (Some(bytes.get(14..16)?), 16),
+        Link::LinuxCooked2 => (Some(bytes.get(..2)?), 20),
     };
-    // A capture that kept only the start of each packet is read as far as it goes.
-    let Ok(sliced) = sliced else {
-        return cut(link, bytes);
+    if protocol.is_some_and(|protocol| protocol != IPV4 && protocol != IPV6) {
+        return Some(Read::Other);
+    }
+    let packet = bytes.get(start..)?;
+    let sliced = match link {
+        Link::Ethernet => LaxSlicedPacket::from_ethernet(packet).ok()?,
+        _ => LaxSlicedPacket::from_ip(packet).ok()?,
     };
     let (source, destination): (IpAddr, IpAddr) = match &sliced.net {
-        Some(NetSlice::Ipv4(ip)) => (
+        Some(LaxNetSlice::Ipv4(ip)) => (
             ip.header().source_addr().into(),
             ip.header().destination_addr().into(),
         ),
-        Some(NetSlice::Ipv6(ip)) => (
+        Some(LaxNetSlice::Ipv6(ip)) => (
             ip.header().source_addr().into(),
             ip.header().destination_addr().into(),
         ),
+        // It should have been one, and its header cannot be read.
+        _ if sliced.stop_err.is_some() => return None,
         _ => return Some(Read::Other),
     };
     match &sliced.transport {
@@ -94,45 +102,7 @@ pub(super) fn read(link: Link, bytes: &[u8]) -> Option<Read<'_>> {
             to: SocketAddr::new(destination, udp.destination_port()),
             payload: udp.payload(),
         }),
+        _ if sliced.stop_err.is_some() => None,
         _ => Some(Read::Other),
-    }
-}
-
-/// The same for a packet of which only the start was kept.
-fn cut(link: Link, bytes: &[u8]) -> Option<Read<'_>> {
-    use etherparse::{LaxNetSlice, LaxSlicedPacket};
-    let sliced = match link {
-        Link::Ethernet => LaxSlicedPacket::from_ethernet(bytes).ok()?,
-        Link::Ip => LaxSlicedPacket::from_ip(bytes).ok()?,
-        Link::Loopback => LaxSlicedPacket::from_ip(bytes.get(4..)?).ok()?,
-        Link::LinuxCooked => LaxSlicedPacket::from_ip(bytes.get(16..)?).ok()?,
-        Link::LinuxCooked2 => LaxSlicedPacket::from_ip(bytes.get(COOKED2_BYTES..)?).ok()?,
-    };
-    let (source, destination): (IpAddr, IpAddr) = match &sliced.net {
-        Some(LaxNetSlice::Ipv4(ip)) => (
-            ip.header().source_addr().into(),
-            ip.header().destination_addr().into(),
-        ),
-        Some(LaxNetSlice::Ipv6(ip)) => (
-            ip.header().source_addr().into(),
-            ip.header().destination_addr().into(),
-        ),
-        _ => return None,
-    };
-    match &sliced.transport {
-        Some(TransportSlice::Tcp(tcp)) => Some(Read::Segment(Segment {
-            from: SocketAddr::new(source, tcp.source_port()),
-            to: SocketAddr::new(destination, tcp.destination_port()),
-            sequence: tcp.sequence_number(),
-            is_start: tcp.syn(),
-            is_answer: tcp.syn() && tcp.ack(),
-            payload: tcp.payload(),
-        })),
-        Some(TransportSlice::Udp(udp)) => Some(Read::Datagram {
-            from: SocketAddr::new(source, udp.source_port()),
-            to: SocketAddr::new(destination, udp.destination_port()),
-            payload: udp.payload(),
-        }),
-        _ => None,
     }
 }

@@ -14,7 +14,7 @@ mod pattern;
 mod weigh;
 
 use crate::judge::Subject;
-use crate::launch::{self, Command};
+use crate::launch::{self, Command, Launches};
 use pattern::{Found, Patterns};
 
 pub use pattern::RulesError;
@@ -35,6 +35,8 @@ pub struct Finding<'a> {
 pub struct Sign<'a> {
     /// The detection.
     pub detection: &'a Detection,
+    /// The number of the command it was found in.
+    command: usize,
     /// Whether it is of a tool that hands the rest of its line on: what it starts says more.
     is_of_wrapper: bool,
     /// What would come of it alone.
@@ -76,40 +78,45 @@ impl Rules {
     pub fn judge(&self, subject: &Subject<'_>) -> Option<Finding<'_>> {
         let environment = self.patterns.in_environment(subject.environment);
         let launches = launch::of_arguments(subject.arguments);
-        let mut signs = Vec::new();
-        for command in &launches.commands {
-            let place = match command.through.is_empty() {
-                true => Place {
-                    path: subject.path,
-                    executable: subject.executable,
-                    environment: &environment,
-                    variables: subject.environment,
-                    is_whole: launches.is_whole,
-                },
-                false => Place::within(launches.is_whole),
-            };
-            self.weigh(command, &place, &mut signs);
-        }
-        sum_up(signs)
+        let own = Place {
+            path: subject.path,
+            executable: subject.executable,
+            environment: &environment,
+            variables: subject.environment,
+            is_whole: launches.is_whole,
+        };
+        self.judge_all(launches, &own, subject.arguments)
     }
 
     /// Judges a line that somebody types into a shell.
     pub fn judge_line(&self, line: &[u8]) -> Option<Finding<'_>> {
         let launches = launch::of_line(line);
-        let place = Place::within(launches.is_whole);
-        let mut signs = Vec::new();
-        for command in &launches.commands {
-            self.weigh(command, &place, &mut signs);
-        }
-        if !launches.is_whole {
+        let own = Place::within(launches.is_whole);
+        self.judge_all(launches, &own, line)
+    }
+
+    fn judge_all(&self, launches: Launches, own: &Place<'_>, text: &[u8]) -> Option<Finding<'_>> {
+        let Launches {
+            mut commands,
+            is_whole,
+        } = launches;
+        if !is_whole {
             // What was not taken apart is judged as the arguments of a program nobody knows.
-            let whole = Command {
-                words: vec![b"?".to_vec(), line.to_vec()],
+            commands.push(Command {
+                words: vec![b"?".to_vec(), text.to_vec()],
                 ..Command::default()
-            };
-            self.weigh(&whole, &place, &mut signs);
+            });
         }
-        sum_up(signs)
+        let inner = Place::within(is_whole);
+        let mut signs = Vec::new();
+        for (number, command) in commands.iter().enumerate() {
+            let place = match command.through.is_empty() {
+                true => own,
+                false => &inner,
+            };
+            self.weigh(number, command, place, &mut signs);
+        }
+        sum_up(signs, &commands)
     }
 }
 
@@ -135,14 +142,21 @@ impl Place<'_> {
     }
 }
 
-fn sum_up(mut signs: Vec<Sign<'_>>) -> Option<Finding<'_>> {
-    let said_within: Vec<&str> = signs
+fn sum_up<'a>(mut signs: Vec<Sign<'a>>, commands: &[Command]) -> Option<Finding<'a>> {
+    let outside = |number: usize| commands.get(number).and_then(|command| command.within);
+    let said: Vec<(usize, &str)> = signs
         .iter()
         .filter(|sign| !sign.is_of_wrapper)
-        .map(|sign| sign.detection.name.as_str())
+        .map(|sign| (sign.command, sign.detection.name.as_str()))
         .collect();
-    signs
-        .retain(|sign| !sign.is_of_wrapper || !said_within.contains(&sign.detection.name.as_str()));
+    let is_said_within = |sign: &Sign<'_>| {
+        let mut said = said.iter().filter(|(_, name)| *name == sign.detection.name);
+        said.any(|(number, _)| {
+            std::iter::successors(outside(*number), |number| outside(*number))
+                .any(|number| number == sign.command)
+        })
+    };
+    signs.retain(|sign| !sign.is_of_wrapper || !is_said_within(sign));
     // A detection counts once, by its strongest sign.
     signs.sort_by_key(|sign| std::cmp::Reverse((sign.action, sign.score)));
     let mut seen: Vec<&str> = Vec::new();

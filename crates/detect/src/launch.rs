@@ -16,7 +16,7 @@ mod shell;
 mod split;
 mod tools;
 
-pub use tools::{NAMES, Tool, file_name, of as tool_of};
+pub use tools::{Tool, file_name, of as tool_of};
 
 /// A command line may start this many commands; a script of more is judged as one text.
 const MAX_COMMANDS: usize = 1024;
@@ -39,6 +39,8 @@ pub struct Command {
     pub through: Vec<String>,
     /// Whether what it prints goes to the command behind it.
     pub pipes: bool,
+    /// The number of the command that starts it, among those of its line.
+    pub within: Option<usize>,
     /// Whether its only word is the text of a program, as `python -c` takes it.
     pub is_code: bool,
 }
@@ -79,7 +81,7 @@ pub fn of_arguments(arguments: &[u8]) -> Launches {
 /// What a line launches that somebody types into a shell.
 pub fn of_line(line: &[u8]) -> Launches {
     let mut walk = Walk::default();
-    walk.read_script(line, &[], 0);
+    walk.read_script(line, &[], None, 0);
     walk.finish()
 }
 
@@ -110,17 +112,18 @@ impl Walk {
         }
     }
 
-    fn read_script(&mut self, script: &[u8], through: &[String], depth: u8) {
+    fn read_script(&mut self, script: &[u8], through: &[String], within: Option<usize>, depth: u8) {
         let read = shell::read(script, MAX_COMMANDS);
         self.was_cut |= !read.is_whole;
         if depth < MAX_DEPTH {
             for (script, shell) in piped_scripts(&read.commands) {
                 let through = [through, &[shell]].concat();
-                self.read_script(&script, &through, depth + 1);
+                self.read_script(&script, &through, within, depth + 1);
             }
         }
         for mut command in read.commands {
             command.through = through.to_vec();
+            command.within = within;
             self.waiting.push_back((command, depth));
         }
     }
@@ -139,6 +142,7 @@ impl Walk {
         let parts = split::split(&command, tool);
         let mut through = command.through.clone();
         through.push(file_name(&command.words[0]));
+        let within = Some(self.done.len());
         for started in parts.starts {
             let inner = Command {
                 words: started,
@@ -147,22 +151,25 @@ impl Walk {
                 writes: command.writes,
                 pipes: command.pipes,
                 through: through.clone(),
+                within,
                 is_code: false,
             };
             self.waiting.push_back((inner, depth + 1));
         }
         for script in parts.scripts {
-            self.read_script(&script, &through, depth + 1);
+            self.read_script(&script, &through, within, depth + 1);
         }
+        // Before what it starts: that names it by its number.
+        self.done.push(command);
         for code in parts.codes {
             self.done.push(Command {
                 words: vec![code],
                 through: through.clone(),
+                within,
                 is_code: true,
                 ..Command::default()
             });
         }
-        self.done.push(command);
     }
 }
 

@@ -134,4 +134,23 @@ fn what_cannot_be_taken_apart_is_spared_by_nothing() {
     let deep = "nohup ".repeat(40) + "grep xmrig f; ./kernel -o stratum+tcp://x:1";
     let found = rules.judge_line(deep.as_bytes()).expect("it is found");
     assert_eq!(found.action, Action::Kill);
+    let words = format!("sh\0-c\0{deep}\0");
+    let found = rules.judge(&Subject {
+        arguments: words.as_bytes(),
+        ..Subject::default()
+    });
+    assert_eq!(found.map(|found| found.action), Some(Action::Kill));
+}
+
+#[test]
+fn a_mention_elsewhere_on_the_line_excuses_nothing() {
+    let rules = all();
+    let url = "stratum+tcp://pool.example:3333";
+    for line in [
+        format!("./python3 -o {url}; grep {url} f"),
+        format!("grep {url} f; ./python3 -o {url}"),
+    ] {
+        let found = rules.judge_line(line.as_bytes()).expect("it is found");
+        assert_eq!(found.action, Action::Kill, "{line}");
+    }
 }

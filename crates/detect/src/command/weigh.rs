@@ -1,5 +1,7 @@
 //! What a word weighs where it stands.
 
+use std::borrow::Cow;
+
 use davylamp_content::detection::{Action, Detection, Response};
 
 use super::pattern::Found;
@@ -44,16 +46,17 @@ enum How {
 impl Rules {
     pub(super) fn weigh<'a>(
         &'a self,
+        command_number: usize,
         command: &Command,
         place: &Place<'_>,
         signs: &mut Vec<Sign<'a>>,
     ) {
-        let mut words = command.words.clone();
+        let mut words = Cow::Borrowed(&command.words);
         if !command.input.is_empty() {
-            words.push(command.input.clone());
+            words.to_mut().push(command.input.clone());
         }
         if command.is_code {
-            words.insert(0, b"-".to_vec());
+            words.to_mut().insert(0, b"-".to_vec());
         }
         let found = self
             .patterns
@@ -105,6 +108,7 @@ impl Rules {
             let shown: Vec<String> = shown.filter(|text| !text.is_empty()).collect();
             signs.push(Sign {
                 detection,
+                command: command_number,
                 is_of_wrapper: in_arguments
                     && detection.spares_mentions
                     && matches!(

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::tools::NAMES;
 use super::*;
 
 /// Each command as its words, with what starts it in front: `nohup > ./x -a`.

@@ -71,6 +71,9 @@ impl Stream {
     /// Takes the first bytes out, where messages are read one by one.
     pub fn consume(&mut self, count: usize) {
         self.kept.drain(..count.min(self.kept.len()));
+        let early = std::mem::take(&mut self.early).into_iter();
+        let moved = early.filter_map(|(at, payload)| Some((at.checked_sub(count)?, payload)));
+        self.early = moved.collect();
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.first = self.first.map(|first| first.wrapping_add(count));
     }

@@ -1,4 +1,4 @@
-//! Compiles the kernel programs to the object that `src/kernel` embeds.
+//! Compiles the kernel programs to the objects that `src/kernel` embeds.
 
 use std::{env, path::PathBuf, process::Command};
 
@@ -6,6 +6,9 @@ use libbpf_cargo::SkeletonBuilder;
 
 /// Older clangs write BTF that newer kernels refuse (clang 14's is refused by Linux 6.18).
 const CLANGS: [&str; 3] = ["clang-19", "clang-20", "clang-21"];
+
+/// The objects: the exec guard, and the senses beside it that it can do without.
+const OBJECTS: &[&str] = &["guard"];
 
 fn main() {
     println!("cargo:rerun-if-changed=bpf");
@@ -28,16 +31,18 @@ fn main() {
     // The kernel's own header for the fixed-width types lies below the multiarch folder.
     let multiarch = format!("-I/usr/include/{arch}-linux-gnu");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    SkeletonBuilder::new()
-        .source("bpf/guard.bpf.c")
-        .clang(&clang)
-        .clang_args([
-            "-Wall",
-            "-Werror",
-            "-Wno-unused-function",
-            multiarch.as_str(),
-        ])
-        .obj(out.join("guard.bpf.o"))
-        .build()
-        .unwrap_or_else(|error| panic!("the kernel programs do not compile: {error:#}"));
+    for object in OBJECTS {
+        SkeletonBuilder::new()
+            .source(format!("bpf/{object}.bpf.c"))
+            .clang(&clang)
+            .clang_args([
+                "-Wall",
+                "-Werror",
+                "-Wno-unused-function",
+                multiarch.as_str(),
+            ])
+            .obj(out.join(format!("{object}.bpf.o")))
+            .build()
+            .unwrap_or_else(|error| panic!("{object}.bpf.c does not compile: {error:#}"));
+    }
 }

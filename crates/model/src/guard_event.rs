@@ -38,6 +38,10 @@ pub enum Action {
     WouldKill,
     /// It should have been killed and was not, for the reason given.
     Missed,
+    /// Signs add up to something that a person should look at; nothing was done to it.
+    Alerted,
+    /// It was frozen with its container, for evidence.
+    Frozen,
 }
 
 impl Action {
@@ -49,8 +53,46 @@ impl Action {
             Self::Held => "held",
             Self::WouldKill => "would-kill",
             Self::Missed => "missed",
+            Self::Alerted => "alerted",
+            Self::Frozen => "frozen",
         }
     }
+}
+
+/// How far the guard goes about what signs add up to, the mildest first. Thresholds of the policy say
+/// which score leads to which.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Remembered, not told.
+    #[default]
+    Observe,
+    /// Told.
+    Alert,
+    /// The container is frozen for evidence.
+    Freeze,
+    /// The process is killed, with what it started.
+    KillProcess,
+    /// Everything in the container is killed.
+    KillContainer,
+    /// The pod is evicted: its controller would start a killed process again.
+    EvictPod,
+}
+
+/// One sign that counted towards what was done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sign {
+    /// The detection whose sign it is.
+    pub detection: String,
+    /// What it adds to the score now, after its decay.
+    pub score: f64,
+    /// What was seen, in words.
+    pub what: String,
+    /// When it was last seen.
+    #[serde(with = "micros")]
+    pub at: Timestamp,
 }
 
 /// One ancestor of a process, as it was when the process was judged.
@@ -107,6 +149,15 @@ pub struct GuardEvent {
     /// For a spared process, what allowed it (cryptnono's key).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowedby: Option<String>,
+    /// The score of all signs together, where signs were weighed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub score: Option<f64>,
+    /// The signs that made the decision, the one that weighs most first.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub signs: Vec<Sign>,
+    /// What the detection itself knows: the pool's address of a connection, the hash of a file.
+    #[serde(skip_serializing_if = "serde_json::Map::is_empty", default)]
+    pub evidence: serde_json::Map<String, serde_json::Value>,
     /// The executable's path in the process's own mount namespace.
     pub exe: String,
     /// The parent process.

@@ -6,6 +6,7 @@
 
 mod holds;
 mod monitor;
+mod notice;
 mod reload;
 mod report;
 mod response;

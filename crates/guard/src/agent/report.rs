@@ -11,7 +11,7 @@ use davylamp_detect::{
     judge::{Match, Region, Subject},
 };
 use davylamp_model::{
-    guard_event::{Action, Ancestor, GuardEvent, micros},
+    guard_event::{Action, Ancestor, GuardEvent, Sign, micros},
     ids::{Pid, Uid},
 };
 use serde_json::json;
@@ -39,6 +39,12 @@ pub(super) enum Source {
     Hold,
     /// The sweep of running processes.
     Sweep,
+    /// What goes over the wire.
+    Wire,
+    /// What stands in a program's file.
+    File,
+    /// What a process does as it runs.
+    Behaviour,
 }
 
 impl Source {
@@ -50,6 +56,9 @@ impl Source {
             (Self::Exec, false) => "davylamp.exec",
             (Self::Hold, false) => "davylamp.hold",
             (Self::Sweep, false) => "davylamp.sweep",
+            (Self::Wire, false) => "davylamp.wire",
+            (Self::File, false) => "davylamp.file",
+            (Self::Behaviour, false) => "davylamp.behaviour",
         }
     }
 }
@@ -62,6 +71,18 @@ pub(super) struct Outcome {
     pub(super) reason: Option<String>,
     pub(super) allowed_by: Option<String>,
     pub(super) hold_ns: Option<u64>,
+    /// What a sense noticed, where it was no banned string.
+    pub(super) noticed: Option<Box<Noticed>>,
+}
+
+/// What a sense noticed, for the log.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Noticed {
+    pub(super) detection: String,
+    pub(super) matched: String,
+    pub(super) evidence: serde_json::Map<String, serde_json::Value>,
+    pub(super) score: Option<f64>,
+    pub(super) signs: Vec<Sign>,
 }
 
 impl Outcome {
@@ -72,6 +93,7 @@ impl Outcome {
             reason: None,
             allowed_by: None,
             hold_ns: None,
+            noticed: None,
         }
     }
 
@@ -243,7 +265,11 @@ impl Agent {
 
     fn compose(&self, event: &KernelEvent, outcome: &Outcome) -> GuardEvent {
         let in_force = self.in_force();
-        let found = found_in(&in_force, event);
+        let noticed = outcome.noticed.as_deref();
+        let found = match noticed {
+            Some(_) => None,
+            None => found_in(&in_force, event),
+        };
         let facts = found
             .as_ref()
             .and_then(|found| in_force.judge.string(found.string));
@@ -259,7 +285,10 @@ impl Agent {
         GuardEvent {
             pid: Pid(event.pid),
             cmdline: rendered.text,
-            matched: facts.map_or_else(String::new, |facts| facts.banned.text.clone()),
+            matched: match noticed {
+                Some(noticed) => noticed.matched.clone(),
+                None => facts.map_or_else(String::new, |facts| facts.banned.text.clone()),
+            },
             source: outcome
                 .source
                 .name(self.report.cryptnono_sources)
@@ -270,16 +299,15 @@ impl Agent {
             action: outcome.action,
             event: sentence(outcome.action).to_owned(),
             level: match outcome.action {
-                Action::Missed => "warning".to_owned(),
+                Action::Missed | Action::Alerted => "warning".to_owned(),
                 _ => "info".to_owned(),
             },
             timestamp: jiff::Timestamp::now(),
-            detection: if is_respawn {
-                DETECTION_RESPAWN
-            } else {
-                DETECTION_STRING
-            }
-            .to_owned(),
+            detection: match noticed {
+                Some(noticed) => noticed.detection.clone(),
+                None if is_respawn => DETECTION_RESPAWN.to_owned(),
+                None => DETECTION_STRING.to_owned(),
+            },
             group: facts.map_or_else(String::new, |facts| facts.group.clone()),
             matched_in: found
                 .map_or(event.region, |found| found.region)
@@ -287,6 +315,9 @@ impl Agent {
                 .to_owned(),
             reason: outcome.reason.clone(),
             allowedby: outcome.allowed_by.clone(),
+            score: noticed.and_then(|noticed| noticed.score),
+            signs: noticed.map_or_else(Vec::new, |noticed| noticed.signs.clone()),
+            evidence: noticed.map_or_else(Default::default, |noticed| noticed.evidence.clone()),
             exe: event.exe.clone(),
             ppid: Pid(event.parent),
             ancestry: event
@@ -369,5 +400,7 @@ fn sentence(action: Action) -> &'static str {
         Action::Held => "Held process before its first instruction",
         Action::WouldKill => "Would kill process",
         Action::Missed => "Process got away",
+        Action::Alerted => "Process behaves like a miner",
+        Action::Frozen => "Froze the container of a process",
     }
 }

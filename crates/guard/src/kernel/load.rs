@@ -1,6 +1,7 @@
 //! Loading the embedded object and attaching its programs.
 
 use std::{
+    ffi::CStr,
     hash::{DefaultHasher, Hash, Hasher},
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
@@ -10,10 +11,11 @@ use zerocopy::IntoBytes;
 
 use super::{Arrival, Kernel, KernelError, Maps, Start, bpf};
 
+/// An object file is read in place, so it is aligned.
 #[repr(align(8))]
-struct Aligned<Bytes: ?Sized>(Bytes);
+pub(super) struct Aligned<Bytes: ?Sized>(pub(super) Bytes);
 
-/// The compiled kernel programs. An ELF file is read in place, so it is aligned.
+/// The compiled exec guard.
 static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/guard.bpf.o")));
 
 /// The program that judges each exec; also the name of its pins.
@@ -149,12 +151,14 @@ fn open(start: &Start<'_>) -> Result<Object, KernelError> {
 /// Whether the kernel tells of page faults in user space. Where it does not, a held process that
 /// somebody else continues is not noticed; `davy doctor` says so.
 fn has_fault_tracepoint() -> bool {
+    has_tracepoint(c"page_fault_user")
+}
+
+/// Whether the kernel has a tracepoint with its types.
+pub(super) fn has_tracepoint(name: &CStr) -> bool {
     // SAFETY: the name ends in NUL; the call reads the kernel's own type information.
     let id = unsafe {
-        libbpf_sys::libbpf_find_vmlinux_btf_id(
-            c"page_fault_user".as_ptr(),
-            libbpf_sys::BPF_TRACE_RAW_TP,
-        )
+        libbpf_sys::libbpf_find_vmlinux_btf_id(name.as_ptr(), libbpf_sys::BPF_TRACE_RAW_TP)
     };
     id > 0
 }

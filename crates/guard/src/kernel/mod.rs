@@ -9,6 +9,7 @@ mod counters;
 mod load;
 mod maps;
 mod pins;
+mod sense;
 
 use std::{
     io::{self, Read},
@@ -34,6 +35,7 @@ pub use counters::{CounterReader, Counters};
 
 pub use load::{TestFaults, object_bytes};
 pub use pins::{Detached, detach};
+pub use sense::{Hook, Plan, Sense};
 
 /// Why the kernel half cannot be worked with.
 #[derive(Debug, thiserror::Error)]

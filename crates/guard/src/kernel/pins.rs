@@ -38,6 +38,10 @@ pub(super) struct Pins {
 }
 
 impl Pins {
+    pub(super) fn generation(&self) -> &Path {
+        &self.generation
+    }
+
     pub(super) fn fault_link(&self) -> PathBuf {
         self.generation.join(FAULT_HOOK)
     }

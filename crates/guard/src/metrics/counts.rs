@@ -90,7 +90,7 @@ impl Outcomes {
             Action::Killed => self.killed += 1,
             Action::Spared => self.spared += 1,
             Action::Missed => self.missed += 1,
-            Action::Held | Action::WouldKill => {}
+            Action::Held | Action::WouldKill | Action::Alerted | Action::Frozen => {}
         }
     }
 }

@@ -21,7 +21,7 @@ use davylamp_content::blocklist::Place;
 use davylamp_guard::lists;
 
 use crate::failure::Failure;
-use crate::guard::judge;
+use crate::guard::judges;
 use crate::output::{ColourChoice, emit, note};
 use crate::settings::SettingsArgs;
 use answer::Verdict;
@@ -39,7 +39,8 @@ const MAX_COMMAND_BYTES: u64 = 4 << 20;
 #[command(
     long_about = "Say what the guard would do about a command line, and why.
 
-Shows each banned string that matches, with its group, its reason and where it stands; strings that \
+Shows each banned string that matches, with its group, its reason and where it stands; what the detections \
+find, and why it counts or does not; strings that \
 occur only as part of a longer word, and so do not count; allow patterns that apply or would apply \
 elsewhere; whether the kernel decides alone or holds the process; and the verdict. Nothing is run.
 
@@ -117,14 +118,14 @@ pub fn run(args: &ExplainArgs, colour: ColourChoice) -> Result<ExitCode, Failure
         config.blocklists.clone_from(&args.blocklist);
     }
     let lists = lists::read(&config.blocklists)?;
-    let judge = judge(&lists)?;
+    let (judge, rules) = judges(&lists, &config)?;
     let place = Place {
         namespace: args.namespace.as_deref(),
         image: args.image.as_deref(),
         container: args.container.as_deref(),
         is_host: args.host,
     };
-    let reasoner = Reasoner::new(&config, &lists.blocklist, &judge, place)
+    let reasoner = Reasoner::new(&config, &lists.blocklist, &judge, rules.as_ref(), place)
         .map_err(|error| Failure::new(error.into(), "this is a bug in davy: please report it"))?;
     let mut answers = Answers {
         args,
@@ -169,6 +170,7 @@ impl Answers<'_> {
         let executable = self.args.exe.as_deref();
         let question = Question {
             arguments,
+            is_line: self.args.stdin && !self.args.null,
             path: executable
                 .map(|path| path.as_os_str().as_bytes().to_vec())
                 .unwrap_or_default(),

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use davylamp_content::settings::Override;
+use davylamp_detect::command::Rules;
 use davylamp_detect::judge::Judge;
 use davylamp_guard::agent::{self, GuardError, TestFaults};
 use davylamp_guard::config::Config;
-use davylamp_guard::lists;
+use davylamp_guard::lists::{self, JudgesError};
 use davylamp_model::guard_event::Mode;
 use davylamp_model::ids::NodeName;
 
@@ -146,9 +147,26 @@ pub fn detach(pin_dir: &Path) -> Result<String, Failure> {
 /// Everything that `run` does before it needs the kernel.
 fn check(config: &Config, colour: ColourChoice) -> Result<(), Failure> {
     let lists = lists::read(&config.blocklists)?;
-    let judge = judge(&lists)?;
+    let (judge, rules) = judges(&lists, config)?;
     print_warnings(&lists, colour);
     let size = judge.table().size();
+    let detections = match &rules {
+        None => "off".to_owned(),
+        Some(rules) => {
+            let size = rules.table().size();
+            format!(
+                "{} with {} rules: {} states, {} bytes",
+                rules
+                    .detections()
+                    .iter()
+                    .filter(|one| !one.words.is_empty())
+                    .count(),
+                size.rules,
+                size.states,
+                size.bytes
+            )
+        }
+    };
     let sources: Vec<String> = match lists.sources.as_slice() {
         [] => vec!["the list that ships with Davylamp".into()],
         files => files
@@ -166,6 +184,7 @@ fn check(config: &Config, colour: ColourChoice) -> Result<(), Failure> {
          banned strings  {} in {} groups\n\
          allow patterns  {}\n\
          table           {} states, {} bytes\n\
+         detections      {detections}\n\
          warnings        {}\n",
         sources.join("\n                "),
         lists.blocklist.banned_count(),
@@ -177,10 +196,16 @@ fn check(config: &Config, colour: ColourChoice) -> Result<(), Failure> {
     ))
 }
 
-/// Builds the judge of these lists.
-pub fn judge(lists: &lists::Lists) -> Result<Judge, Failure> {
-    let hint = "ban fewer or shorter strings, and see each file with davy guard --check";
-    Judge::new(&lists.blocklist).map_err(|error| Failure::new(error.into(), hint))
+/// Builds the judges of these lists and of the detections.
+pub fn judges(lists: &lists::Lists, config: &Config) -> Result<(Judge, Option<Rules>), Failure> {
+    lists::judges(lists, &config.detections).map_err(|error| match error {
+        JudgesError::Detections(error) => error.into(),
+        JudgesError::Pools(faults) => faults.into(),
+        other => {
+            let hint = other.hint();
+            Failure::new(other.into(), hint)
+        }
+    })
 }
 
 /// Prints on stderr what looks wrong in lists and is used all the same.

@@ -11,6 +11,7 @@ use davylamp_content::detection::{Action, Detection, FULL_SCORE, Response};
 use davylamp_content::indicators::Indicator;
 
 mod pattern;
+mod table;
 mod weigh;
 
 use crate::judge::Subject;
@@ -18,6 +19,7 @@ use crate::launch::{self, Command, Launches};
 use pattern::{Found, Patterns};
 
 pub use pattern::RulesError;
+pub use table::{AtExec, Size, Table};
 
 /// What comes of a process by all detections together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +74,22 @@ impl Rules {
     /// The detections.
     pub fn detections(&self) -> &[Detection] {
         &self.detections
+    }
+
+    /// The automaton, for the kernel.
+    pub fn table(&self) -> &Table {
+        self.patterns.table()
+    }
+
+    /// What the kernel does about a process at its exec, before anybody has taken it apart.
+    pub fn at_exec(&self, subject: &Subject<'_>) -> AtExec {
+        self.patterns.at_exec(subject)
+    }
+
+    /// The detection of a rule that the kernel names.
+    pub fn detection_of_rule(&self, rule: u32) -> Option<&Detection> {
+        let rule = self.table().rule(rule as usize)?;
+        self.detections.get(rule.detection as usize)
     }
 
     /// Judges a process as it was started.

@@ -7,12 +7,13 @@ use std::{
 
 use davylamp_content::{
     blocklist::{Banned, Blocklist, Place as ContainerPlace},
+    indicators::{Indicator, Value},
     word,
 };
 
 use crate::{
     allow::{AllowRule, AllowRules, PatternError},
-    automaton::{BuildError, Needle, Place, Table},
+    automaton::{BuildError, Counts, Needle, Place, Table},
 };
 
 /// A process as it was started.
@@ -117,6 +118,14 @@ impl Judge {
     /// # Errors
     /// [`JudgeError`] where the lists are too large or hold what cannot match.
     pub fn new(blocklist: &Blocklist) -> Result<Self, JudgeError> {
+        Self::with_pools(blocklist, &[])
+    }
+
+    /// As [`Judge::new`], with a table that finds the names of these pools for the rules as well.
+    ///
+    /// # Errors
+    /// [`JudgeError`] as there.
+    pub fn with_pools(blocklist: &Blocklist, pools: &[Indicator]) -> Result<Self, JudgeError> {
         let strings: Vec<StringFacts> = blocklist
             .groups
             .iter()
@@ -135,14 +144,23 @@ impl Judge {
         });
         let allow = AllowRules::new(patterns)?;
         let (prefixes, holds_all) = allow.for_kernel();
-        let needles: Vec<Needle<'_>> = strings
-            .iter()
-            .map(|string| Needle {
-                text: string.banned.text.as_bytes(),
-                in_environment: string.banned.scan_environment,
-            })
-            .collect();
-        let table = Table::build(&needles, &prefixes, holds_all, generation(&strings, &allow))?;
+        let banned = strings.iter().map(|string| Needle {
+            text: string.banned.text.as_bytes(),
+            counts: match string.banned.scan_environment {
+                true => Counts::Everywhere,
+                false => Counts::InArguments,
+            },
+        });
+        let names = pools.iter().filter_map(|pool| match &pool.value {
+            Value::Domain(name) => Some(Needle {
+                text: name.as_bytes(),
+                counts: Counts::AsPool(pool.confidence),
+            }),
+            _ => None,
+        });
+        let needles: Vec<Needle<'_>> = banned.chain(names).collect();
+        let generation = generation(&strings, &allow, &needles);
+        let table = Table::build(&needles, &prefixes, holds_all, generation)?;
         Ok(Self {
             strings,
             allow,
@@ -256,8 +274,11 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 
 /// Tells one set of lists from another. Stable within one build of the program; another build
 /// that finds a foreign number judges again instead of trusting it.
-fn generation(strings: &[StringFacts], allow: &AllowRules) -> u64 {
+fn generation(strings: &[StringFacts], allow: &AllowRules, needles: &[Needle<'_>]) -> u64 {
     let mut hasher = DefaultHasher::new();
+    for needle in &needles[strings.len()..] {
+        needle.text.hash(&mut hasher);
+    }
     for string in strings {
         string.banned.text.hash(&mut hasher);
         string.banned.scan_environment.hash(&mut hasher);

@@ -16,7 +16,7 @@ mod shell;
 mod split;
 mod tools;
 
-pub use tools::{Tool, file_name, of as tool_of};
+pub use tools::{Tool, file_name, names as tool_names, of as tool_of};
 
 /// A command line may start this many commands; a script of more is judged as one text.
 const MAX_COMMANDS: usize = 1024;

@@ -6,7 +6,7 @@
 use davylamp_content::Source;
 use davylamp_content::blocklist::{self, Allowed, Place};
 use davylamp_detect::allow::AllowRules;
-use davylamp_detect::automaton::{AllowMeaning, Needle, Table};
+use davylamp_detect::automaton::{AllowMeaning, Counts, Needle, Table};
 use proptest::prelude::*;
 
 /// The patterns as a blocklist has them, without those that it refuses.
@@ -45,7 +45,7 @@ fn contradiction(patterns: &[String], command_line: &[u8]) -> Option<String> {
     let (prefixes, holds_all) = rules.for_kernel();
     let needle = Needle {
         text: b"needle",
-        in_environment: false,
+        counts: Counts::InArguments,
     };
     let table = Table::build(&[needle], &prefixes, holds_all, 1).expect("a small table");
     let place = Place {

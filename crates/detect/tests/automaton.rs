@@ -1,6 +1,6 @@
 //! The packed automaton finds what a search for each string by itself finds.
 
-use davylamp_detect::automaton::{Found, Needle, Place, Table};
+use davylamp_detect::automaton::{Counts, Found, Needle, Place, Table};
 use proptest::prelude::*;
 
 fn is_word(byte: u8) -> bool {
@@ -44,7 +44,10 @@ fn packed(needles: &[Vec<u8>], text: &[u8], place: Place) -> Vec<Found> {
         .enumerate()
         .map(|(index, text)| Needle {
             text,
-            in_environment: index % 2 == 0,
+            counts: match index % 2 {
+                0 => Counts::Everywhere,
+                _ => Counts::InArguments,
+            },
         })
         .collect();
     let table = Table::build(&needles, &[], false, 7).expect("the strings are matchable");

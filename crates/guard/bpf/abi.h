@@ -29,7 +29,9 @@
 #define INFO_ENVIRONMENT 0x40000000u /* a string that counts in the environment */
 #define INFO_ALLOWS 0x20000000u /* allow trie: a literal pattern ends here */
 #define INFO_HOLDS 0x10000000u /* allow trie: the literal prefix of an expression ends here */
-#define INFO_SET 0x0fffffffu /* index of the strings that end here, or of the pattern */
+#define INFO_POOLS 0x0e000000u /* the name of a pool known with low, medium or high confidence */
+#define INFO_POOL_SHIFT 25
+#define INFO_SET 0x01ffffffu /* index of the strings that end here, or of the pattern */
 
 /* The start of a table, as large as TABLE_HEADER_SLOTS slots. */
 #define TABLE_HEADER_SLOTS 512
@@ -44,6 +46,44 @@ struct table_header {
 };
 #define TABLE_SCANS_ENVIRONMENT 1u /* some string counts in the environment */
 #define TABLE_HOLDS_ALL_MATCHES 2u /* some allow expression has no literal prefix */
+
+/*
+ * The second table: the words of detections, which rules are about. What a state does on a byte is
+ * in the slot at its base + RULE_OWN_SLOTS + class, or, if that is another's, in its slot for letters
+ * and digits or in the whole row it follows.
+ */
+#define TABLE_LISTS 0
+#define TABLE_RULES 1
+#define RULE_STATE_ACCEPTS 0x80000000u /* words are found here: the slot at the base has their set */
+#define RULE_STATE_LEADS_ON 0x08000000u /* the slot behind that: where letters and digits lead */
+#define RULE_STATE_BASE 0x07ffffffu
+#define RULE_OWN_SLOTS 2 /* before those of the classes */
+#define RULE_ROW_SHIFT 28
+#define RULE_ROWS 8
+#define RULES_MAX 256
+#define RULE_CLASS_OF_WORD (1ull << 32) /* a letter, a digit or an underscore */
+
+struct rules_header {
+	u64 classes[256]; /* per byte: its class, and RULE_CLASS_OF_WORD */
+	u64 generation;
+	u32 program_root; /* state before the name of the program */
+	u32 environment_root;
+	u32 sets_at; /* slot of the first set */
+	u32 rules_at; /* slot of the first rule */
+	u32 pages;
+	u32 rules;
+	u64 pools[4]; /* the words that a pool's name is one of, by confidence */
+	u64 rows[RULE_ROWS]; /* slots of the whole rows, all in the first page */
+	u64 reserved[240];
+};
+
+/* Four slots of a set: masks of the words found, and these flags. */
+#define RULE_SET_SLOTS 4
+#define RULE_SET_TOOL 1u /* the program is one that starts, reads or names things */
+/* Two slots of a rule: the words it needs; detection << 32 | flags << 8 | score. */
+#define RULE_SLOTS 2
+#define RULE_KILLS 1u
+#define SCORE_FULL 100
 
 enum guard_mode {
 	MODE_ENFORCE = 0,
@@ -68,7 +108,7 @@ struct guard_settings {
 	u32 capture_environment; /* copy the environment into events */
 	u32 capture_arguments; /* bytes of arguments copied into events, at most EVENT_ARGUMENTS */
 	u32 suppress_enabled; /* whether any suppression can be in force */
-	u32 reserved;
+	u32 rules_enabled; /* whether detections are judged at exec */
 };
 
 /* Written by the agent twice a second. Holds are taken only while it is alive to decide them. */
@@ -99,6 +139,7 @@ enum event_kind {
 	EVENT_MISSED = 5,
 	EVENT_HOLD_EXPIRED = 6,
 	EVENT_HOLD_BROKEN = 7,
+	EVENT_NOTED = 16, /* words of detections that do not suffice: judged afterwards */
 };
 
 enum event_reason {
@@ -115,6 +156,8 @@ enum event_reason {
 	REASON_AGENT_AWAY = 10, /* it would be held, but no agent is there to decide */
 	REASON_HOLDS_FULL = 11,
 	REASON_UNHOLDABLE = 12, /* it would be held, but could run without being noticed */
+	REASON_RULE = 13, /* words of detections */
+	REASON_MAYBE_RULE = 17, /* words of detections, whose meaning the agent has to find out */
 };
 
 enum match_region {
@@ -219,6 +262,7 @@ enum guard_counter {
 	COUNT_SUPPRESSED,
 	COUNT_TEXT_TRUNCATED,
 	COUNT_HOOK_NS,
+	COUNT_NOTED,
 	COUNT_MAX,
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Walking texts through a packed automaton, and the start of a command line through the trie of
- * allow patterns. The layout is that of abi.h; the `detect` crate builds it.
+ * A piece of text through the packed automaton of the lists, and the start of a command line through
+ * the trie of allow patterns. The layout is that of abi.h; the `detect` crate builds it.
  * Part of guard.bpf.c, whose maps it uses.
  */
 #ifndef DAVYLAMP_AUTOMATON_H
@@ -37,9 +37,9 @@ static __always_inline u64 slot_at(void *table, u64 *first, u32 index)
  */
 __noinline int scan_piece(u32 from, u32 length)
 {
-	u32 zero = 0;
+	u32 zero = 0, lists = TABLE_LISTS;
 	struct scan *scan = bpf_map_lookup_elem(&scans, &zero);
-	void *table = bpf_map_lookup_elem(&tables, &zero);
+	void *table = bpf_map_lookup_elem(&tables, &lists);
 	u64 *first;
 	u32 state;
 	u8 *bytes;
@@ -68,9 +68,9 @@ __noinline int scan_piece(u32 from, u32 length)
 
 				if (info & scan->wanted) {
 					scan->hit = info;
-					scan->hit_at = from + i;
 					return 1;
 				}
+				scan->pools |= info & INFO_POOLS;
 			}
 			if (class) {
 				u64 slot = slot_at(table, first, base + class);
@@ -83,150 +83,6 @@ __noinline int scan_piece(u32 from, u32 length)
 	}
 	scan->state = state;
 	return 0;
-}
-
-static long scan_piece_at(u64 index, u32 *length)
-{
-	u32 from = index * PIECE;
-
-	return from >= *length || scan_piece(from, *length - from);
-}
-
-/* Walks the start of the buffer. */
-static __always_inline void scan_bytes(u32 length)
-{
-	if (length <= PIECE)
-		scan_piece(0, length);
-	else
-		bpf_loop(length / PIECE + 1, scan_piece_at, &length, 0);
-}
-
-/* Walks a whole chunk of user memory, of which there is more behind it. */
-static long scan_chunk(u64 index, void *unused)
-{
-	u32 zero = 0;
-	struct scan *scan = bpf_map_lookup_elem(&scans, &zero);
-
-	if (!scan)
-		return 1;
-	if (bpf_probe_read_user(scan->bytes, CHUNK, (void *)scan->address)) {
-		scan->fault = 1;
-		return 1;
-	}
-	scan_bytes(CHUNK);
-	scan->address += CHUNK;
-	return scan->hit || scan->swapped || scan->end - scan->address <= CHUNK;
-}
-
-/*
- * Walks user memory from start to end but for a rest of at most a chunk, which is left at the start
- * of the buffer. Returns its length; 0 and a fault where a byte could not be read.
- */
-static __always_inline u32 scan_user(struct scan *scan, u64 start, u64 end)
-{
-	u64 left;
-
-	scan->address = start;
-	scan->end = end;
-	if (start >= end)
-		return 0;
-	if (end - start > CHUNK)
-		bpf_loop(MAX_CHUNKS, scan_chunk, NULL, 0);
-	if (scan->hit || scan->fault || scan->swapped)
-		return 0;
-	left = end - scan->address;
-	if (left > CHUNK || bpf_probe_read_user(scan->bytes, left, (void *)scan->address)) {
-		scan->fault = 1;
-		return 0;
-	}
-	return left;
-}
-
-/*
- * Walks the arguments, the program's path as it was given and the name of the file that runs, with
- * separators between them so that no string stands in two at once. Returns the region of a hit.
- */
-static __always_inline u32 scan_program(struct scan *scan, u32 root, struct mm_struct *mm,
-					struct linux_binprm *bprm)
-{
-	const unsigned char *name = bprm->file->f_path.dentry->d_name.name;
-	u32 at = scan_user(scan, mm->arg_start, mm->arg_end);
-	long path, leaf;
-	u8 *bytes;
-
-	if (scan->hit || scan->swapped || at > CHUNK)
-		return REGION_ARGUMENTS;
-	if (scan->fault)
-		scan->state = root;
-	bytes = scan->bytes + at;
-	bytes[0] = TEXT_SEPARATOR;
-	path = bpf_probe_read_kernel_str(bytes + 1, PATH_MOST, bprm->filename);
-	if (path < 1)
-		path = 1; /* no path was given: the file's name remains */
-	if (path > PATH_MOST)
-		return REGION_PATH;
-	bytes[path] = TEXT_SEPARATOR;
-	leaf = bpf_probe_read_kernel_str(bytes + path + 1, EVENT_NAME, name);
-	if (leaf < 1) {
-		scan->fault = 1;
-		scan_bytes(at + path + 1);
-	} else {
-		scan_bytes(at + path + 1 + leaf); /* with the NUL, the boundary that ends each text */
-	}
-	return scan->hit_at > at ? REGION_PATH : REGION_ARGUMENTS;
-}
-
-static __always_inline void scan_environment(struct scan *scan, struct mm_struct *mm)
-{
-	u32 earlier = scan->fault;
-	u32 length;
-
-	scan->fault = 0;
-	length = scan_user(scan, mm->env_start, mm->env_end);
-	if (length) {
-		/* Every text ends at a boundary, whatever its last byte is. */
-		scan->bytes[length] = 0;
-		scan_bytes(length + 1);
-	}
-	scan->fault |= earlier;
-}
-
-/*
- * Walks all that counts of a new program. Leaves the hit, or a fault where a byte could not be
- * judged. False if there is no table to walk.
- */
-static __always_inline bool scan_all(struct scan *scan, struct mm_struct *mm,
-				     struct linux_binprm *bprm, struct occurrence *what)
-{
-	for (int tries = 0; tries < MOST_TRIES; tries++) {
-		u32 zero = 0, root;
-		void *table = bpf_map_lookup_elem(&tables, &zero);
-		struct table_header *header = table ? bpf_map_lookup_elem(table, &zero) : NULL;
-
-		if (!header)
-			return false;
-		what->generation = header->generation;
-		root = header->scan_root;
-		scan->generation = header->generation;
-		scan->state = root;
-		scan->wanted = INFO_ARGUMENTS;
-		scan->hit = 0;
-		scan->hit_at = 0;
-		scan->fault = 0;
-		scan->swapped = 0;
-		what->region = scan_program(scan, root, mm, bprm);
-		if (!scan->hit && !scan->swapped && header->flags & TABLE_SCANS_ENVIRONMENT) {
-			scan->state = root;
-			scan->wanted = INFO_ENVIRONMENT;
-			what->region = REGION_ENVIRONMENT;
-			scan_environment(scan, mm);
-		}
-		if (!scan->swapped)
-			return true;
-	}
-	/* A new table at every try: as good as unreadable. */
-	scan->fault = 1;
-	return true;
 }
 
 /* ---- allow patterns decided here -------------------------------------------------------- */

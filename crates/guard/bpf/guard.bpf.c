@@ -52,7 +52,7 @@ struct table {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
+	__uint(max_entries, 2); /* TABLE_LISTS, TABLE_RULES */
 	__type(key, u32);
 	__array(values, struct table);
 } tables SEC(".maps");
@@ -138,9 +138,12 @@ struct scan {
 	u32 state;
 	u32 wanted; /* INFO_* that counts in this text */
 	u32 hit; /* the info word that matched, 0 if none */
-	u32 hit_at; /* where in `bytes` the boundary behind it is */
 	u32 fault;
 	u32 swapped; /* another table came into force meanwhile: all is to be walked again */
+	u32 pools; /* bits of INFO_POOLS that were found */
+	u32 rule_state;
+	u64 rule_generation; /* 0 where no rules are in force */
+	u64 counts, named, begun, flags; /* words found so far */
 	/* A piece of the arguments, and behind the last one the path and the file's name. */
 	u8 bytes[CHUNK + PATH_MOST + EVENT_NAME + PIECE];
 };
@@ -174,6 +177,8 @@ struct occurrence {
 	u32 region;
 	u32 info;
 	s32 signal_error;
+	u32 noted; /* the score of detections that does not suffice */
+	u32 is_tool; /* it is one of the programs that start, read or name things */
 	u32 reserved;
 };
 
@@ -186,6 +191,8 @@ static __always_inline void count(u32 counter, u64 by)
 }
 
 #include "automaton.h"
+#include "rules.h"
+#include "scan.h"
 #include "place.h"
 #include "event.h"
 #include "hold.h"
@@ -233,8 +240,10 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 		scan->fault = 1;
 	}
 	what.info = scan->hit;
+	if (!scan->hit && scan->rule_generation)
+		what.reason = rules_say(scan, &what);
 
-	if (scan->hit) {
+	if (scan->hit || what.reason) {
 		act(task, bprm, &what);
 	} else if (cfg->suppress_enabled && is_suppressed(task, what.began_ns)) {
 		count(COUNT_SUPPRESSED, 1);
@@ -244,6 +253,12 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 		count(COUNT_UNREADABLE, 1);
 		what.reason = REASON_UNREADABLE;
 		act(task, bprm, &what);
+	} else if (what.noted) {
+		count(COUNT_NOTED, 1);
+		what.kind = EVENT_NOTED;
+		what.reason = REASON_MAYBE_RULE;
+		what.signalled_ns = bpf_ktime_get_ns();
+		report(task, bprm, &what);
 	}
 	count(COUNT_HOOK_NS, bpf_ktime_get_ns() - what.began_ns);
 	return 0;

@@ -66,7 +66,7 @@ static __always_inline bool can_be_held(struct task_struct *task)
 
 /* Stops the process before its first instruction. Returns why not, or 0. */
 static __always_inline u32 hold(struct task_struct *task, struct guard_settings *cfg, u32 reason,
-				u64 now, s32 *error)
+				bool spares, u64 now, s32 *error)
 {
 	u32 zero = 0, pid = task->tgid;
 	struct guard_agent *alive = bpf_map_lookup_elem(&agent, &zero);
@@ -74,7 +74,7 @@ static __always_inline u32 hold(struct task_struct *task, struct guard_settings 
 		.start_boottime_ns = task->start_boottime,
 		.since_ns = now,
 		.reason = reason,
-		.verdict_spares = cfg->hold_verdict_spares,
+		.verdict_spares = spares,
 	};
 	struct hold *entry;
 

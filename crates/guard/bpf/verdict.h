@@ -29,7 +29,7 @@ static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 	first = bpf_map_lookup_elem(table, &zero);
 	if (!first)
 		return 0;
-	if (what->reason == REASON_MATCH)
+	if (what->reason == REASON_MATCH || what->reason == REASON_RULE)
 		count(COUNT_MATCHED, 1);
 	flags = cgroup_flags(task);
 
@@ -42,9 +42,9 @@ static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 	} else if (flags & CGROUP_PROTECTED) {
 		kind = EVENT_SPARED;
 		what->reason = REASON_PROTECTED_CGROUP;
-	} else if (what->reason == REASON_UNREADABLE) {
+	} else if (what->reason == REASON_UNREADABLE || what->reason == REASON_MAYBE_RULE) {
 		kind = EVENT_HELD;
-	} else if (what->reason == REASON_MATCH) {
+	} else if (what->reason == REASON_MATCH || what->reason == REASON_RULE) {
 		u32 info = 0;
 		u32 allowed = allowed_by_literal(table, mm, &info);
 
@@ -65,14 +65,21 @@ static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 		if (kind != EVENT_SPARED)
 			kind = EVENT_WOULD_KILL;
 	} else if (kind == EVENT_HELD) {
-		u32 refused = hold(task, cfg, what->reason, what->began_ns, &error);
+		bool spares = cfg->hold_verdict_spares;
+		u32 refused, reason = what->reason;
 
+		/* A suspicion is no verdict; what a tool starts is judged at its own exec. */
+		if (reason == REASON_MAYBE_RULE)
+			spares = true;
+		refused = hold(task, cfg, reason, spares, what->began_ns, &error);
 		if (refused) {
+			bool evades = refused == REASON_UNHOLDABLE;
+
+			if (reason == REASON_MAYBE_RULE && what->is_tool)
+				evades = false;
 			what->reason = refused;
 			/* Whoever starts a process can make it unholdable: that must gain nothing. */
-			kind = cfg->hold_verdict_spares && refused != REASON_UNHOLDABLE ?
-				       EVENT_SPARED :
-				       EVENT_KILLED;
+			kind = spares && !evades ? EVENT_SPARED : EVENT_KILLED;
 		}
 	}
 	if (kind == EVENT_KILLED) {

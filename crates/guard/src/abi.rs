@@ -50,8 +50,8 @@ pub struct Settings {
     pub capture_arguments: u32,
     /// Whether suppressions are looked up at each exec.
     pub suppress_enabled: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Whether detections are judged at exec.
+    pub rules_enabled: u32,
 }
 
 /// `MODE_ENFORCE`.
@@ -219,10 +219,12 @@ pub enum Counter {
     TextTruncated,
     /// Nanoseconds spent in the exec hook.
     HookNs,
+    /// Programs with words of detections that do not suffice.
+    Noted,
 }
 
 /// How many counters there are.
-pub const COUNTERS: usize = 15;
+pub const COUNTERS: usize = 16;
 
 /// `enum event_kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -241,6 +243,8 @@ pub enum EventKind {
     HoldExpired,
     /// Somebody else continued a held process; it was killed.
     HoldBroken,
+    /// Words of detections that do not suffice were found.
+    Noted,
 }
 
 impl EventKind {
@@ -253,6 +257,7 @@ impl EventKind {
             5 => Self::Missed,
             6 => Self::HoldExpired,
             7 => Self::HoldBroken,
+            16 => Self::Noted,
             _ => return None,
         })
     }
@@ -288,6 +293,10 @@ pub enum Reason {
     /// It would be held, but it could run without being noticed: it is traced, or its first page is
     /// there already.
     Unholdable,
+    /// Words of detections.
+    Rule = 13,
+    /// Words of detections, whose meaning the agent has to find out. Nobody dies of that alone.
+    MaybeRule = 17,
 }
 
 impl Reason {
@@ -306,6 +315,8 @@ impl Reason {
             10 => Self::AgentAway,
             11 => Self::HoldsFull,
             12 => Self::Unholdable,
+            13 => Self::Rule,
+            17 => Self::MaybeRule,
             _ => return None,
         })
     }
@@ -313,7 +324,7 @@ impl Reason {
     /// The reason in words, for the log. `None` for a plain match.
     pub fn as_str(self) -> Option<&'static str> {
         Some(match self {
-            Self::Match => return None,
+            Self::Match | Self::Rule => return None,
             Self::PidOne => "pid 1 is never killed",
             Self::ProtectedExecutable => "its executable is protected",
             Self::ProtectedCgroup => "its cgroup is protected",
@@ -326,6 +337,7 @@ impl Reason {
             Self::AgentAway => "no agent was there to decide",
             Self::HoldsFull => "too many processes are held",
             Self::Unholdable => "it could not be held safely",
+            Self::MaybeRule => "it may launch what a detection is about, or only name it",
         })
     }
 }

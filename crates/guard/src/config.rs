@@ -43,6 +43,8 @@ pub struct Config {
     pub mode: Mode,
     /// Blocklist files, and directories of them. Empty: the list that ships with Davylamp.
     pub blocklists: Vec<PathBuf>,
+    /// What the detections find in command lines, beside the lists.
+    pub detections: Detections,
     /// Where programs, maps and links are pinned: a directory on a BPF file system.
     pub pin_dir: PathBuf,
     /// Whether to pin at all. Without pins the guard ends with its agent.
@@ -70,6 +72,7 @@ impl Default for Config {
         Self {
             mode: Mode::Enforce,
             blocklists: Vec::new(),
+            detections: Detections::default(),
             pin_dir: DEFAULT_PIN_DIR.into(),
             pin: true,
             node: String::new(),
@@ -80,6 +83,31 @@ impl Default for Config {
             log: Log::default(),
             metrics: Metrics::default(),
             containers: Containers::default(),
+        }
+    }
+}
+
+/// `[guard.detections]`: what is found in command lines beside the strings of the lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Detections {
+    /// Judge by detections at all.
+    pub enabled: bool,
+    /// Judge by those that ship with Davylamp.
+    pub shipped: bool,
+    /// Detection files and directories of them. One with the name of one that ships takes its place.
+    pub paths: Vec<PathBuf>,
+    /// Names of detections that are not to be judged by.
+    pub off: Vec<String>,
+}
+
+impl Default for Detections {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            shipped: true,
+            paths: Vec::new(),
+            off: Vec::new(),
         }
     }
 }

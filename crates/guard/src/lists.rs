@@ -11,10 +11,17 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use davylamp_content::blocklist::{self, Blocklist, Warning};
+use davylamp_content::detection::{self, Detection};
 use davylamp_content::{DEFAULT_BLOCKLIST, DEFAULT_BLOCKLIST_NAME, Faults, Source};
+use davylamp_detect::{
+    command::{Rules, RulesError},
+    judge::{Judge, JudgeError},
+};
 use miette::Diagnostic;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
+
+use crate::config::Detections;
 
 /// A file may have this many bytes, as `content` limits it; more is not even read.
 pub const MAX_FILE_BYTES: u64 = 16 << 20;
@@ -25,8 +32,11 @@ pub const MAX_TOTAL_BYTES: u64 = 64 << 20;
 /// A directory may have this many list files.
 pub const MAX_FILES: usize = 4096;
 
-/// The ends of file names that are read in a directory.
-const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+/// The ends of names of list files that are read in a directory.
+const LISTS: &[&str] = &["yaml", "yml", "json"];
+
+/// The end of names of detection files.
+const DETECTIONS: &[&str] = &["toml"];
 
 /// Case files lie beside their lists and are no lists.
 const CASES_SUFFIX: &str = ".cases";
@@ -75,6 +85,12 @@ pub enum PathTrouble {
         /// The most there may be.
         limit: u64,
     },
+    /// No detection of this name is there to be left out.
+    #[error("there is no detection `{name}`")]
+    NoDetection {
+        /// The name.
+        name: String,
+    },
     /// More files than can be meant.
     #[error("the directory {} holds more than {MAX_FILES} blocklists", path.display())]
     TooMany {
@@ -87,6 +103,7 @@ impl PathTrouble {
     /// The path in question.
     pub fn path(&self) -> &Path {
         match self {
+            Self::NoDetection { name } => Path::new(name),
             Self::Unreadable { path, .. }
             | Self::NotAFile { path }
             | Self::EmptyDirectory { path }
@@ -124,6 +141,10 @@ impl PathTrouble {
             Self::TooLarge { .. } => {
                 "split it into several files, or see whether it is a list".into()
             }
+            Self::NoDetection { .. } => {
+                "take it out of `guard.detections.off`; docs/detections.md names those that ship"
+                    .into()
+            }
             Self::TooMany { .. } => "see whether this is the directory that was meant".into(),
         }
     }
@@ -135,9 +156,11 @@ impl Diagnostic for PathTrouble {
     }
 }
 
-/// Why lists were refused: everything that is wrong with the paths and with the texts.
+/// Why lists or detections were refused: everything that is wrong with the paths and with the texts.
 #[derive(Debug, Default)]
 pub struct ListsError {
+    /// Whether they are detections.
+    pub are_detections: bool,
     /// What is wrong with paths.
     pub paths: Vec<PathTrouble>,
     /// What is wrong with texts.
@@ -147,9 +170,13 @@ pub struct ListsError {
 impl fmt::Display for ListsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let faults: usize = self.faults.iter().map(|faults| faults.faults().len()).sum();
+        let what = match self.are_detections {
+            true => "detections",
+            false => "blocklists",
+        };
         match self.paths.len() + faults {
-            1 => f.write_str("the blocklists cannot be used: one fault"),
-            count => write!(f, "the blocklists cannot be used: {count} faults"),
+            1 => write!(f, "the {what} cannot be used: one fault"),
+            count => write!(f, "the {what} cannot be used: {count} faults"),
         }
     }
 }
@@ -182,7 +209,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Lists, ListsError> {
         texts.push((name, DEFAULT_BLOCKLIST.as_bytes().to_vec()));
     } else {
         let mut room = MAX_TOTAL_BYTES;
-        for file in files(paths, &mut error) {
+        for file in files(paths, LISTS, &mut error) {
             match read_file(&file, &mut room) {
                 Ok(bytes) => texts.push((file, bytes)),
                 Err(trouble) => error.paths.push(trouble),
@@ -227,18 +254,111 @@ pub fn read(paths: &[PathBuf]) -> Result<Lists, ListsError> {
     }
 }
 
-/// The files that the paths stand for at this moment, as far as they can be listed.
-pub(crate) fn files_at(paths: &[PathBuf]) -> Vec<PathBuf> {
-    files(paths, &mut ListsError::default())
+/// Why lists and detections cannot be put to use together.
+#[derive(Debug, Error)]
+pub enum JudgesError {
+    /// The detections cannot be read.
+    #[error(transparent)]
+    Detections(#[from] ListsError),
+    /// The pools that ship cannot be read: a bug.
+    #[error("the pools that ship with Davylamp cannot be read")]
+    Pools(#[from] Faults),
+    /// The lists are too large.
+    #[error("the blocklists cannot be put in force")]
+    Lists(#[from] JudgeError),
+    /// The detections are too large.
+    #[error("the detections cannot be put in force")]
+    Rules(#[from] RulesError),
+}
+
+impl JudgesError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Detections(_) => "`davy guard --check` shows each fault",
+            Self::Pools(_) => "this is a bug in davy: please report it",
+            Self::Lists(_) => "ban fewer or shorter strings",
+            Self::Rules(_) => "use fewer or shorter expressions; the longest loops cost most",
+        }
+    }
+}
+
+/// The judges of lists and of detections, where these are wanted.
+///
+/// # Errors
+/// [`JudgesError`] where the detections cannot be read, or either is too large.
+pub fn judges(lists: &Lists, wanted: &Detections) -> Result<(Judge, Option<Rules>), JudgesError> {
+    if !wanted.enabled {
+        return Ok((Judge::new(&lists.blocklist)?, None));
+    }
+    let pools = davylamp_content::indicators::shipped_pools()?;
+    let rules = Rules::new(detections(wanted)?, &pools)?;
+    Ok((Judge::with_pools(&lists.blocklist, &pools)?, Some(rules)))
+}
+
+/// The detections that ship, where they are wanted, and those at these paths, but for those that are off.
+///
+/// # Errors
+/// All that is wrong with any path or text, and names to be left off that no detection has.
+pub fn detections(wanted: &Detections) -> Result<Vec<Detection>, ListsError> {
+    let mut error = ListsError {
+        are_detections: true,
+        ..ListsError::default()
+    };
+    let mut all = Vec::new();
+    match detection::shipped() {
+        Ok(_) if !wanted.shipped => {}
+        Ok(shipped) => all.extend(shipped.into_iter().map(|parsed| parsed.detection)),
+        Err(faults) => error.faults.push(faults),
+    }
+    let mut room = MAX_TOTAL_BYTES;
+    for file in files(&wanted.paths, DETECTIONS, &mut error) {
+        let bytes = match read_file(&file, &mut room) {
+            Ok(bytes) => bytes,
+            Err(trouble) => {
+                error.paths.push(trouble);
+                continue;
+            }
+        };
+        let name = file.display().to_string();
+        match Source::from_bytes(&name, &bytes).and_then(detection::parse) {
+            Ok(parsed) => {
+                let fresh = parsed.detection;
+                all.retain(|known: &Detection| known.name != fresh.name);
+                all.push(fresh);
+            }
+            Err(faults) => error.faults.push(faults),
+        }
+    }
+    for name in &wanted.off {
+        if !all.iter().any(|known| known.name == *name) {
+            error
+                .paths
+                .push(PathTrouble::NoDetection { name: name.clone() });
+        }
+        all.retain(|known| known.name != *name);
+    }
+    match error.paths.is_empty() && error.faults.is_empty() {
+        true => Ok(all),
+        false => Err(error),
+    }
+}
+
+/// The files of lists and detections that the paths stand for at this moment, as far as they can be
+/// listed.
+pub(crate) fn files_at(lists: &[PathBuf], detections: &[PathBuf]) -> Vec<PathBuf> {
+    let mut all = files(lists, LISTS, &mut ListsError::default());
+    all.extend(files(detections, DETECTIONS, &mut ListsError::default()));
+    all
 }
 
 /// The files that the paths stand for, each once.
-fn files(paths: &[PathBuf], error: &mut ListsError) -> Vec<PathBuf> {
+fn files(paths: &[PathBuf], extensions: &[&str], error: &mut ListsError) -> Vec<PathBuf> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
     for path in paths {
         let listed = match fs::metadata(path) {
-            Ok(facts) if facts.is_dir() => match list_files(path) {
+            Ok(facts) if facts.is_dir() => match list_files(path, extensions) {
                 Ok(listed) if listed.is_empty() => {
                     error
                         .paths
@@ -273,13 +393,13 @@ fn files(paths: &[PathBuf], error: &mut ListsError) -> Vec<PathBuf> {
     found
 }
 
-fn list_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+fn list_files(directory: &Path, extensions: &[&str]) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         let extension = path.extension().and_then(|extension| extension.to_str());
-        let is_list = extension.is_some_and(|found| EXTENSIONS.contains(&found));
+        let is_list = extension.is_some_and(|found| extensions.contains(&found));
         let stem = path.file_stem().unwrap_or_default().as_encoded_bytes();
         let is_cases = stem.ends_with(CASES_SUFFIX.as_bytes());
         if is_list && !is_cases && !name.starts_with(b".") && !path.is_dir() {

@@ -113,7 +113,7 @@ fn structures_are_laid_out_alike() {
             "guard_settings",
             mirrored!(abi::Settings: mode hold_verdict_spares hold_deadline_ns event_interval_ns
                 event_burst suppress_ns response hold_unknown_cgroups capture_environment
-                capture_arguments suppress_enabled reserved),
+                capture_arguments suppress_enabled rules_enabled),
         ),
         (
             "guard_agent",
@@ -174,7 +174,7 @@ fn a_tables_header_is_laid_out_alike() {
     let offset: BTreeMap<_, _> = members.into_iter().collect();
     let needle = davylamp_detect::automaton::Needle {
         text: b"needle",
-        in_environment: true,
+        counts: davylamp_detect::automaton::Counts::Everywhere,
     };
     let allow = davylamp_detect::automaton::AllowPrefix {
         text: b"allowed".to_vec(),

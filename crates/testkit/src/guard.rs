@@ -40,12 +40,15 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Pins, and all settings at their defaults but for the container sockets: a test has none.
+    /// Pins, and all settings at their defaults but for the container sockets, of which a test has none,
+    /// and the detections, which are about other tests' processes as well.
     pub fn new(davy: impl Into<PathBuf>, blocklist: impl Into<String>) -> Self {
         Self {
             davy: davy.into(),
             blocklist: blocklist.into(),
-            config: "[guard.containers]\ncri_sockets = []\ndocker_sockets = []\n".to_owned(),
+            config: "[guard.containers]\ncri_sockets = []\ndocker_sockets = []\n\
+                     [guard.detections]\nenabled = false\n"
+                .to_owned(),
             pin: true,
         }
     }

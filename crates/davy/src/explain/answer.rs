@@ -50,6 +50,8 @@ pub struct Explanation {
     pub match_count: usize,
     /// The matches, the one that the log names first.
     pub matches: Vec<MatchReport>,
+    /// What the detections found, the one that weighs most first.
+    pub detections: Vec<DetectionReport>,
     /// Whether near misses were looked for.
     pub near_misses_searched: bool,
     /// Strings that occur as part of a longer word only, and so do not count.
@@ -79,6 +81,21 @@ pub struct MatchReport {
     /// That text, for printing.
     #[serde(skip)]
     pub text: Rc<[u8]>,
+}
+
+/// What a detection found.
+#[derive(Debug, Clone, Serialize)]
+pub struct DetectionReport {
+    /// Its name.
+    pub detection: String,
+    /// What would come of it alone: `kill`, `alert` or `spare`.
+    pub action: &'static str,
+    /// What it adds to the score; 100 together suffice.
+    pub score: u8,
+    /// The text that matched.
+    pub matched: String,
+    /// Why it counts, or why not.
+    pub why: String,
 }
 
 /// A banned string that occurs and does not count.

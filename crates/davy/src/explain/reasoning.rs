@@ -4,14 +4,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
 use davylamp_content::blocklist::{Blocklist, Origin, Place, Scope};
+use davylamp_content::detection::Action;
 use davylamp_content::word;
 use davylamp_detect::allow::{AllowRules, PatternError};
 use davylamp_detect::automaton::{AllowMeaning, AllowPrefix};
+use davylamp_detect::command::{AtExec, Finding, Rules, Sign};
 use davylamp_detect::judge::{Judge, Match, Region, Ruling, Subject, command_line};
 use davylamp_guard::config::Config;
 
 use super::answer::{
-    Bearing, Decision, Explanation, MatchReport, NearMiss, PatternReport, ScopeReport, Verdict,
+    Bearing, Decision, DetectionReport, Explanation, MatchReport, NearMiss, PatternReport,
+    ScopeReport, Verdict,
 };
 
 /// No more matches or near misses than this are listed; a command line of megabytes may hold
@@ -27,6 +30,8 @@ const MAX_NEAR_MISS_BYTES: usize = 1 << 16;
 pub struct Question {
     /// The arguments, NUL after each.
     pub arguments: Vec<u8>,
+    /// Whether they are a line as it is typed into a shell, in one piece.
+    pub is_line: bool,
     /// The executable's path, or nothing if the first argument names it.
     pub path: Vec<u8>,
     /// The environment, NUL after each variable.
@@ -66,6 +71,7 @@ struct Rule<'a> {
 pub struct Reasoner<'a> {
     config: &'a Config,
     judge: &'a Judge,
+    detections: Option<&'a Rules>,
     place: Place<'a>,
     rules: Vec<Rule<'a>>,
     holds_all: bool,
@@ -77,6 +83,7 @@ impl<'a> Reasoner<'a> {
         config: &'a Config,
         blocklist: &'a Blocklist,
         judge: &'a Judge,
+        detections: Option<&'a Rules>,
         place: Place<'a>,
     ) -> Result<Self, PatternError> {
         let mut rules = Vec::new();
@@ -98,6 +105,7 @@ impl<'a> Reasoner<'a> {
         Ok(Self {
             config,
             judge,
+            detections,
             place,
             rules,
             holds_all,
@@ -127,12 +135,20 @@ impl<'a> Reasoner<'a> {
         } else {
             Vec::new()
         };
-        let allow_patterns = if found.is_empty() {
+        let finding = self.detections.and_then(|rules| match question.is_line {
+            true => rules.judge_line(&line),
+            false => rules.judge(&subject),
+        });
+        let kills = |finding: &Finding<'_>| finding.action == Action::Kill;
+        let allow_patterns = if found.is_empty() && !finding.as_ref().is_some_and(kills) {
             Vec::new()
         } else {
             self.patterns(&line)
         };
-        let (verdict, decided_by, because) = self.verdict(&subject, &line, &allow_patterns);
+        let (verdict, decided_by, because) = match &finding {
+            Some(finding) if found.is_empty() => self.by_detections(finding, &subject, &line),
+            _ => self.verdict(&subject, &line, &allow_patterns),
+        };
         Explanation {
             command_line: String::from_utf8_lossy(&line).into_owned(),
             line: texts.of(Region::Arguments),
@@ -146,9 +162,65 @@ impl<'a> Reasoner<'a> {
                 .take(MAX_LISTED)
                 .map(|found| self.match_report(found, &texts))
                 .collect(),
+            detections: finding
+                .iter()
+                .flat_map(|found| &found.signs)
+                .map(report)
+                .collect(),
             near_misses_searched,
             near_misses,
             allow_patterns,
+        }
+    }
+
+    /// What comes of what the detections found, where no string is banned.
+    fn by_detections(
+        &self,
+        finding: &Finding<'_>,
+        subject: &Subject<'_>,
+        line: &[u8],
+    ) -> (Verdict, Option<Decision>, String) {
+        let strongest = finding.signs.first();
+        let name = strongest.map_or("", |sign| sign.detection.name.as_str());
+        let score = finding.score;
+        let at_exec = self.detections.map(|rules| rules.at_exec(subject));
+        let decided_by = match at_exec {
+            Some(AtExec::Kill) => Some(Decision::Kernel),
+            Some(AtExec::Hold) => Some(Decision::Hold),
+            _ => None,
+        };
+        if let Some(protection) = self.protection(subject) {
+            return (Verdict::Spared, Some(Decision::Kernel), protection);
+        }
+        match finding.action {
+            Action::Kill => {
+                let allowed = self.judge.allow().allowing(line, &self.place);
+                match allowed {
+                    Some((_, by)) => (
+                        Verdict::Spared,
+                        decided_by,
+                        format!(
+                            "the pattern `{}` of group `{}` allows it",
+                            by.pattern, by.group
+                        ),
+                    ),
+                    None => (
+                        Verdict::Killed,
+                        decided_by,
+                        format!("`{name}` and all others together have a score of {score}"),
+                    ),
+                }
+            }
+            Action::Alert => (
+                Verdict::Spared,
+                decided_by,
+                format!("it is told, and runs: a score of {score} is below 100"),
+            ),
+            Action::Spare | Action::Clean => (
+                Verdict::Spared,
+                decided_by,
+                "it only names what a detection is about".to_owned(),
+            ),
         }
     }
 
@@ -163,7 +235,7 @@ impl<'a> Reasoner<'a> {
             return (
                 Verdict::Clean,
                 None,
-                "no banned string stands in it as a word".into(),
+                "no banned string stands in it as a word, and no detection finds anything".into(),
             );
         }
         if let Some(protection) = self.protection(subject) {
@@ -313,6 +385,16 @@ impl<'a> Reasoner<'a> {
             })
         });
         reports.collect()
+    }
+}
+
+fn report(sign: &Sign<'_>) -> DetectionReport {
+    DetectionReport {
+        detection: sign.detection.name.clone(),
+        action: sign.action.as_str(),
+        score: sign.score,
+        matched: sign.matched.clone(),
+        why: sign.why.clone(),
     }
 }
 

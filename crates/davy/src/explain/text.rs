@@ -7,7 +7,8 @@ use std::ops::Range;
 use davylamp_model::guard_event::Mode;
 
 use super::answer::{
-    Bearing, Decision, Explanation, MatchReport, PatternReport, ScopeReport, Verdict,
+    Bearing, Decision, DetectionReport, Explanation, MatchReport, PatternReport, ScopeReport,
+    Verdict,
 };
 
 /// How many bytes are shown on each side of a match.
@@ -34,6 +35,7 @@ pub fn render(explanation: &Explanation, colour: bool) -> String {
         &format!("{}{cut}", shown(&line[..kept])),
     );
     matches(&mut out, explanation, colour);
+    detections(&mut out, explanation);
     near_misses(&mut out, explanation);
     if !explanation.allow_patterns.is_empty() {
         out.push_str("\nallow patterns\n");
@@ -123,6 +125,29 @@ fn one_match(out: &mut String, found: &MatchReport, colour: bool) {
         out,
         format_args!("    from    {}\n", shown(found.origin.as_bytes())),
     );
+}
+
+fn detections(out: &mut String, explanation: &Explanation) {
+    if explanation.detections.is_empty() {
+        return;
+    }
+    out.push_str("\ndetections\n");
+    for found in &explanation.detections {
+        let DetectionReport {
+            detection,
+            action,
+            score,
+            ..
+        } = found;
+        put(
+            out,
+            format_args!(
+                "  {detection}: {action}, score {score}: `{}`\n      {}\n",
+                shown(found.matched.as_bytes()),
+                shown(found.why.as_bytes())
+            ),
+        );
+    }
 }
 
 fn near_misses(out: &mut String, explanation: &Explanation) {

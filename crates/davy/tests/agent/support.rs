@@ -147,6 +147,9 @@ impl Scene {
             // Other tests' processes are nobody's business here.
             text.push_str("[guard.sweep]\non_start = false\ninterval_secs = 0\n");
         }
+        if !tables.contains("[guard.detections]") {
+            text.push_str("[guard.detections]\nenabled = false\n");
+        }
         if !tables.contains("[guard.log]") {
             text.push_str("[guard.log]\nevents_per_second = 100000\nburst = 1000000\n");
         }

@@ -5,4 +5,5 @@ mod bench;
 mod flood;
 mod limits;
 mod matrix;
+mod rules;
 mod storm;

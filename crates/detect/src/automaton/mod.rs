@@ -25,6 +25,10 @@ mod trie;
 
 use std::{iter, ops::Range};
 
+use davylamp_content::indicators::Confidence;
+
+pub(crate) use place::Layout;
+
 /// Words in one page of a table, as the kernel's map holds them.
 pub const PAGE_SLOTS: usize = 8192;
 /// Words before the first slot.
@@ -47,7 +51,13 @@ const INFO_ARGUMENTS: u32 = 0x8000_0000;
 const INFO_ENVIRONMENT: u32 = 0x4000_0000;
 const INFO_ALLOWS: u32 = 0x2000_0000;
 const INFO_HOLDS: u32 = 0x1000_0000;
-const INFO_SET: u32 = 0x0fff_ffff;
+/// The name of a pool that is known with low confidence; the next two bits are for medium and high.
+const INFO_POOL: u32 = 0x0200_0000;
+const INFO_SET: u32 = 0x01ff_ffff;
+
+fn info_of_pool(confidence: Confidence) -> u32 {
+    INFO_POOL << confidence as u32
+}
 
 const TABLE_SCANS_ENVIRONMENT: u32 = 1;
 const TABLE_HOLDS_ALL_MATCHES: u32 = 2;
@@ -70,8 +80,19 @@ pub enum Place {
 pub struct Needle<'a> {
     /// Its bytes; ASCII letters in any case.
     pub text: &'a [u8],
-    /// Whether it counts in the environment as well as in the arguments.
-    pub in_environment: bool,
+    /// Where it counts, and as what.
+    pub counts: Counts,
+}
+
+/// What it means that a string is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counts {
+    /// It is banned in the arguments, the path and the executable's name.
+    InArguments,
+    /// It is banned in the environment as well.
+    Everywhere,
+    /// It is the name of a pool: one of the words that rules are about, and not banned by itself.
+    AsPool(Confidence),
 }
 
 /// The start of a command line that bears on whether a match is allowed.
@@ -146,7 +167,13 @@ pub struct Table {
 #[derive(Debug, Clone, Copy)]
 struct StringFacts {
     length: u32,
-    in_environment: bool,
+    counts: Counts,
+}
+
+impl StringFacts {
+    fn is_banned(self) -> bool {
+        !matches!(self.counts, Counts::AsPool(_))
+    }
 }
 
 const NO_SET: u32 = u32::MAX;
@@ -191,7 +218,10 @@ impl Table {
         }
         let pages = words.len() / PAGE_SLOTS;
         let mut flags = 0;
-        if needles.iter().any(|needle| needle.in_environment) {
+        if needles
+            .iter()
+            .any(|needle| needle.counts == Counts::Everywhere)
+        {
             flags |= TABLE_SCANS_ENVIRONMENT;
         }
         if holds_all {
@@ -207,7 +237,7 @@ impl Table {
                 .iter()
                 .map(|needle| StringFacts {
                     length: needle.text.len() as u32,
-                    in_environment: needle.in_environment,
+                    counts: needle.counts,
                 })
                 .collect(),
             states: trie.nodes.len(),
@@ -217,7 +247,11 @@ impl Table {
     /// How large it is.
     pub fn size(&self) -> TableSize {
         TableSize {
-            strings: self.strings.len(),
+            strings: self
+                .strings
+                .iter()
+                .filter(|string| string.is_banned())
+                .count(),
             states: self.states,
             bytes: self.words.len() * size_of::<u64>(),
         }
@@ -332,11 +366,11 @@ impl Table {
         let link = |set: u32| self.sets.get(set as usize);
         iter::successors(link(set), move |(_, next)| link(*next))
             .map(|(string, _)| *string)
-            .filter(move |string| place == Place::Arguments || self.in_environment(*string))
-    }
-
-    fn in_environment(&self, string: u32) -> bool {
-        self.strings[string as usize].in_environment
+            .filter(move |string| match self.strings[*string as usize].counts {
+                Counts::InArguments => place == Place::Arguments,
+                Counts::Everywhere => true,
+                Counts::AsPool(_) => false,
+            })
     }
 }
 

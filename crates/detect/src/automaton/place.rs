@@ -26,7 +26,7 @@ pub(super) struct Placed {
 
 /// Gives every state a base such that no two states claim a slot.
 pub(super) fn place(trie: &Trie) -> Result<Placed, BuildError> {
-    let mut layout = Layout::default();
+    let mut layout = Layout::after(HEADER_SLOTS);
     let mut bases = vec![0u32; trie.nodes.len()];
     let mut row = Vec::new();
 
@@ -88,8 +88,9 @@ fn offsets(trie: &Trie, state: u32, row: &[(u16, u32)]) -> Vec<u16> {
 }
 
 /// Which slots and bases are in use.
-#[derive(Default)]
-struct Layout {
+pub(crate) struct Layout {
+    /// What comes before it is no slot.
+    start: usize,
     taken: Vec<bool>,
     base_used: Vec<bool>,
     /// Before it, no row with a single entry is tried again: the time stays linear.
@@ -98,6 +99,22 @@ struct Layout {
 }
 
 impl Layout {
+    /// Nothing is in use behind a header of so many slots.
+    pub(crate) fn after(start: usize) -> Self {
+        Self {
+            start,
+            taken: vec![false; start],
+            base_used: Vec::new(),
+            narrow_from: 0,
+            last_wide: 0,
+        }
+    }
+
+    /// How many slots there are, the header included.
+    pub(crate) fn len(&self) -> usize {
+        self.taken.len()
+    }
+
     fn is_taken(&self, slot: usize) -> bool {
         self.taken.get(slot).copied().unwrap_or(false)
     }
@@ -109,15 +126,16 @@ impl Layout {
                 .all(|offset| !self.is_taken(base + usize::from(*offset)))
     }
 
-    fn claim(&mut self, offsets: &[u16]) -> Result<u32, BuildError> {
+    /// Claims a base such that these offsets from it, in order, are free.
+    pub(crate) fn claim(&mut self, offsets: &[u16]) -> Result<u32, BuildError> {
         let lead = usize::from(offsets.first().copied().unwrap_or(0));
         let from = if offsets.len() > 1 {
             self.last_wide.saturating_sub(LOOK_BACK)
         } else {
             self.narrow_from
         };
-        // The header comes first. A state without entries still needs a base of its own.
-        let base = (from.max(HEADER_SLOTS + lead)..MOST_SLOTS)
+        // A state without entries still needs a base of its own.
+        let base = (from.max(self.start + lead)..MOST_SLOTS)
             .map(|slot| slot - lead)
             .find(|base| self.fits(*base, offsets))
             .unwrap_or(MOST_SLOTS);

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::{
-    AllowMeaning, AllowPrefix, Classes, INFO_ALLOWS, INFO_ARGUMENTS, INFO_ENVIRONMENT, INFO_HOLDS,
-    NO_SET, Needle, fold, is_word,
+    AllowMeaning, AllowPrefix, Classes, Counts, INFO_ALLOWS, INFO_ARGUMENTS, INFO_ENVIRONMENT,
+    INFO_HOLDS, NO_SET, Needle, fold, is_word,
 };
 
 /// Inside a word that no string begins. On a boundary byte it goes to [`SCAN_ROOT`].
@@ -49,12 +49,11 @@ impl Trie {
         for (index, needle) in needles.iter().enumerate() {
             let end = trie.insert(SCAN_ROOT, needle.text, classes);
             let node = &mut trie.nodes[end as usize];
-            let places = INFO_ARGUMENTS
-                | if needle.in_environment {
-                    INFO_ENVIRONMENT
-                } else {
-                    0
-                };
+            let places = match needle.counts {
+                Counts::Everywhere => INFO_ARGUMENTS | INFO_ENVIRONMENT,
+                Counts::InArguments => INFO_ARGUMENTS,
+                Counts::AsPool(confidence) => super::info_of_pool(confidence),
+            };
             let next = if node.info == 0 {
                 NO_SET
             } else {

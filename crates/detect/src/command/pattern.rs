@@ -1,7 +1,7 @@
 //! The words of all detections as one automaton.
 //!
-//! A process is walked as one text: `\x01`, the path given to exec, `\x01`, the file's name, `\x01`,
-//! then the arguments with a NUL after each. Its environment is another: `\x02`, then the variables
+//! A process is walked as one text: `\x01`, the file's name, `\x01`, the path given to exec, `\x01`,
+//! then the arguments with a NUL after each, and one more. Its environment is another: `\x02`, then the variables
 //! with a NUL after each. So everything up to the first NUL says which program runs, and nothing
 //! that a process is given can pretend to be another part: a NUL cannot stand in an argument, and
 //! the first byte is ours.
@@ -9,15 +9,18 @@
 use std::fmt::Write as _;
 
 use davylamp_content::detection::{
-    Checksum, Detection, Place, Words, ends_itself, expression_bytes, start_of, text_of,
+    Checksum, Detection, Place, Response, Words, ends_itself, expression_bytes, start_of, text_of,
 };
 use davylamp_content::indicators::{Confidence, Indicator};
-use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::dfa::{StartKind, dense};
 use regex_automata::util::syntax;
-use regex_automata::{Anchored, Input, MatchKind, nfa::thompson, util::primitives::PatternID};
+use regex_automata::{MatchKind, nfa::thompson};
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, HirKind};
 
+use super::table::{AtExec, MAX_RULES, MAX_WORDS, Masks, Rule, SET_IS_TOOL, Table};
 use crate::indicator::Indicators;
+use crate::judge::Subject;
+use crate::launch::tool_names;
 use crate::wallet;
 
 /// The automaton of all detections may have this many bytes.
@@ -33,6 +36,16 @@ pub enum RulesError {
     #[error("the detections together need an automaton of more than {limit} bytes")]
     TooLarge {
         /// How many bytes there may be.
+        limit: usize,
+    },
+    /// There are more than the kernel can keep apart.
+    #[error("the detections together have {count} {what}; there may be {limit}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
         limit: usize,
     },
     /// A word cannot be searched for by itself.
@@ -115,15 +128,13 @@ enum How {
     Begins,
 }
 
-/// The automaton and what its patterns mean.
+/// The automaton, and what its words are.
 #[derive(Debug)]
 pub(super) struct Patterns {
-    automaton: dense::DFA<Vec<u32>>,
+    table: Table,
     entries: Vec<Entry>,
     /// The number of each detection's first words.
     first: Vec<usize>,
-    /// What each pattern means.
-    meanings: Vec<Meaning>,
     indicators: Indicators,
 }
 
@@ -154,13 +165,48 @@ impl Patterns {
                 });
             }
         }
+        if entries.len() > MAX_WORDS {
+            return Err(RulesError::TooMany {
+                what: "sets of words",
+                count: entries.len(),
+                limit: MAX_WORDS,
+            });
+        }
+        // What stands behind a tool's name may be a version.
+        let tools: Vec<String> = tool_names().map(escaped).collect();
+        texts.push(format!(r"(?s-u)\x01-?(?i:{})[0-9.-]*\x01", tools.join("|")));
+        let rules = rules_of(detections, &first);
+        if rules.len() > MAX_RULES {
+            return Err(RulesError::TooMany {
+                what: "rules",
+                count: rules.len(),
+                limit: MAX_RULES,
+            });
+        }
+        let found = |pattern: usize| match meanings.get(pattern) {
+            None => Masks {
+                flags: SET_IS_TOOL,
+                ..Masks::default()
+            },
+            Some(meaning) => meaning.found(),
+        };
+        let table =
+            Table::pack(&build(&texts)?, found, domains_of(&entries), &rules).map_err(|_| {
+                RulesError::TooLarge {
+                    limit: MAX_TABLE_BYTES,
+                }
+            })?;
         Ok(Self {
-            automaton: build(&texts)?,
+            table,
             entries,
             first,
-            meanings,
             indicators: Indicators::new(indicators),
         })
+    }
+
+    /// The automaton as the kernel walks it.
+    pub fn table(&self) -> &Table {
+        &self.table
     }
 
     /// The number of a detection's words.
@@ -169,18 +215,8 @@ impl Patterns {
     }
 
     pub fn in_process(&self, path: &[u8], executable: &[u8], words: &[Vec<u8>]) -> Found {
-        let mut walk = Walk::new(self);
-        for text in [path, executable] {
-            walk.step(b"\x01");
-            walk.step(text);
-        }
-        walk.step(b"\x01");
-        for word in words {
-            walk.step(word);
-            walk.step(b"\0");
-        }
-        walk.step(b"\0");
-        walk.confirm(|place| match place {
+        let masks = self.in_program(path, executable, words);
+        self.confirm(masks, |place| match place {
             // What begins in an argument is an expression over arguments.
             Place::Argument => words.get(1..).unwrap_or_default().join(&0),
             Place::Program => {
@@ -191,15 +227,87 @@ impl Patterns {
         })
     }
 
-    pub fn in_environment(&self, variables: &[u8]) -> Found {
-        let mut walk = Walk::new(self);
-        if variables.is_empty() {
-            return walk.found;
+    fn in_program(&self, path: &[u8], executable: &[u8], words: &[Vec<u8>]) -> Masks {
+        let mut walk = self.table.of_program();
+        let mut step = |text: &[u8]| self.table.step(&mut walk, text);
+        // Whatever a file is called, it cannot pretend to be two.
+        let name = executable
+            .iter()
+            .map(|byte| if *byte == 1 { 2 } else { *byte });
+        step(&name.collect::<Vec<u8>>());
+        step(b"\x01");
+        step(path);
+        step(b"\x01");
+        for word in words {
+            step(word);
+            step(b"\0");
         }
-        walk.step(b"\x02");
-        walk.step(variables);
-        walk.step(b"\0\0");
-        walk.confirm(|_| variables.to_vec())
+        step(b"\0");
+        walk.found
+    }
+
+    /// What the kernel does about a program with these texts, each argument and variable with a NUL
+    /// behind it.
+    pub fn at_exec(&self, subject: &Subject<'_>) -> AtExec {
+        let arguments = subject.arguments;
+        let arguments = arguments.strip_suffix(b"\0").unwrap_or(arguments);
+        let words: Vec<Vec<u8>> = arguments
+            .split(|byte| *byte == 0)
+            .map(<[u8]>::to_vec)
+            .collect();
+        let mut found = self.in_program(subject.path, subject.executable, &words);
+        if !subject.environment.is_empty() {
+            let mut walk = self.table.of_environment();
+            self.table.step(&mut walk, subject.environment);
+            self.table.step(&mut walk, b"\0");
+            found = found.and(walk.found);
+        }
+        // Pools are found by the table of the lists, which knows them by words as this does by names.
+        for (number, entry) in self.entries.iter().enumerate() {
+            let texts = [
+                subject.path,
+                subject.executable,
+                arguments,
+                subject.environment,
+            ];
+            let names = |confidence| texts.iter().find_map(|text| self.domain(text, confidence));
+            if entry.domains.and_then(names).is_some() {
+                found.begun |= 1 << number;
+            }
+        }
+        self.table.at_exec(found)
+    }
+
+    pub fn in_environment(&self, variables: &[u8]) -> Found {
+        if variables.is_empty() {
+            return Found::default();
+        }
+        let mut walk = self.table.of_environment();
+        self.table.step(&mut walk, variables);
+        self.table.step(&mut walk, b"\0\0");
+        self.confirm(walk.found, |_| variables.to_vec())
+    }
+
+    /// Looks for the whole of each expression that was begun, in the text where it counts, and for
+    /// domains, which would make the automaton many times as large.
+    fn confirm(&self, masks: Masks, text: impl Fn(Place) -> Vec<u8>) -> Found {
+        let mut found = Found {
+            counts: numbers_in(masks.counts),
+            named: numbers_in(masks.named),
+        };
+        for (number, entry) in self.entries.iter().enumerate() {
+            let is_domain = || {
+                let confidence = entry.domains?;
+                self.domain(&text(entry.place), confidence)
+            };
+            let is_begun = masks.begun >> number & 1 == 1;
+            if !found.counts.contains(&number)
+                && (is_domain().is_some() || is_begun && entry.is_in(&text(entry.place)))
+            {
+                found.counts.push(number);
+            }
+        }
+        found
     }
 
     /// Whether a word is the name of a program among these words.
@@ -243,78 +351,53 @@ impl Patterns {
     }
 }
 
-struct Walk<'a> {
-    patterns: &'a Patterns,
-    state: regex_automata::util::primitives::StateID,
-    is_dead: bool,
-    found: Found,
-    begun: Vec<usize>,
+fn numbers_in(mask: u64) -> Vec<usize> {
+    (0..MAX_WORDS)
+        .filter(|number| mask >> number & 1 == 1)
+        .collect()
 }
 
-impl<'a> Walk<'a> {
-    fn new(patterns: &'a Patterns) -> Self {
-        let input = Input::new(b"").anchored(Anchored::Yes);
-        // The automaton looks at nothing before its start, so starting cannot fail.
-        let state = patterns.automaton.start_state_forward(&input).ok();
-        Self {
-            patterns,
-            is_dead: state.is_none(),
-            state: state.unwrap_or_default(),
-            found: Found::default(),
-            begun: Vec::new(),
+impl Meaning {
+    fn found(self) -> Masks {
+        let mask = 1 << self.words;
+        let mut found = Masks::default();
+        match self.how {
+            How::Counts => found.counts = mask,
+            How::Named => found.named = mask,
+            How::Begins => found.begun = mask,
         }
+        found
     }
+}
 
-    /// Looks for the whole of each expression that was begun, in the text where it counts, and for
-    /// domains, which would make the automaton many times as large.
-    fn confirm(mut self, text: impl Fn(Place) -> Vec<u8>) -> Found {
-        for (number, entry) in self.patterns.entries.iter().enumerate() {
-            if let Some(confidence) = entry.domains
-                && self
-                    .patterns
-                    .domain(&text(entry.place), confidence)
-                    .is_some()
-            {
-                self.found.counts.push(number);
-            }
+/// The rules of all detections, by detection.
+fn rules_of(detections: &[Detection], first: &[usize]) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for (number, detection) in detections.iter().enumerate() {
+        for needs in &detection.rules {
+            let bits = needs.iter().map(|words| 1 << (first[number] + words));
+            rules.push(Rule {
+                needs: bits.fold(0, |mask, bit: u64| mask | bit),
+                detection: number as u32,
+                score: detection.score,
+                kills: detection.response == Response::Kill,
+            });
         }
-        for number in self.begun {
-            let entry = &self.patterns.entries[number];
-            if !self.found.counts.contains(&number) && entry.is_in(&text(entry.place)) {
-                self.found.counts.push(number);
-            }
-        }
-        self.found
     }
+    rules
+}
 
-    fn step(&mut self, bytes: &[u8]) {
-        let automaton = &self.patterns.automaton;
-        for byte in bytes {
-            if self.is_dead {
-                return;
-            }
-            self.state = automaton.next_state(self.state, *byte);
-            if !automaton.is_special_state(self.state) {
-                continue;
-            }
-            if automaton.is_dead_state(self.state) {
-                self.is_dead = true;
-            } else if automaton.is_match_state(self.state) {
-                for index in 0..automaton.match_len(self.state) {
-                    let pattern: PatternID = automaton.match_pattern(self.state, index);
-                    let Meaning { words, how } = self.patterns.meanings[pattern.as_usize()];
-                    let list = match how {
-                        How::Counts => &mut self.found.counts,
-                        How::Named => &mut self.found.named,
-                        How::Begins => &mut self.begun,
-                    };
-                    if !list.contains(&words) {
-                        list.push(words);
-                    }
-                }
+/// Which words a domain of low, medium or high confidence is one of.
+fn domains_of(entries: &[Entry]) -> [u64; 3] {
+    [Confidence::Low, Confidence::Medium, Confidence::High].map(|known| {
+        let mut mask = 0;
+        for (number, entry) in entries.iter().enumerate() {
+            if entry.domains.is_some_and(|wanted| known >= wanted) {
+                mask |= 1 << number;
             }
         }
-    }
+        mask
+    })
 }
 
 fn build(texts: &[String]) -> Result<dense::DFA<Vec<u32>>, RulesError> {

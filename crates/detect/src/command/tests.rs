@@ -154,3 +154,106 @@ fn a_mention_elsewhere_on_the_line_excuses_nothing() {
         assert_eq!(found.action, Action::Kill, "{line}");
     }
 }
+
+/// A line as one process that runs its first word.
+fn as_process(line: &str) -> (Vec<u8>, Vec<u8>) {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let program = words.first().copied().unwrap_or_default();
+    let name = program.rsplit('/').next().unwrap_or_default();
+    (
+        (words.join("\0") + "\0").into_bytes(),
+        name.as_bytes().to_vec(),
+    )
+}
+
+/// What the kernel kills at once the judge kills too; what the judge kills the kernel at least holds.
+fn check_agreement(rules: &Rules, subject: &Subject<'_>) {
+    let judged = rules.judge(subject).map(|found| found.action);
+    let at_exec = rules.at_exec(subject);
+    let told = || String::from_utf8_lossy(subject.arguments).replace('\0', " ");
+    if at_exec == AtExec::Kill {
+        assert_eq!(judged, Some(Action::Kill), "{}", told());
+    }
+    if judged == Some(Action::Kill) {
+        assert!(
+            matches!(at_exec, AtExec::Kill | AtExec::Hold),
+            "{at_exec:?}: {}",
+            told()
+        );
+    }
+    if judged == Some(Action::Alert) {
+        assert_ne!(at_exec, AtExec::Nothing, "{}", told());
+    }
+}
+
+#[test]
+fn the_kernel_and_the_judge_agree() {
+    let rules = all();
+    let cases = shipped();
+    let lines = cases.iter().flat_map(|parsed| &parsed.cases);
+    let lines = lines.filter_map(|case| case.command.as_deref());
+    for line in lines.chain(davylamp_content::ORDINARY_COMMANDS.lines()) {
+        let (arguments, executable) = as_process(line);
+        check_agreement(
+            &rules,
+            &Subject {
+                arguments: &arguments,
+                executable: &executable,
+                path: b"/opt/x",
+                ..Subject::default()
+            },
+        );
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn they_agree_on_whatever_is_put_together(
+        words in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "sh", "-c", "grep", "xmrig", "./xmrig", "-o", "--url=", "stratum+tcp://a.b:3333", "env",
+                "--donate-level", "1", "POOL=eth.2miners.com", "x", ";", "kernel", "-u", "-p", "\u{1}", "--algo",
+                "rx/0", "44AFFq5kSiGBoZ4NMDwYtN18obc8AemS33DBLWs3H7otXft3XjrpDtQGv7SqSsaBYBb98uNbr2VBBEt7f2wfn3RVGQBEP3A",
+                "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "docker", "run", "python3", "nohup", "é", "",
+            ]),
+            1..8,
+        ),
+        executable in proptest::sample::select(vec!["sh", "grep", "xmrig", "kernel", "busybox", "a\u{1}b"]),
+    ) {
+        static RULES: std::sync::OnceLock<Rules> = std::sync::OnceLock::new();
+        let arguments = words.join("\0") + "\0";
+        check_agreement(RULES.get_or_init(all), &Subject {
+            arguments: arguments.as_bytes(),
+            executable: executable.as_bytes(),
+            path: b"./a",
+            environment: b"",
+        });
+    }
+}
+
+/// Each hold costs a program a millisecond at its start.
+#[test]
+fn few_ordinary_commands_are_held() {
+    let rules = all();
+    let lines = davylamp_content::ORDINARY_COMMANDS.lines();
+    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    let held = lines.iter().filter(|line| {
+        let (arguments, executable) = as_process(line);
+        let subject = Subject {
+            arguments: &arguments,
+            executable: &executable,
+            ..Subject::default()
+        };
+        rules.at_exec(&subject) != AtExec::Nothing
+    });
+    let held: Vec<_> = held.collect();
+    assert!(held.len() * 100 <= lines.len(), "{held:#?}");
+}
+
+#[test]
+fn the_shipped_table_is_small_enough_for_a_node() {
+    let size = all().table().size();
+    assert!(size.bytes < 4 << 20, "{size:?}");
+}

@@ -546,6 +546,11 @@ pub fn of(program: &[u8]) -> Option<Tool> {
     })
 }
 
+/// The names of all tools.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().map(|(name, _)| *name)
+}
+
 fn named(name: &str) -> Option<Tool> {
     let at = NAMES.binary_search_by_key(&name, |(known, _)| known).ok()?;
     Some(NAMES[at].1)

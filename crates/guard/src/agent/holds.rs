@@ -49,6 +49,7 @@ impl Agent {
             reason: event.reason.as_str().map(str::to_owned),
             ..Outcome::new(Action::Held, Source::Exec)
         };
+        let held = self.by_rule(&event, held);
         let line = event.clone();
         self.deciding.borrow_mut().insert(pid, Some(event));
         self.decide_when_placed(pid, hold, Some((line, held)));
@@ -145,7 +146,8 @@ impl Agent {
                 }
             }
         };
-        let spares = outcome.action == Action::Spared;
+        // What is only told goes on as well.
+        let spares = outcome.action != Action::Killed;
         let decided = if spares {
             abi::DECIDED_SPARE
         } else {
@@ -185,6 +187,13 @@ impl Agent {
     ) -> std::io::Result<Outcome> {
         let in_force = self.in_force();
         let arguments = process.arguments()?;
+        if hold.reason == Reason::MaybeRule as u32 {
+            let outcome = self.full_ruling(process, &arguments, place)?;
+            return Ok(outcome.unwrap_or_else(|| {
+                Outcome::new(Action::Spared, Source::Hold)
+                    .because("taken apart, and nothing in it is what a detection is about")
+            }));
+        }
         if hold.reason != Reason::Unreadable as u32 {
             let allowed = in_force
                 .judge
@@ -210,7 +219,9 @@ impl Agent {
         place: &Place<'_>,
     ) -> std::io::Result<Option<Outcome>> {
         let in_force = self.in_force();
-        let environment = if in_force.judge.table().scans_environment() {
+        let reads_environment =
+            in_force.rules.is_some() || in_force.judge.table().scans_environment();
+        let environment = if reads_environment {
             process.environment()?
         } else {
             Vec::new()
@@ -226,7 +237,7 @@ impl Agent {
             environment: &environment,
         };
         Ok(match in_force.judge.rule(&subject, place) {
-            Ruling::Clean => None,
+            Ruling::Clean => self.ruling_by_rules(&subject, place, Source::Hold),
             Ruling::Allowed { by, .. } => Some(Outcome::allowed(Source::Hold, &by.pattern)),
             Ruling::Banned { .. } => Some(Outcome::new(Action::Killed, Source::Hold)),
         })
@@ -279,7 +290,8 @@ impl Agent {
     }
 
     fn end_at_deadline(self: &Rc<Self>, pid: u32, hold: &Hold, held_ns: u64) {
-        let spares = self.config.hold.verdict == HoldVerdict::Spare;
+        let spares = self.config.hold.verdict == HoldVerdict::Spare
+            || hold.reason == Reason::MaybeRule as u32;
         let decided = if spares {
             abi::DECIDED_SPARE
         } else {

@@ -10,6 +10,7 @@ mod notice;
 mod reload;
 mod report;
 mod response;
+mod rules;
 mod start;
 mod stream;
 mod sweep;
@@ -25,7 +26,7 @@ use std::{
 };
 
 use davylamp_content::blocklist::Place;
-use davylamp_detect::judge::{Judge, JudgeError};
+use davylamp_detect::{command::Rules, judge::Judge};
 use davylamp_model::{guard_event::Mode, ids::NodeName};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
@@ -72,9 +73,9 @@ pub enum GuardError {
     /// The lists cannot be used.
     #[error(transparent)]
     Lists(#[from] ListsError),
-    /// The lists are too large.
-    #[error("the blocklists cannot be put in force")]
-    Judge(#[from] JudgeError),
+    /// The lists or detections are too large.
+    #[error("the lists and detections cannot be put in force")]
+    Judge(#[from] lists::JudgesError),
     /// Something to protect cannot be found.
     #[error(transparent)]
     Protect(#[from] ProtectError),
@@ -101,7 +102,7 @@ impl GuardError {
             Self::Machine(_) => "`davy doctor` says what this machine lacks".to_owned(),
             Self::Kernel(error) => error.hint().to_owned(),
             Self::Lists(_) => "`davy guard --check` shows each fault".to_owned(),
-            Self::Judge(_) => "ban fewer or shorter strings".to_owned(),
+            Self::Judge(error) => error.hint().to_owned(),
             Self::Protect(_) => {
                 "take it out of [guard.protect], or name what exists on this machine".to_owned()
             }
@@ -120,21 +121,24 @@ fn system(doing: &'static str) -> impl FnOnce(io::Error) -> GuardError {
 struct InForce {
     lists: Lists,
     judge: Judge,
+    /// The detections, where they are judged by.
+    rules: Option<Arc<Rules>>,
     /// The files as they looked before they were read: what changes meanwhile is read again.
     looked: reload::Fingerprint,
 }
 
 impl InForce {
     fn read(config: &Config) -> Result<Self, GuardError> {
-        let looked = reload::Fingerprint::take(&config.blocklists);
+        let looked = reload::Fingerprint::take(config);
         let lists = lists::read(&config.blocklists)?;
         for warning in &lists.warnings {
             tracing::warn!("{}:{}: {warning}", warning.file(), warning.line());
         }
-        let judge = Judge::new(&lists.blocklist)?;
+        let (judge, rules) = lists::judges(&lists, &config.detections)?;
         Ok(Self {
             lists,
             judge,
+            rules: rules.map(Arc::new),
             looked,
         })
     }
@@ -319,7 +323,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
         sweep_again: Cell::default(),
         deciding: RefCell::default(),
     });
-    let can_hold = can_hold(&agent.config, &agent.in_force().judge);
+    let can_hold = can_hold(&agent.config, &agent.in_force());
     agent.kernel.borrow_mut().watch_holds(can_hold)?;
 
     let mut terminate = signal(SignalKind::terminate()).map_err(system("listen for signals"))?;
@@ -361,11 +365,11 @@ async fn guard(started: Started) -> Result<(), GuardError> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hang_up.recv() => {
-                watched = reload::Fingerprint::take(&agent.config.blocklists);
+                watched = reload::Fingerprint::take(&agent.config);
                 agent.reload("SIGHUP");
             }
             _ = look.tick() => {
-                let now = reload::Fingerprint::take(&agent.config.blocklists);
+                let now = reload::Fingerprint::take(&agent.config);
                 if now != watched {
                     watched = now;
                     agent.reload("a file changed");
@@ -400,6 +404,8 @@ impl Agent {
             "mode": self.config.mode,
             "patterns": size.strings,
             "allow_patterns": in_force.judge.allow().rules().len(),
+            "detections": in_force.rules.as_ref().map_or(0, |rules| rules.detections().len()),
+            "detections_bytes": in_force.rules.as_ref().map(|rules| rules.table().size().bytes),
             "states": size.states,
             "table_bytes": size.bytes,
             "lists": in_force.lists.sources,
@@ -450,6 +456,7 @@ impl Agent {
             EventKind::Held => self.decide_held(event),
             EventKind::Missed => self.finish_missed(event),
             EventKind::WouldKill => self.judge_observed(event),
+            EventKind::Noted => self.judge_noted(event),
             EventKind::Killed
             | EventKind::Spared
             | EventKind::HoldExpired

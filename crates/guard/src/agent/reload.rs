@@ -14,17 +14,17 @@ use super::{
     Agent, GuardError, InForce, chain,
     start::{can_hold, settings, trim_memory},
 };
-use crate::lists;
+use crate::{config::Config, lists};
 
 /// What files look like from outside. Two that differ were changed in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fingerprint(Vec<(PathBuf, u64, u64, i64, i64)>);
 
 impl Fingerprint {
-    /// Looks at the list files that the paths stand for.
-    pub(super) fn take(paths: &[PathBuf]) -> Self {
+    /// Looks at the files of lists and detections that the paths stand for.
+    pub(super) fn take(config: &Config) -> Self {
         Self(
-            lists::files_at(paths)
+            lists::files_at(&config.blocklists, &config.detections.paths)
                 .iter()
                 .filter_map(|path| look(path))
                 .collect(),
@@ -110,12 +110,22 @@ impl Agent {
     }
 
     fn put_in_force(&self, fresh: InForce) -> Result<(), GuardError> {
-        let can_hold = can_hold(&self.config, &fresh.judge);
+        let can_hold = can_hold(&self.config, &fresh);
         let mut kernel = self.kernel.borrow_mut();
         if can_hold {
             kernel.watch_holds(true)?;
         }
         kernel.set_settings(&settings(&self.config))?;
+        let in_force = self.in_force();
+        if let Some(rules) = &fresh.rules {
+            let before = in_force
+                .rules
+                .as_ref()
+                .map(|rules| rules.table().generation());
+            if before != Some(rules.table().generation()) {
+                kernel.set_rules(rules.table())?;
+            }
+        }
         kernel.set_table(fresh.judge.table())?;
         kernel.forget_cgroups()?;
         // Held processes stay watched until the last is decided; a later reload or start detaches.

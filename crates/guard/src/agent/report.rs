@@ -180,6 +180,13 @@ impl Agent {
     pub(super) fn tell(self: &Rc<Self>, event: KernelEvent) {
         let reason = event.reason.as_str();
         let outcome = match event.kind {
+            EventKind::Killed | EventKind::Spared if event.reason == Reason::Rule => {
+                let action = match event.kind {
+                    EventKind::Killed => Action::Killed,
+                    _ => Action::Spared,
+                };
+                self.by_rule(&event, Outcome::new(action, Source::Exec))
+            }
             EventKind::Killed | EventKind::Spared => {
                 let action = if event.kind == EventKind::Killed {
                     Action::Killed
@@ -203,8 +210,8 @@ impl Agent {
             }
             EventKind::HoldExpired => {
                 let action = match self.config.hold.verdict {
-                    HoldVerdict::Kill => Action::Killed,
-                    HoldVerdict::Spare => Action::Spared,
+                    HoldVerdict::Kill if event.reason != Reason::MaybeRule => Action::Killed,
+                    _ => Action::Spared,
                 };
                 Outcome {
                     hold_ns: Some(event.held_ns),
@@ -217,7 +224,9 @@ impl Agent {
                 ..Outcome::new(Action::Killed, Source::Hold)
                     .because("somebody else continued it while it was held")
             },
-            EventKind::Held | EventKind::WouldKill | EventKind::Missed => return,
+            EventKind::Held | EventKind::WouldKill | EventKind::Missed | EventKind::Noted => {
+                return;
+            }
         };
         // These come without the program's texts; what was said when it was held has them.
         let event = match event.kind {
@@ -250,6 +259,17 @@ impl Agent {
             let found = agent.index.lookup(&event.cgroup_path).await;
             agent.say_of(&event, &outcome, &found);
         });
+    }
+
+    /// With what the rules found, and why that counts.
+    pub(super) fn by_rule(&self, event: &KernelEvent, outcome: Outcome) -> Outcome {
+        let noticed = self.noticed_by_kernel(event);
+        let why = noticed.as_ref().and_then(|noticed| noticed.signs.first());
+        Outcome {
+            reason: outcome.reason.or(why.map(|sign| sign.what.clone())),
+            noticed: noticed.map(Box::new),
+            ..outcome
+        }
     }
 
     fn say_of(&self, event: &KernelEvent, outcome: &Outcome, found: &Lookup) {

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, fs, path::Path, rc::Rc};
 
+use davylamp_detect::judge::Subject;
 use davylamp_model::guard_event::{Action, micros};
 use rustix::process::Signal;
 use serde_json::json;
@@ -165,14 +166,19 @@ impl Agent {
             true => format!("{why}; it was killed from user space, later"),
             false => why,
         };
-        self.say(event, Outcome::new(action, Source::Exec).because(reason));
+        let outcome = self.by_rule(&event, Outcome::new(action, Source::Exec).because(reason));
+        self.say(event, outcome);
     }
 
     /// Observe mode: the kernel stopped nothing, so what it would have held is judged here.
     pub(super) fn judge_observed(self: &Rc<Self>, event: KernelEvent) {
         debug_assert_eq!(event.kind, EventKind::WouldKill);
-        if matches!(event.reason, Reason::Match | Reason::Suppressed) {
-            self.say(event, Outcome::new(Action::WouldKill, Source::Exec));
+        if matches!(
+            event.reason,
+            Reason::Match | Reason::Suppressed | Reason::Rule
+        ) {
+            let outcome = self.by_rule(&event, Outcome::new(Action::WouldKill, Source::Exec));
+            self.say(event, outcome);
             return;
         }
         let agent = Rc::clone(self);
@@ -190,6 +196,25 @@ impl Agent {
         if self.is_protected(found) {
             let spared = Outcome::new(Action::Spared, Source::Exec);
             return Some(spared.because("its namespace is protected"));
+        }
+        if event.reason == Reason::MaybeRule {
+            let ruling = self.ruling_by_rules(
+                &Subject {
+                    arguments: &event.arguments,
+                    path: &event.path,
+                    executable: event.executable().as_bytes(),
+                    environment: &event.environment,
+                },
+                &place,
+                Source::Exec,
+            )?;
+            return Some(match ruling.action {
+                Action::Killed => Outcome {
+                    action: Action::WouldKill,
+                    ..ruling
+                },
+                _ => ruling,
+            });
         }
         if event.reason == Reason::Unreadable {
             let again = || {

@@ -69,10 +69,11 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         &pinning,
         &Start {
             table: in_force.judge.table(),
+            rules: in_force.rules.as_ref().map(|rules| rules.table()),
             settings: settings(&config),
             executables: &executables,
             cgroups: &cgroups,
-            can_hold: can_hold(&config, &in_force.judge),
+            can_hold: can_hold(&config, &in_force),
             alive_until_ns: monotonic_ns() + BEAT_LASTS.as_nanos() as u64,
             faults,
         },
@@ -143,16 +144,19 @@ pub(super) fn settings(config: &Config) -> Settings {
         suppress_enabled: u32::from(
             config.response.kill != KillScope::Process && config.response.suppress_secs > 0,
         ),
-        reserved: 0,
+        rules_enabled: u32::from(config.detections.enabled),
     }
 }
 
 /// Whether the kernel may hold a process, so that held ones must be watched.
-pub(super) fn can_hold(config: &Config, judge: &Judge) -> bool {
-    let (prefixes, holds_all) = judge.allow().for_kernel();
+pub(super) fn can_hold(config: &Config, in_force: &InForce) -> bool {
+    let (prefixes, holds_all) = in_force.judge.allow().for_kernel();
     let may = |prefix: &AllowPrefix| prefix.meaning == AllowMeaning::MayAllow;
     config.mode == Mode::Enforce
-        && (holds_all || prefixes.iter().any(may) || depends_on_place(config, judge))
+        && (in_force.rules.is_some()
+            || holds_all
+            || prefixes.iter().any(may)
+            || depends_on_place(config, &in_force.judge))
 }
 
 /// The executables that are never killed. The guard's own comes first, so that

@@ -5,7 +5,7 @@
 
 use std::{io, rc::Rc};
 
-use davylamp_content::blocklist::Place;
+use davylamp_content::{blocklist::Place, detection};
 use davylamp_detect::judge::Subject;
 use davylamp_model::guard_event::Action;
 use rustix::process::Signal;
@@ -124,17 +124,21 @@ impl Agent {
                 return Some(missed.because(format!("it could not be read again: {error}")));
             }
         };
-        if ruling.action == Action::Spared {
+        let ruling = Outcome {
+            source: Source::Sweep,
+            ..ruling
+        };
+        if ruling.action != Action::Killed {
+            return Some(ruling);
+        }
+        if self.observes() {
             return Some(Outcome {
-                source: Source::Sweep,
+                action: Action::WouldKill,
                 ..ruling
             });
         }
-        if self.observes() {
-            return Some(Outcome::new(Action::WouldKill, Source::Sweep));
-        }
         match suspect.process.signal(Signal::KILL) {
-            Ok(true) => Some(Outcome::new(Action::Killed, Source::Sweep)),
+            Ok(true) => Some(ruling),
             Ok(false) => {
                 Some(Outcome::new(Action::Missed, Source::Sweep).because("it ended by itself"))
             }
@@ -168,7 +172,7 @@ fn suspect(in_force: &InForce, task: &SweptTask) -> io::Result<Option<Suspect>> 
         return Ok(None);
     };
     let mut event = described(&process, task)?;
-    if in_force.judge.table().scans_environment() {
+    if in_force.rules.is_some() || in_force.judge.table().scans_environment() {
         event.environment = process.environment()?;
     }
     let subject = Subject {
@@ -178,6 +182,12 @@ fn suspect(in_force: &InForce, task: &SweptTask) -> io::Result<Option<Suspect>> 
         environment: &event.environment,
     };
     let Some(found) = in_force.judge.first_match(&subject) else {
+        let finding = in_force.rules.as_ref();
+        let finding = finding.and_then(|rules| super::rules::finding_of(rules, &event));
+        if finding.is_some_and(|finding| finding.action == detection::Action::Kill) {
+            event.reason = Reason::Rule;
+            return Ok(Some(Suspect { process, event }));
+        }
         let texts = [&event.arguments, &event.environment];
         if texts.iter().any(|text| text.len() >= MOST_TEXT_BYTES) {
             let cut = "it claims more arguments than an exec can have; the rest was not judged";

@@ -28,8 +28,10 @@ pub(super) fn text(key: &str, text: &str) -> Result<(), &'static str> {
         return Err("a NUL cannot stand in it");
     }
     match key {
-        "guard.blocklists" if text.is_empty() => Err("name a file or directory"),
-        "guard.blocklists" if text == "-" => {
+        "guard.blocklists" | "guard.detections.paths" if text.is_empty() => {
+            Err("name a file or directory")
+        }
+        "guard.blocklists" | "guard.detections.paths" if text == "-" => {
             Err("lists are read again on each reload, so they must be files, not standard input")
         }
         "guard.pin_dir"

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use davylamp_detect::automaton::Table;
+use davylamp_detect::{automaton::Table, command::Table as RulesTable};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType, libbpf_sys};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -63,7 +63,11 @@ impl Maps {
 }
 
 /// A table in the kernel, not yet in force.
-pub(super) struct LoadedTable(MapHandle);
+struct LoadedTable(MapHandle);
+
+/// Where the tables are in their map: those of `bpf/abi.h`.
+const TABLE_LISTS: u32 = 0;
+const TABLE_RULES: u32 = 1;
 
 pub(super) trait SetOne {
     fn set_one(&self, doing: &'static str, value: &[u8]) -> Result<(), KernelError>;
@@ -99,9 +103,19 @@ impl Maps {
     }
 
     pub(super) fn set_table(&self, table: &Table) -> Result<(), KernelError> {
-        let LoadedTable(inner) = load_table(table)?;
+        self.put_table(TABLE_LISTS, table.words())
+    }
+
+    pub(super) fn set_rules(&self, rules: &RulesTable) -> Result<(), KernelError> {
+        self.put_table(TABLE_RULES, rules.words())
+    }
+
+    fn put_table(&self, which: u32, words: &[u64]) -> Result<(), KernelError> {
+        let LoadedTable(inner) = load_table(words)?;
         let fd = inner.as_fd().as_raw_fd();
-        self.tables.set_one("put the table in force", fd.as_bytes())
+        self.tables
+            .update(which.as_bytes(), fd.as_bytes(), MapFlags::ANY)
+            .map_err(bpf("put the table in force"))
     }
 
     /// Puts all of `start` in force. The table comes last: without one, nothing is judged.
@@ -115,6 +129,9 @@ impl Maps {
             .set_one("change the settings", start.settings.as_bytes())?;
         // What is held from the first moment on waits for the agent that is starting.
         self.beat(start.alive_until_ns)?;
+        if let Some(rules) = start.rules {
+            self.set_rules(rules)?;
+        }
         self.set_table(start.table)
     }
 }
@@ -139,13 +156,13 @@ pub(super) fn make_table(pages: u32) -> Result<MapHandle, KernelError> {
 }
 
 /// Loads a table into a map of its own.
-pub(super) fn load_table(table: &Table) -> Result<LoadedTable, KernelError> {
-    let pages = (table.words().len() / PAGE_SLOTS) as u32;
+fn load_table(words: &[u64]) -> Result<LoadedTable, KernelError> {
+    let pages = (words.len() / PAGE_SLOTS) as u32;
     let map = make_table(pages)?;
     let keys: Vec<u32> = (0..pages).collect();
     map.update_batch(
         keys.as_bytes(),
-        table.words().as_bytes(),
+        words.as_bytes(),
         pages,
         MapFlags::ANY,
         MapFlags::ANY,

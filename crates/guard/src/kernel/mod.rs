@@ -24,7 +24,7 @@ use crate::abi::{
     self, AgentBeat, EventBudget, ExeKey, HOLD_TIMER_BYTES, Hold, Settings, SweptTask,
 };
 use crate::process::Process;
-use davylamp_detect::automaton::Table;
+use davylamp_detect::{automaton::Table, command::Table as RulesTable};
 use rustix::process::Signal;
 
 use load::Programs;
@@ -213,8 +213,10 @@ impl Orphans {
 
 /// What is to be in force from the first moment.
 pub struct Start<'a> {
-    /// The automaton.
+    /// The automaton of the lists.
     pub table: &'a Table,
+    /// The automaton of the detections, where they are judged.
+    pub rules: Option<&'a RulesTable>,
     /// The settings.
     pub settings: Settings,
     /// Executables that are never killed.
@@ -247,6 +249,14 @@ impl Kernel {
     /// [`KernelError`]; the old table is then still in force.
     pub fn set_table(&self, table: &Table) -> Result<(), KernelError> {
         self.maps.set_table(table)
+    }
+
+    /// Puts another table of detections in force, in one step.
+    ///
+    /// # Errors
+    /// [`KernelError`]; the old table is then still in force.
+    pub fn set_rules(&self, rules: &RulesTable) -> Result<(), KernelError> {
+        self.maps.set_rules(rules)
     }
 
     /// Puts other settings in force.

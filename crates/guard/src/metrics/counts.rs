@@ -88,9 +88,9 @@ impl Outcomes {
     pub fn add(&mut self, action: Action) {
         match action {
             Action::Killed => self.killed += 1,
-            Action::Spared => self.spared += 1,
+            Action::Spared | Action::Alerted => self.spared += 1,
             Action::Missed => self.missed += 1,
-            Action::Held | Action::WouldKill | Action::Alerted | Action::Frozen => {}
+            Action::Held | Action::WouldKill | Action::Frozen => {}
         }
     }
 }

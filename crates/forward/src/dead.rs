@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-/// Command lines stand in it.
-const MODE: u32 = 0o640;
+/// Command lines stand in it. The group is that of the spool, and the next to write may be another user
+/// of it.
+const MODE: u32 = 0o660;
 
 /// The dead letters of one destination.
 #[derive(Debug)]

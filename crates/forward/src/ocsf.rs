@@ -1,16 +1,15 @@
 //! Events as OCSF, one a line, added to a file or written to standard output.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
-use davylamp_content::detection::{self, Detection};
-use davylamp_model::ocsf::{Detector, from_guard};
+use davylamp_content::ocsf::GuardLines;
 
 use crate::event::Event;
 use crate::http::Answer;
+use crate::run::ForwardError;
 
 /// Command lines stand in it.
 const MODE: u32 = 0o640;
@@ -20,19 +19,19 @@ const MODE: u32 = 0o640;
 pub(crate) struct Ocsf {
     /// `None` for standard output.
     path: Option<PathBuf>,
-    detections: BTreeMap<String, Detection>,
+    writer: GuardLines,
 }
 
 impl Ocsf {
     /// The output of the configuration; `None` where it has none.
-    pub(crate) fn new(to: &str) -> Option<Self> {
+    pub(crate) fn new(to: &str) -> Result<Option<Self>, ForwardError> {
         if to.is_empty() {
-            return None;
+            return Ok(None);
         }
-        Some(Self {
+        Ok(Some(Self {
             path: (to != "-").then(|| PathBuf::from(to)),
-            detections: known_detections(),
-        })
+            writer: GuardLines::shipped()?,
+        }))
     }
 
     pub(crate) fn deliver(&self, events: &[Event]) -> Answer {
@@ -43,20 +42,8 @@ impl Ocsf {
     }
 
     fn lines(&self, events: &[Event]) -> String {
-        let line = |event: &Event| format!("{}\n", from_guard(&event.value, |name| self.of(name)));
+        let line = |event: &Event| format!("{}\n", self.writer.write(&event.value));
         events.iter().map(line).collect()
-    }
-
-    fn of(&self, name: &str) -> Detector<'_> {
-        match self.detections.get(name) {
-            Some(known) => Detector {
-                title: Some(&known.title),
-                severity: Some(known.severity),
-                techniques: &known.techniques,
-                score: Some(known.score),
-            },
-            None => Detector::default(),
-        }
     }
 
     fn write(&self, lines: &str) -> io::Result<()> {
@@ -76,19 +63,6 @@ impl Ocsf {
                 out.write_all(lines.as_bytes())?;
                 out.flush()
             }
-        }
-    }
-}
-
-fn known_detections() -> BTreeMap<String, Detection> {
-    match detection::shipped() {
-        Ok(all) => all
-            .into_iter()
-            .map(|parsed| (parsed.detection.name.clone(), parsed.detection))
-            .collect(),
-        Err(faults) => {
-            tracing::error!(?faults, "the shipped detections are faulty; this is a bug");
-            BTreeMap::new()
         }
     }
 }

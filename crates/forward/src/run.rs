@@ -63,6 +63,9 @@ pub enum ForwardError {
         /// Why not.
         source: std::io::Error,
     },
+    /// What ships cannot be read.
+    #[error("the detections that ship are faulty")]
+    Detections(#[from] davylamp_content::Faults),
     /// A file of headers has something else in it.
     #[error("{} line {line} is not a header", path.display())]
     Headers {
@@ -103,6 +106,7 @@ impl ForwardError {
                     path.display()
                 )
             }
+            Self::Detections(_) => "this is a bug: please report it".to_owned(),
             Self::Headers { .. } => "write a `name: value` a line".to_owned(),
         }
     }
@@ -183,7 +187,7 @@ impl Forward {
         let mut destinations = Vec::new();
         destinations.extend(Console::new(&config.console)?.map(Destination::Console));
         destinations.extend(otlp.filter(|_| config.otlp.logs).map(Destination::Otlp));
-        destinations.extend(Ocsf::new(&config.ocsf.to).map(Destination::Ocsf));
+        destinations.extend(Ocsf::new(&config.ocsf.to)?.map(Destination::Ocsf));
         if destinations.is_empty() && metrics.is_none() {
             return Err(ForwardError::NoDestination);
         }

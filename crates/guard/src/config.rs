@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use davylamp_content::settings::Section;
 use davylamp_model::guard_event::Mode;
+use davylamp_spool::Limits;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::DEFAULT_PIN_DIR;
@@ -203,10 +204,23 @@ pub struct Protect {
     pub namespaces: Vec<String>,
 }
 
+/// What a line on stdout is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Davylamp's own, with cryptnono's keys.
+    #[default]
+    Davylamp,
+    /// OCSF 1.5: Detection Finding, and Application Lifecycle for what the guard says of itself.
+    Ocsf,
+}
+
 /// `[guard.log]`: the event log on stdout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
+    /// What a line on stdout is. The spool has Davylamp's own in any case.
+    pub format: LogFormat,
     /// Bytes of a command line kept in a line.
     pub cmdline_bytes: usize,
     /// Lines that a cgroup may log per second, in the long run.
@@ -222,6 +236,7 @@ pub struct Log {
 impl Default for Log {
     fn default() -> Self {
         Self {
+            format: LogFormat::Davylamp,
             cmdline_bytes: 4096,
             events_per_second: 50,
             burst: 200,
@@ -240,7 +255,8 @@ pub struct Spool {
     pub dir: PathBuf,
     /// Bytes that it may hold; from there on the oldest lines are dropped, and that is said.
     pub max_bytes: u64,
-    /// Bytes of one of its files, which is dropped as a whole.
+    /// Bytes of one of its files, which is dropped as a whole. Never more than a quarter of
+    /// `max_bytes`.
     pub segment_bytes: u64,
 }
 
@@ -258,6 +274,17 @@ impl Spool {
     /// `dir`, where there is to be a spool.
     pub fn dir(&self) -> Option<&Path> {
         (!self.dir.as_os_str().is_empty()).then_some(&self.dir)
+    }
+
+    /// Where it is and how much it holds, where there is to be a spool.
+    pub fn limits(&self) -> Option<Limits> {
+        let dir = self.dir()?.to_owned();
+        Some(Limits {
+            dir,
+            max_bytes: self.max_bytes,
+            // What is dropped at once is a file; with fewer than four, half of all would go.
+            segment_bytes: self.segment_bytes.min(self.max_bytes / 4),
+        })
     }
 }
 

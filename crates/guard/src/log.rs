@@ -16,7 +16,9 @@ use std::{
     time::Duration,
 };
 
+use davylamp_content::ocsf::GuardLines;
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 mod spooled;
@@ -35,12 +37,18 @@ pub struct Log {
 }
 
 impl Log {
-    /// Starts the writer over `out`, and the one over the spool.
+    /// Starts the writer over `out`, as OCSF where there is `ocsf`, and the one over the spool.
     ///
     /// # Errors
     /// No thread could be started.
-    pub fn start(out: impl Write + Send + 'static, spool: Option<Spooled>) -> io::Result<Self> {
-        let queue = Queue::start("log", move |waiting, lost| write_lines(waiting, out, lost))?;
+    pub fn start(
+        out: impl Write + Send + 'static,
+        ocsf: Option<GuardLines>,
+        spool: Option<Spooled>,
+    ) -> io::Result<Self> {
+        let queue = Queue::start("log", move |waiting, lost| {
+            write_lines(waiting, out, ocsf.as_ref(), lost);
+        })?;
         let spool = spool.map(|spool| {
             let counts = spool.counts();
             let queue = Queue::start("spool", move |waiting, lost| spool.write(waiting, lost));
@@ -166,8 +174,17 @@ impl Drop for Queue {
     }
 }
 
-fn write_lines(waiting: &Receiver<Arc<str>>, mut out: impl Write, lost: &AtomicU64) {
+fn write_lines(
+    waiting: &Receiver<Arc<str>>,
+    mut out: impl Write,
+    ocsf: Option<&GuardLines>,
+    lost: &AtomicU64,
+) {
     while let Ok(line) = waiting.recv() {
+        let line = match ocsf {
+            Some(ocsf) => as_ocsf(ocsf, &line),
+            None => line.to_string(),
+        };
         // One write, so that a line is whole in a pipe.
         let line = format!("{line}\n");
         if out
@@ -178,6 +195,11 @@ fn write_lines(waiting: &Receiver<Arc<str>>, mut out: impl Write, lost: &AtomicU
             lost.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+fn as_ocsf(ocsf: &GuardLines, line: &str) -> String {
+    let value: Value = serde_json::from_str(line).unwrap_or_else(|_| line.into());
+    ocsf.write(&value).to_string()
 }
 
 #[cfg(test)]
@@ -224,7 +246,7 @@ mod tests {
     #[test]
     fn what_was_said_is_written_before_the_log_ends() {
         let out = Shared::default();
-        let log = Log::start(out.clone(), None).expect("start");
+        let log = Log::start(out.clone(), None, None).expect("start");
         for number in 0..100 {
             log.say(&number);
         }
@@ -237,7 +259,7 @@ mod tests {
     #[test]
     fn a_reader_who_does_not_read_costs_lines_and_no_time() {
         let gate = Gate::default();
-        let log = Log::start(gate.clone(), None).expect("start");
+        let log = Log::start(gate.clone(), None, None).expect("start");
         let said = QUEUE_LINES as u64 + 500;
         for number in 0..said {
             log.say(&number);
@@ -256,7 +278,7 @@ mod tests {
     fn every_line_has_an_id_of_its_own_and_both_places_the_same() {
         let dir = tempfile::tempdir().expect("a directory");
         let out = Shared::default();
-        let log = Log::start(out.clone(), Some(spool(dir.path(), 1 << 20))).expect("start");
+        let log = Log::start(out.clone(), None, Some(spool(dir.path(), 1 << 20))).expect("start");
         for number in 0..50 {
             log.say(&serde_json::json!({"number": number}));
         }
@@ -280,7 +302,7 @@ mod tests {
     #[test]
     fn what_the_spool_drops_is_said_in_it() {
         let dir = tempfile::tempdir().expect("a directory");
-        let log = Log::start(io::sink(), Some(spool(dir.path(), 8192))).expect("start");
+        let log = Log::start(io::sink(), None, Some(spool(dir.path(), 8192))).expect("start");
         for number in 0..QUEUE_LINES {
             log.say(&serde_json::json!({"number": number}));
         }
@@ -311,5 +333,24 @@ mod tests {
             segment_bytes: max_bytes / 4,
         });
         Spooled::new(writer.expect("a spool"), "node-1".into())
+    }
+
+    #[test]
+    fn as_ocsf_it_is_the_finding_that_the_spool_has() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let out = Shared::default();
+        let ocsf = GuardLines::shipped().expect("what ships is good");
+        let log = Log::start(out.clone(), Some(ocsf), Some(spool(dir.path(), 1 << 20)));
+        let log = log.expect("start");
+        log.say(&serde_json::json!({"action": "killed", "node": "node-1", "pid": 7}));
+        drop(log);
+        let said = out.0.lock().expect("not poisoned").clone();
+        let mut reader = davylamp_spool::Reader::open(dir.path(), "test").expect("a reader");
+        let spooled = reader.next_batch(100, 1 << 20).expect("a batch").lines;
+        let read = |bytes: &[u8]| davylamp_model::intake::read(bytes).findings;
+        let (said, spooled) = (read(&said), read(spooled[0].as_bytes()));
+        assert_eq!((said.len(), spooled.len()), (1, 1));
+        assert_eq!(said[0].id, spooled[0].id);
+        assert_eq!(said[0].resources, spooled[0].resources);
     }
 }

@@ -85,6 +85,9 @@ pub enum GuardError {
     /// The metrics cannot be served.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// What ships cannot be read.
+    #[error("the detections that ship are faulty")]
+    Detections(#[source] davylamp_content::Faults),
     /// The spool cannot be written.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -112,6 +115,7 @@ impl GuardError {
             Self::Sandbox(error) => error.hint().to_owned(),
             Self::Http(error) => error.hint(),
             Self::Spool(error) => error.hint(),
+            Self::Detections(_) => "this is a bug: please report it".to_owned(),
             Self::System { .. } => "`davy doctor` says what this machine lacks".to_owned(),
         }
     }

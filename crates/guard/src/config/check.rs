@@ -80,28 +80,18 @@ pub(super) fn whole(guard: &Value) -> Vec<(&'static str, Trouble)> {
     let Ok(config) = super::Config::deserialize(guard.clone()) else {
         return Vec::new();
     };
-    let mut troubles = Vec::new();
-    // What is dropped at once is a file; with fewer than four, half of all would go.
-    if config.spool.max_bytes < 4 * config.spool.segment_bytes {
-        let trouble = Trouble::Whole {
-            message: "the spool has room for fewer than four of its files".to_owned(),
-            help: "set guard.spool.max_bytes to four times guard.spool.segment_bytes or more"
-                .to_owned(),
-        };
-        troubles.push(("guard.spool.max_bytes", trouble));
-    }
     let is_remote = config
         .metrics
         .listen
         .is_some_and(|address| !address.ip().is_loopback());
-    if is_remote && !config.metrics.allow_remote {
-        let trouble = Trouble::Whole {
-            message: "`metrics.listen` is an address that other machines reach".to_owned(),
-            help: "listen on 127.0.0.1 or [::1], or set `guard.metrics.allow_remote = true` \
-                   where a firewall or network policy decides who may connect"
-                .to_owned(),
-        };
-        troubles.push(("guard.metrics.listen", trouble));
+    if !is_remote || config.metrics.allow_remote {
+        return Vec::new();
     }
-    troubles
+    let trouble = Trouble::Whole {
+        message: "`metrics.listen` is an address that other machines reach".to_owned(),
+        help: "listen on 127.0.0.1 or [::1], or set `guard.metrics.allow_remote = true` where a \
+               firewall or network policy decides who may connect"
+            .to_owned(),
+    };
+    vec![("guard.metrics.listen", trouble)]
 }

@@ -54,7 +54,10 @@ mod tests {
         let name = lines.detections.keys().next().expect("one ships");
         let known = &lines.detections[name];
         let event = lines.write(&json!({"action": "killed", "detection": name}));
-        assert_eq!(event["finding_info"]["analytic"]["desc"], known.title.as_str());
+        assert_eq!(
+            event["finding_info"]["analytic"]["desc"],
+            known.title.as_str()
+        );
         assert_eq!(event["confidence_score"], known.score);
         let unknown = lines.write(&json!({"action": "killed", "detection": "never-heard-of"}));
         assert_eq!(unknown["severity"], "High");

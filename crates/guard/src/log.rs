@@ -112,9 +112,20 @@ fn line_of(what: &impl Serialize) -> Option<String> {
     if line.ends_with('}') {
         let comma = if line == "{}" { "" } else { "," };
         line.truncate(line.len() - 1);
-        line.push_str(&format!("{comma}\"id\":\"{}\"}}", Uuid::now_v7()));
+        line.push_str(&format!("{comma}\"id\":\"{}\"}}", new_id()));
     }
     Some(line)
+}
+
+/// A UUID of version 7: in the order of time, and random for the rest.
+fn new_id() -> Uuid {
+    let now = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
+    let mut random = [0; 10];
+    // The bytes of version 4 that hold neither version nor variant.
+    let all = Uuid::new_v4().into_bytes();
+    random[..6].copy_from_slice(&all[..6]);
+    random[6..].copy_from_slice(&all[9..13]);
+    uuid::Builder::from_unix_timestamp_millis(now, &random).into_uuid()
 }
 
 /// Lines on their way to a thread that writes them.
@@ -342,7 +353,9 @@ mod tests {
         let ocsf = GuardLines::shipped().expect("what ships is good");
         let log = Log::start(out.clone(), Some(ocsf), Some(spool(dir.path(), 1 << 20)));
         let log = log.expect("start");
-        log.say(&serde_json::json!({"action": "killed", "node": "node-1", "pid": 7}));
+        log.say(
+            &serde_json::json!({"action": "killed", "cmdline": "x", "matched": "x", "node": "n-1"}),
+        );
         drop(log);
         let said = out.0.lock().expect("not poisoned").clone();
         let mut reader = davylamp_spool::Reader::open(dir.path(), "test").expect("a reader");

@@ -87,7 +87,7 @@ pub(crate) fn identity(dir: &Path) -> Result<Option<String>, SpoolError> {
 pub(crate) fn set_identity(dir: &Path) -> Result<(), SpoolError> {
     let identity = Identity {
         version: VERSION,
-        id: uuid::Uuid::now_v7().to_string(),
+        id: uuid::Uuid::new_v4().to_string(),
     };
     write_whole(&dir.join(IDENTITY), &identity)
 }

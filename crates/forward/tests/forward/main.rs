@@ -34,6 +34,8 @@ pub fn event(number: u64) -> String {
     json!({
         "action": "killed",
         "event": "Killed process",
+        "matched": "kernel",
+        "source": "davylamp.exec",
         "level": "info",
         "node": "node-1",
         "pid": 100 + number,
@@ -139,20 +141,24 @@ fn events_arrive_once_and_in_order_over_tls() {
 fn whatever_goes_wrong_on_the_way_everything_arrives() {
     let console = Arc::new(Console::default());
     let say = |status, headers| Reply::Say(status, headers, b"not now".to_vec());
+    let good = || (server::ok(), true);
     console.faults.lock().expect("not poisoned").extend([
         (say(500, ""), false),
         (say(503, "retry-after: 1\r\n"), false),
+        good(),
         (say(429, "retry-after: 1\r\n"), false),
         // It has them, and we do not know.
         (Reply::Reset, true),
+        good(),
         (Reply::Half, true),
         (say(502, ""), true),
+        good(),
         (Reply::Silence(Duration::from_secs(3)), true),
         (Reply::Reset, false),
     ]);
     let server = Server::start(true, console.handler());
     let place = Place::new(&server);
-    place.fill(0..30);
+    place.fill(0..40);
     let began = Instant::now();
     let summary = once(&place.config, WITHIN);
     assert!(summary.complete, "{summary:?}");
@@ -160,10 +166,10 @@ fn whatever_goes_wrong_on_the_way_everything_arrives() {
         began.elapsed() > Duration::from_secs(3),
         "waits as it is told"
     );
-    assert_eq!(console.ids(), ids(0..30));
+    assert_eq!(console.ids(), ids(0..40));
     assert_eq!(summary.status.destinations[0].retries, 8);
     // A batch that came again came under the key it had.
-    assert_eq!(console.keys.lock().expect("not poisoned").len(), 3);
+    assert_eq!(console.keys.lock().expect("not poisoned").len(), 4);
 }
 
 #[test]

@@ -100,7 +100,9 @@ pub fn run(args: &ForwardArgs) -> Result<ExitCode, Failure> {
     let summary = runtime.block_on(async move {
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let Some(mut signals) = Signals::listen() else {
-            return forward.run(pass, stopped, |status| told(status, form)).await;
+            return forward
+                .run(pass, stopped, |status| told(status, form))
+                .await;
         };
         let stopping = async {
             signals.next().await;
@@ -125,10 +127,18 @@ fn config(args: &ForwardArgs) -> Result<Config, Failure> {
     let mut options = Vec::new();
     if let Some(spool) = &args.spool {
         let spool = std::path::absolute(spool).unwrap_or_else(|_| spool.clone());
-        options.push(Override::option("--spool", "forward.spool", spool.as_os_str()));
+        options.push(Override::option(
+            "--spool",
+            "forward.spool",
+            spool.as_os_str(),
+        ));
     }
     if args.output == Form::Ocsf {
-        options.push(Override::option("--output", "forward.ocsf.to", OsStr::new("-")));
+        options.push(Override::option(
+            "--output",
+            "forward.ocsf.to",
+            OsStr::new("-"),
+        ));
     }
     let mut config = args.settings.load_forward(options.clone())?;
     if config.spool.as_os_str().is_empty() {
@@ -152,9 +162,17 @@ fn check(forward: &Forward, spool: &Path, form: Form) -> Result<ExitCode, Failur
         emit(format!("{answer}\n"))?;
     } else {
         let mut text = format!("spool         {}\n", spool.display());
-        text.push_str(&format!("destinations  {}\n", forward.destinations().join(", ")));
+        text.push_str(&format!(
+            "destinations  {}\n",
+            forward.destinations().join(", ")
+        ));
         for (name, bytes) in waiting {
-            text.push_str(&format!("waiting       {bytes} bytes for {name}\n"));
+            text.push_str(&match bytes {
+                Some(bytes) => format!("waiting       {bytes} bytes for {name}\n"),
+                None => {
+                    format!("waiting       unknown for {name}: another process delivers to it\n")
+                }
+            });
         }
         emit(text)?;
     }

@@ -207,14 +207,19 @@ impl Forward {
             .collect()
     }
 
-    /// Whether the spool can be read under every name, and how many bytes wait there for each.
+    /// Whether the spool can be read under every name, and how many bytes wait there for each;
+    /// `None` for one that another process delivers to at this moment.
     ///
     /// # Errors
     /// It cannot.
-    pub fn look(&self) -> Result<Vec<(&'static str, u64)>, ForwardError> {
+    pub fn look(&self) -> Result<Vec<(&'static str, Option<u64>)>, ForwardError> {
         let wait = |destination: &Destination| {
-            let reader = Reader::open(&self.spool, destination.name())?;
-            Ok((destination.name(), reader.lag_bytes()?))
+            let name = destination.name();
+            match Reader::open(&self.spool, name) {
+                Ok(reader) => Ok((name, Some(reader.lag_bytes()?))),
+                Err(SpoolError::Read { .. }) => Ok((name, None)),
+                Err(error) => Err(error.into()),
+            }
         };
         self.destinations.iter().map(wait).collect()
     }
@@ -251,14 +256,14 @@ impl Forward {
         told.tick().await;
         let mut stop = stop;
         let is_always = pass == Pass::Always;
-        loop {
+        while is_always || !carriers.is_empty() {
             tokio::select! {
                 joined = carriers.join_next(), if !carriers.is_empty() => {
                     if let Some(Err(error)) = joined {
                         tracing::error!(%error, "a destination ended; this is a bug");
                         shared.broken();
                     }
-                    if carriers.is_empty() && !(is_always && metrics.is_some()) {
+                    if carriers.is_empty() && metrics.is_none() {
                         break;
                     }
                 }
@@ -272,9 +277,6 @@ impl Forward {
                     drop(stopped);
                     break;
                 }
-            }
-            if carriers.is_empty() && !is_always {
-                break;
             }
         }
         // The totals as they are at the end.

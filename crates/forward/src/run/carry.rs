@@ -109,7 +109,7 @@ impl Carrier {
         patience: &mut Patience,
         began: Instant,
     ) -> Result<(), Over> {
-        let mut parts: Vec<Range<usize>> = vec![0..events.len()];
+        let mut parts: Vec<Range<usize>> = std::iter::once(0..events.len()).collect();
         while let Some(part) = parts.pop() {
             if part.is_empty() {
                 continue;

@@ -21,7 +21,7 @@ use server::{Reply, Server};
 
 const WITHIN: Duration = Duration::from_secs(60);
 
-pub fn writer(dir: &Path) -> Writer {
+fn writer(dir: &Path) -> Writer {
     Writer::open(Limits {
         dir: dir.to_owned(),
         max_bytes: 1 << 30,
@@ -30,7 +30,7 @@ pub fn writer(dir: &Path) -> Writer {
     .expect("a spool")
 }
 
-pub fn event(number: u64) -> String {
+fn event(number: u64) -> String {
     json!({
         "action": "killed",
         "event": "Killed process",
@@ -46,11 +46,11 @@ pub fn event(number: u64) -> String {
     .to_string()
 }
 
-pub fn id(number: u64) -> String {
+fn id(number: u64) -> String {
     format!("id-{number:06}")
 }
 
-pub fn fill(dir: &Path, numbers: std::ops::Range<u64>) {
+fn fill(dir: &Path, numbers: std::ops::Range<u64>) {
     let mut writer = writer(dir);
     for number in numbers {
         let _ = writer.append(&event(number)).expect("room");
@@ -98,7 +98,7 @@ fn file(dir: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 /// Everything that is in the spool, or as much as goes.
-pub fn once(config: &Config, within: Duration) -> Summary {
+fn once(config: &Config, within: Duration) -> Summary {
     let forward = Forward::new(config.clone(), "node-1").expect("a good configuration");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

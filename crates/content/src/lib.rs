@@ -19,6 +19,8 @@ pub mod cases;
 pub mod detection;
 pub mod hunt;
 pub mod indicators;
+pub mod ocsf;
+
 pub mod playbook;
 pub mod prices;
 pub mod settings;

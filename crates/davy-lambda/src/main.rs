@@ -28,7 +28,7 @@ use tokio::sync::OnceCell;
 use tracing_subscriber::EnvFilter;
 
 /// The tables of `davy.toml` that are other jobs' and mean nothing here.
-const OTHERS: [&str; 1] = ["guard"];
+const OTHERS: [&str; 2] = ["guard", "forward"];
 
 /// How many rejections the answer and the error name one by one.
 const NAMED: usize = 5;

@@ -123,7 +123,7 @@ pub fn run(args: &GuardArgs, colour: ColourChoice) -> Result<ExitCode, Failure> 
     if args.check {
         check(&config, colour)?;
     } else {
-        let node = node_name(&config);
+        let node = machine_name(&config);
         agent::run(config, node, TestFaults::default()).map_err(failure)?;
     }
     Ok(ExitCode::SUCCESS)
@@ -219,7 +219,7 @@ fn print_warnings(lists: &lists::Lists, colour: ColourChoice) {
 }
 
 /// What this machine is called in the log.
-fn node_name(config: &Config) -> NodeName {
+pub fn machine_name(config: &Config) -> NodeName {
     if !config.node.is_empty() {
         return NodeName(config.node.clone());
     }

@@ -5,6 +5,7 @@ mod deploy;
 mod doctor;
 mod explain;
 mod failure;
+mod forward;
 mod guard;
 mod hunt;
 mod output;
@@ -30,6 +31,7 @@ const GLOBAL_LAST: usize = 100;
 /// `davy guard` kills a process whose command line holds a banned string before the new program runs
 /// its first instruction; `davy doctor` says whether it can run here. `davy respond` contains what
 /// findings are about, with the evidence kept. `davy hunt` finds the rest of an attack in the logs.
+/// `davy forward` carries the guard's events to a console, to OpenTelemetry, or away as OCSF.
 #[derive(Debug, Parser)]
 #[command(name = "davy", version, propagate_version = true)]
 #[command(
@@ -74,6 +76,7 @@ enum Verb {
     Doctor(doctor::DoctorArgs),
     Respond(respond::RespondArgs),
     Hunt(hunt::HuntArgs),
+    Forward(forward::ForwardArgs),
     Deploy(deploy::DeployArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -100,6 +103,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Doctor(args) => doctor::run(args, cli.color),
         Verb::Respond(args) => respond::run(args),
         Verb::Hunt(args) => hunt::run(args),
+        Verb::Forward(args) => forward::run(args),
         Verb::Deploy(args) => deploy::run(args),
         Verb::Completions(args) => completions::run(args, &mut Cli::command()),
     }

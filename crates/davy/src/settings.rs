@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::Args;
 use davylamp_content::settings::{self, DEFAULT_CONFIG_PATH, Override, Section};
+use davylamp_forward::config as forward;
 use davylamp_guard::config::{self as guard, Config};
 use davylamp_respond::config as respond;
 
@@ -33,8 +34,8 @@ pub struct SettingsArgs {
 }
 
 /// Every table of the file.
-pub fn sections() -> [Section; 2] {
-    [guard::section(), respond::section()]
+pub fn sections() -> [Section; 3] {
+    [guard::section(), respond::section(), forward::section()]
 }
 
 impl SettingsArgs {
@@ -46,6 +47,11 @@ impl SettingsArgs {
     /// Reads the responder's table, likewise.
     pub fn load_respond(&self, options: Vec<Override>) -> Result<respond::Config, Failure> {
         Ok(settings::section(&self.tree(options)?, respond::SECTION))
+    }
+
+    /// Reads the forwarder's table, likewise.
+    pub fn load_forward(&self, options: Vec<Override>) -> Result<forward::Config, Failure> {
+        Ok(settings::section(&self.tree(options)?, forward::SECTION))
     }
 
     fn tree(&self, options: Vec<Override>) -> Result<toml::Table, Failure> {

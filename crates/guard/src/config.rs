@@ -9,11 +9,12 @@
 //! secrets, which no key of this table holds.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use davylamp_content::settings::Section;
 use davylamp_model::guard_event::Mode;
+use davylamp_spool::Limits;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::DEFAULT_PIN_DIR;
@@ -61,6 +62,8 @@ pub struct Config {
     pub protect: Protect,
     /// The event log on stdout.
     pub log: Log,
+    /// The event log on disk, for `davy forward` and `davy respond`.
+    pub spool: Spool,
     /// `/metrics`, `/healthz` and `/readyz` over HTTP.
     pub metrics: Metrics,
     /// Where container runtimes listen.
@@ -81,6 +84,7 @@ impl Default for Config {
             sweep: Sweep::default(),
             protect: Protect::default(),
             log: Log::default(),
+            spool: Spool::default(),
             metrics: Metrics::default(),
             containers: Containers::default(),
         }
@@ -228,10 +232,23 @@ pub struct Protect {
     pub namespaces: Vec<String>,
 }
 
+/// What a line on stdout is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Davylamp's own, with cryptnono's keys.
+    #[default]
+    Davylamp,
+    /// OCSF 1.5: Detection Finding, and Application Lifecycle for what the guard says of itself.
+    Ocsf,
+}
+
 /// `[guard.log]`: the event log on stdout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
+    /// What a line on stdout is. The spool has Davylamp's own in any case.
+    pub format: LogFormat,
     /// Bytes of a command line kept in a line.
     pub cmdline_bytes: usize,
     /// Lines that a cgroup may log per second, in the long run.
@@ -247,12 +264,55 @@ pub struct Log {
 impl Default for Log {
     fn default() -> Self {
         Self {
+            format: LogFormat::Davylamp,
             cmdline_bytes: 4096,
             events_per_second: 50,
             burst: 200,
             env: Vec::new(),
             cryptnono_sources: false,
         }
+    }
+}
+
+/// `[guard.spool]`: the event log on disk, for those who carry it away. The guard itself speaks to
+/// nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Spool {
+    /// Its directory. Empty: no spool.
+    pub dir: PathBuf,
+    /// Bytes that it may hold; from there on the oldest lines are dropped, and that is said.
+    pub max_bytes: u64,
+    /// Bytes of one of its files, which is dropped as a whole. Never more than a quarter of
+    /// `max_bytes`.
+    pub segment_bytes: u64,
+}
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::new(),
+            max_bytes: 64 << 20,
+            segment_bytes: 4 << 20,
+        }
+    }
+}
+
+impl Spool {
+    /// `dir`, where there is to be a spool.
+    pub fn dir(&self) -> Option<&Path> {
+        (!self.dir.as_os_str().is_empty()).then_some(&self.dir)
+    }
+
+    /// Where it is and how much it holds, where there is to be a spool.
+    pub fn limits(&self) -> Option<Limits> {
+        let dir = self.dir()?.to_owned();
+        Some(Limits {
+            dir,
+            max_bytes: self.max_bytes,
+            // What is dropped at once is a file; with fewer than four, half of all would go.
+            segment_bytes: self.segment_bytes.min(self.max_bytes / 4),
+        })
     }
 }
 

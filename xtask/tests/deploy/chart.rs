@@ -45,6 +45,20 @@ containers: {criSockets: null, dockerSockets: [/run/docker.sock]}
             containers = { cri_sockets = [], docker_sockets = ["/run/docker.sock"] }
             "#,
         ),
+        (
+            "forward: {enabled: true, spool: {max_bytes: 8388608}, config: {batch_events: 100, console: {url: 'https://c.example'}}}",
+            r#"
+            [guard]
+            mode = "enforce"
+            blocklists = ["/usr/share/davylamp/blocklists"]
+            metrics = { listen = "0.0.0.0:9474", allow_remote = true }
+            containers = { cri_sockets = ["/run/containerd/containerd.sock"], docker_sockets = [] }
+            spool = { dir = "/var/lib/davylamp/spool", max_bytes = 8388608 }
+            [forward]
+            batch_events = 100
+            console = { url = "https://c.example" }
+            "#,
+        ),
     ];
     for (values, expected) in cases {
         let expected: toml::Table = expected.parse().expect("TOML");

@@ -40,6 +40,17 @@ fn each_value_does_what_it_says() {
             json!({"kubernetes.io/os": "linux"}),
         ),
         ("{}", pod("/initContainers"), Value::Null),
+        ("{}", pod("/containers/1"), Value::Null),
+        (
+            "forward: {enabled: true}",
+            pod("/containers/1/securityContext/runAsUser"),
+            json!(65532),
+        ),
+        (
+            "forward: {enabled: true}",
+            pod("/containers/1/securityContext/capabilities"),
+            json!({"drop": ["ALL"]}),
+        ),
         (
             "{}",
             "/spec/updateStrategy".into(),

@@ -9,5 +9,6 @@ mod meddling;
 mod never_off;
 mod protection;
 mod reload;
+mod spool;
 mod support;
 mod sweep;

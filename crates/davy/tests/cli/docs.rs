@@ -12,10 +12,11 @@ const CONFIGURATION: &str = include_str!("../../../../docs/configuration.md");
 const EXPLAIN: &str = include_str!("../../../../docs/explain.md");
 const SCHEMA: &str = include_str!("../../../../deploy/helm/davylamp/values.schema.json");
 
-fn sections() -> [Section; 2] {
+fn sections() -> [Section; 3] {
     [
         davylamp_guard::config::section(),
         davylamp_respond::config::section(),
+        davylamp_forward::config::section(),
     ]
 }
 
@@ -39,7 +40,11 @@ fn every_key_is_documented_with_its_default_and_no_other() {
     // The rows of the tables: | `key` | default | takes | what it is |
     let rows: Vec<Vec<&str>> = CONFIGURATION
         .lines()
-        .filter(|line| line.starts_with("| `guard.") || line.starts_with("| `respond."))
+        .filter(|line| {
+            ["guard", "respond", "forward"]
+                .iter()
+                .any(|table| line.starts_with(&format!("| `{table}.")))
+        })
         .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
         .collect();
     let documented: Vec<(String, String)> = rows

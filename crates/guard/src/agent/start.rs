@@ -6,20 +6,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use davylamp_content::ocsf::GuardLines;
 use davylamp_detect::{
     automaton::{AllowMeaning, AllowPrefix},
     judge::Judge,
 };
 use davylamp_model::{guard_event::Mode, ids::NodeName};
+use davylamp_spool::Writer;
 use tokio::net::TcpListener;
 
 use super::{BEAT_LASTS, GuardError, InForce, guard, monotonic_ns, system};
 use crate::{
     abi::{self, Settings},
-    config::{Config, HoldVerdict, KillScope},
+    config::{Config, HoldVerdict, KillScope, LogFormat},
     http,
     kernel::{Kernel, Pinning, Start, TestFaults},
-    log::Log,
+    log::{Log, Spooled},
     machine,
     protect::{CgroupMounts, ProtectError, exe_key},
     sandbox,
@@ -60,6 +62,11 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         .listen
         .map(|address| runtime.block_on(http::bind(address)))
         .transpose()?;
+    let spool = open_spool(&config, &node)?;
+    let ocsf = match config.log.format {
+        LogFormat::Davylamp => None,
+        LogFormat::Ocsf => Some(GuardLines::shipped().map_err(GuardError::Detections)?),
+    };
     let pinning = if config.pin {
         Pinning::In(config.pin_dir.clone())
     } else {
@@ -83,7 +90,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
     // Nothing from here on needs more, and no thread runs yet that would keep it.
     sandbox::drop_capabilities(sandbox::AGENT_CAPABILITIES)?;
     sandbox::install_seccomp()?;
-    let log = Log::start(io::stdout()).map_err(system("start the log"))?;
+    let log = Log::start(io::stdout(), ocsf, spool).map_err(system("start the log"))?;
     let local = tokio::task::LocalSet::new();
     let started = Started {
         config,
@@ -113,6 +120,17 @@ pub(super) struct Started {
     pub(super) lost: Vec<String>,
     /// The executables that are never killed.
     pub(super) executables: Vec<abi::ExeKey>,
+}
+
+/// The spool, if there is to be one. Its directory and its first segment are made while everything
+/// is still allowed.
+fn open_spool(config: &Config, node: &NodeName) -> Result<Option<Spooled>, GuardError> {
+    let Some(limits) = config.spool.limits() else {
+        return Ok(None);
+    };
+    // Those who read are of the spool's group, and nothing else is made by this process afterwards.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
+    Ok(Some(Spooled::new(Writer::open(limits)?, node.clone())))
 }
 
 pub(super) fn depends_on_place(config: &Config, judge: &Judge) -> bool {

@@ -9,14 +9,16 @@ use toml::Value;
 /// A hold below ten milliseconds would decide before the agent can, and one above a minute looks
 /// like a hung command. A log line is cut at 8192 bytes so that it stays one write to a pipe with
 /// all its other fields. A sweep reads every process; more often than every ten seconds it would
-/// be noticed.
-pub const BOUNDS: [Bounds; 6] = [
+/// be noticed. A file of the spool holds at least one line, whatever a line may have.
+pub const BOUNDS: [Bounds; 8] = [
     Bounds::new("guard.hold.deadline_ms", 10, 60_000, "milliseconds"),
     Bounds::new("guard.response.suppress_secs", 0, 86_400, "seconds"),
     Bounds::new("guard.sweep.interval_secs", 10, 86_400, "seconds").or_zero(),
     Bounds::new("guard.log.cmdline_bytes", 64, 8_192, "bytes"),
     Bounds::new("guard.log.events_per_second", 1, 100_000, "lines a second"),
     Bounds::new("guard.log.burst", 1, 1_000_000, "lines"),
+    Bounds::new("guard.spool.max_bytes", 1 << 20, 1 << 40, "bytes"),
+    Bounds::new("guard.spool.segment_bytes", 1 << 18, 1 << 30, "bytes"),
 ];
 
 /// A node's name may have this many bytes: what DNS, and so Kubernetes, allows.
@@ -42,6 +44,9 @@ pub(super) fn text(key: &str, text: &str) -> Result<(), &'static str> {
             if !text.starts_with('/') =>
         {
             Err("write the whole path, from `/`")
+        }
+        "guard.spool.dir" if !text.is_empty() && !text.starts_with('/') => {
+            Err("write the whole path, from `/`, or nothing for no spool")
         }
         "guard.protect.cgroups" if text == "/" => Err(
             "the root holds every process, so this would switch the guard off; name the \

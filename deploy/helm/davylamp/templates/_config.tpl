@@ -25,5 +25,12 @@ connect is for the network policy. */}}
 {{- $containers := dict "cri_sockets" (.Values.containers.criSockets | default list) "docker_sockets" (.Values.containers.dockerSockets | default list) }}
 {{- $lists := include "davylamp.listPaths" . | fromJsonArray }}
 {{- $wired := dict "blocklists" $lists "metrics" $metrics "containers" $containers }}
+{{- if .Values.forward.enabled }}
+{{- $wired = set $wired "spool" (merge (dict "dir" "/var/lib/davylamp/spool") (deepCopy (.Values.forward.spool | default dict))) }}
+{{- end }}
 {{- include "davylamp.tomlTable" (dict "name" "guard" "table" (merge $wired (deepCopy .Values.guard))) }}
+{{- if .Values.forward.enabled }}
+
+{{ include "davylamp.tomlTable" (dict "name" "forward" "table" (.Values.forward.config | default dict)) }}
+{{- end }}
 {{- end }}

@@ -29,6 +29,36 @@ static __always_inline u64 slot_at(void *table, u64 *first, u32 index)
 }
 
 /*
+ * Whether a match counts for nothing because its rule is over its ceiling: then the search goes on,
+ * for a rule that has killed too much must not shield what another rule kills.
+ */
+static __always_inline bool passes_over(struct scan *scan, u32 info)
+{
+	u32 zero = 0;
+	struct ceiling_limits *limits = bpf_map_lookup_elem(&ceiling_limits, &zero);
+	struct ceiling_key key = {
+		.generation = scan->generation,
+		.kind = CEILING_STRING,
+		.rule = info & INFO_SET,
+	};
+	struct ceiling *entry;
+
+	if (!limits || !limits->window_secs)
+		return false;
+	entry = bpf_map_lookup_elem(&ceilings, &key);
+	if (!entry || !entry->refusing)
+		return false;
+	if (!scan->victim)
+		scan->victim = victim_of_task(bpf_get_current_task_btf());
+	if (ceiling_ask(scan->generation, ceiling_rule(info), scan->victim, CEILING_LOOK) !=
+	    CEILING_OVER)
+		return false;
+	if (!scan->passed)
+		scan->passed = info;
+	return true;
+}
+
+/*
  * Walks `length` bytes of the buffer, at most a piece, and says whether there is no more to do.
  *
  * A global function, because the verifier goes through these once and by themselves: as a part of
@@ -66,7 +96,7 @@ __noinline int scan_piece(u32 from, u32 length)
 			if (state & STATE_ACCEPTS && entry >> 32 & BYTE_BOUNDARY) {
 				u32 info = (u32)slot_at(table, first, base);
 
-				if (info & scan->wanted) {
+				if (info & scan->wanted && !passes_over(scan, info)) {
 					scan->hit = info;
 					scan->hit_at = from + i;
 					return 1;
@@ -214,6 +244,8 @@ static __always_inline bool scan_all(struct scan *scan, struct mm_struct *mm,
 		scan->hit_at = 0;
 		scan->fault = 0;
 		scan->swapped = 0;
+		scan->passed = 0;
+		scan->victim = 0;
 		what->region = scan_program(scan, root, mm, bprm);
 		if (!scan->hit && !scan->swapped && header->flags & TABLE_SCANS_ENVIRONMENT) {
 			scan->state = root;

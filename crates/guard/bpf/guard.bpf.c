@@ -141,6 +141,8 @@ struct scan {
 	u32 hit_at; /* where in `bytes` the boundary behind it is */
 	u32 fault;
 	u32 swapped; /* another table came into force meanwhile: all is to be walked again */
+	u32 passed; /* the first match whose rule is over its ceiling, 0 if none */
+	u64 victim; /* what the ceilings count this process as, 0 while that is not known */
 	/* A piece of the arguments, and behind the last one the path and the file's name. */
 	u8 bytes[CHUNK + PATH_MOST + EVENT_NAME + PIECE];
 };
@@ -169,6 +171,7 @@ struct occurrence {
 	u64 began_ns;
 	u64 signalled_ns;
 	u64 generation;
+	u64 victim;
 	u32 kind;
 	u32 reason;
 	u32 region;
@@ -185,8 +188,9 @@ static __always_inline void count(u32 counter, u64 by)
 		*value += by;
 }
 
-#include "automaton.h"
 #include "place.h"
+#include "ceiling.h"
+#include "automaton.h"
 #include "event.h"
 #include "hold.h"
 #include "verdict.h"
@@ -232,6 +236,9 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 		scan->hit = 0;
 		scan->fault = 1;
 	}
+	/* Nothing else matches but rules over their ceilings: what would happen is told. */
+	if (!scan->hit)
+		scan->hit = scan->passed;
 	what.info = scan->hit;
 
 	if (scan->hit) {
@@ -246,6 +253,20 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 		act(task, bprm, &what);
 	}
 	count(COUNT_HOOK_NS, bpf_ktime_get_ns() - what.began_ns);
+	return 0;
+}
+
+/* The agent's way to the ceilings, so that what it kills counts among what the kernel kills. */
+SEC("syscall")
+int ask_ceiling(struct ceiling_call *call)
+{
+	if (call->how == CEILING_RELEASE) {
+		ceiling_ask(call->generation, call->rule, call->victim, CEILING_RELEASE);
+		ceiling_ask(0, (u64)CEILING_NODE << 32, call->victim, CEILING_RELEASE);
+		call->answer = CEILING_COUNTED;
+	} else {
+		call->answer = ceiling_of(call->generation, call->rule, call->victim, call->how);
+	}
 	return 0;
 }
 

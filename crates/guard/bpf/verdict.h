@@ -13,6 +13,28 @@ static __always_inline void suppress(struct guard_settings *cfg, u64 key, u64 no
 	bpf_map_update_elem(&suppressed, &key, &until, BPF_ANY);
 }
 
+/*
+ * Whether the rule that matched, or this node, has had as many victims as it may. Then nothing is
+ * done, and only the first time since there was room is told by itself.
+ */
+static __always_inline bool is_over_ceiling(struct task_struct *task, struct occurrence *what,
+					    u32 how, bool *is_told)
+{
+	int answer;
+
+	/* A cgroup under suppression is a victim's already. */
+	if (what->reason == REASON_SUPPRESSED)
+		return false;
+	what->victim = victim_of_task(task);
+	answer = ceiling_of(what->generation, ceiling_rule(what->info), what->victim, how);
+	if (answer < CEILING_OVER)
+		return false;
+	*is_told = answer == CEILING_TRIPS;
+	what->reason = REASON_CEILING;
+	count(COUNT_CEILING_REFUSED, 1);
+	return true;
+}
+
 /* Decides over a match and acts; fills in what was done. */
 static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 			  struct occurrence *what)
@@ -22,6 +44,7 @@ static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 	void *table = bpf_map_lookup_elem(&tables, &zero);
 	u64 *first;
 	struct mm_struct *mm = task->mm;
+	bool is_told = true;
 	s32 error = 0;
 
 	if (!cfg || !table || !mm)
@@ -64,8 +87,10 @@ static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 	if (cfg->mode == MODE_OBSERVE) {
 		if (kind != EVENT_SPARED)
 			kind = EVENT_WOULD_KILL;
+	} else if (kind == EVENT_HELD && is_over_ceiling(task, what, CEILING_CHECK, &is_told)) {
+		kind = EVENT_WOULD_KILL;
 	} else if (kind == EVENT_HELD) {
-		u32 refused = hold(task, cfg, what->reason, what->began_ns, &error);
+		u32 refused = hold(task, cfg, what, &error);
 
 		if (refused) {
 			what->reason = refused;
@@ -75,6 +100,8 @@ static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 				       EVENT_KILLED;
 		}
 	}
+	if (kind == EVENT_KILLED && is_over_ceiling(task, what, CEILING_CLAIM, &is_told))
+		kind = EVENT_WOULD_KILL;
 	if (kind == EVENT_KILLED) {
 		error = bpf_send_signal(SIGKILL);
 		if (error)
@@ -99,7 +126,8 @@ static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 	} else {
 		count(COUNT_MISSED, 1);
 	}
-	report(task, bprm, what);
+	if (is_told)
+		report(task, bprm, what);
 	return 0;
 }
 

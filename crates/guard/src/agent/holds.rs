@@ -7,7 +7,10 @@
 use std::rc::Rc;
 
 use davylamp_content::blocklist::Place;
-use davylamp_detect::judge::{Ruling, Subject, command_line};
+use davylamp_detect::{
+    automaton::Table,
+    judge::{Ruling, Subject, command_line},
+};
 use davylamp_model::guard_event::Action;
 use rustix::process::Signal;
 
@@ -16,7 +19,7 @@ use super::{
     report::{Outcome, Source},
 };
 use crate::{
-    abi::{self, Hold, Reason},
+    abi::{self, CeilingKey, Hold, Reason},
     config::HoldVerdict,
     container::Lookup,
     event::KernelEvent,
@@ -39,10 +42,12 @@ impl Agent {
             start_boottime_ns: event.start_boottime_ns,
             since_ns: event.time_ns,
             cgroup: event.cgroup,
-            reason: event.reason as u32,
+            generation: event.generation,
+            victim: event.victim,
+            reason: event.reason.number(),
             verdict_spares: 0,
             decided: 0,
-            reserved: 0,
+            info: event.info,
         };
         let pid = event.pid;
         let held = Outcome {
@@ -145,7 +150,15 @@ impl Agent {
                 }
             }
         };
-        let spares = outcome.action == Action::Spared;
+        let rule = match hold.info {
+            0 => CeilingKey::unreadable(hold.generation),
+            info => CeilingKey::string(hold.generation, Table::set_of_info(info)),
+        };
+        let outcome = match outcome.action {
+            Action::Killed => self.unless_over_ceiling(rule, hold.victim, || outcome, Source::Hold),
+            _ => outcome,
+        };
+        let spares = outcome.action != Action::Killed;
         let decided = if spares {
             abi::DECIDED_SPARE
         } else {
@@ -185,7 +198,7 @@ impl Agent {
     ) -> std::io::Result<Outcome> {
         let in_force = self.in_force();
         let arguments = process.arguments()?;
-        if hold.reason != Reason::Unreadable as u32 {
+        if hold.reason != Reason::Unreadable.number() {
             let allowed = in_force
                 .judge
                 .allow()
@@ -279,7 +292,12 @@ impl Agent {
     }
 
     fn end_at_deadline(self: &Rc<Self>, pid: u32, hold: &Hold, held_ns: u64) {
-        let spares = self.config.hold.verdict == HoldVerdict::Spare;
+        let rule = match hold.info {
+            0 => CeilingKey::unreadable(hold.generation),
+            info => CeilingKey::string(hold.generation, Table::set_of_info(info)),
+        };
+        let is_over = || !self.may_kill(rule, hold.victim);
+        let spares = self.config.hold.verdict == HoldVerdict::Spare || is_over();
         let decided = if spares {
             abi::DECIDED_SPARE
         } else {

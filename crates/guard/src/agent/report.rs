@@ -202,14 +202,18 @@ impl Agent {
                 }
             }
             EventKind::HoldExpired => {
+                let is_over = event.reason == Reason::Ceiling;
                 let action = match self.config.hold.verdict {
-                    HoldVerdict::Kill => Action::Killed,
-                    HoldVerdict::Spare => Action::Spared,
+                    HoldVerdict::Kill if !is_over => Action::Killed,
+                    HoldVerdict::Kill | HoldVerdict::Spare => Action::Spared,
+                };
+                let why = match reason {
+                    Some(reason) if is_over => reason,
+                    _ => "nobody decided before the deadline",
                 };
                 Outcome {
                     hold_ns: Some(event.held_ns),
-                    ..Outcome::new(action, Source::Hold)
-                        .because("nobody decided before the deadline")
+                    ..Outcome::new(action, Source::Hold).because(why)
                 }
             }
             EventKind::HoldBroken => Outcome {
@@ -254,6 +258,9 @@ impl Agent {
 
     fn say_of(&self, event: &KernelEvent, outcome: &Outcome, found: &Lookup) {
         self.note(event.cgroup, found);
+        if outcome.action == Action::Killed {
+            self.note_tenant(event, found);
+        }
         let mut line = self.compose(event, outcome);
         match found {
             Lookup::Known(container) => line.set_container(container),

@@ -26,6 +26,7 @@ use davylamp_detect::judge::Region;
 struct Suspect {
     process: Process,
     event: KernelEvent,
+    string: u32,
 }
 
 impl Agent {
@@ -133,6 +134,12 @@ impl Agent {
         if self.observes() {
             return Some(Outcome::new(Action::WouldKill, Source::Sweep));
         }
+        let event = &suspect.event;
+        let victim = self.victim_at(event.cgroup, &event.cgroup_path);
+        if !self.may_kill(self.rule_of_string(suspect.string), victim) {
+            let why = Reason::Ceiling.as_str().unwrap_or_default();
+            return Some(Outcome::new(Action::WouldKill, Source::Sweep).because(why));
+        }
         match suspect.process.signal(Signal::KILL) {
             Ok(true) => Some(Outcome::new(Action::Killed, Source::Sweep)),
             Ok(false) => {
@@ -189,7 +196,11 @@ fn suspect(in_force: &InForce, task: &SweptTask) -> io::Result<Option<Suspect>> 
         Region::Executable => Region::Path,
         region => region,
     };
-    Ok(Some(Suspect { process, event }))
+    Ok(Some(Suspect {
+        process,
+        event,
+        string: found.string,
+    }))
 }
 
 /// A running process, told in the form in which the kernel programs tell of one that starts.
@@ -212,6 +223,7 @@ pub(super) fn described(process: &Process, task: &SweptTask) -> io::Result<Kerne
         held_ns: 0,
         signal_error: 0,
         cgroup: task.cgroup,
+        victim: 0,
         rate_limited: 0,
         is_quiet: false,
         arguments_len: arguments.len() as u64,

@@ -204,6 +204,8 @@ pub struct HubConfig {
     /// The Kubernetes namespaces in which the Hub's users run. Only what is there is theirs: a claim of
     /// the same name elsewhere is another Hub's. Needed where there is a Hub or a portal; `*` is any.
     pub namespaces: Vec<String>,
+    /// The Hub's group whose members may start nothing, for `block-hub-user`. Empty: there is none.
+    pub block_group: String,
     /// What stands before the escaped user name in claim names.
     pub claim_prefix: String,
     /// What stands after it.
@@ -218,6 +220,7 @@ impl Default for HubConfig {
             token: "env:DAVY_HUB_TOKEN".to_owned(),
             ca_file: String::new(),
             namespaces: Vec::new(),
+            block_group: String::new(),
             claim_prefix: template.prefix,
             claim_suffix: template.suffix,
         }
@@ -544,6 +547,7 @@ impl Config {
             portal: present(&self.portal.url).map(|_| self.portal.names),
             archive: self.archive_findings,
             hub: !self.hub.url.is_empty(),
+            hub_block_group: Some(self.hub.block_group.clone()).filter(|group| !group.is_empty()),
             hub_namespaces: self.hub.namespaces.clone(),
             claim_template: ClaimTemplate {
                 prefix: self.hub.claim_prefix.clone(),

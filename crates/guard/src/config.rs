@@ -9,7 +9,7 @@
 //! secrets, which no key of this table holds.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use davylamp_content::settings::Section;
@@ -61,6 +61,8 @@ pub struct Config {
     pub protect: Protect,
     /// The event log on stdout.
     pub log: Log,
+    /// The event log on disk, for `davy forward` and `davy respond`.
+    pub spool: Spool,
     /// `/metrics`, `/healthz` and `/readyz` over HTTP.
     pub metrics: Metrics,
     /// Where container runtimes listen.
@@ -81,6 +83,7 @@ impl Default for Config {
             sweep: Sweep::default(),
             protect: Protect::default(),
             log: Log::default(),
+            spool: Spool::default(),
             metrics: Metrics::default(),
             containers: Containers::default(),
         }
@@ -268,6 +271,36 @@ impl Default for Log {
             env: Vec::new(),
             cryptnono_sources: false,
         }
+    }
+}
+
+/// `[guard.spool]`: the event log on disk, for those who carry it away. The guard itself speaks to
+/// nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Spool {
+    /// Its directory. Empty: no spool.
+    pub dir: PathBuf,
+    /// Bytes that it may hold; from there on the oldest lines are dropped, and that is said.
+    pub max_bytes: u64,
+    /// Bytes of one of its files, which is dropped as a whole.
+    pub segment_bytes: u64,
+}
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::new(),
+            max_bytes: 64 << 20,
+            segment_bytes: 4 << 20,
+        }
+    }
+}
+
+impl Spool {
+    /// `dir`, where there is to be a spool.
+    pub fn dir(&self) -> Option<&Path> {
+        (!self.dir.as_os_str().is_empty()).then_some(&self.dir)
     }
 }
 

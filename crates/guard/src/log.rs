@@ -1,8 +1,9 @@
-//! The log: one JSON line for each event, on standard output.
+//! The log: one JSON line for each event, on standard output, and in the spool where there is one.
 //!
-//! Lines are written by a thread of their own, so that a reader who does not read cannot keep the
-//! agent from deciding holds. When it falls behind by more than `QUEUE_LINES`, lines are lost and
-//! counted.
+//! Every line ends with an `id` of its own, so that whoever gets it twice, or by two ways, can tell.
+//! Each place is written by a thread of its own, so that a reader who does not read, or a disk that
+//! does not take, keeps neither the agent from deciding holds nor the other place from its lines.
+//! When one falls behind by more than its queue holds, lines are lost there and counted.
 
 use std::{
     io::{self, Write},
@@ -16,6 +17,11 @@ use std::{
 };
 
 use serde::Serialize;
+use uuid::Uuid;
+
+mod spooled;
+
+pub use spooled::{SpoolCounts, Spooled};
 
 /// Lines that may wait for the reader. A line has a few kilobytes at most.
 const QUEUE_LINES: usize = 1024;
@@ -24,26 +30,106 @@ const LAST_LINES_WITHIN: Duration = Duration::from_secs(2);
 
 /// Where events are said.
 pub struct Log {
-    lines: Option<SyncSender<String>>,
+    out: Queue,
+    spool: Option<(Queue, Arc<SpoolCounts>)>,
+}
+
+impl Log {
+    /// Starts the writer over `out`, and the one over the spool.
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub fn start(out: impl Write + Send + 'static, spool: Option<Spooled>) -> io::Result<Self> {
+        let queue = Queue::start("log", move |waiting, lost| write_lines(waiting, out, lost))?;
+        let spool = spool.map(|spool| {
+            let counts = spool.counts();
+            let queue = Queue::start("spool", move |waiting, lost| spool.write(waiting, lost));
+            queue.map(|queue| (queue, counts))
+        });
+        Ok(Self {
+            out: queue,
+            spool: spool.transpose()?,
+        })
+    }
+
+    /// Says something, as one line.
+    pub fn say(&self, what: &impl Serialize) {
+        match line_of(what) {
+            Some(line) => {
+                let line: Arc<str> = line.into();
+                if let Some((spool, _)) = &self.spool {
+                    spool.push(Arc::clone(&line));
+                }
+                self.out.push(line);
+            }
+            None => self.out.lose(),
+        }
+    }
+
+    /// Lines lost so far, because nobody read them or the reader went away.
+    pub fn lost(&self) -> u64 {
+        self.out.lost.load(Ordering::Relaxed)
+    }
+
+    /// What became of lines in the spool, where there is one.
+    pub fn spool(&self) -> Option<SpoolFacts> {
+        self.spool.as_ref().map(|(queue, counts)| SpoolFacts {
+            lost: queue.lost.load(Ordering::Relaxed),
+            dropped: counts.dropped.load(Ordering::Relaxed),
+            bytes: counts.bytes.load(Ordering::Relaxed),
+        })
+    }
+}
+
+/// The spool in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpoolFacts {
+    /// Lines that never came into it.
+    pub lost: u64,
+    /// Lines that were dropped from it to make room.
+    pub dropped: u64,
+    /// Bytes that it holds.
+    pub bytes: u64,
+}
+
+/// An event as a line, with its id.
+fn line_of(what: &impl Serialize) -> Option<String> {
+    let mut line = match serde_json::to_string(what) {
+        Ok(line) => line,
+        Err(error) => {
+            tracing::error!(%error, "an event could not be written; this is a bug");
+            return None;
+        }
+    };
+    if line.ends_with('}') {
+        let comma = if line == "{}" { "" } else { "," };
+        line.truncate(line.len() - 1);
+        line.push_str(&format!("{comma}\"id\":\"{}\"}}", Uuid::now_v7()));
+    }
+    Some(line)
+}
+
+/// Lines on their way to a thread that writes them.
+struct Queue {
+    lines: Option<SyncSender<Arc<str>>>,
     lost: Arc<AtomicU64>,
     writer: Option<JoinHandle<()>>,
     /// Says that the writer has ended, by ending.
     over: Receiver<()>,
 }
 
-impl Log {
-    /// Starts the writer over `out`.
-    ///
-    /// # Errors
-    /// No thread could be started.
-    pub fn start(out: impl Write + Send + 'static) -> io::Result<Self> {
+impl Queue {
+    fn start(
+        name: &str,
+        write: impl FnOnce(&Receiver<Arc<str>>, &AtomicU64) + Send + 'static,
+    ) -> io::Result<Self> {
         let (lines, waiting) = sync_channel(QUEUE_LINES);
         let (ends, over) = sync_channel::<()>(0);
         let lost = Arc::new(AtomicU64::new(0));
-        let writer = std::thread::Builder::new().name("log".to_owned()).spawn({
+        let writer = std::thread::Builder::new().name(name.to_owned()).spawn({
             let lost = Arc::clone(&lost);
             move || {
-                write_lines(&waiting, out, &lost);
+                write(&waiting, &lost);
                 drop(ends);
             }
         })?;
@@ -55,29 +141,19 @@ impl Log {
         })
     }
 
-    /// Says something, as one line.
-    pub fn say(&self, what: &impl Serialize) {
-        let line = match serde_json::to_string(what) {
-            Ok(line) => line,
-            Err(error) => {
-                tracing::error!(%error, "an event could not be written; this is a bug");
-                self.lost.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
-        };
+    fn push(&self, line: Arc<str>) {
         let sent = self.lines.as_ref().map(|lines| lines.try_send(line));
         if let Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) = sent {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.lose();
         }
     }
 
-    /// Lines lost so far, because nobody read them or the reader went away.
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+    fn lose(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-impl Drop for Log {
+impl Drop for Queue {
     /// Waits until all that was said is written, or the reader has had its time.
     fn drop(&mut self) {
         self.lines = None;
@@ -90,9 +166,10 @@ impl Drop for Log {
     }
 }
 
-fn write_lines(waiting: &Receiver<String>, mut out: impl Write, lost: &AtomicU64) {
-    while let Ok(mut line) = waiting.recv() {
-        line.push('\n');
+fn write_lines(waiting: &Receiver<Arc<str>>, mut out: impl Write, lost: &AtomicU64) {
+    while let Ok(line) = waiting.recv() {
+        // One write, so that a line is whole in a pipe.
+        let line = format!("{line}\n");
         if out
             .write_all(line.as_bytes())
             .and_then(|()| out.flush())
@@ -147,7 +224,7 @@ mod tests {
     #[test]
     fn what_was_said_is_written_before_the_log_ends() {
         let out = Shared::default();
-        let log = Log::start(out.clone()).expect("start");
+        let log = Log::start(out.clone(), None).expect("start");
         for number in 0..100 {
             log.say(&number);
         }
@@ -160,7 +237,7 @@ mod tests {
     #[test]
     fn a_reader_who_does_not_read_costs_lines_and_no_time() {
         let gate = Gate::default();
-        let log = Log::start(gate.clone()).expect("start");
+        let log = Log::start(gate.clone(), None).expect("start");
         let said = QUEUE_LINES as u64 + 500;
         for number in 0..said {
             log.say(&number);
@@ -173,5 +250,66 @@ mod tests {
         );
         *gate.0.0.lock().expect("not poisoned") = true;
         gate.0.1.notify_all();
+    }
+
+    #[test]
+    fn every_line_has_an_id_of_its_own_and_both_places_the_same() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let out = Shared::default();
+        let log = Log::start(out.clone(), Some(spool(dir.path(), 1 << 20))).expect("start");
+        for number in 0..50 {
+            log.say(&serde_json::json!({"number": number}));
+        }
+        log.say(&serde_json::json!({}));
+        drop(log);
+        let text = String::from_utf8(out.0.lock().expect("not poisoned").clone()).expect("text");
+        let said: Vec<&str> = text.lines().collect();
+        let ids: std::collections::BTreeSet<String> = said
+            .iter()
+            .map(|line| {
+                let line: serde_json::Value = serde_json::from_str(line).expect("an object");
+                line["id"].as_str().expect("an id").to_owned()
+            })
+            .collect();
+        assert_eq!(ids.len(), 51);
+        let mut reader = davylamp_spool::Reader::open(dir.path(), "test").expect("a reader");
+        let batch = reader.next_batch(100, 1 << 20).expect("a batch");
+        assert_eq!(batch.lines, said);
+    }
+
+    #[test]
+    fn what_the_spool_drops_is_said_in_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let log = Log::start(io::sink(), Some(spool(dir.path(), 8192))).expect("start");
+        for number in 0..QUEUE_LINES {
+            log.say(&serde_json::json!({"number": number}));
+        }
+        let spool_of = |log: &Log| log.spool().expect("there is a spool");
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while spool_of(&log).dropped < 500 && std::time::Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        assert!(spool_of(&log).bytes <= 8192);
+        drop(log);
+        let mut reader = davylamp_spool::Reader::open(dir.path(), "test").expect("a reader");
+        let batch = reader.next_batch(10_000, 1 << 20).expect("a batch");
+        let said: Vec<serde_json::Value> = batch
+            .lines
+            .iter()
+            .map(|line| serde_json::from_str(line).expect("an object"))
+            .filter(|line: &serde_json::Value| line["event"] == "spool lines dropped")
+            .collect();
+        assert!(!said.is_empty(), "{:?}", batch.lines);
+        assert_eq!(said[0]["node"], "node-1");
+        assert!(said[0]["dropped"].as_u64() > Some(10), "{}", said[0]);
+    }
+
+    fn spool(dir: &std::path::Path, max_bytes: u64) -> Spooled {
+        let writer = davylamp_spool::Writer::open(davylamp_spool::Limits {
+            dir: dir.to_owned(),
+            max_bytes,
+            segment_bytes: max_bytes / 4,
+        });
+        Spooled::new(writer.expect("a spool"), "node-1".into())
     }
 }

@@ -307,6 +307,31 @@ fn work_of_the_agent(text: &mut Text, agent: &AgentCounts) {
     ] {
         text.family(name, Kind::Counter, help).sample(&[], value);
     }
+    let Some(spool) = agent.spool else {
+        return;
+    };
+    for (name, kind, value, help) in [
+        (
+            "spool_bytes",
+            Kind::Gauge,
+            spool.bytes,
+            "Bytes of log lines in the spool.",
+        ),
+        (
+            "spool_lines_dropped_total",
+            Kind::Counter,
+            spool.dropped,
+            "Lines dropped from the spool to make room, read or not.",
+        ),
+        (
+            "spool_lines_lost_total",
+            Kind::Counter,
+            spool.lost,
+            "Lines that never came into the spool: the disk was full or too slow.",
+        ),
+    ] {
+        text.family(name, kind, help).sample(&[], value);
+    }
 }
 
 fn seconds(nanoseconds: f64) -> f64 {

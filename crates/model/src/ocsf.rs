@@ -11,8 +11,15 @@ use serde_json::{Value, json};
 use crate::finding::{Behaviour, Finding, FindingSource, Severity};
 use crate::resource::Resource;
 
+mod guard;
+
+pub use guard::{Detector, from_guard};
+
 /// The product that wrote the finding, and the key of its part of `unmapped`.
 pub(crate) const WRITTEN_BY: &str = "davylamp";
+
+/// The version of OCSF that is written.
+const VERSION: &str = "1.5.0";
 
 /// What OCSF has no place for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -98,7 +105,7 @@ pub fn to_ocsf(finding: &Finding) -> Value {
         "count": finding.count,
         "message": finding.title,
         "metadata": {
-            "version": "1.5.0",
+            "version": VERSION,
             "profiles": ["cloud", "datetime"],
             "product": {"name": WRITTEN_BY, "vendor_name": "Davylamp"},
         },

@@ -29,6 +29,7 @@ use std::{
 use davylamp_content::blocklist::Place;
 use davylamp_detect::judge::{Judge, JudgeError};
 use davylamp_model::{guard_event::Mode, ids::NodeName};
+use davylamp_spool::SpoolError;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use tokio::{
@@ -86,6 +87,9 @@ pub enum GuardError {
     /// The metrics cannot be served.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// The spool cannot be written.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     /// The operating system refused something.
     #[error("cannot {doing}")]
     System {
@@ -109,6 +113,7 @@ impl GuardError {
             }
             Self::Sandbox(error) => error.hint().to_owned(),
             Self::Http(error) => error.hint(),
+            Self::Spool(error) => error.hint(),
             Self::System { .. } => "`davy doctor` says what this machine lacks".to_owned(),
         }
     }
@@ -244,7 +249,7 @@ fn place_of(found: &Lookup) -> Place<'_> {
 }
 
 /// An error and what caused it, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes
         .map(ToString::to_string)
@@ -413,6 +418,7 @@ impl Agent {
             "table_bytes": size.bytes,
             "lists": in_force.lists.sources,
             "pins": self.config.pin.then_some(&self.config.pin_dir),
+            "spool": self.config.spool.dir(),
             "programs": match arrival {
                 crate::kernel::Arrival::Loaded => "loaded",
                 crate::kernel::Arrival::Adopted => "adopted",
@@ -433,6 +439,7 @@ impl Agent {
             "node": self.node,
             "still_guarding": self.config.pin,
             "log_lines_lost": self.log.lost(),
+            "spool_lines_lost": self.log.spool().map(|spool| spool.lost),
         }));
     }
 

@@ -84,6 +84,7 @@ impl Agent {
             .map(|(why, count)| (why.as_str(), count))
             .collect();
         counts.log_lines_lost = self.log.lost();
+        counts.spool = self.log.spool();
         counts.list = Some(ListFacts {
             strings: size.strings as u64,
             states: size.states as u64,

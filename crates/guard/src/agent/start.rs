@@ -11,6 +11,7 @@ use davylamp_detect::{
     judge::Judge,
 };
 use davylamp_model::{guard_event::Mode, ids::NodeName};
+use davylamp_spool::{Limits, Writer};
 use tokio::net::TcpListener;
 
 use super::{BEAT_LASTS, GuardError, InForce, guard, monotonic_ns, system};
@@ -19,7 +20,7 @@ use crate::{
     config::{Config, HoldVerdict, KillScope},
     http,
     kernel::{Kernel, Pinning, Start, TestFaults},
-    log::Log,
+    log::{Log, Spooled},
     machine,
     protect::{CgroupMounts, ProtectError, exe_key},
     sandbox,
@@ -60,6 +61,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         .listen
         .map(|address| runtime.block_on(http::bind(address)))
         .transpose()?;
+    let spool = open_spool(&config, &node)?;
     let pinning = if config.pin {
         Pinning::In(config.pin_dir.clone())
     } else {
@@ -83,7 +85,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
     // Nothing from here on needs more, and no thread runs yet that would keep it.
     sandbox::drop_capabilities(sandbox::AGENT_CAPABILITIES)?;
     sandbox::install_seccomp()?;
-    let log = Log::start(io::stdout()).map_err(system("start the log"))?;
+    let log = Log::start(io::stdout(), spool).map_err(system("start the log"))?;
     let local = tokio::task::LocalSet::new();
     let started = Started {
         config,
@@ -113,6 +115,22 @@ pub(super) struct Started {
     pub(super) lost: Vec<String>,
     /// The executables that are never killed.
     pub(super) executables: Vec<abi::ExeKey>,
+}
+
+/// The spool, if there is to be one. Its directory and its first segment are made while everything
+/// is still allowed.
+fn open_spool(config: &Config, node: &NodeName) -> Result<Option<Spooled>, GuardError> {
+    let Some(dir) = config.spool.dir() else {
+        return Ok(None);
+    };
+    // Those who read are of the spool's group, and nothing else is made by this process afterwards.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
+    let writer = Writer::open(Limits {
+        dir: dir.to_owned(),
+        max_bytes: config.spool.max_bytes,
+        segment_bytes: config.spool.segment_bytes,
+    })?;
+    Ok(Some(Spooled::new(writer, node.clone())))
 }
 
 pub(super) fn depends_on_place(config: &Config, judge: &Judge) -> bool {

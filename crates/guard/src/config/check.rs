@@ -9,8 +9,8 @@ use toml::Value;
 /// A hold below ten milliseconds would decide before the agent can, and one above a minute looks
 /// like a hung command. A log line is cut at 8192 bytes so that it stays one write to a pipe with
 /// all its other fields. A sweep reads every process; more often than every ten seconds it would
-/// be noticed.
-pub const BOUNDS: [Bounds; 10] = [
+/// be noticed. A file of the spool holds at least one line, whatever a line may have.
+pub const BOUNDS: [Bounds; 12] = [
     Bounds::new("guard.hold.deadline_ms", 10, 60_000, "milliseconds"),
     Bounds::new("guard.response.suppress_secs", 0, 86_400, "seconds"),
     Bounds::new("guard.response.freeze_secs", 10, 604_800, "seconds").or_zero(),
@@ -21,6 +21,8 @@ pub const BOUNDS: [Bounds; 10] = [
     Bounds::new("guard.log.cmdline_bytes", 64, 8_192, "bytes"),
     Bounds::new("guard.log.events_per_second", 1, 100_000, "lines a second"),
     Bounds::new("guard.log.burst", 1, 1_000_000, "lines"),
+    Bounds::new("guard.spool.max_bytes", 1 << 20, 1 << 40, "bytes"),
+    Bounds::new("guard.spool.segment_bytes", 1 << 18, 1 << 30, "bytes"),
 ];
 
 /// A node's name may have this many bytes: what DNS, and so Kubernetes, allows.
@@ -44,6 +46,9 @@ pub(super) fn text(key: &str, text: &str) -> Result<(), &'static str> {
             if !text.starts_with('/') =>
         {
             Err("write the whole path, from `/`")
+        }
+        "guard.spool.dir" if !text.is_empty() && !text.starts_with('/') => {
+            Err("write the whole path, from `/`, or nothing for no spool")
         }
         "guard.protect.cgroups" if text == "/" => Err(
             "the root holds every process, so this would switch the guard off; name the \
@@ -90,18 +95,28 @@ pub(super) fn whole(guard: &Value) -> Vec<(&'static str, Trouble)> {
     let Ok(config) = super::Config::deserialize(guard.clone()) else {
         return Vec::new();
     };
+    let mut troubles = Vec::new();
+    // What is dropped at once is a file; with fewer than four, half of all would go.
+    if config.spool.max_bytes < 4 * config.spool.segment_bytes {
+        let trouble = Trouble::Whole {
+            message: "the spool has room for fewer than four of its files".to_owned(),
+            help: "set guard.spool.max_bytes to four times guard.spool.segment_bytes or more"
+                .to_owned(),
+        };
+        troubles.push(("guard.spool.max_bytes", trouble));
+    }
     let is_remote = config
         .metrics
         .listen
         .is_some_and(|address| !address.ip().is_loopback());
-    if !is_remote || config.metrics.allow_remote {
-        return Vec::new();
+    if is_remote && !config.metrics.allow_remote {
+        let trouble = Trouble::Whole {
+            message: "`metrics.listen` is an address that other machines reach".to_owned(),
+            help: "listen on 127.0.0.1 or [::1], or set `guard.metrics.allow_remote = true` \
+                   where a firewall or network policy decides who may connect"
+                .to_owned(),
+        };
+        troubles.push(("guard.metrics.listen", trouble));
     }
-    let trouble = Trouble::Whole {
-        message: "`metrics.listen` is an address that other machines reach".to_owned(),
-        help: "listen on 127.0.0.1 or [::1], or set `guard.metrics.allow_remote = true` where a \
-               firewall or network policy decides who may connect"
-            .to_owned(),
-    };
-    vec![("guard.metrics.listen", trouble)]
+    troubles
 }

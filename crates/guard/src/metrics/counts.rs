@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use davylamp_model::guard_event::{Action, Mode};
 
+use crate::log::SpoolFacts;
+
 /// How many buckets the kernel programs count latencies in.
 pub const LATENCY_BUCKETS: usize = 40;
 
@@ -141,6 +143,8 @@ pub struct AgentCounts {
     pub events_garbled: u64,
     /// Log lines lost because nobody read them.
     pub log_lines_lost: u64,
+    /// What became of lines in the spool, if there is one.
+    pub spool: Option<SpoolFacts>,
     /// The list in force, if there is one.
     pub list: Option<ListFacts>,
 }

@@ -31,6 +31,11 @@ impl Source for Fixed {
             response_killed: 62,
             events_garbled: 63,
             log_lines_lost: 12,
+            spool: Some(crate::log::SpoolFacts {
+                lost: 64,
+                dropped: 65,
+                bytes: 66,
+            }),
             list: Some(ListFacts {
                 strings: 13,
                 states: 14,
@@ -208,6 +213,9 @@ fn every_count_is_exposed_under_its_name() {
         ),
         ("davylamp_guard_swept_processes_total", 700.0),
         ("davylamp_guard_log_lines_lost_total", 12.0),
+        ("davylamp_guard_spool_lines_lost_total", 64.0),
+        ("davylamp_guard_spool_lines_dropped_total", 65.0),
+        ("davylamp_guard_spool_bytes", 66.0),
         ("davylamp_guard_swept_unreadable_total", 61.0),
         ("davylamp_guard_response_killed_total", 62.0),
         ("davylamp_guard_events_garbled_total", 63.0),

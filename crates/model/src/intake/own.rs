@@ -25,10 +25,11 @@ const HUB_USER_CHARS: usize = 255;
 /// Reads a line.
 pub(super) fn read(value: &Value) -> Result<Found, Rejection> {
     let gaps = Gaps::default();
-    let line = Members::of(value, &gaps);
-    let action = line.text("action").unwrap_or_default();
+    let action = Members::of(value, &gaps).text("action").unwrap_or_default();
     let severity = match action.to_ascii_lowercase().as_str() {
-        "killed" => Severity::High,
+        "killed" | "frozen" => Severity::High,
+        // A person should look; whether it mines is not settled.
+        "alerted" => Severity::Medium,
         // Whatever matched is still running.
         "would-kill" | "observed" | "missed" | "missed-kill" => Severity::Critical,
         "spared" | "held" | "container-lookup-failed" | "process-already-exited" => {
@@ -41,6 +42,14 @@ pub(super) fn read(value: &Value) -> Result<Found, Rejection> {
             });
         }
     };
+    Ok(Found::Findings(vec![finding(value, severity)]))
+}
+
+/// The finding that a line about a process is, whatever was done.
+pub fn finding(value: &Value, severity: Severity) -> Finding {
+    let gaps = Gaps::default();
+    let line = Members::of(value, &gaps);
+    let action = line.text("action").unwrap_or_default();
     let pod = pod(line);
     let user = line
         .text("hub_user")
@@ -114,10 +123,10 @@ pub(super) fn read(value: &Value) -> Result<Found, Rejection> {
         observed: seen.finish(line),
         gaps: Vec::new(),
     };
-    Ok(Found::Findings(vec![Finding {
+    Finding {
         gaps: gaps.noted(),
         ..finding
-    }]))
+    }
 }
 
 fn pod(line: Members<'_>) -> Option<(Namespace, PodName)> {

@@ -3,6 +3,7 @@
 mod approve;
 mod args;
 mod feed;
+mod spool;
 mod playbooks;
 mod show;
 mod signals;

@@ -30,26 +30,32 @@ static __always_inline u64 slot_at(void *table, u64 *first, u32 index)
 
 /*
  * Whether a match counts for nothing because its rule is over its ceiling: then the search goes on,
- * for a rule that has killed too much must not shield what another rule kills.
+ * for a rule that has killed too much must not shield what another rule kills. A global function,
+ * because the verifier goes through these once and by themselves.
  */
-static __always_inline bool passes_over(struct scan *scan, u32 info)
+__noinline int passes_over(u32 info)
 {
 	u32 zero = 0;
 	struct ceiling_limits *limits = bpf_map_lookup_elem(&ceiling_limits, &zero);
+	struct scan *scan = bpf_map_lookup_elem(&scans, &zero);
 	struct ceiling_key key = {
-		.generation = scan->generation,
 		.kind = CEILING_STRING,
 		.rule = info & INFO_SET,
 	};
 	struct ceiling *entry;
 
-	if (!limits || !limits->window_secs)
+	if (!scan || !limits || !limits->window_secs)
 		return false;
+	key.generation = scan->generation;
 	entry = bpf_map_lookup_elem(&ceilings, &key);
 	if (!entry || !entry->refusing)
 		return false;
-	if (!scan->victim)
-		scan->victim = victim_of_task(bpf_get_current_task_btf());
+	if (!scan->victim) {
+		/* Who it is takes too deep a stack to find out here: the walk begins anew. */
+		scan->wants_victim = 1;
+		scan->swapped = 1;
+		return true;
+	}
 	if (ceiling_ask(scan->generation, ceiling_rule(info), scan->victim, CEILING_LOOK) !=
 	    CEILING_OVER)
 		return false;
@@ -96,10 +102,14 @@ __noinline int scan_piece(u32 from, u32 length)
 			if (state & STATE_ACCEPTS && entry >> 32 & BYTE_BOUNDARY) {
 				u32 info = (u32)slot_at(table, first, base);
 
-				if (info & scan->wanted && !passes_over(scan, info)) {
-					scan->hit = info;
-					scan->hit_at = from + i;
-					return 1;
+				if (info & scan->wanted) {
+					if (!passes_over(info)) {
+						scan->hit = info;
+						scan->hit_at = from + i;
+						return 1;
+					}
+					if (scan->swapped)
+						return 1;
 				}
 			}
 			if (class) {
@@ -228,6 +238,8 @@ static __always_inline void scan_environment(struct scan *scan, struct mm_struct
 static __always_inline bool scan_all(struct scan *scan, struct mm_struct *mm,
 				     struct linux_binprm *bprm, struct occurrence *what)
 {
+	scan->victim = 0;
+	scan->wants_victim = 0;
 	for (int tries = 0; tries < MOST_TRIES; tries++) {
 		u32 zero = 0, root;
 		void *table = bpf_map_lookup_elem(&tables, &zero);
@@ -245,7 +257,8 @@ static __always_inline bool scan_all(struct scan *scan, struct mm_struct *mm,
 		scan->fault = 0;
 		scan->swapped = 0;
 		scan->passed = 0;
-		scan->victim = 0;
+		if (scan->wants_victim)
+			scan->victim = victim_of_task(bpf_get_current_task_btf());
 		what->region = scan_program(scan, root, mm, bprm);
 		if (!scan->hit && !scan->swapped && header->flags & TABLE_SCANS_ENVIRONMENT) {
 			scan->state = root;

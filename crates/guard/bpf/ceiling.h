@@ -36,16 +36,21 @@ struct {
 /* All that is nested deeper than is followed is one victim: depth must buy nothing. */
 #define VICTIM_TOO_DEEP 0xffffffffu
 
-struct name_walk {
-	const char *name;
-	u64 head; /* the first eight characters */
-	u64 tail; /* the last eight */
-	u32 length;
-	u32 hex; /* digits in a row, so far */
-	u32 prefix; /* how much of "pod" stands here */
-	u32 uid; /* characters of a uid behind "pod" */
-	u32 is_pod;
-	u32 is_container;
+/* What is known of a name so far, in one word. */
+#define NAME_PREFIX 0x7u /* how much of "pod" stands here: PREFIX_* */
+#define NAME_UID 0xff00u /* characters of a uid behind it */
+#define NAME_UID_ONE 0x100u
+#define NAME_HEX 0xff0000u /* digits in a row */
+#define NAME_HEX_ONE 0x10000u
+#define NAME_IS_POD 0x1000000u
+#define NAME_IS_CONTAINER 0x2000000u
+
+enum {
+	PREFIX_INSIDE = 0, /* of a word */
+	PREFIX_START = 1, /* of one */
+	PREFIX_P = 2,
+	PREFIX_PO = 3,
+	PREFIX_POD = 4,
 };
 
 static __always_inline bool is_hex(u8 c)
@@ -53,45 +58,56 @@ static __always_inline bool is_hex(u8 c)
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 }
 
+/* One more character. A global function, because the verifier goes through these once. */
+__noinline u32 name_step(u32 known, u32 character)
+{
+	u8 c = character;
+	u32 prefix = known & NAME_PREFIX;
+
+	if (!is_hex(c))
+		known &= ~NAME_HEX;
+	else if ((known & NAME_HEX) < CONTAINER_ID_LENGTH * NAME_HEX_ONE)
+		known += NAME_HEX_ONE;
+	if ((known & NAME_HEX) >= CONTAINER_ID_LENGTH * NAME_HEX_ONE)
+		known |= NAME_IS_CONTAINER;
+
+	if (prefix == PREFIX_POD && (is_hex(c) || c == '-' || c == '_')) {
+		if ((known & NAME_UID) < POD_UID_LEAST * NAME_UID_ONE)
+			known += NAME_UID_ONE;
+		if ((known & NAME_UID) >= POD_UID_LEAST * NAME_UID_ONE)
+			known |= NAME_IS_POD;
+		return known;
+	}
+	known &= ~(NAME_UID | NAME_PREFIX);
+	if (prefix == PREFIX_PO && c == 'd')
+		return known | PREFIX_POD;
+	if (prefix == PREFIX_P && c == 'o')
+		return known | PREFIX_PO;
+	if (prefix == PREFIX_START && c == 'p')
+		return known | PREFIX_P;
+	return known | (c == '-' ? PREFIX_START : PREFIX_INSIDE);
+}
+
+struct name_walk {
+	const char *name;
+	u64 tail; /* the last eight characters */
+	u32 known; /* NAME_* */
+	u32 length;
+};
+
 static long name_byte(u64 index, struct name_walk *walk)
 {
 	u8 c = 0;
 
-	if (bpf_probe_read_kernel(&c, 1, walk->name + index))
-		c = 0;
-	if (walk->prefix == 4) {
-		walk->uid = is_hex(c) || c == '-' || c == '_' ? walk->uid + 1 : 0;
-		if (walk->uid >= POD_UID_LEAST)
-			walk->is_pod = 1;
-	}
-	walk->hex = is_hex(c) ? walk->hex + 1 : 0;
-	if (walk->hex >= CONTAINER_ID_LENGTH)
-		walk->is_container = 1;
-	if (!c)
+	if (bpf_probe_read_kernel(&c, 1, walk->name + index) || !c)
 		return 1;
-	/* 0: inside a word, 1: at the start of one, 2: behind 'p', 3: behind "po", 4: behind "pod". */
-	if (walk->prefix != 4 || !walk->uid) {
-		u32 at = index ? walk->prefix : 1;
-
-		if (at == 3 && c == 'd')
-			walk->prefix = 4;
-		else if (at == 2 && c == 'o')
-			walk->prefix = 3;
-		else if (at == 1 && c == 'p')
-			walk->prefix = 2;
-		else
-			walk->prefix = c == '-';
-		if (walk->prefix == 4)
-			walk->uid = 0;
-	}
-	if (index < 8)
-		walk->head |= (u64)c << (8 * (7 - index));
+	walk->known = name_step(walk->known, c);
 	walk->tail = walk->tail << 8 | c;
 	walk->length = index + 1;
 	return 0;
 }
 
-/* Characters as in head and tail. */
+/* Characters as in a tail. */
 #define EIGHT(a, b, c, d, e, f, g, h)                                                       \
 	((u64)(a) << 56 | (u64)(b) << 48 | (u64)(c) << 40 | (u64)(d) << 32 | (u64)(e) << 24 | \
 	 (u64)(f) << 16 | (u64)(g) << 8 | (u64)(h))
@@ -105,26 +121,30 @@ enum place_class {
 /* What a cgroup's name says. `victim_of` in the detect crate says the same of a path. */
 static __noinline u32 place_class(const char *name)
 {
-	struct name_walk walk = { .name = name };
-	u64 six, digit;
+	struct name_walk walk = { .name = name, .known = PREFIX_START };
+	char head[8] = {};
+	u64 six;
 
 	bpf_loop(PLACE_NAME, name_byte, &walk, 0);
-	if (walk.is_pod)
+	if (walk.known & NAME_IS_POD)
 		return PLACE_VICTIM;
+	bpf_probe_read_kernel_str(head, sizeof(head), name);
 	six = walk.tail & 0xffffffffffffull;
-	digit = walk.head >> 16 & 0xff;
 	if (six == EIGHT(0, 0, '.', 's', 'l', 'i', 'c', 'e')) {
-		bool is_user = walk.head >> 24 == EIGHT(0, 0, 0, 'u', 's', 'e', 'r', '-') &&
-			       digit >= '0' && digit <= '9';
+		bool is_user = head[0] == 'u' && head[1] == 's' && head[2] == 'e' &&
+			       head[3] == 'r' && head[4] == '-' && head[5] >= '0' &&
+			       head[5] <= '9';
 
 		return is_user ? PLACE_VICTIM : PLACE_ORGANISES;
 	}
-	if (walk.is_container || six == EIGHT(0, 0, '.', 's', 'c', 'o', 'p', 'e') ||
+	if (walk.known & NAME_IS_CONTAINER || six == EIGHT(0, 0, '.', 's', 'c', 'o', 'p', 'e') ||
 	    walk.tail == EIGHT('.', 's', 'e', 'r', 'v', 'i', 'c', 'e'))
 		return PLACE_VICTIM;
 	/* The kubelet's classes, where it names cgroups itself. */
-	if ((walk.length == 9 && walk.head == EIGHT('b', 'u', 'r', 's', 't', 'a', 'b', 'l')) ||
-	    (walk.length == 10 && walk.head == EIGHT('b', 'e', 's', 't', 'e', 'f', 'f', 'o')))
+	if ((walk.length == 9 && head[0] == 'b' &&
+	     walk.tail == EIGHT('u', 'r', 's', 't', 'a', 'b', 'l', 'e')) ||
+	    (walk.length == 10 && head[0] == 'b' && head[1] == 'e' &&
+	     walk.tail == EIGHT('s', 't', 'e', 'f', 'f', 'o', 'r', 't')))
 		return PLACE_ORGANISES;
 	return PLACE_UNNAMED;
 }

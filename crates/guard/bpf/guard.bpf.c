@@ -25,7 +25,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define CHUNK 4096
 #define PATH_MOST 4096 /* PATH_MAX, the final NUL included */
 #define PIECE 512 /* bytes walked in one call */
-#define MOST_TRIES 3 /* how often a search begins anew because the table was swapped under it */
+/* How often a search begins anew: because the table was swapped under it, or to know the victim. */
+#define MOST_TRIES 4
 #define TEXT_SEPARATOR 1 /* a byte that no string holds and that is a boundary */
 /* Six MiB is the kernel's own limit (fs/exec.c: three quarters of _STK_LIM) and some to spare. */
 #define MAX_CHUNKS 2048
@@ -142,6 +143,7 @@ struct scan {
 	u32 fault;
 	u32 swapped; /* another table came into force meanwhile: all is to be walked again */
 	u32 passed; /* the first match whose rule is over its ceiling, 0 if none */
+	u32 wants_victim; /* a match's rule is near its ceiling: whose process is it? */
 	u64 victim; /* what the ceilings count this process as, 0 while that is not known */
 	/* A piece of the arguments, and behind the last one the path and the file's name. */
 	u8 bytes[CHUNK + PATH_MOST + EVENT_NAME + PIECE];

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use davylamp_content::blocklist::{self, Source};
+use davylamp_content::Source;
+use davylamp_content::blocklist;
 use davylamp_detect::automaton::Table;
 use davylamp_detect::breaker::{Answer, Slots, victim_of};
 use davylamp_detect::judge::Judge;
@@ -105,10 +106,10 @@ struct Rules {
 impl Rules {
     fn of(words: &[&str]) -> Self {
         let list = format!(
-            "test:\n  bannedCommandStrings:\n{}",
+            "bannedCommandStrings:\n{}",
             words
                 .iter()
-                .map(|word| format!("    - {word}\n"))
+                .map(|word| format!("  - {word}\n"))
                 .collect::<String>()
         );
         let source = Source {
@@ -314,7 +315,7 @@ fn all_rules_together_have_a_ceiling_and_a_rule_may_have_its_own() {
     );
     assert_eq!(
         ask(rules.rule(2), far, CeilingHow::Claim),
-        CeilingAnswer::Counted
+        CeilingAnswer::Claimed
     );
 }
 

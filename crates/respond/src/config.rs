@@ -79,6 +79,8 @@ pub struct Config {
     pub journal: JournalConfig,
     /// The Hub.
     pub hub: HubConfig,
+    /// What of the guard's own work is answered.
+    pub guard: GuardConfig,
     /// The portal that users log in through.
     pub portal: PortalConfig,
     /// The Cognito pool of the users.
@@ -115,6 +117,7 @@ impl Default for Config {
             protect: Protect::default(),
             journal: JournalConfig::default(),
             hub: HubConfig::default(),
+            guard: GuardConfig::default(),
             portal: PortalConfig::default(),
             cognito: CognitoConfig::default(),
             kubernetes: KubernetesConfig::default(),
@@ -210,6 +213,26 @@ pub struct HubConfig {
     pub claim_prefix: String,
     /// What stands after it.
     pub claim_suffix: String,
+}
+
+/// `[respond.guard]`: what of the guard's own work is answered, with `--spool`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GuardConfig {
+    /// Kills in one pod within the window at which the pod itself has to go: something starts the
+    /// killed program again.
+    pub kills_in_pod: u32,
+    /// The window.
+    pub window_minutes: u32,
+}
+
+impl Default for GuardConfig {
+    fn default() -> Self {
+        Self {
+            kills_in_pod: 2,
+            window_minutes: 60,
+        }
+    }
 }
 
 impl Default for HubConfig {
@@ -319,7 +342,7 @@ pub struct NoticesConfig {
 /// More than 64 incidents at a time only wait for each other's API rates. AWS lets a snapshot run
 /// for days; a run that waits longer than a day for one is better ended and resumed. A lease is
 /// renewed after a third of it, so a shorter one than three seconds runs out between two calls.
-pub const BOUNDS: [Bounds; 8] = [
+pub const BOUNDS: [Bounds; 10] = [
     Bounds::new("respond.canary_percent", 0, 100, "percent"),
     Bounds::new("respond.debounce_minutes", 0, 1_440, "minutes"),
     Bounds::new("respond.window_hours", 1, 720, "hours"),
@@ -327,6 +350,8 @@ pub const BOUNDS: [Bounds; 8] = [
     Bounds::new("respond.evidence_wait_minutes", 0, 1_440, "minutes"),
     Bounds::new("respond.lease_seconds", 3, 900, "seconds"),
     Bounds::new("respond.retry_seconds", 0, 900, "seconds"),
+    Bounds::new("respond.guard.kills_in_pod", 1, 1_000, "kills"),
+    Bounds::new("respond.guard.window_minutes", 1, 1_440, "minutes"),
     Bounds::new("respond.digest_above", 1, 1_000, "incidents"),
 ];
 

@@ -19,7 +19,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::process::Process;
+use crate::{process::Process, protect::CgroupMounts};
 
 pub use evidence::{Evidence, Limits};
 
@@ -281,6 +281,27 @@ pub fn thaw_due(mount: &Path, now_secs: Option<u64>) -> Vec<(FrozenCgroup, Resul
             (frozen, thawed)
         })
         .collect()
+}
+
+/// Thaws at once what was frozen on this machine, by whatever agent: all of it, or the cgroups whose
+/// path holds the id `container`.
+///
+/// # Errors
+/// The machine's mounts cannot be read.
+pub fn thaw_here(container: Option<&str>) -> io::Result<Vec<(FrozenCgroup, Result<(), ActError>)>> {
+    let mounts = CgroupMounts::read()?;
+    let is_meant = |frozen: &FrozenCgroup| {
+        container.is_none_or(|id| frozen.directory.to_string_lossy().contains(id))
+    };
+    Ok(mounts
+        .freezers()
+        .flat_map(frozen_below)
+        .filter(is_meant)
+        .map(|frozen| {
+            let thawed = thaw_cgroup(&frozen.directory, Some(&frozen.directory));
+            (frozen, thawed)
+        })
+        .collect())
 }
 
 /// The file by which a cgroup is frozen.

@@ -65,7 +65,6 @@ pub struct GuardArgs {
     pub detach: bool,
     /// Let what the guard froze go on at once, all of it or one container's, and exit
     #[arg(long, value_name = "CONTAINER", num_args = 0..=1, conflicts_with_all = ["blocklist", "mode", "metrics", "no_pin", "detach", "check"])]
-    #[expect(clippy::option_option, reason = "the option may stand without a value")]
     pub thaw: Option<Option<String>>,
     /// Read the configuration and the lists, say what is wrong with them, and exit
     #[arg(long, conflicts_with = "detach")]

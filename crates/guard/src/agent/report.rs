@@ -307,6 +307,7 @@ impl Agent {
             event: sentence(outcome.action).to_owned(),
             level: match outcome.action {
                 Action::Missed | Action::Alerted => "warning".to_owned(),
+                _ if event.reason == Reason::Ceiling => "warning".to_owned(),
                 _ => "info".to_owned(),
             },
             timestamp: jiff::Timestamp::now(),

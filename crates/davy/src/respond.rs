@@ -3,10 +3,10 @@
 mod approve;
 mod args;
 mod feed;
-mod spool;
 mod playbooks;
 mod show;
 mod signals;
+mod spool;
 mod standing;
 
 use std::process::ExitCode;

@@ -93,7 +93,12 @@ pub struct RunArgs {
     #[arg(long)]
     pub once: bool,
     /// The name under which this reader's place in the spool is kept
-    #[arg(long, value_name = "NAME", default_value = "respond", requires = "spool")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "respond",
+        requires = "spool"
+    )]
     pub consumer: String,
 }
 

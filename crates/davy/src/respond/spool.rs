@@ -122,11 +122,7 @@ struct Answered {
     is_done: bool,
 }
 
-async fn answer(
-    desk: &Desk,
-    lines: &[String],
-    repeats: &mut Repeats,
-) -> Result<Answered, Failure> {
+async fn answer(desk: &Desk, lines: &[String], repeats: &mut Repeats) -> Result<Answered, Failure> {
     let mut answered = Answered {
         code: 0,
         is_done: true,

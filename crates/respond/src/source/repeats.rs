@@ -101,15 +101,18 @@ fn pod_of(line: &Value, finding: &Finding) -> Option<String> {
     if let Some(uid) = line["labels"]["io.kubernetes.pod.uid"].as_str() {
         return Some(uid.to_owned());
     }
-    finding.resources.iter().find_map(|resource| match resource {
-        Resource::Workload {
-            namespace,
-            kind,
-            name,
-            ..
-        } if kind == "pods" => Some(format!("{namespace}/{name}")),
-        _ => None,
-    })
+    finding
+        .resources
+        .iter()
+        .find_map(|resource| match resource {
+            Resource::Workload {
+                namespace,
+                kind,
+                name,
+                ..
+            } if kind == "pods" => Some(format!("{namespace}/{name}")),
+            _ => None,
+        })
 }
 
 #[cfg(test)]

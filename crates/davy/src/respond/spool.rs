@@ -15,7 +15,6 @@ use davylamp_respond::source::repeats::{Judged, Repeats};
 use davylamp_spool::{Missed, Reader, SpoolError};
 use jiff::SignedDuration;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::args::RunArgs;
 use super::{Desk, INCOMPLETE};
@@ -95,11 +94,19 @@ pub(super) async fn follow(
 }
 
 async fn follow_input(desk: &Desk, repeats: &mut Repeats) -> Result<ExitCode, Failure> {
-    let mut input = BufReader::new(tokio::io::stdin()).lines();
+    let (sender, mut input) = tokio::sync::mpsc::channel(BATCH_LINES);
+    // Reading a terminal or a pipe cannot be broken off, so it is a thread's, which ends with us.
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines() {
+            if sender.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
     let mut worst = 0;
     loop {
-        let next = desk.stop.unless_asked(input.next_line()).await;
-        let Some(line) = next else {
+        let next = desk.stop.unless_asked(input.recv()).await;
+        let Some(Some(line)) = next else {
             return Ok(ExitCode::from(worst));
         };
         let line = line.map_err(|error| {
@@ -108,9 +115,6 @@ async fn follow_input(desk: &Desk, repeats: &mut Repeats) -> Result<ExitCode, Fa
                 "pipe the guard's log into it, a JSON object a line",
             )
         })?;
-        let Some(line) = line else {
-            return Ok(ExitCode::from(worst));
-        };
         let answered = answer(desk, &[line], repeats).await?;
         worst = worst.max(answered.code);
     }

@@ -31,6 +31,10 @@ pub const SHIPPED: &[(&str, &str)] = &[
         include_str!("../../../content/playbooks/node-miner.toml"),
     ),
     (
+        "guard-evict",
+        include_str!("../../../content/playbooks/guard-evict.toml"),
+    ),
+    (
         "pod-miner",
         include_str!("../../../content/playbooks/pod-miner.toml"),
     ),

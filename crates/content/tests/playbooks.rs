@@ -38,6 +38,7 @@ fn the_shipped_ones_are_read_without_a_warning_and_tried_in_this_order() {
             "hub-miner",
             "stolen-key-miner",
             "node-miner",
+            "guard-evict",
             "pod-miner",
             "fargate-or-ecs-miner",
             "lambda-miner",

@@ -39,6 +39,7 @@ Settings come from the defaults, the configuration file, variables (DAVY_GUARD__
   davy guard --check
   davy guard --mode observe --blocklist /etc/davylamp/blocklists
   davy guard --set guard.hold.deadline_ms=500 --metrics 127.0.0.1:9474
+  davy guard --thaw 3f2a9c
   davy guard --detach")]
 pub struct GuardArgs {
     /// Blocklist file, or directory of .yaml, .yml and .json files; may be repeated [default: the
@@ -63,6 +64,9 @@ pub struct GuardArgs {
     /// Remove the pins, so that nothing guards this machine any more, and exit
     #[arg(long, conflicts_with_all = ["blocklist", "mode", "metrics", "no_pin"])]
     pub detach: bool,
+    /// Let what the guard froze go on at once, all of it or one container's, and exit
+    #[arg(long, value_name = "CONTAINER", num_args = 0..=1, conflicts_with_all = ["blocklist", "mode", "metrics", "no_pin", "detach", "check"])]
+    pub thaw: Option<Option<String>>,
     /// Read the configuration and the lists, say what is wrong with them, and exit
     #[arg(long, conflicts_with = "detach")]
     pub check: bool,
@@ -108,8 +112,38 @@ impl GuardArgs {
     }
 }
 
-/// Runs, checks or detaches the guard.
+/// Thaws what was frozen, and says what.
+fn thaw(container: Option<&str>) -> Result<ExitCode, Failure> {
+    let done = agent::acts::thaw_here(container).map_err(|error| {
+        Failure::new(
+            anyhow::anyhow!(error).context("cannot read the machine's mounts"),
+            "run it on the node itself, as root",
+        )
+    })?;
+    let mut code = ExitCode::SUCCESS;
+    let mut text = String::new();
+    for (frozen, thawed) in &done {
+        let directory = frozen.directory.display();
+        match thawed {
+            Ok(()) => text.push_str(&format!("thawed {directory}\n")),
+            Err(error) => {
+                text.push_str(&format!("not thawed: {error}\n"));
+                code = ExitCode::from(2);
+            }
+        }
+    }
+    if done.is_empty() {
+        text.push_str("nothing that the guard froze is frozen\n");
+    }
+    emit(text)?;
+    Ok(code)
+}
+
+/// Runs, checks, thaws or detaches the guard.
 pub fn run(args: &GuardArgs, colour: ColourChoice) -> Result<ExitCode, Failure> {
+    if let Some(container) = &args.thaw {
+        return thaw(container.as_deref());
+    }
     if args.detach {
         // With the directory named, a broken configuration cannot keep the pins in place.
         let pin_dir = match &args.pin_dir {

@@ -6,6 +6,7 @@ mod feed;
 mod playbooks;
 mod show;
 mod signals;
+mod spool;
 mod standing;
 
 use std::process::ExitCode;

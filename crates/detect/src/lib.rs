@@ -7,6 +7,8 @@
 
 pub mod automaton;
 
+pub mod breaker;
+
 pub mod allow;
 
 pub mod judge;

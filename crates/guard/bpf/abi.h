@@ -80,8 +80,8 @@ struct rules_header {
 /* Four slots of a set: masks of the words found, and these flags. */
 #define RULE_SET_SLOTS 4
 #define RULE_SET_TOOL 1u /* the program is one that starts, reads or names things */
-/* Two slots of a rule: the words it needs; detection << 32 | flags << 8 | score. */
-#define RULE_SLOTS 2
+/* Slots of a rule: the words it needs; detection << 32 | flags << 8 | score; its ceiling's number. */
+#define RULE_SLOTS 3
 #define RULE_KILLS 1u
 #define SCORE_FULL 100
 
@@ -158,6 +158,7 @@ enum event_reason {
 	REASON_UNHOLDABLE = 12, /* it would be held, but could run without being noticed */
 	REASON_RULE = 13, /* words of detections */
 	REASON_MAYBE_RULE = 17, /* words of detections, whose meaning the agent has to find out */
+	REASON_CEILING = 40, /* its rule, or this node, has had as many victims as it may */
 };
 
 enum match_region {
@@ -194,6 +195,7 @@ struct guard_event {
 	u64 arguments_len; /* true length */
 	u64 rate_limited; /* events of this cgroup left out so far, ever growing */
 	u64 held_ns;
+	u64 victim; /* what the ceilings count it as, 0 where none was asked */
 	u32 kind;
 	u32 reason;
 	u32 region;
@@ -219,10 +221,12 @@ struct hold {
 	u64 start_boottime_ns;
 	u64 since_ns;
 	u64 cgroup;
+	u64 generation; /* of the table that it matched */
+	u64 victim;
 	u32 reason;
 	u32 verdict_spares; /* at the deadline */
 	u32 decided; /* by the agent: 0 not yet, DECIDED_*; the entry goes once that is carried out */
-	u32 reserved;
+	u32 info; /* INFO_* of the match, 0 where nothing could be read */
 	struct bpf_timer timer;
 };
 #define DECIDED_SPARE 1u
@@ -233,6 +237,69 @@ struct hold {
 struct event_budget {
 	u64 paid_at_ns;
 	u64 rate_limited;
+};
+
+/* ---- ceilings: how many victims a rule may have on this node in a window ----------------- */
+
+#define CEILING_SLOTS 128
+#define CEILING_RULES 512
+#define CEILING_NONE 0xffffffffu /* in `most`: no ceiling */
+
+enum ceiling_kind {
+	CEILING_NODE = 0, /* all rules together */
+	CEILING_OTHERS = 1, /* the rules that there is no room for */
+	CEILING_UNREADABLE = 2, /* what could not be read */
+	CEILING_STRING = 3, /* a set of banned strings of the table of this generation */
+	CEILING_RULE = 4, /* kept for a rule that is no detection's */
+	CEILING_DETECTION = 5, /* a detection, by the digest of its name; generation 0 */
+};
+
+struct ceiling_key {
+	u64 generation;
+	u32 kind;
+	u32 rule;
+};
+
+/*
+ * A slot is a victim's folded number << 32 | the second of CLOCK_MONOTONIC, plus one, at which it was
+ * last killed.
+ */
+struct ceiling {
+	u64 slots[CEILING_SLOTS];
+	u64 refused; /* kills that did not happen, ever growing */
+	u64 refusing; /* the second since which it refuses, 0 while it does not */
+	u32 most; /* its own ceiling, 0 for what ceiling_limits says */
+	u32 reserved;
+};
+
+struct ceiling_limits {
+	u32 rule_most; /* 0: no ceiling */
+	u32 node_most;
+	u32 window_secs; /* 0: no ceilings at all */
+	u32 reserved;
+};
+
+enum ceiling_how {
+	CEILING_LOOK = 0, /* without a trace */
+	CEILING_CHECK = 1, /* a refusal is counted */
+	CEILING_CLAIM = 2, /* it is about to be killed */
+	CEILING_RELEASE = 3, /* it is not to be counted any more */
+};
+
+enum ceiling_answer {
+	CEILING_COUNTED = 0, /* there is room, or it is counted already */
+	CEILING_CLAIMED = 1, /* it is counted from now on */
+	CEILING_OVER = 2, /* there is no room */
+	CEILING_TRIPS = 3, /* there is no room, for the first time since there was */
+};
+
+/* The agent's question to the program `ask_ceiling`. */
+struct ceiling_call {
+	u64 generation;
+	u64 rule; /* kind << 32 | number */
+	u64 victim;
+	u32 how;
+	u32 answer;
 };
 
 /* One line of the sweep's task iterator. */
@@ -263,6 +330,7 @@ enum guard_counter {
 	COUNT_TEXT_TRUNCATED,
 	COUNT_HOOK_NS,
 	COUNT_NOTED,
+	COUNT_CEILING_REFUSED,
 	COUNT_MAX,
 };
 

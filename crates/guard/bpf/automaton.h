@@ -29,6 +29,42 @@ static __always_inline u64 slot_at(void *table, u64 *first, u32 index)
 }
 
 /*
+ * Whether a match counts for nothing because its rule is over its ceiling: then the search goes on,
+ * for a rule that has killed too much must not shield what another rule kills. A global function,
+ * because the verifier goes through these once and by themselves.
+ */
+__noinline int passes_over(u32 info)
+{
+	u32 zero = 0;
+	struct ceiling_limits *limits = bpf_map_lookup_elem(&ceiling_limits, &zero);
+	struct scan *scan = bpf_map_lookup_elem(&scans, &zero);
+	struct ceiling_key key = {
+		.kind = CEILING_STRING,
+		.rule = info & INFO_SET,
+	};
+	struct ceiling *entry;
+
+	if (!scan || !limits || !limits->window_secs)
+		return false;
+	key.generation = scan->generation;
+	entry = bpf_map_lookup_elem(&ceilings, &key);
+	if (!entry || !entry->refusing)
+		return false;
+	if (!scan->victim) {
+		/* Who it is takes too deep a stack to find out here: the walk begins anew. */
+		scan->wants_victim = 1;
+		scan->swapped = 1;
+		return true;
+	}
+	if (ceiling_ask(scan->generation, ceiling_rule(info), scan->victim, CEILING_LOOK) !=
+	    CEILING_OVER)
+		return false;
+	if (!scan->passed)
+		scan->passed = info;
+	return true;
+}
+
+/*
  * Walks `length` bytes of the buffer, at most a piece, and says whether there is no more to do.
  *
  * A global function, because the verifier goes through these once and by themselves: as a part of
@@ -67,8 +103,12 @@ __noinline int scan_piece(u32 from, u32 length)
 				u32 info = (u32)slot_at(table, first, base);
 
 				if (info & scan->wanted) {
-					scan->hit = info;
-					return 1;
+					if (!passes_over(info)) {
+						scan->hit = info;
+						return 1;
+					}
+					if (scan->swapped)
+						return 1;
 				}
 				scan->pools |= info & INFO_POOLS;
 			}

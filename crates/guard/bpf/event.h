@@ -140,6 +140,7 @@ static __always_inline void clear_event(struct guard_event *event, struct occurr
 	event->info = what->info;
 	event->signal_error = what->signal_error;
 	event->cgroup = key;
+	event->victim = what->victim;
 	event->pid = BPF_CORE_READ(task, tgid);
 	event->parent = BPF_CORE_READ(task, real_parent, tgid);
 	event->uid = BPF_CORE_READ(task, cred, uid.val);
@@ -247,6 +248,7 @@ static __always_inline void report_hold(struct task_struct *task, struct hold *h
 		.signalled_ns = now,
 		.kind = kind,
 		.reason = hold->reason,
+		.victim = hold->victim,
 	};
 
 	if (!event) {

@@ -25,7 +25,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define CHUNK 4096
 #define PATH_MOST 4096 /* PATH_MAX, the final NUL included */
 #define PIECE 512 /* bytes walked in one call */
-#define MOST_TRIES 3 /* how often a search begins anew because the table was swapped under it */
+/* How often a search begins anew: because the table was swapped under it, or to know the victim. */
+#define MOST_TRIES 4
 #define TEXT_SEPARATOR 1 /* a byte that no string holds and that is a boundary */
 /* Six MiB is the kernel's own limit (fs/exec.c: three quarters of _STK_LIM) and some to spare. */
 #define MAX_CHUNKS 2048
@@ -144,6 +145,9 @@ struct scan {
 	u32 rule_state;
 	u64 rule_generation; /* 0 where no rules are in force */
 	u64 counts, named, begun, flags; /* words found so far */
+	u32 passed; /* the first match whose rule is over its ceiling, 0 if none */
+	u32 wants_victim; /* a match's rule is near its ceiling: whose process is it? */
+	u64 victim; /* what the ceilings count this process as, 0 while that is not known */
 	/* A piece of the arguments, and behind the last one the path and the file's name. */
 	u8 bytes[CHUNK + PATH_MOST + EVENT_NAME + PIECE];
 };
@@ -172,6 +176,7 @@ struct occurrence {
 	u64 began_ns;
 	u64 signalled_ns;
 	u64 generation;
+	u64 victim;
 	u32 kind;
 	u32 reason;
 	u32 region;
@@ -179,6 +184,7 @@ struct occurrence {
 	s32 signal_error;
 	u32 noted; /* the score of detections that does not suffice */
 	u32 is_tool; /* it is one of the programs that start, read or name things */
+	u32 ceiling; /* what the ceiling of the detection is known by */
 	u32 reserved;
 };
 
@@ -190,10 +196,11 @@ static __always_inline void count(u32 counter, u64 by)
 		*value += by;
 }
 
+#include "place.h"
+#include "ceiling.h"
 #include "automaton.h"
 #include "rules.h"
 #include "scan.h"
-#include "place.h"
 #include "event.h"
 #include "hold.h"
 #include "verdict.h"
@@ -239,6 +246,9 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 		scan->hit = 0;
 		scan->fault = 1;
 	}
+	/* Nothing else matches but rules over their ceilings: what would happen is told. */
+	if (!scan->hit)
+		scan->hit = scan->passed;
 	what.info = scan->hit;
 	if (!scan->hit && scan->rule_generation)
 		what.reason = rules_say(scan, &what);
@@ -261,6 +271,20 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 		report(task, bprm, &what);
 	}
 	count(COUNT_HOOK_NS, bpf_ktime_get_ns() - what.began_ns);
+	return 0;
+}
+
+/* The agent's way to the ceilings, so that what it kills counts among what the kernel kills. */
+SEC("syscall")
+int ask_ceiling(struct ceiling_call *call)
+{
+	if (call->how == CEILING_RELEASE) {
+		ceiling_ask(call->generation, call->rule, call->victim, CEILING_RELEASE);
+		ceiling_ask(0, (u64)CEILING_NODE << 32, call->victim, CEILING_RELEASE);
+		call->answer = CEILING_COUNTED;
+	} else {
+		call->answer = ceiling_of(call->generation, call->rule, call->victim, call->how);
+	}
 	return 0;
 }
 

@@ -17,8 +17,8 @@
 static int hold_expired(void *map, u32 *pid, struct hold *hold)
 {
 	struct task_struct *task;
-	int signal = hold->verdict_spares ? SIGCONT : SIGKILL;
 	bool is_over = true;
+	int signal;
 
 	if (!bpf_ksym_exists(bpf_send_signal_task) || !bpf_ksym_exists(bpf_task_from_pid) ||
 	    !bpf_ksym_exists(bpf_task_release))
@@ -26,6 +26,13 @@ static int hold_expired(void *map, u32 *pid, struct hold *hold)
 	task = bpf_task_from_pid(*pid);
 	if (task) {
 		if (task->start_boottime == hold->start_boottime_ns) {
+			if (!hold->verdict_spares &&
+			    ceiling_of(hold->generation, ceiling_rule(hold->info), hold->victim,
+				       CEILING_CLAIM) >= CEILING_OVER) {
+				hold->verdict_spares = 1;
+				hold->reason = REASON_CEILING;
+			}
+			signal = hold->verdict_spares ? SIGCONT : SIGKILL;
 			/* Said first: a released process must not be taken for a runaway. */
 			hold->decided = hold->verdict_spares ? DECIDED_SPARE : DECIDED_KILL;
 			is_over = !bpf_send_signal_task(task, signal, PIDTYPE_TGID, 0);
@@ -65,15 +72,19 @@ static __always_inline bool can_be_held(struct task_struct *task)
 }
 
 /* Stops the process before its first instruction. Returns why not, or 0. */
-static __always_inline u32 hold(struct task_struct *task, struct guard_settings *cfg, u32 reason,
-				bool spares, u64 now, s32 *error)
+static __always_inline u32 hold(struct task_struct *task, struct guard_settings *cfg,
+				struct occurrence *what, bool spares, s32 *error)
 {
 	u32 zero = 0, pid = task->tgid;
+	u64 now = what->began_ns;
 	struct guard_agent *alive = bpf_map_lookup_elem(&agent, &zero);
 	struct hold fresh = {
 		.start_boottime_ns = task->start_boottime,
 		.since_ns = now,
-		.reason = reason,
+		.generation = what->generation,
+		.victim = what->victim,
+		.info = what->info,
+		.reason = what->reason,
 		.verdict_spares = spares,
 	};
 	struct hold *entry;

@@ -12,12 +12,18 @@ static __always_inline struct rules_header *rules_of(u64 *first)
 	return (struct rules_header *)first;
 }
 
-/* Adds what is found in a state. */
-static __noinline int note_words(struct scan *scan, void *table, u64 *first, u32 state)
+/* Adds what is found in a state. A global function, as scan_piece is and for the same reason. */
+__noinline int note_words(u32 state)
 {
-	u32 set, at;
+	u32 zero = 0, rules = TABLE_RULES, set, at;
+	struct scan *scan = bpf_map_lookup_elem(&scans, &zero);
+	void *table = bpf_map_lookup_elem(&tables, &rules);
+	u64 *first;
 
-	if (!scan || !table || !first)
+	if (!scan || !table)
+		return 0;
+	first = bpf_map_lookup_elem(table, &zero);
+	if (!first)
 		return 0;
 	set = (u32)slot_at(table, first, state & RULE_STATE_BASE);
 	at = rules_of(first)->sets_at + set * RULE_SET_SLOTS;
@@ -67,7 +73,7 @@ __noinline int rules_piece(u32 from, u32 length)
 			state = (u32)first[at % TABLE_PAGE_SLOTS];
 		}
 		if (state & RULE_STATE_ACCEPTS)
-			note_words(scan, table, first, state);
+			note_words(state);
 	}
 	scan->rule_state = state;
 	return 0;
@@ -150,6 +156,8 @@ static __noinline u32 rules_say(struct scan *scan, struct occurrence *what)
 	what->is_tool = scan->flags & RULE_SET_TOOL;
 	if (all.certain_kills && all.certain >= SCORE_FULL && !what->is_tool) {
 		what->info = all.rule ? all.rule - 1 : 0;
+		what->ceiling = slot_at(table, all.first,
+					rules_of(all.first)->rules_at + what->info * RULE_SLOTS + 2);
 		what->generation = scan->rule_generation;
 		return REASON_RULE;
 	}

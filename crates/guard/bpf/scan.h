@@ -132,6 +132,7 @@ static __always_inline bool begin_scan(struct scan *scan, struct occurrence *wha
 	scan->hit = 0;
 	scan->fault = 0;
 	scan->swapped = 0;
+	scan->passed = 0;
 	scan->pools = 0;
 	scan->counts = 0;
 	scan->named = 0;
@@ -175,11 +176,15 @@ static __always_inline bool begin_environment(struct scan *scan)
 static __always_inline bool scan_all(struct scan *scan, struct mm_struct *mm,
 				     struct linux_binprm *bprm, struct occurrence *what)
 {
+	scan->victim = 0;
+	scan->wants_victim = 0;
 	for (int tries = 0; tries < MOST_TRIES; tries++) {
 		u32 earlier;
 
 		if (!begin_scan(scan, what))
 			return false;
+		if (scan->wants_victim)
+			scan->victim = victim_of_task(bpf_get_current_task_btf());
 		what->region = REGION_PATH;
 		scan_names(scan, bprm);
 		if (!scan->hit && !scan->swapped) {

@@ -13,6 +13,32 @@ static __always_inline void suppress(struct guard_settings *cfg, u64 key, u64 no
 	bpf_map_update_elem(&suppressed, &key, &until, BPF_ANY);
 }
 
+/*
+ * Whether the rule that matched, or this node, has had as many victims as it may. Then nothing is
+ * done, and only the first time since there was room is told by itself.
+ */
+static __always_inline bool is_over_ceiling(struct task_struct *task, struct occurrence *what,
+					    u32 how, bool *is_told)
+{
+	int answer;
+
+	/* A cgroup under suppression is a victim's already. */
+	if (what->reason == REASON_SUPPRESSED)
+		return false;
+	what->victim = victim_of_task(task);
+	if (what->reason == REASON_RULE)
+		answer = ceiling_of(0, (u64)CEILING_DETECTION << 32 | what->ceiling, what->victim,
+				    how);
+	else
+		answer = ceiling_of(what->generation, ceiling_rule(what->info), what->victim, how);
+	if (answer < CEILING_OVER)
+		return false;
+	*is_told = answer == CEILING_TRIPS;
+	what->reason = REASON_CEILING;
+	count(COUNT_CEILING_REFUSED, 1);
+	return true;
+}
+
 /* Decides over a match and acts; fills in what was done. */
 static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 			  struct occurrence *what)
@@ -22,6 +48,7 @@ static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 	void *table = bpf_map_lookup_elem(&tables, &zero);
 	u64 *first;
 	struct mm_struct *mm = task->mm;
+	bool is_told = true;
 	s32 error = 0;
 
 	if (!cfg || !table || !mm)
@@ -64,6 +91,9 @@ static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 	if (cfg->mode == MODE_OBSERVE) {
 		if (kind != EVENT_SPARED)
 			kind = EVENT_WOULD_KILL;
+	} else if (kind == EVENT_HELD && what->reason != REASON_MAYBE_RULE &&
+		   is_over_ceiling(task, what, CEILING_CHECK, &is_told)) {
+		kind = EVENT_WOULD_KILL;
 	} else if (kind == EVENT_HELD) {
 		bool spares = cfg->hold_verdict_spares;
 		u32 refused, reason = what->reason;
@@ -71,7 +101,7 @@ static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 		/* A suspicion is no verdict; what a tool starts is judged at its own exec. */
 		if (reason == REASON_MAYBE_RULE)
 			spares = true;
-		refused = hold(task, cfg, reason, spares, what->began_ns, &error);
+		refused = hold(task, cfg, what, spares, &error);
 		if (refused) {
 			bool evades = refused == REASON_UNHOLDABLE;
 
@@ -82,6 +112,8 @@ static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 			kind = spares && !evades ? EVENT_SPARED : EVENT_KILLED;
 		}
 	}
+	if (kind == EVENT_KILLED && is_over_ceiling(task, what, CEILING_CLAIM, &is_told))
+		kind = EVENT_WOULD_KILL;
 	if (kind == EVENT_KILLED) {
 		error = bpf_send_signal(SIGKILL);
 		if (error)
@@ -106,7 +138,8 @@ static __noinline int act(struct task_struct *task, struct linux_binprm *bprm,
 	} else {
 		count(COUNT_MISSED, 1);
 	}
-	report(task, bprm, what);
+	if (is_told)
+		report(task, bprm, what);
 	return 0;
 }
 

@@ -93,14 +93,18 @@ pub struct Hold {
     pub since_ns: u64,
     /// Its cgroup's key.
     pub cgroup: u64,
+    /// The generation of the table that it matched.
+    pub generation: u64,
+    /// What the ceilings count it as.
+    pub victim: u64,
     /// `REASON_*`.
     pub reason: u32,
     /// What the kernel's timer will do.
     pub verdict_spares: u32,
     /// What the agent decided and is carrying out: 0 nothing yet, `DECIDED_*`.
     pub decided: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// The info word of the match, 0 where nothing could be read.
+    pub info: u32,
 }
 
 /// The agent lets a held process go.
@@ -147,6 +151,7 @@ pub struct EventHeader {
     pub arguments_len: u64,
     pub rate_limited: u64,
     pub held_ns: u64,
+    pub victim: u64,
     pub kind: u32,
     pub reason: u32,
     pub region: u32,
@@ -221,10 +226,125 @@ pub enum Counter {
     HookNs,
     /// Programs with words of detections that do not suffice.
     Noted,
+    /// Kills that did not happen because a ceiling was reached.
+    CeilingRefused,
 }
 
 /// How many counters there are.
-pub const COUNTERS: usize = 16;
+pub const COUNTERS: usize = 17;
+
+/// How many victims a ceiling can have.
+pub const CEILING_SLOTS: usize = davylamp_detect::breaker::MOST_VICTIMS as usize;
+/// How many rules have a ceiling of their own.
+pub const CEILING_RULES: usize = 512;
+/// In [`Ceiling::most`]: no ceiling.
+pub const CEILING_NONE: u32 = u32::MAX;
+
+/// `enum ceiling_kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum CeilingKind {
+    /// All rules together.
+    Node,
+    /// The rules that there is no room for.
+    Others,
+    /// What could not be read.
+    Unreadable,
+    /// A set of banned strings of the table of this generation.
+    String,
+    /// A rule of the rule table of this generation.
+    Rule,
+    /// A detection, by the digest of its name; generation 0.
+    Detection,
+}
+
+/// `struct ceiling_key`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct CeilingKey {
+    /// The table's.
+    pub generation: u64,
+    /// [`CeilingKind`].
+    pub kind: u32,
+    /// The number.
+    pub rule: u32,
+}
+
+/// `struct ceiling`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Ceiling {
+    /// Each a victim's folded number and a second.
+    pub slots: [u64; CEILING_SLOTS],
+    /// Kills that did not happen, ever growing.
+    pub refused: u64,
+    /// The second since which it refuses, 0 while it does not.
+    pub refusing: u64,
+    /// Its own ceiling, 0 for that of [`CeilingLimits`].
+    pub most: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// `struct ceiling_limits`.
+#[repr(C)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct CeilingLimits {
+    /// Victims of a rule in a window. 0: no ceiling.
+    pub rule_most: u32,
+    /// Victims of all rules together.
+    pub node_most: u32,
+    /// The window. 0: no ceilings at all.
+    pub window_secs: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// `enum ceiling_how`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum CeilingHow {
+    /// Without a trace.
+    Look,
+    /// A refusal is counted.
+    Check,
+    /// It is about to be killed.
+    Claim,
+    /// It is not to be counted any more.
+    Release,
+}
+
+/// `enum ceiling_answer`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum CeilingAnswer {
+    /// There is room, or it is counted already.
+    Counted,
+    /// It is counted from now on.
+    Claimed,
+    /// There is no room.
+    Over,
+    /// There is no room, for the first time since there was.
+    Trips,
+}
+
+/// `struct ceiling_call`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct CeilingCall {
+    /// The table's.
+    pub generation: u64,
+    /// [`CeilingKind`] in the high half, the number in the low one.
+    pub rule: u64,
+    /// The victim.
+    pub victim: u64,
+    /// [`CeilingHow`].
+    pub how: u32,
+    /// [`CeilingAnswer`].
+    pub answer: u32,
+}
 
 /// `enum event_kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -297,6 +417,8 @@ pub enum Reason {
     Rule = 13,
     /// Words of detections, whose meaning the agent has to find out. Nobody dies of that alone.
     MaybeRule = 17,
+    /// Its rule, or this node, has had as many victims as it may.
+    Ceiling = 40,
 }
 
 impl Reason {
@@ -317,8 +439,14 @@ impl Reason {
             12 => Self::Unholdable,
             13 => Self::Rule,
             17 => Self::MaybeRule,
+            40 => Self::Ceiling,
             _ => return None,
         })
+    }
+
+    /// Its number in `enum event_reason`.
+    pub fn number(self) -> u32 {
+        self as u32
     }
 
     /// The reason in words, for the log. `None` for a plain match.
@@ -338,6 +466,9 @@ impl Reason {
             Self::HoldsFull => "too many processes are held",
             Self::Unholdable => "it could not be held safely",
             Self::MaybeRule => "it may launch what a detection is about, or only name it",
+            Self::Ceiling => {
+                "its rule has had as many victims on this node as it may, so it only observes"
+            }
         })
     }
 }

@@ -56,6 +56,8 @@ pub struct Config {
     pub hold: Hold,
     /// What dies with a match.
     pub response: Response,
+    /// How many victims a rule may have before it only observes.
+    pub breaker: Breaker,
     /// Looking through processes that already run.
     pub sweep: Sweep,
     /// What is never killed.
@@ -81,6 +83,7 @@ impl Default for Config {
             node: String::new(),
             hold: Hold::default(),
             response: Response::default(),
+            breaker: Breaker::default(),
             sweep: Sweep::default(),
             protect: Protect::default(),
             log: Log::default(),
@@ -173,6 +176,8 @@ pub struct Response {
     /// Seconds for which further execs of that tree or cgroup die at once. 0: not at all. Without
     /// effect where `kill` is `process`.
     pub suppress_secs: u64,
+    /// Seconds after which a frozen container is thawed, unless it was killed by then. 0: never.
+    pub freeze_secs: u64,
 }
 
 impl Default for Response {
@@ -180,6 +185,7 @@ impl Default for Response {
         Self {
             kill: KillScope::Process,
             suppress_secs: 60,
+            freeze_secs: 3600,
         }
     }
 }
@@ -188,6 +194,43 @@ impl Response {
     /// `suppress_secs` as a duration.
     pub fn suppress(&self) -> Duration {
         Duration::from_secs(self.suppress_secs)
+    }
+}
+
+/// `[guard.breaker]`: how many victims a rule may have on this node before it only observes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Breaker {
+    /// Victims of one rule in a window: pods, services, logins of users, other containers. 0: no
+    /// ceiling.
+    pub per_rule: u32,
+    /// Victims of all rules together. 0: no ceiling.
+    pub per_node: u32,
+    /// Seconds for which a victim counts after it was last killed.
+    pub window_secs: u64,
+    /// Rules with a ceiling of their own: `rule=victims`, where a rule is a banned string or the name
+    /// of a detection, and 0 stands for no ceiling.
+    pub rules: Vec<String>,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            per_rule: 20,
+            per_node: 60,
+            window_secs: 3600,
+            rules: Vec::new(),
+        }
+    }
+}
+
+impl Breaker {
+    /// The rules with a ceiling of their own.
+    pub fn own(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.rules.iter().filter_map(|rule| {
+            let (name, most) = rule.rsplit_once('=')?;
+            Some((name, most.parse().ok()?))
+        })
     }
 }
 

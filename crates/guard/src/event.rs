@@ -36,6 +36,8 @@ pub struct KernelEvent {
     pub signal_error: i32,
     /// The cgroup's key.
     pub cgroup: u64,
+    /// What the ceilings count it as, 0 where none was asked.
+    pub victim: u64,
     /// Events of this cgroup left out so far.
     pub rate_limited: u64,
     /// Whether it is only to be acted upon: its cgroup has had too many events.
@@ -121,6 +123,7 @@ impl KernelEvent {
             held_ns: header.held_ns,
             signal_error: header.signal_error,
             cgroup: header.cgroup,
+            victim: header.victim,
             rate_limited: header.rate_limited,
             is_quiet: header.truncated & EVENT_QUIET != 0,
             arguments,

@@ -204,6 +204,12 @@ fn of_the_kernel(text: &mut Text, kernel: &KernelCounts) {
             "Execs killed because their cgroup was under respawn suppression.",
         ),
         (
+            "kills_over_ceiling_total",
+            kernel.ceiling_refused,
+            "Kills that did not happen because their rule, or the node, had had as many victims as it \
+             may; anything but 0 is a rule to look at.",
+        ),
+        (
             "event_texts_truncated_total",
             kernel.text_truncated,
             "Texts of events that were cut.",
@@ -246,6 +252,12 @@ fn latency(text: &mut Text, buckets: &[u64; LATENCY_BUCKETS]) {
 }
 
 fn work_of_the_agent(text: &mut Text, agent: &AgentCounts) {
+    text.family(
+        "rules_at_ceiling",
+        Kind::Gauge,
+        "Rules that only observe on this node because they had as many victims as they may.",
+    )
+    .sample(&[], agent.rules_at_ceiling);
     let mut reloads = text.family(
         "reloads_total",
         Kind::Counter,

@@ -80,6 +80,7 @@ fn key_of_mapping(rest: &str) -> Option<ExeKey> {
 pub struct CgroupMounts {
     unified: Option<PathBuf>,
     version1: Option<PathBuf>,
+    freezer: Option<PathBuf>,
 }
 
 impl CgroupMounts {
@@ -101,6 +102,7 @@ impl CgroupMounts {
             let has = |option: &str| options.split(',').any(|found| found == option);
             match kind {
                 "cgroup2" if found.unified.is_none() => found.unified = Some(place.into()),
+                "cgroup" if has("freezer") => found.freezer = Some(place.into()),
                 "cgroup" if has("memory") => found.version1 = Some(place.into()),
                 "cgroup" if has("pids") && found.version1.is_none() => {
                     found.version1 = Some(place.into());
@@ -122,6 +124,32 @@ impl CgroupMounts {
         // A path can be another cgroup's by now; its number cannot.
         let id = fs::metadata(&directory).ok()?.ino();
         (id == key & !CGROUP_KEY_V1).then_some(directory)
+    }
+
+    /// The directory of the cgroup at `path` in version 1's freezer, where there is one.
+    pub fn freezer(&self, path: &str) -> Option<PathBuf> {
+        let directory = self.freezer.as_ref()?.join(path.trim_start_matches('/'));
+        directory.is_dir().then_some(directory)
+    }
+
+    /// Where cgroups can be frozen.
+    pub fn freezers(&self) -> impl Iterator<Item = &Path> {
+        [&self.unified, &self.freezer]
+            .into_iter()
+            .flatten()
+            .map(PathBuf::as_path)
+    }
+
+    /// The key of the cgroup at `path` in the hierarchy that `key` belongs to.
+    pub fn key_beside(&self, key: u64, path: &str) -> Option<u64> {
+        let mark = key & CGROUP_KEY_V1;
+        let mount = if mark == 0 {
+            &self.unified
+        } else {
+            &self.version1
+        };
+        let directory = mount.as_ref()?.join(path.trim_start_matches('/'));
+        Some(fs::metadata(directory).ok()?.ino() | mark)
     }
 
     /// The keys of the cgroups at `path` in the hierarchies that count.

@@ -128,9 +128,25 @@ fn structures_are_laid_out_alike() {
         (
             "guard_event",
             mirrored!(EventHeader: time_ns latency_ns start_boottime_ns generation cgroup
-                arguments_len rate_limited held_ns kind reason region info pid parent uid
+                arguments_len rate_limited held_ns victim kind reason region info pid parent uid
                 signal_error text_arguments text_path text_exe text_cgroup text_environment
                 truncated comm ancestors),
+        ),
+        (
+            "ceiling_key",
+            mirrored!(abi::CeilingKey: generation kind rule),
+        ),
+        (
+            "ceiling",
+            mirrored!(abi::Ceiling: slots refused refusing most reserved),
+        ),
+        (
+            "ceiling_limits",
+            mirrored!(abi::CeilingLimits: rule_most node_most window_secs reserved),
+        ),
+        (
+            "ceiling_call",
+            mirrored!(abi::CeilingCall: generation rule victim how answer),
         ),
     ];
     for (name, mirror) in pairs {
@@ -156,8 +172,8 @@ fn a_hold_ends_in_its_timer() {
         .expect("type information")
         .expect("there is some");
     let (size, mut members) = compiled(&btf, "hold");
-    let (mirror_size, mut mirror) = mirrored!(abi::Hold: start_boottime_ns since_ns cgroup reason
-        verdict_spares decided reserved);
+    let (mirror_size, mut mirror) = mirrored!(abi::Hold: start_boottime_ns since_ns cgroup generation victim
+        reason verdict_spares decided info);
     assert_eq!(size, mirror_size + abi::HOLD_TIMER_BYTES);
     mirror.push(("timer".to_owned(), mirror_size));
     members.sort();
@@ -287,7 +303,7 @@ fn shouted(name: &str) -> String {
 #[test]
 fn limits_and_flags_are_the_same_numbers() {
     let defined = defined();
-    let ours: [(&str, i128); 12] = [
+    let ours: [(&str, i128); 15] = [
         ("TABLE_PAGE_SLOTS", abi::PAGE_SLOTS as i128),
         ("CGROUP_KEY_V1", i128::from(abi::CGROUP_KEY_V1)),
         ("CGROUP_KNOWN", i128::from(abi::CGROUP_KNOWN)),
@@ -300,6 +316,9 @@ fn limits_and_flags_are_the_same_numbers() {
         ("DECIDED_KILL", i128::from(abi::DECIDED_KILL)),
         ("EVENT_TEXT_SPACE", 31744),
         ("STATE_OUTSIDE", 0),
+        ("CEILING_SLOTS", abi::CEILING_SLOTS as i128),
+        ("CEILING_RULES", abi::CEILING_RULES as i128),
+        ("CEILING_NONE", i128::from(abi::CEILING_NONE)),
     ];
     for (name, value) in ours {
         assert_eq!(defined.get(name), Some(&value), "{name}");
@@ -355,6 +374,41 @@ fn kinds_reasons_and_regions_have_the_same_numbers() {
             *name
         );
     }
+    for (name, number) in [
+        ("CEILING_NODE", abi::CeilingKind::Node as u32),
+        ("CEILING_OTHERS", abi::CeilingKind::Others as u32),
+        ("CEILING_UNREADABLE", abi::CeilingKind::Unreadable as u32),
+        ("CEILING_STRING", abi::CeilingKind::String as u32),
+        ("CEILING_RULE", abi::CeilingKind::Rule as u32),
+        ("CEILING_DETECTION", abi::CeilingKind::Detection as u32),
+    ] {
+        assert!(
+            enumerated("ceiling_kind").contains(&(name, number)),
+            "{name}"
+        );
+    }
+    for (name, number) in [
+        ("CEILING_LOOK", abi::CeilingHow::Look as u32),
+        ("CEILING_CHECK", abi::CeilingHow::Check as u32),
+        ("CEILING_CLAIM", abi::CeilingHow::Claim as u32),
+        ("CEILING_RELEASE", abi::CeilingHow::Release as u32),
+    ] {
+        assert!(
+            enumerated("ceiling_how").contains(&(name, number)),
+            "{name}"
+        );
+    }
+    for (name, number) in [
+        ("CEILING_COUNTED", abi::CeilingAnswer::Counted as u32),
+        ("CEILING_CLAIMED", abi::CeilingAnswer::Claimed as u32),
+        ("CEILING_OVER", abi::CeilingAnswer::Over as u32),
+        ("CEILING_TRIPS", abi::CeilingAnswer::Trips as u32),
+    ] {
+        assert!(
+            enumerated("ceiling_answer").contains(&(name, number)),
+            "{name}"
+        );
+    }
     let next = |members: &[(&str, u32)]| members.last().expect("there are members").1 + 1;
     for (what, found) in [
         ("kind", decoded(|header| header.kind = next(&kinds))),
@@ -386,6 +440,8 @@ fn counters_have_the_same_numbers() {
         Counter::Suppressed,
         Counter::TextTruncated,
         Counter::HookNs,
+        Counter::Noted,
+        Counter::CeilingRefused,
     ];
     let mut expected: Vec<(String, u32)> = ours
         .iter()

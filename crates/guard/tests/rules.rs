@@ -3,7 +3,7 @@
 use davylamp_content::{Source, blocklist, detection};
 use davylamp_detect::{command::Rules, judge::Judge};
 use davylamp_guard::abi::Settings;
-use davylamp_guard::kernel::{Kernel, Pinning, Start, TestFaults};
+use davylamp_guard::kernel::{Ceilings, Kernel, Pinning, Start, TestFaults};
 use davylamp_testkit::guard::unique_word;
 use davylamp_testkit::programs::{Launch, Programs, Stage, Word};
 
@@ -86,6 +86,7 @@ fn the_kernel_kills_what_the_words_say_and_spares_what_it_would_have_to_take_apa
             cgroups: &[],
             alive_until_ns: 0,
             can_hold: false,
+            ceilings: &Ceilings::default(),
             faults: TestFaults::default(),
         },
     )

@@ -41,7 +41,7 @@ use crate::finding::Finding;
 use crate::ids::{SnapshotId, VolumeId};
 use crate::resource::Place;
 
-pub use own::{finding as guard_finding, sighting};
+pub use own::{escalate, finding as guard_finding, sighting};
 
 /// The most that is read at once. Lambda's largest event is 6 MiB, and GuardDuty writes a new
 /// export every few minutes; what is larger is no finding.

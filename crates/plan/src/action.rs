@@ -53,6 +53,8 @@ pub enum Action {
     StopHubServers { user: HubUser },
     /// Revoke all API tokens of a Hub user.
     RevokeHubTokens { user: HubUser },
+    /// Put a user into the Hub's group of those who may start nothing.
+    BlockHubUser { user: HubUser, group: String },
     /// Remove a user from the Hub, which ends the session: every cookie is of no use.
     RemoveHubUser { user: HubUser },
     /// Deauthorise a user at the portal, by claim name or by user name.
@@ -87,6 +89,11 @@ pub enum Action {
     },
     /// Keep Karpenter and the cluster autoscaler from removing a node.
     KeepNode {
+        cluster: ClusterName,
+        node: NodeName,
+    },
+    /// Label a node with the incident, for selectors and for people.
+    LabelNode {
         cluster: ClusterName,
         node: NodeName,
     },
@@ -148,6 +155,9 @@ pub enum Action {
         namespace: Namespace,
         pod: PodName,
         uid: String,
+        /// Whether it is deleted where a budget does not let it be evicted.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        or_delete: bool,
     },
     /// Stop an instance.
     StopInstance { instance: InstanceId },
@@ -256,6 +266,7 @@ impl Action {
         match self {
             Self::StopHubServers { .. } => "stop-hub-servers",
             Self::RevokeHubTokens { .. } => "revoke-hub-tokens",
+            Self::BlockHubUser { .. } => "block-hub-user",
             Self::RemoveHubUser { .. } => "remove-hub-user",
             Self::DeauthorisePortalUser { .. } => "deauthorise-portal-user",
             Self::DisableCognitoUser { .. } => "disable-cognito-user",
@@ -266,6 +277,7 @@ impl Action {
             Self::DetachFromGroup { .. } => "detach-from-group",
             Self::CordonNode { .. } => "cordon-node",
             Self::KeepNode { .. } => "keep-node",
+            Self::LabelNode { .. } => "label-node",
             Self::SnapshotInstance { .. } => "snapshot-instance",
             Self::SnapshotVolume { .. } => "snapshot-volume",
             Self::AwaitEvidence { .. } => "await-evidence",
@@ -303,6 +315,7 @@ impl Action {
         match self {
             Self::StopHubServers { user }
             | Self::RevokeHubTokens { user }
+            | Self::BlockHubUser { user, .. }
             | Self::RemoveHubUser { user } => format!("hub-user/{user}"),
             Self::DeauthorisePortalUser { subject } => match subject {
                 PortalSubject::Claim(claim) => format!("portal-claim/{claim}"),
@@ -320,9 +333,9 @@ impl Action {
             | Self::StopInstance { instance }
             | Self::TerminateInstance { instance }
             | Self::UnprotectInstance { instance } => format!("instance/{instance}"),
-            Self::CordonNode { cluster, node } | Self::KeepNode { cluster, node } => {
-                format!("node/{cluster}/{node}")
-            }
+            Self::CordonNode { cluster, node }
+            | Self::KeepNode { cluster, node }
+            | Self::LabelNode { cluster, node } => format!("node/{cluster}/{node}"),
             Self::SnapshotVolume { volume } => format!("volume/{volume}"),
             Self::AwaitEvidence { volumes, .. } | Self::CopyEvidence { volumes, .. } => {
                 let names: Vec<&str> = volumes.iter().map(VolumeId::as_str).collect();
@@ -413,6 +426,7 @@ impl Action {
         match self {
             Self::StopHubServers { .. }
             | Self::RevokeHubTokens { .. }
+            | Self::BlockHubUser { .. }
             | Self::RemoveHubUser { .. }
             | Self::DeauthorisePortalUser { .. }
             | Self::DisableCognitoUser { .. }

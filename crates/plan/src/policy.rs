@@ -34,6 +34,8 @@ pub struct Policy {
     pub archive: bool,
     /// Whether a Hub is configured.
     pub hub: bool,
+    /// The Hub's group whose members may start nothing, where there is one.
+    pub hub_block_group: Option<String>,
     /// The namespaces in which the Hub's servers run; empty means any. A claim or pod elsewhere is
     /// never taken for one of a Hub user's, so that a second Hub's `alice` is not this one's.
     pub hub_namespaces: Vec<String>,
@@ -55,6 +57,7 @@ impl Default for Policy {
             portal: None,
             archive: false,
             hub: false,
+            hub_block_group: None,
             hub_namespaces: Vec::new(),
             claim_template: ClaimTemplate::default(),
         }

@@ -100,13 +100,16 @@ pub(crate) fn expand(ground: &Ground<'_>, spec: &StepSpec) -> Expansion {
     match spec.kind {
         StepKind::StopHubServers
         | StepKind::RevokeHubTokens
+        | StepKind::BlockHubUser
         | StepKind::RemoveHubUser
         | StepKind::DeauthorisePortalUser
         | StepKind::DisableCognitoUser => person::expand(ground, spec.kind, &mut out),
         StepKind::ProtectInstance => protect::instance(ground, &mut out),
         StepKind::KeepVolumes => protect::volumes(ground, &mut out),
         StepKind::HoldScaling => protect::scaling(ground, how, &mut out),
-        StepKind::CordonNode | StepKind::KeepNode => protect::node(ground, spec.kind, &mut out),
+        StepKind::CordonNode | StepKind::KeepNode | StepKind::LabelNode => {
+            protect::node(ground, spec.kind, &mut out);
+        }
         StepKind::SnapshotEvidence => evidence::snapshot(ground, &mut out),
         StepKind::CopyEvidence => evidence::copy(ground, &mut out),
         StepKind::CaptureMemory => evidence::memory(ground, &mut out),
@@ -151,6 +154,7 @@ pub(crate) fn stage(kind: StepKind) -> Stage {
     match kind {
         StepKind::StopHubServers
         | StepKind::RevokeHubTokens
+        | StepKind::BlockHubUser
         | StepKind::RemoveHubUser
         | StepKind::DeauthorisePortalUser
         | StepKind::DisableCognitoUser
@@ -162,7 +166,8 @@ pub(crate) fn stage(kind: StepKind) -> Stage {
         | StepKind::KeepVolumes
         | StepKind::HoldScaling
         | StepKind::CordonNode
-        | StepKind::KeepNode => Stage::Protect,
+        | StepKind::KeepNode
+        | StepKind::LabelNode => Stage::Protect,
         StepKind::SnapshotEvidence | StepKind::CopyEvidence | StepKind::CaptureMemory => {
             Stage::Evidence
         }

@@ -79,6 +79,8 @@ pub struct Config {
     pub journal: JournalConfig,
     /// The Hub.
     pub hub: HubConfig,
+    /// What of the guard's own work is answered.
+    pub guard: GuardConfig,
     /// The portal that users log in through.
     pub portal: PortalConfig,
     /// The Cognito pool of the users.
@@ -115,6 +117,7 @@ impl Default for Config {
             protect: Protect::default(),
             journal: JournalConfig::default(),
             hub: HubConfig::default(),
+            guard: GuardConfig::default(),
             portal: PortalConfig::default(),
             cognito: CognitoConfig::default(),
             kubernetes: KubernetesConfig::default(),
@@ -204,10 +207,32 @@ pub struct HubConfig {
     /// The Kubernetes namespaces in which the Hub's users run. Only what is there is theirs: a claim of
     /// the same name elsewhere is another Hub's. Needed where there is a Hub or a portal; `*` is any.
     pub namespaces: Vec<String>,
+    /// The Hub's group whose members may start nothing, for `block-hub-user`. Empty: there is none.
+    pub block_group: String,
     /// What stands before the escaped user name in claim names.
     pub claim_prefix: String,
     /// What stands after it.
     pub claim_suffix: String,
+}
+
+/// `[respond.guard]`: what of the guard's own work is answered, with `--spool`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GuardConfig {
+    /// Kills in one pod within the window at which the pod itself has to go: something starts the
+    /// killed program again.
+    pub kills_in_pod: u32,
+    /// The window.
+    pub window_minutes: u32,
+}
+
+impl Default for GuardConfig {
+    fn default() -> Self {
+        Self {
+            kills_in_pod: 2,
+            window_minutes: 60,
+        }
+    }
 }
 
 impl Default for HubConfig {
@@ -218,6 +243,7 @@ impl Default for HubConfig {
             token: "env:DAVY_HUB_TOKEN".to_owned(),
             ca_file: String::new(),
             namespaces: Vec::new(),
+            block_group: String::new(),
             claim_prefix: template.prefix,
             claim_suffix: template.suffix,
         }
@@ -316,7 +342,7 @@ pub struct NoticesConfig {
 /// More than 64 incidents at a time only wait for each other's API rates. AWS lets a snapshot run
 /// for days; a run that waits longer than a day for one is better ended and resumed. A lease is
 /// renewed after a third of it, so a shorter one than three seconds runs out between two calls.
-pub const BOUNDS: [Bounds; 8] = [
+pub const BOUNDS: [Bounds; 10] = [
     Bounds::new("respond.canary_percent", 0, 100, "percent"),
     Bounds::new("respond.debounce_minutes", 0, 1_440, "minutes"),
     Bounds::new("respond.window_hours", 1, 720, "hours"),
@@ -324,6 +350,8 @@ pub const BOUNDS: [Bounds; 8] = [
     Bounds::new("respond.evidence_wait_minutes", 0, 1_440, "minutes"),
     Bounds::new("respond.lease_seconds", 3, 900, "seconds"),
     Bounds::new("respond.retry_seconds", 0, 900, "seconds"),
+    Bounds::new("respond.guard.kills_in_pod", 1, 1_000, "kills"),
+    Bounds::new("respond.guard.window_minutes", 1, 1_440, "minutes"),
     Bounds::new("respond.digest_above", 1, 1_000, "incidents"),
 ];
 
@@ -544,6 +572,7 @@ impl Config {
             portal: present(&self.portal.url).map(|_| self.portal.names),
             archive: self.archive_findings,
             hub: !self.hub.url.is_empty(),
+            hub_block_group: Some(self.hub.block_group.clone()).filter(|group| !group.is_empty()),
             hub_namespaces: self.hub.namespaces.clone(),
             claim_template: ClaimTemplate {
                 prefix: self.hub.claim_prefix.clone(),

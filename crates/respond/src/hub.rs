@@ -1,4 +1,4 @@
-//! JupyterHub: stop a user's servers, revoke the tokens, remove the user.
+//! JupyterHub: stop a user's servers, revoke the tokens, block or remove the user.
 //!
 //! What must stay true: a user who administers the Hub, or of whom the Hub does not say whether so,
 //! is left alone, looked at anew before each change; a name never becomes another path; and a user
@@ -6,6 +6,9 @@
 //!
 //! Stopped servers are not started again by undo: their files are on their volumes, and the user
 //! starts a server with a click. Tokens and users cannot be brought back.
+//!
+//! The Hub's API has no way to block a user, so a block is membership of a group that the Hub's own
+//! configuration lets start nothing (docs/acts.md); that is taken back by leaving the group.
 
 use davylamp_model::ids::HubUser;
 use davylamp_model::resource::Place;
@@ -33,6 +36,7 @@ pub struct HubActuator {
 enum Task {
     Stop,
     Revoke,
+    Block,
     Remove,
 }
 
@@ -96,10 +100,63 @@ impl HubActuator {
                     before: json!({ "tokens": tokens.len() }),
                 })
             }
+            // What group it is stands in the action.
+            Task::Block => Ok(Checked::Needed {
+                before: json!({ "groups": record["groups"] }),
+            }),
             Task::Remove => Ok(Checked::Needed {
                 before: json!({ "user": record["name"], "admin": record["admin"] }),
             }),
         }
+    }
+
+    async fn look_at_block(&self, user: &HubUser, group: &str) -> Result<Checked, ActError> {
+        let checked = self.look(Task::Block, user).await?;
+        let Checked::Needed { before } = &checked else {
+            return Ok(checked);
+        };
+        if is_member(before, group)? {
+            return Ok(Checked::Already {
+                note: format!("the user is in the Hub's group {group:?}"),
+            });
+        }
+        if self
+            .client
+            .ask(Method::GET, &["groups", group])
+            .await?
+            .is_none()
+        {
+            return Ok(Checked::Impossible {
+                why: format!(
+                    "the Hub has no group {group:?}; make it, and let its members start nothing, as \
+                     docs/acts.md says"
+                ),
+            });
+        }
+        Ok(checked)
+    }
+
+    async fn block(&self, user: &HubUser, group: &str) -> Result<(), ActError> {
+        let Some(record) = self.user(user).await? else {
+            return Ok(());
+        };
+        if let Some(why) = untouchable(&record, user) {
+            return Err(ActError::Refused {
+                call: "a change of the Hub's user".to_owned(),
+                why,
+            });
+        }
+        self.set_member(user, group, true).await
+    }
+
+    /// Puts a user into a group, or takes them out of it.
+    async fn set_member(&self, user: &HubUser, group: &str, is_in: bool) -> Result<(), ActError> {
+        let method = if is_in { Method::POST } else { Method::DELETE };
+        let body = json!({ "users": [user] });
+        self.client
+            .tell(method, &["groups", group, "users"], &body)
+            .await
+            .map(drop)
     }
 
     async fn carry_out(&self, task: Task, user: &HubUser) -> Result<(), ActError> {
@@ -115,6 +172,7 @@ impl HubActuator {
         match task {
             Task::Stop => self.stop(user, &servers(&record)?).await,
             Task::Revoke => self.revoke(user).await,
+            Task::Block => Err(unreadable("a block", "it was asked for without its group")),
             Task::Remove => self.remove(user, &servers(&record)?).await,
         }
     }
@@ -202,7 +260,7 @@ impl HubActuator {
                     why: format!("the Hub still lists {left} tokens of the user"),
                 }),
             },
-            Task::Remove => Ok(Verified::Failed {
+            Task::Block | Task::Remove => Ok(Verified::Failed {
                 why: "the Hub still has the user".to_owned(),
             }),
         }
@@ -217,7 +275,10 @@ impl Actuator for HubActuator {
     fn check<'a>(&'a self, _place: &'a Place, action: &'a Action) -> Acting<'a, Checked> {
         Box::pin(async move {
             let (task, user) = task_of(action).ok_or_else(|| not_ours(action))?;
-            self.look(task, user).await
+            match action {
+                Action::BlockHubUser { group, .. } => self.look_at_block(user, group).await,
+                _ => self.look(task, user).await,
+            }
         })
     }
 
@@ -225,7 +286,10 @@ impl Actuator for HubActuator {
         Box::pin(async move {
             let action = &token.step().action;
             let (task, user) = task_of(action).ok_or_else(|| not_ours(action))?;
-            self.carry_out(task, user).await
+            match action {
+                Action::BlockHubUser { group, .. } => self.block(user, group).await,
+                _ => self.carry_out(task, user).await,
+            }
         })
     }
 
@@ -237,14 +301,35 @@ impl Actuator for HubActuator {
     ) -> Acting<'a, Verified> {
         Box::pin(async move {
             let (task, user) = task_of(action).ok_or_else(|| not_ours(action))?;
-            self.look_after(task, user).await
+            let Action::BlockHubUser { group, .. } = action else {
+                return self.look_after(task, user).await;
+            };
+            Ok(match self.user(user).await? {
+                None => Verified::Done {
+                    note: "the Hub answers that it has no such user".to_owned(),
+                },
+                Some(record) if is_member(&record, group)? => Verified::Done {
+                    note: format!("the user is in the Hub's group {group:?}"),
+                },
+                Some(_) => Verified::Failed {
+                    why: format!("the user is not in the Hub's group {group:?}"),
+                },
+            })
         })
     }
 
-    fn undo<'a>(&'a self, token: UndoToken<'a>, _before: &'a Value) -> Acting<'a, Reverted> {
+    fn undo<'a>(&'a self, token: UndoToken<'a>, before: &'a Value) -> Acting<'a, Reverted> {
         Box::pin(async move {
             match &token.step().action {
                 Action::StopHubServers { .. } => Ok(Reverted::Back),
+                Action::BlockHubUser { user, group } => {
+                    // Whom somebody had blocked before us stays blocked.
+                    let exists = self.user(user).await?.is_some();
+                    if exists && !is_member(before, group)? {
+                        self.set_member(user, group, false).await?;
+                    }
+                    Ok(Reverted::Back)
+                }
                 other => Err(ActError::Refused {
                     call: format!("undoing {}", other.verb()),
                     why: "it cannot be taken back".to_owned(),
@@ -258,6 +343,7 @@ fn task_of(action: &Action) -> Option<(Task, &HubUser)> {
     match action {
         Action::StopHubServers { user } => Some((Task::Stop, user)),
         Action::RevokeHubTokens { user } => Some((Task::Revoke, user)),
+        Action::BlockHubUser { user, .. } => Some((Task::Block, user)),
         Action::RemoveHubUser { user } => Some((Task::Remove, user)),
         _ => None,
     }
@@ -290,6 +376,17 @@ fn untouchable(record: &Value, user: &HubUser) -> Option<String> {
         Some(_) => Some("the user administers the Hub".to_owned()),
         None => Some("the Hub does not say whether the user administers it".to_owned()),
     }
+}
+
+/// Whether a user is in a group, by what the Hub or the journal says of them.
+fn is_member(record: &Value, group: &str) -> Result<bool, ActError> {
+    let groups = record["groups"].as_array().ok_or_else(|| {
+        unreadable(
+            "GET users",
+            "it does not show groups: its token lacks the scope read:users:groups",
+        )
+    })?;
+    Ok(groups.iter().any(|member| member == group))
 }
 
 /// The servers that run, start or stop; the default server's name is empty.

@@ -65,6 +65,7 @@ impl Actuator for KubernetesActuator {
             match action {
                 Action::CordonNode { node, .. } => node::check_cordon(&objects, node).await,
                 Action::KeepNode { node, .. } => node::check_keep(&objects, node).await,
+                Action::LabelNode { node, .. } => node::check_label(&objects, node).await,
                 Action::LimitNodePool { pool, .. } => node::check_limit(&objects, pool).await,
                 Action::IsolatePod {
                     namespace,
@@ -109,6 +110,7 @@ impl Actuator for KubernetesActuator {
             match action {
                 Action::CordonNode { node, .. } => node::cordon(&objects, node, incident).await,
                 Action::KeepNode { node, .. } => node::keep(&objects, node).await,
+                Action::LabelNode { node, .. } => node::label(&objects, node, incident).await,
                 Action::LimitNodePool { pool, .. } => node::limit(&objects, pool).await,
                 Action::IsolatePod {
                     namespace,
@@ -129,8 +131,12 @@ impl Actuator for KubernetesActuator {
                     namespace,
                     pod,
                     uid,
+                    or_delete,
                     ..
-                } => pod::evict(&objects, &pod::PodRef::new(namespace, pod, uid)).await,
+                } => {
+                    let pod = pod::PodRef::new(namespace, pod, uid);
+                    pod::evict(&objects, &pod, *or_delete).await
+                }
                 Action::ScaleToZero {
                     namespace,
                     kind,
@@ -159,6 +165,7 @@ impl Actuator for KubernetesActuator {
             match action {
                 Action::CordonNode { node, .. } => node::verify_cordon(&objects, node).await,
                 Action::KeepNode { node, .. } => node::verify_keep(&objects, node).await,
+                Action::LabelNode { node, .. } => node::verify_label(&objects, node).await,
                 Action::LimitNodePool { pool, .. } => node::verify_limit(&objects, pool).await,
                 Action::IsolatePod {
                     namespace,
@@ -204,6 +211,9 @@ impl Actuator for KubernetesActuator {
                     node::uncordon(&objects, node, &token.plan().incident, before).await
                 }
                 Action::KeepNode { node, .. } => node::let_go(&objects, node, before).await,
+                Action::LabelNode { node, .. } => {
+                    node::unlabel(&objects, node, &token.plan().incident, before).await
+                }
                 Action::LimitNodePool { pool, .. } => {
                     node::lift_limit(&objects, pool, before).await
                 }
@@ -242,6 +252,7 @@ fn cluster_of(action: &Action) -> Option<&ClusterName> {
     match action {
         Action::CordonNode { cluster, .. }
         | Action::KeepNode { cluster, .. }
+        | Action::LabelNode { cluster, .. }
         | Action::IsolatePod { cluster, .. }
         | Action::DeletePod { cluster, .. }
         | Action::EvictPod { cluster, .. }

@@ -31,14 +31,15 @@ const GLANCE: Duration = Duration::from_millis(50);
 const TRIES: u32 = 3;
 
 /// The scopes the responder needs: to read users with their groups, servers and tokens, and to
-/// stop, revoke and delete. It can neither create users nor start servers.
-pub const RESPONDER_SCOPES: [&str; 6] = [
+/// stop, revoke, block and delete. It can neither create users nor start servers.
+pub const RESPONDER_SCOPES: [&str; 7] = [
     "list:users",
     "read:users",
     "delete:users",
     "read:servers",
     "delete:servers",
     "tokens",
+    "groups",
 ];
 
 /// A running JupyterHub.

@@ -11,6 +11,7 @@ mod lists;
 mod objects;
 mod refusals;
 mod render;
+mod responder;
 mod systemd;
 mod values;
 

@@ -186,7 +186,7 @@ fn check_volumes(pod: &Value, rendered: &Rendered) {
 }
 
 /// Fails unless the object is one of the API's type, with no field that the type does not have.
-fn known<T: DeserializeOwned>(body: &Value) {
+pub fn known<T: DeserializeOwned>(body: &Value) {
     let mut unknown = Vec::new();
     let parsed: Result<T, _> =
         serde_ignored::deserialize(body, |path| unknown.push(path.to_string()));

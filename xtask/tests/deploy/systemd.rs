@@ -120,7 +120,7 @@ fn the_unit_keeps_the_guard_running_and_its_pins_writable() {
         ("ExecReload", "/bin/kill -HUP $MAINPID"),
         ("NoNewPrivileges", "yes"),
         ("ProtectSystem", "strict"),
-        ("ReadWritePaths", "/sys/fs/bpf"),
+        ("ReadWritePaths", "/sys/fs/bpf /sys/fs/cgroup"),
         ("LogRateLimitIntervalSec", "0"),
     ] {
         assert_eq!(

@@ -205,7 +205,7 @@ fn each_value_does_what_it_says() {
         (
             "{}",
             mount("cgroup"),
-            json!({"name": "cgroup", "mountPath": "/sys/fs/cgroup", "readOnly": true, "mountPropagation": "HostToContainer"}),
+            json!({"name": "cgroup", "mountPath": "/sys/fs/cgroup", "readOnly": false, "mountPropagation": "HostToContainer"}),
         ),
         (
             "{}",

@@ -45,6 +45,8 @@ pub enum StepKind {
     StopHubServers,
     /// The user's Hub tokens are revoked.
     RevokeHubTokens,
+    /// The user is put into the Hub's group of those who may start nothing.
+    BlockHubUser,
     /// The user is removed from the Hub.
     RemoveHubUser,
     /// The user is deauthorised at the portal.
@@ -61,6 +63,8 @@ pub enum StepKind {
     CordonNode,
     /// Karpenter and the cluster autoscaler leave the node.
     KeepNode,
+    /// The node carries the incident as a label.
+    LabelNode,
     /// Every volume is snapshotted, and completion waited for.
     SnapshotEvidence,
     /// The evidence is copied to the forensic account.
@@ -71,7 +75,8 @@ pub enum StepKind {
     IsolateInterfaces,
     /// The pod is cut off.
     IsolatePod,
-    /// The pod ends: `how` is `delete` or `evict`.
+    /// The pod ends: `how` is `delete`, `evict` (which respects disruption budgets) or
+    /// `evict-or-delete` (which deletes what a budget keeps).
     EndPod,
     /// The instance is terminated.
     TerminateInstance,
@@ -114,6 +119,7 @@ impl StepKind {
     pub const ALL: &[(Self, &str)] = &[
         (Self::StopHubServers, "stop-hub-servers"),
         (Self::RevokeHubTokens, "revoke-hub-tokens"),
+        (Self::BlockHubUser, "block-hub-user"),
         (Self::RemoveHubUser, "remove-hub-user"),
         (Self::DeauthorisePortalUser, "deauthorise-portal-user"),
         (Self::DisableCognitoUser, "disable-cognito-user"),
@@ -122,6 +128,7 @@ impl StepKind {
         (Self::HoldScaling, "hold-scaling"),
         (Self::CordonNode, "cordon-node"),
         (Self::KeepNode, "keep-node"),
+        (Self::LabelNode, "label-node"),
         (Self::SnapshotEvidence, "snapshot-evidence"),
         (Self::CopyEvidence, "copy-evidence"),
         (Self::CaptureMemory, "capture-memory"),
@@ -163,6 +170,7 @@ impl StepKind {
         match self {
             Self::StopHubServers
             | Self::RevokeHubTokens
+            | Self::BlockHubUser
             | Self::RemoveHubUser
             | Self::DeauthorisePortalUser
             | Self::DisableCognitoUser
@@ -174,7 +182,8 @@ impl StepKind {
             | Self::KeepVolumes
             | Self::HoldScaling
             | Self::CordonNode
-            | Self::KeepNode => Stage::Protect,
+            | Self::KeepNode
+            | Self::LabelNode => Stage::Protect,
             Self::SnapshotEvidence | Self::CopyEvidence | Self::CaptureMemory => Stage::Evidence,
             Self::IsolateInterfaces
             | Self::IsolatePod
@@ -214,7 +223,7 @@ impl StepKind {
     pub fn ways(self) -> &'static [&'static str] {
         match self {
             Self::HoldScaling => &["protect", "detach"],
-            Self::EndPod => &["delete", "evict"],
+            Self::EndPod => &["delete", "evict", "evict-or-delete"],
             Self::RevokeOpenRules => &["both", "ingress", "egress"],
             Self::BlockVpcPublicAccess => &["block-bidirectional", "block-ingress"],
             _ => &[],

@@ -26,6 +26,7 @@ Examples:
   davy respond --finding finding.json             do it
   davy respond --queue sqs:https://sqs.eu-west-1.amazonaws.com/111122223333/findings
   davy respond --poll guardduty                   every region, every minute
+  davy respond --spool /var/lib/davylamp/spool    what the guard of this node could not end by itself
   davy respond status                             every incident
   davy respond status inc-0123456789abcdef        every step of one, with its reason
   davy respond approve inc-0123456789abcdef       say yes to what waits for a person
@@ -57,12 +58,20 @@ pub struct SourceArgs {
     /// Ask a service for its findings until stopped
     #[arg(long, value_name = "SERVICE", value_enum)]
     pub poll: Option<Service>,
+    /// Follow a guard's spool until stopped, from where this reader had come; or - for lines of a
+    /// guard's log on standard input, as they come. Acts where the guard could not end it by itself:
+    /// at the second kill in one pod, and at once where the guard asks for that
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
 }
 
 impl SourceArgs {
     /// Whether one was given.
     pub fn is_given(&self) -> bool {
-        self.finding.is_some() || self.queue.is_some() || self.poll.is_some()
+        self.finding.is_some()
+            || self.queue.is_some()
+            || self.poll.is_some()
+            || self.spool.is_some()
     }
 }
 
@@ -79,9 +88,18 @@ pub struct RunArgs {
     /// Seconds between two polls, 10 to 86400
     #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(10..=86_400))]
     pub every: u64,
-    /// Poll, or empty the queue, once; where GuardDuty is off in every region, that ends with 2
+    /// Poll, or empty the queue or the spool, once; where GuardDuty is off in every region, that ends
+    /// with 2
     #[arg(long)]
     pub once: bool,
+    /// The name under which this reader's place in the spool is kept
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "respond",
+        requires = "spool"
+    )]
+    pub consumer: String,
 }
 
 /// What every form of the command takes.

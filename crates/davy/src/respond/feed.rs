@@ -111,6 +111,14 @@ pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
         }
         return desk.show(&report, &intake);
     }
+    if let Some(dir) = &args.source.spool {
+        let config = planning_config(common)?;
+        let repeats = super::spool::repeats(&config);
+        let desk = Desk::answering(config, common, common.dry_run)
+            .await?
+            .listening();
+        return super::spool::follow(&desk, dir, how, repeats).await;
+    }
     match (&args.source.queue, args.source.poll) {
         (Some(queue), _) => {
             let config = planning_config(common)?;
@@ -128,7 +136,7 @@ pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
         }
         (None, None) => Err(Failure::new(
             anyhow!("no source of findings was named"),
-            "name one: --finding FILE, --queue sqs:URL or --poll guardduty",
+            "name one: --finding FILE, --queue sqs:URL, --poll guardduty or --spool DIR",
         )),
     }
 }
@@ -275,7 +283,7 @@ async fn resume_now_and_then(desk: &Desk, how: &RunArgs) -> u8 {
     0
 }
 
-async fn resume(desk: &Desk) -> u8 {
+pub(super) async fn resume(desk: &Desk) -> u8 {
     match desk.brisk().resume().await {
         Ok(report) if report.incidents.is_empty() => 0,
         Ok(report) => {

@@ -298,6 +298,17 @@ impl Table {
         self.strings_of_set(info & INFO_SET, place).next()
     }
 
+    /// The set of strings that ends with this one, as the kernel numbers it.
+    pub fn set_of_string(&self, string: u32) -> Option<u32> {
+        let set = self.sets.iter().position(|(first, _)| *first == string)?;
+        u32::try_from(set).ok()
+    }
+
+    /// The number of the set of strings in an info word that the kernel reported.
+    pub fn set_of_info(info: u32) -> u32 {
+        info & INFO_SET
+    }
+
     /// The allow pattern behind an info word that the kernel reported.
     pub fn pattern_of_info(info: u32) -> Option<u32> {
         (info & INFO_ALLOWS != 0).then_some(info & INFO_SET)

@@ -18,6 +18,7 @@ use regex_automata::{MatchKind, nfa::thompson};
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, HirKind};
 
 use super::table::{AtExec, MAX_RULES, MAX_WORDS, Masks, Rule, SET_IS_TOOL, Table};
+use crate::breaker;
 use crate::indicator::Indicators;
 use crate::judge::Subject;
 use crate::launch::tool_names;
@@ -381,6 +382,7 @@ fn rules_of(detections: &[Detection], first: &[usize]) -> Vec<Rule> {
                 detection: number as u32,
                 score: detection.score,
                 kills: detection.response == Response::Kill,
+                ceiling: breaker::digest(&detection.name),
             });
         }
     }

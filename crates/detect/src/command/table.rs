@@ -59,8 +59,9 @@ const SET_WORDS: usize = 4;
 /// The program is one of the tools that start, read or name things.
 pub(super) const SET_IS_TOOL: u64 = 1;
 
-/// Words of a rule: which words it needs, and `detection << 32 | flags << 8 | score`.
-const RULE_WORDS: usize = 2;
+/// Words of a rule: which words it needs; `detection << 32 | flags << 8 | score`; and the number that
+/// the detection's ceiling has.
+const RULE_WORDS: usize = 3;
 const RULE_KILLS: u64 = 1;
 
 /// So many sets of words there may be: the kernel keeps them in one word each.
@@ -101,6 +102,8 @@ pub(super) struct Rule {
     pub score: u8,
     /// Whether the detection may kill.
     pub kills: bool,
+    /// What its ceiling is known by.
+    pub ceiling: u32,
 }
 
 /// A packed automaton.
@@ -266,6 +269,7 @@ impl Table {
             let flags = if rule.kills { RULE_KILLS } else { 0 };
             words.push(rule.needs);
             words.push(u64::from(rule.detection) << 32 | flags << 8 | u64::from(rule.score));
+            words.push(u64::from(rule.ceiling));
         }
         words.resize(words.len().next_multiple_of(PAGE_SLOTS), 0);
         let pages = (words.len() / PAGE_SLOTS) as u64;
@@ -317,6 +321,7 @@ impl Table {
             detection: (facts >> 32) as u32,
             score: facts as u8,
             kills: facts >> 8 & RULE_KILLS != 0,
+            ceiling: self.words[at + 2] as u32,
         })
     }
 

@@ -7,7 +7,10 @@
 use std::rc::Rc;
 
 use davylamp_content::blocklist::Place;
-use davylamp_detect::judge::{Ruling, Subject, command_line};
+use davylamp_detect::{
+    automaton::Table,
+    judge::{Ruling, Subject, command_line},
+};
 use davylamp_model::guard_event::Action;
 use rustix::process::Signal;
 
@@ -16,7 +19,7 @@ use super::{
     report::{Outcome, Source},
 };
 use crate::{
-    abi::{self, Hold, Reason},
+    abi::{self, CeilingKey, Hold, Reason},
     config::HoldVerdict,
     container::Lookup,
     event::KernelEvent,
@@ -39,10 +42,12 @@ impl Agent {
             start_boottime_ns: event.start_boottime_ns,
             since_ns: event.time_ns,
             cgroup: event.cgroup,
-            reason: event.reason as u32,
+            generation: event.generation,
+            victim: event.victim,
+            reason: event.reason.number(),
             verdict_spares: 0,
             decided: 0,
-            reserved: 0,
+            info: event.info,
         };
         let pid = event.pid;
         let held = Outcome {
@@ -146,6 +151,11 @@ impl Agent {
                 }
             }
         };
+        let rule = self.ceiling_of_hold(hold, &outcome);
+        let outcome = match outcome.action {
+            Action::Killed => self.unless_over_ceiling(rule, hold.victim, || outcome, Source::Hold),
+            _ => outcome,
+        };
         // What is only told goes on as well.
         let spares = outcome.action != Action::Killed;
         let decided = if spares {
@@ -177,6 +187,16 @@ impl Agent {
         Some(outcome)
     }
 
+    /// The ceiling that counts a held process's kill: of the string that the kernel found, or of the
+    /// detection that decided.
+    fn ceiling_of_hold(&self, hold: &Hold, outcome: &Outcome) -> CeilingKey {
+        match (&outcome.noticed, hold.info) {
+            (Some(noticed), _) => CeilingKey::detection(&noticed.detection),
+            (None, 0) => CeilingKey::unreadable(hold.generation),
+            (None, info) => CeilingKey::string(hold.generation, Table::set_of_info(info)),
+        }
+    }
+
     /// What is to be done about a held process. The kernel's match stands, so only the allow rules
     /// are asked, except where the kernel could not read.
     fn ruling_of(
@@ -187,14 +207,14 @@ impl Agent {
     ) -> std::io::Result<Outcome> {
         let in_force = self.in_force();
         let arguments = process.arguments()?;
-        if hold.reason == Reason::MaybeRule as u32 {
+        if hold.reason == Reason::MaybeRule.number() {
             let outcome = self.full_ruling(process, &arguments, place)?;
             return Ok(outcome.unwrap_or_else(|| {
                 Outcome::new(Action::Spared, Source::Hold)
                     .because("taken apart, and nothing in it is what a detection is about")
             }));
         }
-        if hold.reason != Reason::Unreadable as u32 {
+        if hold.reason != Reason::Unreadable.number() {
             let allowed = in_force
                 .judge
                 .allow()
@@ -290,8 +310,14 @@ impl Agent {
     }
 
     fn end_at_deadline(self: &Rc<Self>, pid: u32, hold: &Hold, held_ns: u64) {
+        let rule = match hold.info {
+            0 => CeilingKey::unreadable(hold.generation),
+            info => CeilingKey::string(hold.generation, Table::set_of_info(info)),
+        };
+        let is_over = || !self.may_kill(rule, hold.victim);
         let spares = self.config.hold.verdict == HoldVerdict::Spare
-            || hold.reason == Reason::MaybeRule as u32;
+            || hold.reason == Reason::MaybeRule.number()
+            || is_over();
         let decided = if spares {
             abi::DECIDED_SPARE
         } else {

@@ -4,6 +4,8 @@
 //! One thread does everything but write the log. What must stay true: a hold is decided before any
 //! line of log is composed, and no wait for a container runtime delays another hold.
 
+pub mod acts;
+mod breaker;
 mod holds;
 mod monitor;
 mod notice;
@@ -180,6 +182,9 @@ struct Agent {
     /// Holds that are being decided, with what the kernel said when it took them.
     deciding: RefCell<HashMap<u32, Option<KernelEvent>>>,
     report: report::Reporter,
+    breaker: breaker::Breaker,
+    /// Whether something may be frozen that is to be thawed.
+    may_be_frozen: Cell<bool>,
 }
 
 impl Agent {
@@ -331,6 +336,9 @@ async fn guard(started: Started) -> Result<(), GuardError> {
         reload_again: Cell::default(),
         sweep_again: Cell::default(),
         deciding: RefCell::default(),
+        breaker: breaker::Breaker::default(),
+        // An earlier agent may have frozen something.
+        may_be_frozen: Cell::new(true),
     });
     let can_hold = can_hold(&agent.config, &agent.in_force());
     agent.kernel.borrow_mut().watch_holds(can_hold)?;
@@ -375,6 +383,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
             _ = interrupt.recv() => break,
             _ = hang_up.recv() => {
                 watched = reload::Fingerprint::take(&agent.config);
+                agent.reset_ceilings();
                 agent.reload("SIGHUP");
             }
             _ = look.tick() => {
@@ -447,6 +456,8 @@ impl Agent {
     /// What is done every so often and can wait.
     fn rounds(&self) {
         self.report.say_rate_limited(self);
+        self.say_ceilings();
+        self.thaw_due();
         // An upgrade of a protected program gives it another inode.
         let renewed = protected_executables(&self.config)
             .map_err(GuardError::from)

@@ -51,6 +51,7 @@ impl Source for Published {
             suppressed: get(Counter::Suppressed),
             text_truncated: get(Counter::TextTruncated),
             hook_ns: get(Counter::HookNs),
+            ceiling_refused: get(Counter::CeilingRefused),
             latency_buckets: counters.latency,
             programs_skipped: counters.skipped,
         })

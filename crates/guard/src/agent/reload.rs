@@ -127,6 +127,7 @@ impl Agent {
             }
         }
         kernel.set_table(fresh.judge.table())?;
+        kernel.set_ceilings(&super::breaker::ceilings(&self.config, &fresh.judge))?;
         kernel.forget_cgroups()?;
         // Held processes stay watched until the last is decided; a later reload or start detaches.
         if !can_hold && kernel.holds().is_empty() {

@@ -209,14 +209,20 @@ impl Agent {
                 }
             }
             EventKind::HoldExpired => {
+                let is_over = event.reason == Reason::Ceiling;
                 let action = match self.config.hold.verdict {
-                    HoldVerdict::Kill if event.reason != Reason::MaybeRule => Action::Killed,
-                    _ => Action::Spared,
+                    HoldVerdict::Kill if !is_over && event.reason != Reason::MaybeRule => {
+                        Action::Killed
+                    }
+                    HoldVerdict::Kill | HoldVerdict::Spare => Action::Spared,
+                };
+                let why = match reason {
+                    Some(reason) if is_over => reason,
+                    _ => "nobody decided before the deadline",
                 };
                 Outcome {
                     hold_ns: Some(event.held_ns),
-                    ..Outcome::new(action, Source::Hold)
-                        .because("nobody decided before the deadline")
+                    ..Outcome::new(action, Source::Hold).because(why)
                 }
             }
             EventKind::HoldBroken => Outcome {
@@ -274,6 +280,9 @@ impl Agent {
 
     fn say_of(&self, event: &KernelEvent, outcome: &Outcome, found: &Lookup) {
         self.note(event.cgroup, found);
+        if outcome.action == Action::Killed {
+            self.note_tenant(event, found);
+        }
         let mut line = self.compose(event, outcome);
         match found {
             Lookup::Known(container) => line.set_container(container),
@@ -320,6 +329,7 @@ impl Agent {
             event: sentence(outcome.action).to_owned(),
             level: match outcome.action {
                 Action::Missed | Action::Alerted => "warning".to_owned(),
+                _ if event.reason == Reason::Ceiling => "warning".to_owned(),
                 _ => "info".to_owned(),
             },
             timestamp: jiff::Timestamp::now(),
@@ -381,7 +391,7 @@ impl Agent {
 
 /// The match behind an event: as the kernel found it, or found again in what was captured if the
 /// kernel's number belongs to other lists or says something else.
-fn found_in(in_force: &InForce, event: &KernelEvent) -> Option<Match> {
+pub(super) fn found_in(in_force: &InForce, event: &KernelEvent) -> Option<Match> {
     let judge = &in_force.judge;
     let subject = Subject {
         arguments: &event.arguments,

@@ -1,6 +1,6 @@
 //! What else ends with a process that was killed: its tree, or its whole cgroup, by policy.
 
-use std::{collections::HashSet, fs, path::Path, rc::Rc};
+use std::{collections::HashSet, rc::Rc};
 
 use davylamp_detect::judge::Subject;
 use davylamp_model::guard_event::{Action, micros};
@@ -8,7 +8,9 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::{
-    Agent, chain, monotonic_ns, place_of,
+    Agent,
+    acts::{self, ActError, Evidence, Frozen, Limits},
+    chain, monotonic_ns, place_of,
     report::{Outcome, Source},
 };
 use crate::{
@@ -22,6 +24,11 @@ use crate::{
 /// How often a cgroup is gone through: processes may fork while they are killed. Starts after the
 /// first round die at exec, by suppression.
 const ROUNDS: usize = 16;
+
+/// Seconds of the real clock.
+fn now_secs() -> u64 {
+    jiff::Timestamp::now().as_second().unsigned_abs()
+}
 
 impl Agent {
     /// Ends what belongs to a killed process, where policy says so.
@@ -71,7 +78,7 @@ impl Agent {
         }
     }
 
-    /// Kills all that runs in the cgroup, until a round finds nothing. Returns how many.
+    /// Kills all that runs in the cgroup. Returns how many.
     fn kill_cgroup(&self, event: &KernelEvent) -> usize {
         let Some(directory) = self
             .cgroup_mounts
@@ -79,16 +86,13 @@ impl Agent {
         else {
             return 0;
         };
-        let mut killed = HashSet::new();
-        for _ in 0..ROUNDS {
-            let pids = processes_in(&directory);
-            let fresh: Vec<u32> = pids.into_iter().filter(|pid| self.kill(*pid)).collect();
-            if fresh.iter().all(|pid| killed.contains(pid)) {
-                break;
-            }
-            killed.extend(fresh);
-        }
-        killed.len()
+        acts::kill_cgroup(&directory, |process| self.runs_protected(process)).processes
+    }
+
+    /// Whether a process runs an executable that is never killed.
+    pub(super) fn runs_protected(&self, process: &Process) -> bool {
+        let runs = crate::protect::exe_key(&process.executable_file());
+        runs.is_ok_and(|key| self.protected.borrow().contains(&key))
     }
 
     /// Kills the session of the killed process: the terminal or script it was started from, and
@@ -140,11 +144,57 @@ impl Agent {
         let Ok(Some(process)) = Process::open(pid, None) else {
             return false;
         };
-        let runs = crate::protect::exe_key(&process.executable_file());
-        if runs.is_ok_and(|key| self.protected.borrow().contains(&key)) {
+        if self.runs_protected(&process) {
             return false;
         }
         process.signal(Signal::KILL).unwrap_or(false)
+    }
+
+    /// Freezes the container of a process for evidence, until `freeze_secs` from now; returns what was
+    /// in it.
+    ///
+    /// # Errors
+    /// [`ActError`]: where it cannot be frozen here, nothing was done.
+    #[allow(dead_code, reason = "called once scores lead to levels")]
+    pub(super) fn freeze(&self, event: &KernelEvent) -> Result<(Frozen, Evidence), ActError> {
+        let directory = self
+            .cgroup_mounts
+            .directory(event.cgroup, &event.cgroup_path)
+            .unwrap_or_else(|| event.cgroup_path.clone().into());
+        let until = match self.config.response.freeze_secs {
+            0 => u64::MAX,
+            secs => now_secs().saturating_add(secs),
+        };
+        let freezer = self.cgroup_mounts.freezer(&event.cgroup_path);
+        let frozen = acts::freeze_cgroup(&directory, freezer.as_deref(), until, |process| {
+            self.runs_protected(process)
+        })?;
+        self.may_be_frozen.set(true);
+        let evidence = Evidence::of_cgroup(&directory, &Limits::default());
+        Ok((frozen, evidence))
+    }
+
+    /// Thaws what was frozen long enough, by us or by an agent before us.
+    pub(super) fn thaw_due(&self) {
+        if !self.may_be_frozen.get() {
+            return;
+        }
+        let mut left = false;
+        for mount in self.cgroup_mounts.freezers() {
+            for (frozen, thawed) in acts::thaw_due(mount, Some(now_secs())) {
+                let error = thawed.err().map(|error| chain(&error));
+                self.log.say(&json!({
+                    "event": if error.is_none() { "thawed" } else { "cannot thaw" },
+                    "level": if error.is_none() { "info" } else { "error" },
+                    "timestamp": micros::format(jiff::Timestamp::now()),
+                    "cgroup": frozen.directory,
+                    "error": error,
+                    "node": self.node,
+                }));
+            }
+            left |= !acts::frozen_below(mount).is_empty();
+        }
+        self.may_be_frozen.set(left);
     }
 
     /// The kernel could not send the signal; here it is sent by descriptor.
@@ -175,9 +225,16 @@ impl Agent {
         debug_assert_eq!(event.kind, EventKind::WouldKill);
         if matches!(
             event.reason,
-            Reason::Match | Reason::Suppressed | Reason::Rule
+            Reason::Match | Reason::Suppressed | Reason::Rule | Reason::Ceiling
         ) {
-            let outcome = self.by_rule(&event, Outcome::new(Action::WouldKill, Source::Exec));
+            let outcome = Outcome {
+                reason: event.reason.as_str().map(str::to_owned),
+                ..Outcome::new(Action::WouldKill, Source::Exec)
+            };
+            if event.reason == Reason::Ceiling {
+                self.say_ceilings();
+            }
+            let outcome = self.by_rule(&event, outcome);
             self.say(event, outcome);
             return;
         }
@@ -245,21 +302,4 @@ impl Agent {
             None => Outcome::new(Action::WouldKill, Source::Exec),
         })
     }
-}
-
-/// The processes of a cgroup and of those it holds: a container may have made some of its own.
-fn processes_in(directory: &Path) -> Vec<u32> {
-    let mut pids = Vec::new();
-    let mut left = vec![directory.to_owned()];
-    while let Some(directory) = left.pop() {
-        let listed = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
-        pids.extend(listed.lines().filter_map(|line| line.parse::<u32>().ok()));
-        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
-        left.extend(
-            entries
-                .map(|entry| entry.path())
-                .filter(|path| path.is_dir()),
-        );
-    }
-    pids
 }

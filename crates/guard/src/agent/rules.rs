@@ -114,10 +114,15 @@ impl Agent {
 
     /// What the rules found in a process that the kernel killed or spared by them.
     pub(super) fn noticed_by_kernel(&self, event: &KernelEvent) -> Option<Noticed> {
-        if !matches!(event.reason, Reason::Rule | Reason::MaybeRule) {
+        let in_force = self.in_force();
+        let is_by_rule = match event.reason {
+            Reason::Rule | Reason::MaybeRule => true,
+            Reason::Ceiling => super::report::found_in(&in_force, event).is_none(),
+            _ => false,
+        };
+        if !is_by_rule {
             return None;
         }
-        let in_force = self.in_force();
         let rules = in_force.rules.as_ref()?;
         if let Some(finding) = finding_of(rules, event) {
             return noticed(&finding);

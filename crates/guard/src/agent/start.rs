@@ -81,6 +81,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
             executables: &executables,
             cgroups: &cgroups,
             can_hold: can_hold(&config, &in_force),
+            ceilings: &super::breaker::ceilings(&config, &in_force.judge),
             alive_until_ns: monotonic_ns() + BEAT_LASTS.as_nanos() as u64,
             faults,
         },

@@ -15,7 +15,7 @@ use super::{
     report::{Outcome, Source},
 };
 use crate::{
-    abi::{EventKind, Reason, SweptTask},
+    abi::{CeilingKey, EventKind, Reason, SweptTask},
     container::{Lookup, cgroup_path},
     event::{KernelEvent, until_nul},
     process::{MOST_TEXT_BYTES, Process, is_gone},
@@ -26,6 +26,7 @@ use davylamp_detect::judge::Region;
 struct Suspect {
     process: Process,
     event: KernelEvent,
+    string: Option<u32>,
 }
 
 impl Agent {
@@ -137,6 +138,17 @@ impl Agent {
                 ..ruling
             });
         }
+        let event = &suspect.event;
+        let victim = self.victim_at(event.cgroup, &event.cgroup_path);
+        let rule = match (&ruling.noticed, suspect.string) {
+            (Some(noticed), _) => CeilingKey::detection(&noticed.detection),
+            (None, Some(string)) => self.rule_of_string(string),
+            (None, None) => CeilingKey::OTHERS,
+        };
+        if !self.may_kill(rule, victim) {
+            let why = Reason::Ceiling.as_str().unwrap_or_default();
+            return Some(Outcome::new(Action::WouldKill, Source::Sweep).because(why));
+        }
         match suspect.process.signal(Signal::KILL) {
             Ok(true) => Some(ruling),
             Ok(false) => {
@@ -186,7 +198,11 @@ fn suspect(in_force: &InForce, task: &SweptTask) -> io::Result<Option<Suspect>> 
         let finding = finding.and_then(|rules| super::rules::finding_of(rules, &event));
         if finding.is_some_and(|finding| finding.action == detection::Action::Kill) {
             event.reason = Reason::Rule;
-            return Ok(Some(Suspect { process, event }));
+            return Ok(Some(Suspect {
+                process,
+                event,
+                string: None,
+            }));
         }
         let texts = [&event.arguments, &event.environment];
         if texts.iter().any(|text| text.len() >= MOST_TEXT_BYTES) {
@@ -199,7 +215,11 @@ fn suspect(in_force: &InForce, task: &SweptTask) -> io::Result<Option<Suspect>> 
         Region::Executable => Region::Path,
         region => region,
     };
-    Ok(Some(Suspect { process, event }))
+    Ok(Some(Suspect {
+        process,
+        event,
+        string: Some(found.string),
+    }))
 }
 
 /// A running process, told in the form in which the kernel programs tell of one that starts.
@@ -222,6 +242,7 @@ pub(super) fn described(process: &Process, task: &SweptTask) -> io::Result<Kerne
         held_ns: 0,
         signal_error: 0,
         cgroup: task.cgroup,
+        victim: 0,
         rate_limited: 0,
         is_quiet: false,
         arguments_len: arguments.len() as u64,

@@ -10,9 +10,13 @@ use toml::Value;
 /// like a hung command. A log line is cut at 8192 bytes so that it stays one write to a pipe with
 /// all its other fields. A sweep reads every process; more often than every ten seconds it would
 /// be noticed. A file of the spool holds at least one line, whatever a line may have.
-pub const BOUNDS: [Bounds; 8] = [
+pub const BOUNDS: [Bounds; 12] = [
     Bounds::new("guard.hold.deadline_ms", 10, 60_000, "milliseconds"),
     Bounds::new("guard.response.suppress_secs", 0, 86_400, "seconds"),
+    Bounds::new("guard.response.freeze_secs", 10, 604_800, "seconds").or_zero(),
+    Bounds::new("guard.breaker.per_rule", 1, 128, "victims").or_zero(),
+    Bounds::new("guard.breaker.per_node", 1, 128, "victims").or_zero(),
+    Bounds::new("guard.breaker.window_secs", 60, 86_400, "seconds"),
     Bounds::new("guard.sweep.interval_secs", 10, 86_400, "seconds").or_zero(),
     Bounds::new("guard.log.cmdline_bytes", 64, 8_192, "bytes"),
     Bounds::new("guard.log.events_per_second", 1, 100_000, "lines a second"),
@@ -58,11 +62,22 @@ pub(super) fn text(key: &str, text: &str) -> Result<(), &'static str> {
         "guard.log.env" if text.is_empty() || text.contains(['=', ' ']) => {
             Err("write the name of a variable alone, such as `JUPYTERHUB_USER`")
         }
+        "guard.breaker.rules" if !is_ceiling(text) => Err(
+            "write `rule=victims`, such as `xmrig=50`, with at most 128 victims, or 0 for no ceiling",
+        ),
         "guard.protect.namespaces" if !is_label(text) => {
             Err("a namespace is lower-case letters, digits and dashes; patterns are not read here")
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a text is a rule and how many victims it may have.
+fn is_ceiling(text: &str) -> bool {
+    text.rsplit_once('=').is_some_and(|(rule, most)| {
+        let most = most.parse::<u32>();
+        !rule.is_empty() && most.is_ok_and(|most| most <= davylamp_detect::breaker::MOST_VICTIMS)
+    })
 }
 
 /// Whether a text is an RFC 1123 label, as names of namespaces are.

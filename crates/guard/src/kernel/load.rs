@@ -24,6 +24,8 @@ pub(super) const EXEC_HOOK: &str = "on_exec";
 pub(super) const FAULT_HOOK: &str = "on_user_fault";
 /// The program that lists the running processes.
 pub(super) const ITERATOR: &str = "list_tasks";
+/// The program that answers the agent's questions to the ceilings.
+pub(super) const CEILING_CALL: &str = "ask_ceiling";
 
 /// Faults that tests inject. None by default, and then no code for them is loaded.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,6 +52,7 @@ pub(super) struct Programs {
     /// Not there where the kernel has no tracepoint for it.
     pub(super) fault: Option<OwnedFd>,
     pub(super) iterator: OwnedFd,
+    pub(super) ceiling: OwnedFd,
 }
 
 /// Loads the programs, puts `start` in force and attaches, in this order.
@@ -81,6 +84,7 @@ pub(super) fn load(start: &Start<'_>) -> Result<Kernel, KernelError> {
             .then(|| program(FAULT_HOOK))
             .transpose()?,
         iterator: program(ITERATOR)?,
+        ceiling: program(CEILING_CALL)?,
     };
     maps.prepare(start)?;
     let iterator = attach_iterator(programs.iterator.as_fd())?;

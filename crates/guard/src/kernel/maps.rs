@@ -22,6 +22,8 @@ pub(super) struct Maps {
     pub(super) counters: MapHandle,
     pub(super) latencies: MapHandle,
     pub(super) events: MapHandle,
+    pub(super) ceilings: MapHandle,
+    pub(super) ceiling_limits: MapHandle,
 }
 
 impl Maps {
@@ -41,10 +43,12 @@ impl Maps {
             counters: get("counters")?,
             latencies: get("latencies")?,
             events: get("events")?,
+            ceilings: get("ceilings")?,
+            ceiling_limits: get("ceiling_limits")?,
         })
     }
 
-    pub(super) fn each(&self) -> [(&'static str, &MapHandle); 12] {
+    pub(super) fn each(&self) -> [(&'static str, &MapHandle); 14] {
         [
             ("tables", &self.tables),
             ("settings", &self.settings),
@@ -58,6 +62,8 @@ impl Maps {
             ("counters", &self.counters),
             ("latencies", &self.latencies),
             ("events", &self.events),
+            ("ceilings", &self.ceilings),
+            ("ceiling_limits", &self.ceiling_limits),
         ]
     }
 }
@@ -127,6 +133,7 @@ impl Maps {
         set_keys(&self.protected_cgroups, start.cgroups)?;
         self.settings
             .set_one("change the settings", start.settings.as_bytes())?;
+        self.set_ceilings(start.ceilings)?;
         // What is held from the first moment on waits for the agent that is starting.
         self.beat(start.alive_until_ns)?;
         if let Some(rules) = start.rules {

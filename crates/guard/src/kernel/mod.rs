@@ -5,6 +5,7 @@
 //! a table in force. A new generation is complete and attached before the old one is removed, and
 //! tables are swapped in one step. Deciding anything is not done here.
 
+mod ceilings;
 mod counters;
 mod load;
 mod maps;
@@ -31,6 +32,7 @@ use load::Programs;
 use maps::{Maps, SetOne, clear, holds_in, set_keys};
 use pins::Pins;
 
+pub use ceilings::{Ceilings, Reached};
 pub use counters::{CounterReader, Counters};
 
 pub use load::{TestFaults, object_bytes};
@@ -227,6 +229,8 @@ pub struct Start<'a> {
     pub alive_until_ns: u64,
     /// Whether a hold can happen, so that held processes must be watched.
     pub can_hold: bool,
+    /// How many victims rules may have.
+    pub ceilings: &'a Ceilings,
     /// Faults to inject, by tests.
     pub faults: TestFaults,
 }

@@ -23,7 +23,7 @@ use rustix::fs::FlockOperation;
 
 use super::{
     Arrival, Kernel, KernelError, Maps, Orphans, Start, bpf,
-    load::{self, EXEC_HOOK, FAULT_HOOK, ITERATOR, Programs},
+    load::{self, CEILING_CALL, EXEC_HOOK, FAULT_HOOK, ITERATOR, Programs},
 };
 
 /// Magic number of the BPF file system (include/uapi/linux/magic.h).
@@ -159,6 +159,7 @@ fn adopt(generation: &Path, start: &Start<'_>) -> Result<Kernel, KernelError> {
             .map(|pin| get(&pin))
             .transpose()?,
         iterator: get(&generation.join(program_pin(ITERATOR)))?,
+        ceiling: get(&generation.join(program_pin(CEILING_CALL)))?,
     };
     let exec_link = get(&generation.join(EXEC_HOOK))?;
     let iterator = get(&generation.join(ITERATOR))?;
@@ -196,6 +197,7 @@ fn pin_all(kernel: &Kernel, generation: &Path) -> Result<(), KernelError> {
         (EXEC_HOOK, Some(&kernel.programs.exec)),
         (FAULT_HOOK, kernel.programs.fault.as_ref()),
         (ITERATOR, Some(&kernel.programs.iterator)),
+        (CEILING_CALL, Some(&kernel.programs.ceiling)),
     ];
     for (name, program) in programs {
         if let Some(program) = program {

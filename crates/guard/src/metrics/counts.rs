@@ -43,6 +43,8 @@ pub struct KernelCounts {
     pub text_truncated: u64,
     /// Time spent in the exec hook, in nanoseconds.
     pub hook_ns: u64,
+    /// Kills that did not happen because a ceiling was reached.
+    pub ceiling_refused: u64,
     /// Times from the start of the hook to the signal: bucket i counts those from 2^i up to but not
     /// including 2^(i+1) nanoseconds.
     pub latency_buckets: [u64; LATENCY_BUCKETS],
@@ -68,6 +70,7 @@ impl Default for KernelCounts {
             suppressed: 0,
             text_truncated: 0,
             hook_ns: 0,
+            ceiling_refused: 0,
             latency_buckets: [0; LATENCY_BUCKETS],
             programs_skipped: 0,
         }
@@ -134,6 +137,8 @@ pub struct AgentCounts {
     pub swept_unreadable: u64,
     /// Processes killed beside the one that matched, by policy.
     pub response_killed: u64,
+    /// Rules that only observe because their ceiling is reached.
+    pub rules_at_ceiling: u64,
     /// Kernel events that could not be read.
     pub events_garbled: u64,
     /// Log lines lost because nobody read them.

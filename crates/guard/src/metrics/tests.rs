@@ -29,6 +29,7 @@ impl Source for Fixed {
             },
             swept_unreadable: 61,
             response_killed: 62,
+            rules_at_ceiling: 67,
             events_garbled: 63,
             log_lines_lost: 12,
             spool: Some(crate::log::SpoolFacts {
@@ -73,6 +74,7 @@ fn full() -> Fixed {
         text_truncated: 47,
         hook_ns: 2_500_000_000,
         programs_skipped: 48,
+        ceiling_refused: 49,
         ..KernelCounts::default()
     };
     counts.latency_buckets[0] = 1;
@@ -205,6 +207,8 @@ fn every_count_is_exposed_under_its_name() {
         ("davylamp_guard_respawns_suppressed_total", 46.0),
         ("davylamp_guard_event_texts_truncated_total", 47.0),
         ("davylamp_guard_programs_skipped_total", 48.0),
+        ("davylamp_guard_kills_over_ceiling_total", 49.0),
+        ("davylamp_guard_rules_at_ceiling", 67.0),
         ("davylamp_guard_hook_seconds_total", 2.5),
         (r#"davylamp_guard_reloads_total{result="failed"}"#, 1.0),
         (

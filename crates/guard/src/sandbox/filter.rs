@@ -23,6 +23,8 @@ const ALLOWED: &[
     SYS_getcwd, SYS_ftruncate, SYS_fsync, SYS_fdatasync, SYS_flock, SYS_fadvise64, SYS_readahead,
     // Pins and files written beside and renamed over.
     SYS_mkdirat, SYS_unlinkat, SYS_renameat2,
+    // The mark on a cgroup that is frozen.
+    SYS_getxattr, SYS_setxattr, SYS_removexattr,
     // The number of a cgroup, which the kernel programs know it by; the way back is not here.
     SYS_name_to_handle_at, SYS_inotify_init1, SYS_inotify_add_watch, SYS_inotify_rm_watch,
     // Waiting.

@@ -22,6 +22,13 @@ use super::observed::Observations;
 /// The longest name of a Hub user that is believed. JupyterHub keeps names of up to 255 characters.
 const HUB_USER_CHARS: usize = 255;
 
+/// How the types of the guard's findings begin.
+const GUARD_TYPE: &str = "Davylamp:Guard/";
+/// How they begin where the pod has to go.
+const EVICT_TYPE: &str = "Davylamp:Evict/";
+/// The level, in the guard's line, of signs that ask for the pod to go.
+const ASKS_EVICTION: &str = "evict-pod";
+
 /// Reads a line.
 pub(super) fn read(value: &Value) -> Result<Found, Rejection> {
     let gaps = Gaps::default();
@@ -106,7 +113,7 @@ pub fn finding(value: &Value, severity: Severity) -> Finding {
     let finding = Finding {
         id: FindingId(digest(value)),
         source: FindingSource::Davylamp,
-        kind: format!("Davylamp:Guard/{}", quoted(detection)),
+        kind: format!("{GUARD_TYPE}{}", quoted(detection)),
         behaviour: Behaviour::Mining,
         title: line
             .text("event")
@@ -123,9 +130,23 @@ pub fn finding(value: &Value, severity: Severity) -> Finding {
         observed: seen.finish(line),
         gaps: Vec::new(),
     };
-    Finding {
+    let asks_eviction = line.text("asked") == Some(ASKS_EVICTION);
+    let mut finding = Finding {
         gaps: gaps.noted(),
         ..finding
+    };
+    if asks_eviction {
+        escalate(&mut finding);
+    }
+    finding
+}
+
+/// Says of a finding of the guard's that what is done on the node was not enough: its pod has to go.
+/// Playbooks know it by its type.
+pub fn escalate(finding: &mut Finding) {
+    if let Some(detection) = finding.kind.strip_prefix(GUARD_TYPE) {
+        finding.kind = format!("{EVICT_TYPE}{detection}");
+        finding.severity = finding.severity.max(Severity::High);
     }
 }
 

@@ -13,9 +13,10 @@ use crate::scope::Scope;
 pub(super) fn touched(action: &Action) -> Vec<String> {
     use Action as A;
     match action {
-        A::StopHubServers { user } | A::RevokeHubTokens { user } | A::RemoveHubUser { user } => {
-            vec![format!("hub-user/{user}")]
-        }
+        A::StopHubServers { user }
+        | A::RevokeHubTokens { user }
+        | A::BlockHubUser { user, .. }
+        | A::RemoveHubUser { user } => vec![format!("hub-user/{user}")],
         A::DisableCognitoUser { user, .. } | A::SignOutCognitoUser { user, .. } => {
             vec![format!("hub-user/{user}")]
         }
@@ -46,9 +47,9 @@ pub(super) fn touched(action: &Action) -> Vec<String> {
         A::AwaitEvidence { volumes, .. } | A::CopyEvidence { volumes, .. } => {
             volumes.iter().map(|id| format!("volume/{id}")).collect()
         }
-        A::CordonNode { cluster, node } | A::KeepNode { cluster, node } => {
-            vec![format!("node/{cluster}/{node}")]
-        }
+        A::CordonNode { cluster, node }
+        | A::KeepNode { cluster, node }
+        | A::LabelNode { cluster, node } => vec![format!("node/{cluster}/{node}")],
         A::IsolateInterface { interface, .. } | A::DisassociateAddress { interface, .. } => {
             vec![format!("interface/{interface}")]
         }

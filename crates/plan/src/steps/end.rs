@@ -20,11 +20,12 @@ pub(super) fn pods(ground: &Ground<'_>, how: Option<&str>, out: &mut Expansion) 
                 pod,
                 uid,
             },
-            Some("evict") => Action::EvictPod {
+            Some(how @ ("evict" | "evict-or-delete")) => Action::EvictPod {
                 cluster,
                 namespace,
                 pod,
                 uid,
+                or_delete: how == "evict-or-delete",
             },
             Some(other) => {
                 let because = format!("the playbook asks for `{other}`, which ends no pod");

@@ -71,6 +71,9 @@ fn not_configured(ground: &Ground<'_>, kind: StepKind) -> Option<String> {
         }
         StepKind::DeauthorisePortalUser | StepKind::DisableCognitoUser => None,
         _ if !policy.hub => Some("no Hub is configured".to_owned()),
+        StepKind::BlockHubUser if policy.hub_block_group.is_none() => {
+            Some("no group of the Hub is configured whose members may start nothing".to_owned())
+        }
         _ => match &ground.scope.inventory.hub {
             Reading::Known(_) => None,
             Reading::Unknown { why } => Some(format!("the Hub could not be reached: {why}")),
@@ -102,6 +105,11 @@ fn user(ground: &Ground<'_>, kind: StepKind, candidate: &Candidate, out: &mut Ex
         }
         StepKind::RevokeHubTokens => {
             out.act(Action::RevokeHubTokens { user }, because);
+        }
+        StepKind::BlockHubUser => {
+            if let Some(group) = ground.policy.hub_block_group.clone() {
+                out.act(Action::BlockHubUser { user, group }, because);
+            }
         }
         StepKind::RemoveHubUser => {
             out.act(Action::RemoveHubUser { user }, because);

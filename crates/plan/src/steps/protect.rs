@@ -96,6 +96,12 @@ pub(super) fn node(ground: &Ground<'_>, kind: StepKind, out: &mut Expansion) {
         let target = format!("node/{cluster}/{node}");
         if let Some(why) = instance.and_then(|instance| super::gone(instance)) {
             out.omit(target, format!("its instance is gone: {why}"));
+        } else if kind == StepKind::LabelNode {
+            let action = Action::LabelNode { cluster, node };
+            out.act(
+                action,
+                "selectors and people see which incident it is part of",
+            );
         } else if kind == StepKind::KeepNode {
             let action = Action::KeepNode { cluster, node };
             out.act(action, "autoscalers must not remove it");

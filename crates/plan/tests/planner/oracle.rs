@@ -162,6 +162,7 @@ impl Oracle {
             action,
             Action::StopHubServers { .. }
                 | Action::RevokeHubTokens { .. }
+                | Action::BlockHubUser { .. }
                 | Action::RemoveHubUser { .. }
                 | Action::DisableCognitoUser { .. }
                 | Action::SignOutCognitoUser { .. }

@@ -30,6 +30,7 @@ fn is_person(action: &Action) -> bool {
         action,
         Action::StopHubServers { .. }
             | Action::RevokeHubTokens { .. }
+            | Action::BlockHubUser { .. }
             | Action::RemoveHubUser { .. }
             | Action::DeauthorisePortalUser { .. }
             | Action::DisableCognitoUser { .. }

@@ -26,7 +26,7 @@ pub struct HubOptions {
     /// Its address, up to and without `/hub`.
     pub url: String,
     /// An API token with the scopes `list:users`, `read:users`, `delete:users`, `read:servers`,
-    /// `delete:servers` and `tokens`.
+    /// `delete:servers` and `tokens`; and `groups` where users are blocked.
     pub token: Secret,
     /// Certificates, in PEM, that are trusted beside the system's.
     pub ca_pem: Option<String>,
@@ -79,13 +79,38 @@ impl HubClient {
         method: Method,
         segments: &[&str],
     ) -> Result<Option<Value>, ActError> {
+        self.send(method, segments, None).await
+    }
+
+    /// The same with something to say.
+    pub(super) async fn tell(
+        &self,
+        method: Method,
+        segments: &[&str],
+        body: &Value,
+    ) -> Result<Option<Value>, ActError> {
+        self.send(method, segments, Some(body)).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        segments: &[&str],
+        body: Option<&Value>,
+    ) -> Result<Option<Value>, ActError> {
         let path = path_of(segments)?;
         // Names of users stay encoded: they may hold anything.
         let call = format!("{method} {path} of the Hub");
-        let reply = self
+        let mut request = self
             .http
             .request(method, format!("{}{path}", self.base))
-            .header("Authorization", format!("token {}", self.token.expose()))
+            .header("Authorization", format!("token {}", self.token.expose()));
+        if let Some(body) = body {
+            request = request
+                .header("Content-Type", "application/json")
+                .body(body.to_string());
+        }
+        let reply = request
             .send()
             .await
             .map_err(|error| unreachable_hub(&error))?;

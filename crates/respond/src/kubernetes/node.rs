@@ -16,6 +16,9 @@ const KEEPING: [&str; 2] = [
     "cluster-autoscaler.kubernetes.io/scale-down-disabled",
 ];
 
+/// The label that says which incident a node is part of. A label, so that selectors find it.
+const SUSPECT: &str = "davylamp.dev/incident";
+
 fn gone() -> Checked {
     Checked::Impossible {
         why: "the node is gone".to_owned(),
@@ -163,6 +166,64 @@ pub(super) async fn let_go(
         return Ok(());
     }
     let change = json!({ "metadata": { "annotations": back } });
+    objects
+        .merge(Kind::NODE, "", node.as_str(), &change)
+        .await
+        .map(drop)
+}
+
+pub(super) async fn check_label(objects: &Objects, node: &NodeName) -> Result<Checked, ActError> {
+    Ok(match objects.get(Kind::NODE, "", node.as_str()).await? {
+        None => gone(),
+        Some(node) => match &node["metadata"]["labels"][SUSPECT] {
+            Value::Null => Checked::Needed {
+                before: json!({ "label": null }),
+            },
+            other => Checked::Already {
+                note: format!("the node is labelled already, with {other}"),
+            },
+        },
+    })
+}
+
+pub(super) async fn label(
+    objects: &Objects,
+    node: &NodeName,
+    incident: &IncidentId,
+) -> Result<(), ActError> {
+    let change = json!({ "metadata": { "labels": { SUSPECT: incident } } });
+    objects
+        .merge(Kind::NODE, "", node.as_str(), &change)
+        .await
+        .map(drop)
+}
+
+pub(super) async fn verify_label(objects: &Objects, node: &NodeName) -> Result<Verified, ActError> {
+    Ok(match objects.get(Kind::NODE, "", node.as_str()).await? {
+        None => Verified::Done {
+            note: "the node is gone".to_owned(),
+        },
+        Some(node) if node["metadata"]["labels"][SUSPECT].is_string() => Verified::Done {
+            note: "the node carries the incident".to_owned(),
+        },
+        Some(_) => failed("the node carries no incident"),
+    })
+}
+
+pub(super) async fn unlabel(
+    objects: &Objects,
+    node: &NodeName,
+    incident: &IncidentId,
+    before: &Value,
+) -> Result<(), ActError> {
+    let Some(now) = objects.get(Kind::NODE, "", node.as_str()).await? else {
+        return Ok(());
+    };
+    let ours = now["metadata"]["labels"][SUSPECT] == incident.as_str();
+    if !ours || !before["label"].is_null() {
+        return Ok(());
+    }
+    let change = json!({ "metadata": { "labels": { SUSPECT: null } } });
     objects
         .merge(Kind::NODE, "", node.as_str(), &change)
         .await

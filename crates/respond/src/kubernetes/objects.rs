@@ -155,8 +155,7 @@ impl Objects {
         }
     }
 
-    /// Creates what stands under an object, such as an eviction; `false` where the object is not
-    /// there or is another than the one meant.
+    /// Creates what stands under an object, such as an eviction.
     pub(super) async fn create_under(
         &self,
         kind: Kind,
@@ -164,15 +163,18 @@ impl Objects {
         name: &str,
         sub: &str,
         body: &Value,
-    ) -> Result<bool, ActError> {
+    ) -> Result<Under, ActError> {
         named(kind, name)?;
         let outcome = self
             .api(kind, namespace)?
             .create_subresource::<Value, Value>(sub, name, &PostParams::default(), body)
             .await;
         match outcome {
-            Ok(_) => Ok(true),
-            Err(error) if matches!(code(&error), Some(404 | 409)) => Ok(false),
+            Ok(_) => Ok(Under::Created),
+            Err(error) if matches!(code(&error), Some(404 | 409)) => Ok(Under::Gone),
+            Err(error) if is_over_budget(&error) => {
+                Ok(Under::OverBudget(failure(sub, kind, &error)))
+            }
             Err(error) => Err(failure(sub, kind, &error)),
         }
     }
@@ -205,6 +207,29 @@ pub(super) fn only(uid: &str, grace_secs: u32) -> DeleteParams {
         grace_period_seconds: Some(grace_secs),
         ..DeleteParams::default()
     }
+}
+
+/// What came of creating something under an object.
+pub(super) enum Under {
+    /// It is there.
+    Created,
+    /// The object is not there, or is another than the one meant.
+    Gone,
+    /// A disruption budget forbids it for now.
+    OverBudget(ActError),
+}
+
+/// Whether a disruption budget refuses an eviction. A busy API server answers 429 as well.
+fn is_over_budget(error: &Error) -> bool {
+    let Error::Api(status) = error else {
+        return false;
+    };
+    let named = status
+        .details
+        .iter()
+        .flat_map(|details| &details.causes)
+        .any(|cause| cause.reason == "DisruptionBudget");
+    status.code == 429 && (named || status.message.contains("disruption budget"))
 }
 
 /// The status of the API server's answer, if it answered.

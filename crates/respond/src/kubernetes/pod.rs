@@ -3,7 +3,7 @@
 use davylamp_model::ids::{Namespace, PodName};
 use serde_json::{Value, json};
 
-use super::objects::{Kind, Objects, only};
+use super::objects::{Kind, Objects, Under, only};
 use crate::actuator::{ActError, Checked, Verified};
 
 /// What a pod has to end in. Not nothing: with no grace the API server forgets the pod at once,
@@ -62,7 +62,13 @@ pub(super) async fn delete(objects: &Objects, pod: &PodRef<'_>) -> Result<(), Ac
         .await
 }
 
-pub(super) async fn evict(objects: &Objects, pod: &PodRef<'_>) -> Result<(), ActError> {
+/// Evicts a pod. Where a disruption budget does not allow that, it is deleted if `or_delete`, and
+/// else the step is tried again later.
+pub(super) async fn evict(
+    objects: &Objects,
+    pod: &PodRef<'_>,
+    or_delete: bool,
+) -> Result<(), ActError> {
     // Written out here, because kube 5.0 spells the member `delete_options`, which the API server
     // leaves unread: the pod of that name would be evicted whatever its uid.
     let eviction = json!({
@@ -74,11 +80,14 @@ pub(super) async fn evict(objects: &Objects, pod: &PodRef<'_>) -> Result<(), Act
             "gracePeriodSeconds": GRACE_SECS,
         },
     });
-    // Not there, or another of its name: the pod is gone either way.
-    objects
+    let outcome = objects
         .create_under(Kind::POD, pod.namespace, pod.name, "eviction", &eviction)
-        .await
-        .map(drop)
+        .await?;
+    match outcome {
+        Under::Created | Under::Gone => Ok(()),
+        Under::OverBudget(_) if or_delete => delete(objects, pod).await,
+        Under::OverBudget(error) => Err(error),
+    }
 }
 
 pub(super) async fn verify_gone(objects: &Objects, pod: &PodRef<'_>) -> Result<Verified, ActError> {

@@ -164,3 +164,48 @@ async fn administrators_are_left_alone_and_no_answer_is_no_success() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_blocked_user_starts_nothing_until_that_is_taken_back() {
+    let hub = Hub::start().await.expect("a Hub");
+    let to = actuator(hub.url(), hub.token());
+    hub.create_user("erin").await.expect("created");
+    hub.create_user("frank").await.expect("created");
+    let block = |user: &str, group: &str| Action::BlockHubUser {
+        user: HubUser::from(user),
+        group: group.to_owned(),
+    };
+    let drive = Drive::new(&to, block("erin", "blocked"));
+    let before = drive.needed().await;
+    assert_eq!(before, json!({ "groups": [] }));
+    assert!(matches!(
+        drive.verify(&before).await,
+        Ok(Verified::Failed { .. })
+    ));
+    act(&drive, &before).await;
+    act(&drive, &before).await;
+    assert_done(&drive.settled(&before).await);
+    assert_already(drive.check().await);
+    let refused = hub.start_server("erin", "").await;
+    assert!(refused.is_err(), "a blocked user started a server");
+    hub.start_server("frank", "").await.expect("others may");
+    drive.undo(&before).await.expect("taken back");
+    drive.undo(&before).await.expect("taken back");
+    hub.start_server("erin", "").await.expect("may again");
+
+    let nowhere = Drive::new(&to, block("erin", "no-such-group"));
+    let checked = nowhere.check().await;
+    assert!(
+        matches!(&checked, Ok(Checked::Impossible { why }) if why.contains("no group")),
+        "{checked:?}"
+    );
+    let admin = Drive::new(&to, block(Hub::ADMIN, "blocked"));
+    let checked = admin.check().await;
+    assert!(matches!(&checked, Ok(Checked::Impossible { why }) if why.contains("administers")));
+    let acted = admin.act(&Value::Null).await;
+    assert!(matches!(&acted, Err(ActError::Refused { .. })));
+    let missing = Drive::new(&to, block("nobody", "blocked"));
+    assert_already(missing.check().await);
+    missing.act(&Value::Null).await.expect("nothing to do");
+    missing.undo(&before).await.expect("nothing to do");
+}

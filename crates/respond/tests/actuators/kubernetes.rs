@@ -73,6 +73,7 @@ fn on_pod(verb: &str, name: &str, uid: &str) -> Action {
             uid,
         },
         _ => Action::EvictPod {
+            or_delete: false,
             cluster,
             namespace,
             pod,
@@ -138,6 +139,18 @@ async fn nodes_and_workloads_are_held_and_let_go() {
         node: name.clone(),
     };
     there_and_back(&server, &Drive::new(&to, keep), at).await;
+    let label = Action::LabelNode {
+        cluster: cluster(),
+        node: name.clone(),
+    };
+    let label = Drive::new(&to, label);
+    there_and_back(&server, &label, at).await;
+    let before = label.needed().await;
+    label.act(&before).await.expect("labelled");
+    let labelled = server.get(at.0, at.1, at.2).expect("the node");
+    let incident = &labelled["metadata"]["labels"]["davylamp.dev/incident"];
+    assert!(incident.is_string(), "{labelled}");
+    label.undo(&before).await.expect("taken back");
 
     for (api_version, kind, resource, named) in [
         ("apps/v1", "Deployment", "deployments", "deployments"),
@@ -391,6 +404,27 @@ async fn what_a_cluster_refuses_is_told_apart() {
         matches!(&refused, Err(ActError::Transient { why, .. }) if why.contains("budget needs 1")),
         "{refused:?}"
     );
+    // A playbook can say that the budget is not the last word; then the pod is deleted.
+    let mut insists = on_pod("evict", "miner", &uid);
+    if let Action::EvictPod { or_delete, .. } = &mut insists {
+        *or_delete = true;
+    }
+    let insists = Drive::new(&to, insists);
+    server.fail_next(1, 429);
+    let busy = insists.act(&Value::Null).await;
+    assert!(
+        matches!(&busy, Err(ActError::Transient { .. })),
+        "a busy server is no budget: {busy:?}"
+    );
+    let victim = pod_in(&server, "kept", json!({}), json!({}));
+    server.refuse_eviction("default", "kept", true);
+    let mut kept = on_pod("evict", "kept", &victim);
+    if let Action::EvictPod { or_delete, .. } = &mut kept {
+        *or_delete = true;
+    }
+    let kept = Drive::new(&to, kept);
+    kept.act(&Value::Null).await.expect("deleted");
+    assert_done(&kept.settled(&Value::Null).await);
     server.refuse_eviction("default", "miner", false);
 
     server.forbid("DELETE", "pods");

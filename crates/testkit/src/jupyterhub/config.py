@@ -33,6 +33,18 @@ c.JupyterHub.load_roles = [
     {
         "name": "test",
         "services": ["test"],
-        "scopes": ["admin:users", "admin:servers", "tokens", "access:servers"],
+        "scopes": ["admin:users", "admin:servers", "admin:groups", "tokens", "access:servers"],
     },
 ]
+c.JupyterHub.load_groups = {"blocked": {"users": []}}
+
+
+# What docs/acts.md says: members of the group start nothing.
+def refuse_blocked(spawner):
+    from tornado import web
+
+    if any(group.name == "blocked" for group in spawner.user.groups):
+        raise web.HTTPError(403, "This account is blocked. Write to your administrator.")
+
+
+c.Spawner.pre_spawn_hook = refuse_blocked

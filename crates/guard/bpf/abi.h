@@ -91,6 +91,12 @@ struct exe_key {
 	u32 reserved;
 };
 
+/*
+ * EVENT_ROUNDING has no texts, and its numbers stand where others have theirs: `generation` has the
+ * context switches while the thread rounded to the nearest (low half) and down (high half),
+ * `arguments_len` those while it rounded up and toward zero, `held_ns` the time since the first
+ * directed one.
+ */
 enum event_kind {
 	EVENT_KILLED = 1,
 	EVENT_SPARED = 2,
@@ -99,6 +105,7 @@ enum event_kind {
 	EVENT_MISSED = 5,
 	EVENT_HOLD_EXPIRED = 6,
 	EVENT_HOLD_BROKEN = 7,
+	EVENT_ROUNDING = 12, /* a thread computes in directed rounding modes */
 };
 
 enum event_reason {
@@ -115,6 +122,7 @@ enum event_reason {
 	REASON_AGENT_AWAY = 10, /* it would be held, but no agent is there to decide */
 	REASON_HOLDS_FULL = 11,
 	REASON_UNHOLDABLE = 12, /* it would be held, but could run without being noticed */
+	REASON_ROUNDS = 30, /* not to the nearest */
 };
 
 enum match_region {
@@ -221,6 +229,10 @@ enum guard_counter {
 	COUNT_HOOK_NS,
 	COUNT_MAX,
 };
+
+#define ROUNDING_THREADS 16384 /* that are remembered; those seen longest ago make room */
+#define ROUNDING_FIRST_STEP 32 /* user space is told at this count, and whenever it has doubled */
+#define ROUNDING_HALF_LIFE_NS 600000000000ull /* told at least so often, too */
 
 #define LATENCY_BUCKETS 40 /* by powers of two of nanoseconds */
 

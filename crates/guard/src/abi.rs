@@ -241,6 +241,8 @@ pub enum EventKind {
     HoldExpired,
     /// Somebody else continued a held process; it was killed.
     HoldBroken,
+    /// A thread computes in directed rounding modes.
+    Rounding,
 }
 
 impl EventKind {
@@ -253,6 +255,7 @@ impl EventKind {
             5 => Self::Missed,
             6 => Self::HoldExpired,
             7 => Self::HoldBroken,
+            12 => Self::Rounding,
             _ => return None,
         })
     }
@@ -288,6 +291,8 @@ pub enum Reason {
     /// It would be held, but it could run without being noticed: it is traced, or its first page is
     /// there already.
     Unholdable,
+    /// It does not round to the nearest.
+    Rounds,
 }
 
 impl Reason {
@@ -306,6 +311,7 @@ impl Reason {
             10 => Self::AgentAway,
             11 => Self::HoldsFull,
             12 => Self::Unholdable,
+            30 => Self::Rounds,
             _ => return None,
         })
     }
@@ -326,6 +332,7 @@ impl Reason {
             Self::AgentAway => "no agent was there to decide",
             Self::HoldsFull => "too many processes are held",
             Self::Unholdable => "it could not be held safely",
+            Self::Rounds => "it does not round to the nearest",
         })
     }
 }

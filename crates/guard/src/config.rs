@@ -19,8 +19,10 @@ use serde::{Deserialize, Serialize};
 use crate::machine::DEFAULT_PIN_DIR;
 
 mod check;
+mod policy;
 
 pub use check::BOUNDS;
+pub use policy::{Behaviour, Policy};
 
 /// The table's name.
 pub const SECTION: &str = "guard";
@@ -53,6 +55,10 @@ pub struct Config {
     pub hold: Hold,
     /// What dies with a match.
     pub response: Response,
+    /// What signs add up to, and what that leads to.
+    pub policy: Policy,
+    /// What is watched of processes as they run.
+    pub behaviour: Behaviour,
     /// Looking through processes that already run.
     pub sweep: Sweep,
     /// What is never killed.
@@ -75,6 +81,8 @@ impl Default for Config {
             node: String::new(),
             hold: Hold::default(),
             response: Response::default(),
+            policy: Policy::default(),
+            behaviour: Behaviour::default(),
             sweep: Sweep::default(),
             protect: Protect::default(),
             log: Log::default(),

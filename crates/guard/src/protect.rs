@@ -74,12 +74,25 @@ fn key_of_mapping(rest: &str) -> Option<ExeKey> {
     })
 }
 
+/// How a cgroup is frozen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Freezer {
+    /// The file to write to.
+    pub file: PathBuf,
+    /// What freezes.
+    pub freeze: &'static str,
+    /// What thaws.
+    pub thaw: &'static str,
+}
+
 /// Where cgroup hierarchies that count are mounted: the unified one, and version 1's memory and
 /// pids, of which one names processes where the unified one does not.
 #[derive(Debug, Clone, Default)]
 pub struct CgroupMounts {
     unified: Option<PathBuf>,
     version1: Option<PathBuf>,
+    freezer: Option<PathBuf>,
+    accounting: Option<PathBuf>,
 }
 
 impl CgroupMounts {
@@ -99,6 +112,12 @@ impl CgroupMounts {
                 continue;
             };
             let has = |option: &str| options.split(',').any(|found| found == option);
+            if kind == "cgroup" && has("freezer") {
+                found.freezer = Some(place.into());
+            }
+            if kind == "cgroup" && has("cpuacct") {
+                found.accounting = Some(place.into());
+            }
             match kind {
                 "cgroup2" if found.unified.is_none() => found.unified = Some(place.into()),
                 "cgroup" if has("memory") => found.version1 = Some(place.into()),
@@ -122,6 +141,41 @@ impl CgroupMounts {
         // A path can be another cgroup's by now; its number cannot.
         let id = fs::metadata(&directory).ok()?.ino();
         (id == key & !CGROUP_KEY_V1).then_some(directory)
+    }
+
+    /// The file that freezes a cgroup, and what is written to it to freeze and to thaw.
+    pub fn freezer(&self, key: u64, path: &str) -> Option<Freezer> {
+        let directory = self.directory(key, path)?;
+        if key & CGROUP_KEY_V1 == 0 {
+            return Some(Freezer {
+                file: directory.join("cgroup.freeze"),
+                freeze: "1",
+                thaw: "0",
+            });
+        }
+        // Runtimes make a container's cgroup under the same path in each hierarchy.
+        let directory = self.freezer.as_ref()?.join(path.trim_start_matches('/'));
+        Some(Freezer {
+            file: directory.join("freezer.state"),
+            freeze: "FROZEN",
+            thaw: "THAWED",
+        })
+    }
+
+    /// The processor time that a cgroup has used so far, in nanoseconds.
+    pub fn used_ns(&self, key: u64, path: &str) -> Option<u64> {
+        if key & CGROUP_KEY_V1 == 0 {
+            let directory = self.directory(key, path)?;
+            let stat = fs::read_to_string(directory.join("cpu.stat")).ok()?;
+            let used = stat
+                .lines()
+                .find_map(|line| line.strip_prefix("usage_usec "))?;
+            return Some(used.trim().parse::<u64>().ok()? * 1000);
+        }
+        self.directory(key, path)?;
+        let directory = self.accounting.as_ref()?.join(path.trim_start_matches('/'));
+        let used = fs::read_to_string(directory.join("cpuacct.usage")).ok()?;
+        used.trim().parse().ok()
     }
 
     /// The keys of the cgroups at `path` in the hierarchies that count.

@@ -4,6 +4,7 @@
 //! One thread does everything but write the log. What must stay true: a hold is decided before any
 //! line of log is composed, and no wait for a container runtime delays another hold.
 
+mod behaviour;
 mod holds;
 mod monitor;
 mod notice;
@@ -167,6 +168,8 @@ struct Agent {
     /// Holds that are being decided, with what the kernel said when it took them.
     deciding: RefCell<HashMap<u32, Option<KernelEvent>>>,
     report: report::Reporter,
+    suspicions: notice::Suspicions,
+    watch: behaviour::Watch,
 }
 
 impl Agent {
@@ -265,6 +268,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
         listener,
         lost,
         executables,
+        behaviour: _behaviour,
     } = started;
     let socket = |kind| {
         move |path: &PathBuf| Socket {
@@ -303,6 +307,8 @@ async fn guard(started: Started) -> Result<(), GuardError> {
     }
     let agent = Rc::new(Agent {
         report: report::Reporter::new(&config),
+        suspicions: notice::Suspicions::new(&config),
+        watch: behaviour::Watch::new(),
         config,
         node,
         kernel: RefCell::new(kernel),
@@ -347,6 +353,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
     let mut watched = agent.in_force().looked.clone();
     let mut sweep = every(agent.config.sweep.interval().unwrap_or(Duration::MAX / 4));
     sweep.tick().await;
+    let mut look_at_use = every(agent.config.behaviour.sample().unwrap_or(Duration::MAX / 4));
     loop {
         tokio::select! {
             // Events come last: however many there are, the agent goes on saying that it is there.
@@ -373,6 +380,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
             }
             _ = rounds.tick() => agent.rounds(),
             _ = sweep.tick(), if agent.config.sweep.interval().is_some() => agent.sweep(),
+            _ = look_at_use.tick(), if agent.config.behaviour.sample().is_some() => agent.look(),
             ready = events.readable() => ready.map_err(system("wait for kernel events"))?,
         }
         events.take(&agent);
@@ -430,6 +438,7 @@ impl Agent {
     /// What is done every so often and can wait.
     fn rounds(&self) {
         self.report.say_rate_limited(self);
+        self.tidy_suspicions();
         // An upgrade of a protected program gives it another inode.
         let renewed = protected_executables(&self.config)
             .map_err(GuardError::from)
@@ -454,6 +463,7 @@ impl Agent {
             | EventKind::Spared
             | EventKind::HoldExpired
             | EventKind::HoldBroken => self.tell(event),
+            EventKind::Rounding => self.judge_rounding(event),
         }
     }
 }

@@ -217,7 +217,9 @@ impl Agent {
                 ..Outcome::new(Action::Killed, Source::Hold)
                     .because("somebody else continued it while it was held")
             },
-            EventKind::Held | EventKind::WouldKill | EventKind::Missed => return,
+            EventKind::Held | EventKind::WouldKill | EventKind::Missed | EventKind::Rounding => {
+                return;
+            }
         };
         // These come without the program's texts; what was said when it was held has them.
         let event = match event.kind {
@@ -254,6 +256,9 @@ impl Agent {
 
     fn say_of(&self, event: &KernelEvent, outcome: &Outcome, found: &Lookup) {
         self.note(event.cgroup, found);
+        if outcome.action == Action::Killed && outcome.noticed.is_none() {
+            self.remember_kill(event, found);
+        }
         let mut line = self.compose(event, outcome);
         match found {
             Lookup::Known(container) => line.set_container(container),

@@ -20,7 +20,7 @@ use crate::{
 
 /// How often a cgroup is gone through: processes may fork while they are killed. Starts after the
 /// first round die at exec, by suppression.
-const ROUNDS: usize = 16;
+pub(super) const ROUNDS: usize = 16;
 
 impl Agent {
     /// Ends what belongs to a killed process, where policy says so.
@@ -71,7 +71,7 @@ impl Agent {
     }
 
     /// Kills all that runs in the cgroup, until a round finds nothing. Returns how many.
-    fn kill_cgroup(&self, event: &KernelEvent) -> usize {
+    pub(super) fn kill_cgroup(&self, event: &KernelEvent) -> usize {
         let Some(directory) = self
             .cgroup_mounts
             .directory(event.cgroup, &event.cgroup_path)
@@ -132,7 +132,7 @@ impl Agent {
     }
 
     /// Kills a process, unless it is one that is never killed.
-    fn kill(&self, pid: u32) -> bool {
+    pub(super) fn kill(&self, pid: u32) -> bool {
         if pid <= 1 || pid == std::process::id() {
             return false;
         }

@@ -13,12 +13,12 @@ use davylamp_detect::{
 use davylamp_model::{guard_event::Mode, ids::NodeName};
 use tokio::net::TcpListener;
 
-use super::{BEAT_LASTS, GuardError, InForce, guard, monotonic_ns, system};
+use super::{BEAT_LASTS, GuardError, InForce, behaviour, chain, guard, monotonic_ns, system};
 use crate::{
     abi::{self, Settings},
     config::{Config, HoldVerdict, KillScope},
     http,
-    kernel::{Kernel, Pinning, Start, TestFaults},
+    kernel::{Kernel, Pinning, Sense, Start, TestFaults},
     log::Log,
     machine,
     protect::{CgroupMounts, ProtectError, exe_key},
@@ -42,7 +42,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
     if let Some(missing) = survey.missing_required() {
         return Err(missing.into());
     }
-    let lost: Vec<String> = survey
+    let mut lost: Vec<String> = survey
         .lost()
         .map(|lost| format!("{}: {}", lost.id, lost.lost))
         .collect();
@@ -77,6 +77,18 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
             faults,
         },
     )?;
+    // The guard does without a sense, and says so.
+    let behaviour = match behaviour::start(&kernel, &config.behaviour) {
+        Ok((sense, lacks)) => {
+            lost.extend(lacks);
+            sense
+        }
+        Err(error) => {
+            let error = chain(&error);
+            lost.push(format!("behaviour.rounding: {error}"));
+            None
+        }
+    };
     trim_memory();
 
     // Nothing from here on needs more, and no thread runs yet that would keep it.
@@ -94,6 +106,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         listener,
         lost,
         executables,
+        behaviour,
     };
     runtime.block_on(local.run_until(guard(started)))
 }
@@ -112,6 +125,8 @@ pub(super) struct Started {
     pub(super) lost: Vec<String>,
     /// The executables that are never killed.
     pub(super) executables: Vec<abi::ExeKey>,
+    /// The watch over rounding modes, for as long as it is not pinned.
+    pub(super) behaviour: Option<Sense>,
 }
 
 pub(super) fn depends_on_place(config: &Config, judge: &Judge) -> bool {

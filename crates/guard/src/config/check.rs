@@ -9,8 +9,19 @@ use toml::Value;
 /// A hold below ten milliseconds would decide before the agent can, and one above a minute looks
 /// like a hung command. A log line is cut at 8192 bytes so that it stays one write to a pipe with
 /// all its other fields. A sweep reads every process; more often than every ten seconds it would
-/// be noticed.
-pub const BOUNDS: [Bounds; 6] = [
+/// be noticed. A threshold below 10 would act on the weakest of signs; one sign is worth 100 at most,
+/// and there are ten kinds. Looks at what runs that come faster than every 5 seconds would cost more
+/// than they tell, and slower than 300 the half hour of `steady-use` has too few.
+pub const BOUNDS: [Bounds; 15] = [
+    Bounds::new("guard.policy.alert", 10, 1_000, "points").or_zero(),
+    Bounds::new("guard.policy.freeze", 10, 1_000, "points").or_zero(),
+    Bounds::new("guard.policy.kill_process", 10, 1_000, "points").or_zero(),
+    Bounds::new("guard.policy.kill_container", 10, 1_000, "points").or_zero(),
+    Bounds::new("guard.policy.evict_pod", 10, 1_000, "points").or_zero(),
+    Bounds::new("guard.policy.half_life_minutes", 1, 43_200, "minutes"),
+    Bounds::new("guard.policy.independent_kinds", 2, 10, "kinds").or_zero(),
+    Bounds::new("guard.policy.repeat_minutes", 1, 10_080, "minutes"),
+    Bounds::new("guard.behaviour.sample_secs", 5, 300, "seconds").or_zero(),
     Bounds::new("guard.hold.deadline_ms", 10, 60_000, "milliseconds"),
     Bounds::new("guard.response.suppress_secs", 0, 86_400, "seconds"),
     Bounds::new("guard.sweep.interval_secs", 10, 86_400, "seconds").or_zero(),
@@ -51,6 +62,7 @@ pub(super) fn text(key: &str, text: &str) -> Result<(), &'static str> {
         "guard.log.env" if text.is_empty() || text.contains(['=', ' ']) => {
             Err("write the name of a variable alone, such as `JUPYTERHUB_USER`")
         }
+        "guard.policy.detections" => super::policy::read(text).map(drop),
         "guard.protect.namespaces" if !is_label(text) => {
             Err("a namespace is lower-case letters, digits and dashes; patterns are not read here")
         }
@@ -75,12 +87,25 @@ pub(super) fn whole(guard: &Value) -> Vec<(&'static str, Trouble)> {
     let Ok(config) = super::Config::deserialize(guard.clone()) else {
         return Vec::new();
     };
+    let mut wrong = Vec::new();
+    for pair in config.policy.rising().windows(2) {
+        let [(milder, from), (key, to)] = pair else {
+            continue;
+        };
+        if to < from {
+            let trouble = Trouble::Whole {
+                message: format!("`{key}` is lower than `{milder}`, a milder level"),
+                help: "let the thresholds rise, or switch one off with 0".to_owned(),
+            };
+            wrong.push((*key, trouble));
+        }
+    }
     let is_remote = config
         .metrics
         .listen
         .is_some_and(|address| !address.ip().is_loopback());
     if !is_remote || config.metrics.allow_remote {
-        return Vec::new();
+        return wrong;
     }
     let trouble = Trouble::Whole {
         message: "`metrics.listen` is an address that other machines reach".to_owned(),
@@ -88,5 +113,6 @@ pub(super) fn whole(guard: &Value) -> Vec<(&'static str, Trouble)> {
                firewall or network policy decides who may connect"
             .to_owned(),
     };
-    vec![("guard.metrics.listen", trouble)]
+    wrong.push(("guard.metrics.listen", trouble));
+    wrong
 }

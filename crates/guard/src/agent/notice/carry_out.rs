@@ -56,7 +56,12 @@ impl Done {
 
 impl Agent {
     /// Does what a level asks for about a process.
-    pub(super) fn carry_out_level(&self, level: Level, event: &KernelEvent, found: &Lookup) -> Done {
+    pub(super) fn carry_out_level(
+        &self,
+        level: Level,
+        event: &KernelEvent,
+        found: &Lookup,
+    ) -> Done {
         if level <= Level::Alert {
             return Done::plain(Action::Alerted);
         }

@@ -1,6 +1,7 @@
-//! What the watch over rounding modes costs: context switches a second between two processes that hand
-//! a byte to and fro on one processor, with the kernel program and without, in turns. Run as root:
-//! `cargo bench -p davylamp-guard --bench context_switches`.
+//! What the watch over rounding modes costs: context switches a second of processor time between two
+//! processes that hand a byte to and fro on one processor, with the kernel program and without, in
+//! turns. Processor time is both processes' own, so that what else runs on the machine counts little.
+//! Run as root: `cargo bench -p davylamp-guard --bench context_switches`.
 
 #![allow(clippy::print_stdout, reason = "it prints its figures")]
 
@@ -83,11 +84,25 @@ fn switches_per_second(is_upward: bool) -> f64 {
     drop((from_parent, to_parent));
     stay();
     round(is_upward);
+    let before = used(libc::RUSAGE_SELF) + used(libc::RUSAGE_CHILDREN);
     let count = play(to_child, from_child);
     round(false);
     // SAFETY: the child is ours and not waited for yet.
     unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
-    count
+    let after = used(libc::RUSAGE_SELF) + used(libc::RUSAGE_CHILDREN);
+    count as f64 / (after - before)
+}
+
+/// Seconds of processor time.
+fn used(whose: libc::c_int) -> f64 {
+    // SAFETY: the structure is plain data, and the call fills it.
+    let usage = unsafe {
+        let mut usage = std::mem::zeroed::<libc::rusage>();
+        libc::getrusage(whose, &raw mut usage);
+        usage
+    };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }
 
 fn echo(mut from: PipeReader, mut to: PipeWriter) {
@@ -95,7 +110,7 @@ fn echo(mut from: PipeReader, mut to: PipeWriter) {
     while matches!(from.read(&mut byte), Ok(1)) && to.write_all(&byte).is_ok() {}
 }
 
-fn play(mut to: PipeWriter, mut from: PipeReader) -> f64 {
+fn play(mut to: PipeWriter, mut from: PipeReader) -> u64 {
     let (mut byte, mut turns, began) = ([0], 0_u64, Instant::now());
     while began.elapsed() < ROUND {
         for _ in 0..64 {
@@ -105,7 +120,7 @@ fn play(mut to: PipeWriter, mut from: PipeReader) -> f64 {
         }
     }
     // There and back are two.
-    2.0 * turns as f64 / began.elapsed().as_secs_f64()
+    2 * turns
 }
 
 fn stay() {

@@ -78,13 +78,6 @@ pub(super) fn start(
         constants: &[],
     };
     let sense = kernel.start_sense(&plan, |_| Ok(()))?;
-    if !sense.absent.is_empty() {
-        lost.push(
-            "behaviour.rounding: this kernel does not tell when floating-point registers are saved \
-             (x86_64 alone does), so the rounding of RandomX is not seen"
-                .to_owned(),
-        );
-    }
     Ok((Some(sense), lost))
 }
 

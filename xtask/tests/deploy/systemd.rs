@@ -120,7 +120,7 @@ fn the_unit_keeps_the_guard_running_and_its_pins_writable() {
         ("ExecReload", "/bin/kill -HUP $MAINPID"),
         ("NoNewPrivileges", "yes"),
         ("ProtectSystem", "strict"),
-        ("ReadWritePaths", "/sys/fs/bpf"),
+        ("ReadWritePaths", "/sys/fs/bpf /sys/fs/cgroup"),
         ("LogRateLimitIntervalSec", "0"),
     ] {
         assert_eq!(
@@ -133,9 +133,10 @@ fn the_unit_keeps_the_guard_running_and_its_pins_writable() {
         settings("Unit").get("StartLimitIntervalSec"),
         Some(&vec!["0".to_owned()])
     );
-    // Each of these would take the pins or the node's processes away from the guard.
+    // Each of these would take the pins, the freezer or the node's processes away from the guard.
     for key in [
         "ProtectKernelTunables",
+        "ProtectControlGroups",
         "ProtectProc",
         "ProcSubset",
         "PrivateUsers",

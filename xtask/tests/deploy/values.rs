@@ -194,6 +194,11 @@ fn each_value_does_what_it_says() {
         (
             "{}",
             mount("cgroup"),
+            json!({"name": "cgroup", "mountPath": "/sys/fs/cgroup", "readOnly": false, "mountPropagation": "HostToContainer"}),
+        ),
+        (
+            "guard: {policy: {freeze: 0}}",
+            mount("cgroup"),
             json!({"name": "cgroup", "mountPath": "/sys/fs/cgroup", "readOnly": true, "mountPropagation": "HostToContainer"}),
         ),
         (

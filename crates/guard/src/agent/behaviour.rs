@@ -4,8 +4,8 @@
 //! What must stay true: only what used processor time since the last look is looked at, and each
 //! process seldom; what could not be read is no sign. How it is judged is `detect::behaviour`'s.
 //!
-//! Deliberately not here: the load of graphics cards. Only NVIDIA's own library tells that of each
-//! process, by calls to its driver that the sandbox refuses. It is unknown, and said to be so.
+//! How busy a process keeps a graphics card is known where NVIDIA's library says so ([`cards`]), and
+//! otherwise unknown.
 
 use std::{
     cell::RefCell,
@@ -28,7 +28,10 @@ use crate::{
     process::{Process, is_gone},
 };
 
+mod cards;
 mod glance;
+
+pub(super) use cards::Cards;
 
 /// The compiled object, aligned as an ELF file must be.
 #[repr(align(8))]
@@ -38,6 +41,9 @@ static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(
     env!("OUT_DIR"),
     "/behaviour.bpf.o"
 )));
+
+/// The device by which a card of AMD's computes.
+const AMD_COMPUTE: &str = "/dev/kfd";
 
 /// The sense's name, also of its pins.
 const SENSE: &str = "behaviour";
@@ -51,22 +57,12 @@ const NOTICE_EVERY_NS: u64 = 600_000_000_000;
 /// So many cgroups are followed.
 const MAX_CGROUPS: usize = 4096;
 
-/// Loads the watch over rounding modes. What this machine lacks for it comes back in words.
-pub(super) fn start(
-    kernel: &Kernel,
-    wanted: &Behaviour,
-) -> Result<(Option<Sense>, Vec<String>), KernelError> {
-    let mut lost = Vec::new();
-    if has_graphics_card() {
-        lost.push(
-            "behaviour.gpu-load: how busy a process keeps a graphics card is unknown: its driver's \
-             library is not asked"
-                .to_owned(),
-        );
-    }
+/// Loads the watch over rounding modes. On machines without the tracepoint it watches nothing, which
+/// the survey of the machine says.
+pub(super) fn start(kernel: &Kernel, wanted: &Behaviour) -> Result<Option<Sense>, KernelError> {
     if !wanted.rounding {
         kernel.end_sense(SENSE)?;
-        return Ok((None, lost));
+        return Ok(None);
     }
     let plan = Plan {
         name: SENSE,
@@ -77,20 +73,29 @@ pub(super) fn start(
         )],
         constants: &[],
     };
-    let sense = kernel.start_sense(&plan, |_| Ok(()))?;
-    Ok((Some(sense), lost))
+    kernel.start_sense(&plan, |_| Ok(())).map(Some)
 }
 
-fn has_graphics_card() -> bool {
-    ["/dev/nvidiactl", "/dev/kfd"]
-        .iter()
-        .any(|device| Path::new(device).exists())
+/// Why the load of graphics cards that are here is unknown.
+pub(super) fn lost_of_cards(cards: &Result<Option<Cards>, String>) -> Option<String> {
+    match cards {
+        Err(why) => Some(format!(
+            "behaviour.gpu-load: how busy a process keeps a graphics card is unknown: {why}"
+        )),
+        Ok(_) if Path::new(AMD_COMPUTE).exists() => Some(
+            "behaviour.gpu-load: how busy a process keeps a card of AMD's is unknown: nothing is \
+             asked about it"
+                .to_owned(),
+        ),
+        Ok(_) => None,
+    }
 }
 
 /// What is remembered between two looks.
 pub(super) struct Watch {
     judge: Judge,
     seen: RefCell<Seen>,
+    cards: RefCell<Option<Cards>>,
 }
 
 #[derive(Default)]
@@ -117,11 +122,12 @@ struct Followed {
 }
 
 impl Watch {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(cards: Option<Cards>) -> Self {
         let shipped = shipped().unwrap_or_default();
         Self {
             judge: Judge::new(shipped.into_iter().map(|parsed| parsed.detection)),
             seen: RefCell::default(),
+            cards: RefCell::new(cards),
         }
     }
 }
@@ -264,6 +270,10 @@ impl Agent {
         let found = self.index.get_cached(&event.cgroup_path);
         let observed = Observed {
             in_container: !matches!(found, Some(Lookup::Host)),
+            gpu_percent: observed
+                .uses_gpu
+                .then(|| self.gpu_percent(task.pid))
+                .flatten(),
             ..observed
         };
         for sign in self.watch.judge.judge(&observed) {
@@ -273,6 +283,14 @@ impl Agent {
             });
             self.notice(notice_of(&sign, event.clone(), evidence));
         }
+    }
+
+    fn gpu_percent(&self, pid: u32) -> Option<u64> {
+        // What AMD's driver has open is not in what NVIDIA's library says.
+        if Path::new(AMD_COMPUTE).exists() {
+            return None;
+        }
+        self.watch.cards.borrow_mut().as_mut()?.percent(pid)
     }
 
     /// Takes a sample of each cgroup in which something ran, and judges how steady it is.

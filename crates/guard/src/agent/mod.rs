@@ -269,6 +269,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
         lost,
         executables,
         behaviour: _behaviour,
+        cards,
     } = started;
     let socket = |kind| {
         move |path: &PathBuf| Socket {
@@ -308,7 +309,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
     let agent = Rc::new(Agent {
         report: report::Reporter::new(&config),
         suspicions: notice::Suspicions::new(&config),
-        watch: behaviour::Watch::new(),
+        watch: behaviour::Watch::new(cards),
         config,
         node,
         kernel: RefCell::new(kernel),

@@ -46,6 +46,9 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         .lost()
         .map(|lost| format!("{}: {}", lost.id, lost.lost))
         .collect();
+    // Before anything is loaded, so that it has no descriptor of it.
+    let cards = behaviour::Cards::start();
+    lost.extend(behaviour::lost_of_cards(&cards));
     let in_force = InForce::read(&config)?;
     let mounts = CgroupMounts::read().map_err(system("read the machine's mounts"))?;
     let executables = protected_executables(&config)?;
@@ -78,17 +81,10 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         },
     )?;
     // The guard does without a sense, and says so.
-    let behaviour = match behaviour::start(&kernel, &config.behaviour) {
-        Ok((sense, lacks)) => {
-            lost.extend(lacks);
-            sense
-        }
-        Err(error) => {
-            let error = chain(&error);
-            lost.push(format!("behaviour.rounding: {error}"));
-            None
-        }
-    };
+    let behaviour = behaviour::start(&kernel, &config.behaviour).unwrap_or_else(|error| {
+        lost.push(format!("behaviour.rounding: {}", chain(&error)));
+        None
+    });
     trim_memory();
 
     // Nothing from here on needs more, and no thread runs yet that would keep it.
@@ -107,6 +103,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         lost,
         executables,
         behaviour,
+        cards: cards.unwrap_or_default(),
     };
     runtime.block_on(local.run_until(guard(started)))
 }
@@ -127,6 +124,8 @@ pub(super) struct Started {
     pub(super) executables: Vec<abi::ExeKey>,
     /// The watch over rounding modes, for as long as it is not pinned.
     pub(super) behaviour: Option<Sense>,
+    /// Who says how busy graphics cards are.
+    pub(super) cards: Option<behaviour::Cards>,
 }
 
 pub(super) fn depends_on_place(config: &Config, judge: &Judge) -> bool {

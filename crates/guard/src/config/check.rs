@@ -87,25 +87,12 @@ pub(super) fn whole(guard: &Value) -> Vec<(&'static str, Trouble)> {
     let Ok(config) = super::Config::deserialize(guard.clone()) else {
         return Vec::new();
     };
-    let mut wrong = Vec::new();
-    for pair in config.policy.rising().windows(2) {
-        let [(milder, from), (key, to)] = pair else {
-            continue;
-        };
-        if to < from {
-            let trouble = Trouble::Whole {
-                message: format!("`{key}` is lower than `{milder}`, a milder level"),
-                help: "let the thresholds rise, or switch one off with 0".to_owned(),
-            };
-            wrong.push((*key, trouble));
-        }
-    }
     let is_remote = config
         .metrics
         .listen
         .is_some_and(|address| !address.ip().is_loopback());
     if !is_remote || config.metrics.allow_remote {
-        return wrong;
+        return Vec::new();
     }
     let trouble = Trouble::Whole {
         message: "`metrics.listen` is an address that other machines reach".to_owned(),
@@ -113,6 +100,5 @@ pub(super) fn whole(guard: &Value) -> Vec<(&'static str, Trouble)> {
                firewall or network policy decides who may connect"
             .to_owned(),
     };
-    wrong.push(("guard.metrics.listen", trouble));
-    wrong
+    vec![("guard.metrics.listen", trouble)]
 }

@@ -8,7 +8,7 @@ use davylamp_model::guard_event::Level;
 use serde::{Deserialize, Serialize};
 
 /// `[guard.policy]`: from which score on what is done about a process tree, a container or a Hub
-/// user. A threshold of 0 switches its level off.
+/// user. What is done is the furthest level whose threshold is reached; 0 switches a level off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
@@ -78,18 +78,6 @@ impl Policy {
     /// `repeat_minutes` as a duration.
     pub fn repeat(&self) -> Duration {
         minutes(self.repeat_minutes)
-    }
-
-    /// The thresholds that are on, the mildest level first.
-    pub(super) fn rising(&self) -> Vec<(&'static str, u32)> {
-        let all = [
-            ("guard.policy.alert", self.alert),
-            ("guard.policy.freeze", self.freeze),
-            ("guard.policy.kill_process", self.kill_process),
-            ("guard.policy.kill_container", self.kill_container),
-            ("guard.policy.evict_pod", self.evict_pod),
-        ];
-        all.into_iter().filter(|(_, from)| *from > 0).collect()
     }
 }
 

@@ -84,12 +84,13 @@ struct {
 	__type(value, struct rounding_counts);
 } rounding SEC(".maps");
 
+/* Of its own: whoever has spent a cgroup's budget on other events must not hide behind that. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
 	__type(key, u64);
 	__type(value, struct event_budget);
-} event_budgets SEC(".maps");
+} rounding_budgets SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -158,7 +159,7 @@ static __noinline int tell(struct task_struct *task, struct rounding_counts *cou
 	if (!cfg || !task || !counts)
 		return 0;
 	key = cgroup_key(task);
-	if (!within_budget(cfg, key, now, &dropped)) {
+	if (!within_budget(&rounding_budgets, cfg, key, now, &dropped)) {
 		count(COUNT_EVENTS_RATE_LIMITED, 1);
 		return 0;
 	}
@@ -172,7 +173,6 @@ static __noinline int tell(struct task_struct *task, struct rounding_counts *cou
 	event->kind = EVENT_ROUNDING;
 	event->reason = REASON_ROUNDS;
 	event->cgroup = key;
-	event->rate_limited = dropped;
 	/* See the comment at event_kind. */
 	event->generation = (u64)counts->modes[1] << 32 | counts->modes[0];
 	event->arguments_len = (u64)counts->modes[3] << 32 | counts->modes[2];

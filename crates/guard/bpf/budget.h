@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * How many events a cgroup may still have. Uses the map `event_budgets` of whatever includes it.
+ * How many events a cgroup may still have.
  */
 #ifndef DAVYLAMP_BUDGET_H
 #define DAVYLAMP_BUDGET_H
 
 /* Takes one event from the cgroup's budget; says how many were left out so far. */
-static __always_inline bool within_budget(struct guard_settings *cfg, u64 key, u64 now, u64 *dropped)
+static __always_inline bool within_budget(void *budgets, struct guard_settings *cfg, u64 key, u64 now,
+					  u64 *dropped)
 {
-	struct event_budget *budget = bpf_map_lookup_elem(&event_budgets, &key);
+	struct event_budget *budget = bpf_map_lookup_elem(budgets, &key);
 	u64 ahead = cfg->event_interval_ns * cfg->event_burst;
 
 	*dropped = 0;
 	if (!budget) {
 		struct event_budget fresh = { .paid_at_ns = now + cfg->event_interval_ns };
 
-		bpf_map_update_elem(&event_budgets, &key, &fresh, BPF_ANY);
+		bpf_map_update_elem(budgets, &key, &fresh, BPF_ANY);
 		return true;
 	}
 	*dropped = budget->rate_limited;

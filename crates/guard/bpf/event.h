@@ -142,7 +142,7 @@ static __noinline int report(struct task_struct *task, struct linux_binprm *bprm
 	if (!out || !cfg || !mm)
 		return 0;
 	key = cgroup_key(task);
-	quiet = !within_budget(cfg, key, what->began_ns, &dropped);
+	quiet = !within_budget(&event_budgets, cfg, key, what->began_ns, &dropped);
 	if (quiet) {
 		count(COUNT_EVENTS_RATE_LIMITED, 1);
 		/*

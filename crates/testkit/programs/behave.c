@@ -5,6 +5,7 @@
  * Usage: behave HOW SECONDS
  *
  *   all      computes in all four rounding modes in turn
+ *   busy     the same without a pause, in threads, and changes its mode every few microseconds
  *   up       computes while it rounds upward
  *   seldom   rounds upward and downward for one turn in thirty, and goes back, as interval arithmetic does
  *   nearest  never rounds otherwise than to the nearest
@@ -14,9 +15,10 @@
  * A turn is a fifth of a millisecond of work and as long a pause, so that it is switched out often.
  * It never has more than CPU_SECONDS of processor time, nor lasts longer than SECONDS, at most 120.
  *
- * Build: cc -O2 -o behave behave.c -lm
+ * Build: cc -O2 -frounding-math -pthread -o behave behave.c -lm
  */
 #include <fenv.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +53,19 @@ static void turn(int mode, int pauses)
 	fesetround(FE_TONEAREST);
 }
 
+static void *busily(void *seconds)
+{
+	static const int modes[] = { FE_TONEAREST, FE_DOWNWARD, FE_UPWARD, FE_TOWARDZERO };
+	double end = now() + *(int *)seconds;
+
+	for (unsigned long number = 0; now() < end; number++) {
+		fesetround(modes[number % 4]);
+		for (int i = 0; i < 2000; i++)
+			sink = sink * 1.0000001 + 1e-9;
+	}
+	return NULL;
+}
+
 int main(int count, char **arguments)
 {
 	static const int modes[] = { FE_TONEAREST, FE_DOWNWARD, FE_UPWARD, FE_TOWARDZERO };
@@ -80,6 +95,14 @@ int main(int count, char **arguments)
 	}
 	printf("begun\n");
 	fflush(stdout);
+	if (!strcmp(how, "busy")) {
+		pthread_t thread;
+
+		pthread_create(&thread, NULL, busily, &seconds);
+		busily(&seconds);
+		pthread_join(thread, NULL);
+		return 0;
+	}
 	end = now() + seconds;
 	for (unsigned long number = 0; now() < end; number++) {
 		if (!strcmp(how, "all") || !strcmp(how, "tree"))

@@ -54,6 +54,11 @@ const LOOK_AFTER_TICKS: u64 = 200;
 const LOOK_EVERY_NS: u64 = 300_000_000_000;
 /// What stands as it stood in a cgroup is noticed again after this time.
 const NOTICE_EVERY_NS: u64 = 600_000_000_000;
+/// What the rounding of a process led to is not asked again within this time: each of its threads is
+/// told of, again and again.
+const ROUNDING_EVERY_NS: u64 = 30_000_000_000;
+/// So many processes are remembered for that.
+const MAX_ROUNDING: usize = 4096;
 /// So many cgroups are followed.
 const MAX_CGROUPS: usize = 4096;
 
@@ -103,6 +108,8 @@ struct Seen {
     at_ns: u64,
     processes: HashMap<(u32, u64), Looked>,
     cgroups: HashMap<u64, Followed>,
+    /// When the rounding of a process was noticed, by process and detection.
+    rounding: HashMap<(u32, u64, String), u64>,
 }
 
 /// A process, by what it had used.
@@ -151,6 +158,9 @@ impl Agent {
         let Some(sign) = signs.iter().max_by_key(|sign| sign.detection.score) else {
             return;
         };
+        if !self.is_rounding_news(&event, sign) {
+            return;
+        }
         let task = SweptTask {
             start_boottime_ns: event.start_boottime_ns,
             cgroup: event.cgroup,
@@ -170,6 +180,24 @@ impl Agent {
             "seconds": observed.lasts_secs,
         });
         self.notice(notice_of(sign, event, evidence));
+    }
+
+    fn is_rounding_news(&self, event: &KernelEvent, sign: &Sign<'_>) -> bool {
+        let now = monotonic_ns();
+        let mut seen = self.watch.seen.borrow_mut();
+        if seen.rounding.len() >= MAX_ROUNDING {
+            let is_recent = |at: &u64| now < at + ROUNDING_EVERY_NS;
+            seen.rounding.retain(|_, at| is_recent(at));
+        }
+        let name = sign.detection.name.clone();
+        let key = (event.pid, event.start_boottime_ns, name);
+        let before = seen.rounding.get(&key).copied();
+        let is_news = before.is_none_or(|at| now >= at + ROUNDING_EVERY_NS);
+        // Beyond that many at once each sign is weighed, which only costs more.
+        if is_news && seen.rounding.len() < MAX_ROUNDING {
+            seen.rounding.insert(key, now);
+        }
+        is_news
     }
 
     /// Looks at what runs. Goes on beside everything else.

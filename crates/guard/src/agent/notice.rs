@@ -344,3 +344,6 @@ fn subjects_in(found: &Lookup) -> Vec<Subject> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use davylamp_guard::protect::CgroupMounts;
 use support::{Agent, Behaver, Place, config, serial};
 
 /// How long something that is to be seen may take, on a machine where others compile.
@@ -31,6 +32,38 @@ fn a_thread_that_rounds_in_all_modes_is_told_and_lives() {
     );
     assert!(line["evidence"]["to_zero"].as_u64() >= Some(8));
     assert!(behaver.is_running());
+}
+
+/// As a miner's threads are: always busy, so that they are switched out only when others want to run.
+#[test]
+fn threads_that_never_pause_are_told_once() {
+    let _serial = serial();
+    let agent = Agent::start(config());
+    let place = Place::on_the_host();
+    let busy = Behaver::start("busy", &place);
+    let line = agent.line(PATIENCE, |line| {
+        line["pid"] == busy.pid() && line["detection"] == "randomx-rounding"
+    });
+    assert_eq!(line["action"], "alerted");
+    let first = line["timestamp"].clone();
+    agent.none(Duration::from_secs(5), |line| {
+        line["pid"] == busy.pid()
+            && line["detection"] == "randomx-rounding"
+            && line["timestamp"] != first
+    });
+}
+
+#[test]
+fn what_a_cgroup_uses_is_read() {
+    let place = Place::on_the_host();
+    let mounts = CgroupMounts::read().expect("the mounts");
+    let key = mounts.keys(place.path()).expect("it is there")[0];
+    assert_eq!(mounts.used_ns(key, place.path()), Some(0));
+    let _behaver = Behaver::start("code", &place);
+    support::until(PATIENCE, || {
+        mounts.used_ns(key, place.path()) >= Some(500_000_000)
+    });
+    assert_eq!(mounts.used_ns(key + 1, place.path()), None, "another's");
 }
 
 #[test]

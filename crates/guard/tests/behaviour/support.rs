@@ -363,7 +363,7 @@ fn program() -> &'static Path {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("behave");
         let done = Command::new("cc")
-            .args(["-O2", "-frounding-math", "-o"])
+            .args(["-O2", "-frounding-math", "-pthread", "-o"])
             .arg(&path)
             .args(["../testkit/programs/behave.c", "-lm"])
             .status()

@@ -3,7 +3,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{DirEntryExt as _, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -74,6 +74,9 @@ fn key_of_mapping(rest: &str) -> Option<ExeKey> {
     })
 }
 
+/// So many cgroups are gone through for one: more than a machine has.
+const MAX_CGROUPS: usize = 65_536;
+
 /// How a cgroup is frozen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Freezer {
@@ -141,6 +144,40 @@ impl CgroupMounts {
         // A path can be another cgroup's by now; its number cannot.
         let id = fs::metadata(&directory).ok()?.ino();
         (id == key & !CGROUP_KEY_V1).then_some(directory)
+    }
+
+    /// The path of a cgroup from the root of its hierarchy. Whoever lives in a cgroup namespace is
+    /// shown other paths (`/../../x`), as the guard is in a pod; the number is the same for all, and by
+    /// it the cgroup is looked for where it does not lie where it was said to be.
+    pub fn absolute(&self, key: u64, path: &str) -> Option<String> {
+        if self.directory(key, path).is_some() {
+            return Some(path.to_owned());
+        }
+        let mount = match key & CGROUP_KEY_V1 {
+            0 => self.unified.as_ref()?,
+            _ => self.version1.as_ref()?,
+        };
+        let wanted = key & !CGROUP_KEY_V1;
+        let mut left = vec![mount.clone()];
+        let mut seen = 0;
+        while let Some(directory) = left.pop() {
+            for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+                if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    continue;
+                }
+                seen += 1;
+                if seen > MAX_CGROUPS {
+                    return None;
+                }
+                if entry.ino() == wanted {
+                    let found = entry.path();
+                    let path = found.strip_prefix(mount).ok()?;
+                    return Some(format!("/{}", path.to_str()?));
+                }
+                left.push(entry.path());
+            }
+        }
+        None
     }
 
     /// The file that freezes a cgroup, and what is written to it to freeze and to thaw.

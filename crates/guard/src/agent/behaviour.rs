@@ -335,7 +335,9 @@ impl Agent {
                     continue;
                 }
                 let entry = seen.cgroups.entry(*key).or_insert_with(|| Followed {
-                    path: super::holds::cgroup_path_of(task.pid).unwrap_or_default(),
+                    path: super::holds::cgroup_path_of(task.pid)
+                        .and_then(|path| self.cgroup_mounts.absolute(*key, &path))
+                        .unwrap_or_default(),
                     used_ns: None,
                     percent: VecDeque::new(),
                     noticed_at_ns: None,

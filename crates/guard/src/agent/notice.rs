@@ -185,7 +185,15 @@ impl Suspicions {
 
 impl Agent {
     /// Weighs what a sense noticed, does what policy says, and tells.
-    pub(super) fn notice(self: &Rc<Self>, notice: Notice) {
+    pub(super) fn notice(self: &Rc<Self>, mut notice: Notice) {
+        // What was read in a cgroup namespace is not where others look for it.
+        let event = &mut notice.event;
+        if event.cgroup_path.is_empty() || event.cgroup_path.starts_with("/..") {
+            let found = self
+                .cgroup_mounts
+                .absolute(event.cgroup, &event.cgroup_path);
+            event.cgroup_path = found.unwrap_or_else(|| event.cgroup_path.clone());
+        }
         if let Some(found) = self.index.get_cached(&notice.event.cgroup_path) {
             self.weigh(notice, &found);
             return;

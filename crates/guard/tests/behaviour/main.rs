@@ -64,6 +64,8 @@ fn what_a_cgroup_uses_is_read() {
         mounts.used_ns(key, place.path()) >= Some(500_000_000)
     });
     assert_eq!(mounts.used_ns(key + 1, place.path()), None, "another's");
+    let found = mounts.absolute(key, "/../../as/a/namespace/shows");
+    assert_eq!(found.as_deref(), Some(place.path()));
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! An agent in a forked process, places for programs, and the programs.
 
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use davylamp_guard::agent::{TestFaults, detach, run};
@@ -32,17 +33,14 @@ pub fn serial() -> File {
 
 /// No list bans anything that runs, nothing is pinned, and what runs is looked at often.
 pub fn config() -> Config {
-    static LIST: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
-    let (_, list) = LIST.get_or_init(|| {
-        let folder = tempfile::tempdir().expect("a folder");
-        let list = folder.path().join("list.yaml");
-        let word = davylamp_testkit::guard::unique_word();
-        fs::write(&list, format!("bannedCommandStrings:\n- {word}\n")).expect("a list");
-        (folder, list)
+    let word = "davytestthatnobodysays";
+    let text = format!("bannedCommandStrings:\n- {word}\n");
+    let list = made("list.yaml", &text, |path| {
+        fs::write(path, &text).expect("a list")
     });
     let mut config = Config {
         pin: false,
-        blocklists: vec![list.clone()],
+        blocklists: vec![list],
         ..Config::default()
     };
     config.containers.cri_sockets.clear();
@@ -357,21 +355,31 @@ fn answer(listener: &UnixListener, id: &str) {
     }
 }
 
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
-    let (_, path) = PROGRAM.get_or_init(|| {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("behave");
+/// What lies in a folder of the build's own and is made once for each text of its source.
+fn made(name: &str, source: &str, make: impl FnOnce(&Path)) -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    source.hash(&mut hasher);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let file = folder.join(format!("{:016x}-{name}", hasher.finish()));
+    if !file.exists() {
+        let fresh = folder.join(format!("{}-{name}", std::process::id()));
+        make(&fresh);
+        fs::rename(&fresh, &file).expect("it can be renamed");
+    }
+    file
+}
+
+fn program() -> PathBuf {
+    const SOURCE: &str = include_str!("../../../testkit/programs/behave.c");
+    made("behave", SOURCE, |path| {
         let done = Command::new("cc")
             .args(["-O2", "-frounding-math", "-pthread", "-o"])
-            .arg(&path)
+            .arg(path)
             .args(["../testkit/programs/behave.c", "-lm"])
             .status()
             .expect("a C compiler is installed (Debian's package gcc)");
         assert!(done.success());
-        (folder, path)
-    });
-    path
+    })
 }
 
 /// `behave.c` of the test kit. Killed when it goes.

@@ -56,7 +56,7 @@ pub(super) fn at(pid: u32) -> io::Result<Observed> {
         };
         match mapping.file {
             Some(file) if observed.maps.len() < MAX_FILES => {
-                if !observed.maps.iter().any(|known| *known == file) {
+                if !observed.maps.contains(&file) {
                     observed.maps.push(file);
                 }
             }

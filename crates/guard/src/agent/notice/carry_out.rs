@@ -18,6 +18,9 @@ use crate::{
     process::Process,
 };
 
+/// A shorter id might stand in the name of another cgroup by chance; runtimes give 64 characters.
+const MIN_ID: usize = 32;
+
 /// What was done, for the log.
 pub(super) struct Done {
     pub(super) action: Action,
@@ -185,6 +188,9 @@ impl Agent {
             .directory(event.cgroup, &event.cgroup_path)?;
         let parts: Vec<&str> = event.cgroup_path.trim_matches('/').split('/').collect();
         let id = outermost(container).id.as_str();
+        if id.len() < MIN_ID {
+            return None;
+        }
         let depth = parts.iter().position(|part| part.contains(id))? + 1;
         let directory = leaf.ancestors().nth(parts.len() - depth)?;
         let path = format!("/{}", parts[..depth].join("/"));

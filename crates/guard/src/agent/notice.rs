@@ -227,8 +227,16 @@ impl Agent {
             (Level::Observe, Some(action)) => carry_out::Done::plain(action),
             _ => self.carry_out_level(level, &notice.event, found),
         };
+        // It died in the kernel, and nothing else of it was there any more.
+        let done = match notice.done {
+            Some(Action::Killed) if done.is_gone => carry_out::Done {
+                action: Action::Killed,
+                ..done
+            },
+            _ => done,
+        };
         // Its threads are noticed one by one, and the first of them was its end.
-        if done.is_gone && !is_due {
+        if done.is_gone && !is_due && notice.done.is_none() {
             return;
         }
         let mut evidence = notice.evidence;

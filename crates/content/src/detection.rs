@@ -10,6 +10,7 @@
 //! Deliberately not here: cryptnono's lists, whose meaning is their own (see
 //! [`blocklist`](crate::blocklist)).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use davylamp_model::finding::Severity;
@@ -78,6 +79,10 @@ pub struct Detection {
     pub words: Vec<Words>,
     /// Which sets of words must be found together: numbers of `words`. Any one rule is enough.
     pub rules: Vec<Vec<usize>>,
+    /// The numbers by which a behaviour is judged, by their names ([`Wire::parameters`]).
+    pub parameters: BTreeMap<String, u64>,
+    /// The names that a behaviour is about: of modules that it looks for, or of what excuses it.
+    pub names: Vec<String>,
 }
 
 /// What a detection may do.
@@ -126,7 +131,7 @@ pub enum Place {
     Anywhere,
 }
 
-/// What can be seen on the wire.
+/// What can be seen beside the command line: on the wire, and in what a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Wire {
     /// Stratum version 1.
@@ -149,6 +154,20 @@ pub enum Wire {
     ThinFlow,
     /// The same, begun with a TLS greeting that names nobody.
     ThinFlowInTlsWithoutName,
+    /// A thread computes in all directed rounding modes, as programs of RandomX do.
+    RandomXRounding,
+    /// A thread computes in a directed rounding mode.
+    DirectedRounding,
+    /// A process has much memory in huge pages.
+    HugePages,
+    /// A container computes at one rate for long.
+    SteadyUse,
+    /// A process in a container has a graphics card open and maps no framework for it.
+    GpuWithoutFramework,
+    /// A process has much executable memory that is of no file.
+    AnonymousCode,
+    /// A process has mapped a module that mines.
+    MiningModule,
 }
 
 /// What is sent in a case of the wire.
@@ -168,6 +187,38 @@ pub struct Traffic {
     pub every_secs: u32,
 }
 
+/// What a process or its container was seen to do. What was not looked at is 0, or `None` where 0
+/// says something.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Context switches of one thread while it rounded to the nearest, as nearly all programs do.
+    pub nearest: u64,
+    /// While it rounded down.
+    pub down: u64,
+    /// While it rounded up.
+    pub up: u64,
+    /// While it rounded toward zero.
+    pub to_zero: u64,
+    /// For how long, in seconds.
+    pub lasts_secs: u64,
+    /// Memory of the process in huge pages of the pool, in MiB.
+    pub huge_mib: u64,
+    /// Executable memory of the process that is of no file, in MiB.
+    pub executable_mib: u64,
+    /// The files that the process maps, by their names without folders.
+    pub maps: Vec<String>,
+    /// What the container used in each sample, in percent of one processor. The latest is last.
+    pub cpu_percent: Vec<u64>,
+    /// The time between two samples, in seconds.
+    pub every_secs: u64,
+    /// Whether the process has a graphics card open to compute on it.
+    pub uses_gpu: bool,
+    /// How busy it keeps the card, in percent, where that is known.
+    pub gpu_percent: Option<u64>,
+    /// Whether the process is in a container.
+    pub in_container: bool,
+}
+
 /// A command line or traffic, and what must come of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
@@ -181,6 +232,8 @@ pub struct Case {
     pub environment: Vec<String>,
     /// What goes over the wire.
     pub traffic: Option<Traffic>,
+    /// What is seen of a process that runs.
+    pub observed: Option<Observed>,
     /// What must come of it by this detection alone.
     pub action: Action,
 }
@@ -223,7 +276,45 @@ impl Wire {
             Self::ThinFlowInTlsWithoutName,
             "thin-flow-in-tls-without-name",
         ),
+        (Self::RandomXRounding, "randomx-rounding"),
+        (Self::DirectedRounding, "directed-rounding"),
+        (Self::HugePages, "huge-pages"),
+        (Self::SteadyUse, "steady-use"),
+        (Self::GpuWithoutFramework, "gpu-without-framework"),
+        (Self::AnonymousCode, "anonymous-code"),
+        (Self::MiningModule, "mining-module"),
     ];
+
+    /// Whether it is seen in what a process does as it runs.
+    pub fn is_behaviour(self) -> bool {
+        matches!(
+            self,
+            Self::RandomXRounding
+                | Self::DirectedRounding
+                | Self::HugePages
+                | Self::SteadyUse
+                | Self::GpuWithoutFramework
+                | Self::AnonymousCode
+                | Self::MiningModule
+        )
+    }
+
+    /// The parameters that it is judged by, all of which its detection must give.
+    pub fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::RandomXRounding => &["least_each", "least_share_percent", "least_secs"],
+            Self::DirectedRounding => &["least", "least_share_percent", "least_secs"],
+            Self::HugePages | Self::AnonymousCode => &["least_mib"],
+            Self::SteadyUse => &[
+                "least_percent",
+                "share_percent",
+                "window_secs",
+                "within_percent",
+            ],
+            Self::GpuWithoutFramework => &["least_percent"],
+            _ => &[],
+        }
+    }
 
     /// Its name in files and answers.
     pub fn as_str(self) -> &'static str {

@@ -19,6 +19,10 @@ pub mod command;
 
 pub mod wire;
 
+pub mod score;
+
+pub mod behaviour;
+
 pub mod address;
 
 pub mod entropy;

@@ -131,6 +131,12 @@ struct exe_key {
 	u32 reserved;
 };
 
+/*
+ * EVENT_ROUNDING has no texts, and its numbers stand where others have theirs: `generation` has the
+ * context switches while the thread rounded to the nearest (low half) and down (high half),
+ * `arguments_len` those while it rounded up and toward zero, `held_ns` the time since the first
+ * directed one.
+ */
 enum event_kind {
 	EVENT_KILLED = 1,
 	EVENT_SPARED = 2,
@@ -139,6 +145,7 @@ enum event_kind {
 	EVENT_MISSED = 5,
 	EVENT_HOLD_EXPIRED = 6,
 	EVENT_HOLD_BROKEN = 7,
+	EVENT_ROUNDING = 12, /* a thread computes in directed rounding modes */
 	EVENT_NOTED = 16, /* words of detections that do not suffice: judged afterwards */
 };
 
@@ -158,6 +165,7 @@ enum event_reason {
 	REASON_UNHOLDABLE = 12, /* it would be held, but could run without being noticed */
 	REASON_RULE = 13, /* words of detections */
 	REASON_MAYBE_RULE = 17, /* words of detections, whose meaning the agent has to find out */
+	REASON_ROUNDS = 30, /* not to the nearest */
 	REASON_CEILING = 40, /* its rule, or this node, has had as many victims as it may */
 };
 
@@ -333,6 +341,10 @@ enum guard_counter {
 	COUNT_CEILING_REFUSED,
 	COUNT_MAX,
 };
+
+#define ROUNDING_THREADS 16384 /* that are remembered; those seen longest ago make room */
+#define ROUNDING_FIRST_STEP 32 /* user space is told at this count, and whenever it has doubled */
+#define ROUNDING_HALF_LIFE_NS 600000000000ull /* told at least so often, too */
 
 #define LATENCY_BUCKETS 40 /* by powers of two of nanoseconds */
 

@@ -6,28 +6,7 @@
 #ifndef DAVYLAMP_EVENT_H
 #define DAVYLAMP_EVENT_H
 
-/* Takes one event from the cgroup's budget; says how many were left out so far. */
-static __always_inline bool within_budget(struct guard_settings *cfg, u64 key, u64 now, u64 *dropped)
-{
-	struct event_budget *budget = bpf_map_lookup_elem(&event_budgets, &key);
-	u64 ahead = cfg->event_interval_ns * cfg->event_burst;
-
-	*dropped = 0;
-	if (!budget) {
-		struct event_budget fresh = { .paid_at_ns = now + cfg->event_interval_ns };
-
-		bpf_map_update_elem(&event_budgets, &key, &fresh, BPF_ANY);
-		return true;
-	}
-	*dropped = budget->rate_limited;
-	if (budget->paid_at_ns > now + ahead) {
-		__sync_fetch_and_add(&budget->rate_limited, 1);
-		return false;
-	}
-	budget->paid_at_ns = (budget->paid_at_ns > now ? budget->paid_at_ns : now) +
-			     cfg->event_interval_ns;
-	return true;
-}
+#include "budget.h"
 
 struct path_walk {
 	struct event_buffer *out;
@@ -164,7 +143,7 @@ static __noinline int report(struct task_struct *task, struct linux_binprm *bprm
 	if (!out || !cfg || !mm)
 		return 0;
 	key = cgroup_key(task);
-	quiet = !within_budget(cfg, key, what->began_ns, &dropped);
+	quiet = !within_budget(&event_budgets, cfg, key, what->began_ns, &dropped);
 	if (quiet) {
 		count(COUNT_EVENTS_RATE_LIMITED, 1);
 		/*

@@ -365,6 +365,8 @@ pub enum EventKind {
     HoldBroken,
     /// Words of detections that do not suffice were found.
     Noted,
+    /// A thread computes in directed rounding modes.
+    Rounding,
 }
 
 impl EventKind {
@@ -378,6 +380,7 @@ impl EventKind {
             6 => Self::HoldExpired,
             7 => Self::HoldBroken,
             16 => Self::Noted,
+            12 => Self::Rounding,
             _ => return None,
         })
     }
@@ -419,6 +422,8 @@ pub enum Reason {
     MaybeRule = 17,
     /// Its rule, or this node, has had as many victims as it may.
     Ceiling = 40,
+    /// It does not round to the nearest.
+    Rounds = 30,
 }
 
 impl Reason {
@@ -440,6 +445,7 @@ impl Reason {
             13 => Self::Rule,
             17 => Self::MaybeRule,
             40 => Self::Ceiling,
+            30 => Self::Rounds,
             _ => return None,
         })
     }
@@ -469,6 +475,7 @@ impl Reason {
             Self::Ceiling => {
                 "its rule has had as many victims on this node as it may, so it only observes"
             }
+            Self::Rounds => "it does not round to the nearest",
         })
     }
 }

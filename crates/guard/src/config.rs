@@ -20,8 +20,10 @@ use serde::{Deserialize, Serialize};
 use crate::machine::DEFAULT_PIN_DIR;
 
 mod check;
+mod policy;
 
 pub use check::BOUNDS;
+pub use policy::{Behaviour, Policy};
 
 /// The table's name.
 pub const SECTION: &str = "guard";
@@ -58,6 +60,10 @@ pub struct Config {
     pub response: Response,
     /// How many victims a rule may have before it only observes.
     pub breaker: Breaker,
+    /// What signs add up to, and what that leads to.
+    pub policy: Policy,
+    /// What is watched of processes as they run.
+    pub behaviour: Behaviour,
     /// Looking through processes that already run.
     pub sweep: Sweep,
     /// What is never killed.
@@ -84,6 +90,8 @@ impl Default for Config {
             hold: Hold::default(),
             response: Response::default(),
             breaker: Breaker::default(),
+            policy: Policy::default(),
+            behaviour: Behaviour::default(),
             sweep: Sweep::default(),
             protect: Protect::default(),
             log: Log::default(),

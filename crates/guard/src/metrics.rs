@@ -126,6 +126,7 @@ fn decisions(text: &mut Text, kernel: Option<&KernelCounts>, agent: &AgentCounts
         ("exec", at_exec),
         ("hold", Some(agent.hold)),
         ("sweep", Some(agent.sweep)),
+        ("policy", Some(agent.noticed)),
     ];
     type Count = fn(&Outcomes) -> u64;
     let families: [(&str, &str, Count); 3] = [
@@ -288,6 +289,11 @@ fn work_of_the_agent(text: &mut Text, agent: &AgentCounts) {
             "swept_unreadable_total",
             agent.swept_unreadable,
             "Running processes that a sweep could not judge.",
+        ),
+        (
+            "suspects_evicted_total",
+            agent.suspects_evicted,
+            "Process trees, containers and users whose signs were forgotten for want of room.",
         ),
         (
             "response_killed_total",

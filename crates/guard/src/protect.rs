@@ -3,7 +3,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{DirEntryExt as _, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -74,6 +74,9 @@ fn key_of_mapping(rest: &str) -> Option<ExeKey> {
     })
 }
 
+/// So many cgroups are gone through for one: more than a machine has.
+const MAX_CGROUPS: usize = 65_536;
+
 /// Where cgroup hierarchies that count are mounted: the unified one, and version 1's memory and
 /// pids, of which one names processes where the unified one does not.
 #[derive(Debug, Clone, Default)]
@@ -81,6 +84,7 @@ pub struct CgroupMounts {
     unified: Option<PathBuf>,
     version1: Option<PathBuf>,
     freezer: Option<PathBuf>,
+    accounting: Option<PathBuf>,
 }
 
 impl CgroupMounts {
@@ -100,6 +104,9 @@ impl CgroupMounts {
                 continue;
             };
             let has = |option: &str| options.split(',').any(|found| found == option);
+            if kind == "cgroup" && has("cpuacct") {
+                found.accounting = Some(place.into());
+            }
             match kind {
                 "cgroup2" if found.unified.is_none() => found.unified = Some(place.into()),
                 "cgroup" if has("freezer") => found.freezer = Some(place.into()),
@@ -150,6 +157,56 @@ impl CgroupMounts {
         };
         let directory = mount.as_ref()?.join(path.trim_start_matches('/'));
         Some(fs::metadata(directory).ok()?.ino() | mark)
+    }
+
+    /// The path of a cgroup from the root of its hierarchy. Whoever lives in a cgroup namespace is
+    /// shown other paths (`/../../x`), as the guard is in a pod; the number is the same for all, and by
+    /// it the cgroup is looked for where it does not lie where it was said to be.
+    pub fn absolute(&self, key: u64, path: &str) -> Option<String> {
+        if self.directory(key, path).is_some() {
+            return Some(path.to_owned());
+        }
+        let mount = match key & CGROUP_KEY_V1 {
+            0 => self.unified.as_ref()?,
+            _ => self.version1.as_ref()?,
+        };
+        let wanted = key & !CGROUP_KEY_V1;
+        let mut left = vec![mount.clone()];
+        let mut seen = 0;
+        while let Some(directory) = left.pop() {
+            for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+                if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    continue;
+                }
+                seen += 1;
+                if seen > MAX_CGROUPS {
+                    return None;
+                }
+                if entry.ino() == wanted {
+                    let found = entry.path();
+                    let path = found.strip_prefix(mount).ok()?;
+                    return Some(format!("/{}", path.to_str()?));
+                }
+                left.push(entry.path());
+            }
+        }
+        None
+    }
+
+    /// The processor time that a cgroup has used so far, in nanoseconds.
+    pub fn used_ns(&self, key: u64, path: &str) -> Option<u64> {
+        if key & CGROUP_KEY_V1 == 0 {
+            let directory = self.directory(key, path)?;
+            let stat = fs::read_to_string(directory.join("cpu.stat")).ok()?;
+            let used = stat
+                .lines()
+                .find_map(|line| line.strip_prefix("usage_usec "))?;
+            return Some(used.trim().parse::<u64>().ok()? * 1000);
+        }
+        self.directory(key, path)?;
+        let directory = self.accounting.as_ref()?.join(path.trim_start_matches('/'));
+        let used = fs::read_to_string(directory.join("cpuacct.usage")).ok()?;
+        used.trim().parse().ok()
     }
 
     /// The keys of the cgroups at `path` in the hierarchies that count.

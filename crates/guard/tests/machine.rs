@@ -73,6 +73,10 @@ fn tracepoints_are_those_of_tracefs() {
         ("tracepoint.page-fault-user", "exceptions/page_fault_user"),
         ("tracepoint.signal-generate", "signal/signal_generate"),
         ("tracepoint.cgroup-mkdir", "cgroup/cgroup_mkdir"),
+        (
+            "tracepoint.x86-fpu-regs-deactivated",
+            "x86_fpu/x86_fpu_regs_deactivated",
+        ),
     ] {
         let row = row(&survey, id);
         assert_eq!(

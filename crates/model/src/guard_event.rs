@@ -155,6 +155,9 @@ pub struct GuardEvent {
     /// The signs that made the decision, the one that weighs most first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub signs: Vec<Sign>,
+    /// What policy asks for beyond what was done here: `evict-pod`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub asked: Option<String>,
     /// What the detection itself knows: the pool's address of a connection, the hash of a file.
     #[serde(skip_serializing_if = "serde_json::Map::is_empty", default)]
     pub evidence: serde_json::Map<String, serde_json::Value>,

@@ -133,9 +133,10 @@ fn the_unit_keeps_the_guard_running_and_its_pins_writable() {
         settings("Unit").get("StartLimitIntervalSec"),
         Some(&vec!["0".to_owned()])
     );
-    // Each of these would take the pins or the node's processes away from the guard.
+    // Each of these would take the pins, the freezer or the node's processes away from the guard.
     for key in [
         "ProtectKernelTunables",
+        "ProtectControlGroups",
         "ProtectProc",
         "ProcSubset",
         "PrivateUsers",

@@ -58,6 +58,7 @@ pub(super) fn check(fields: &mut Fields<'_>, root: NodeId, written: &Written) {
     if written.sees.is_empty() == written.words.is_empty() {
         told(fields, root, DetectionTrouble::NeitherOrBoth);
     }
+    parameters(fields, root, written);
     words(fields, root, written);
     rules(fields, root, written);
     cases(fields, root, written);
@@ -86,6 +87,35 @@ fn line(fields: &mut Fields<'_>, at: NodeId, text: &str, what: &'static str) {
     } else if bytes > MAX_TITLE_BYTES && what == "the title" {
         let limit = MAX_TITLE_BYTES;
         fields.fault(at, Trouble::TooLong { what, bytes, limit });
+    }
+}
+
+/// A behaviour's numbers stand in its file, so that no reader needs another; so all must be there.
+fn parameters(fields: &mut Fields<'_>, root: NodeId, written: &Written) {
+    let known: Vec<&str> = written
+        .sees
+        .iter()
+        .flat_map(|seen| seen.parameters().iter().copied())
+        .collect();
+    let at = fields.lookup(root, "parameters").unwrap_or(root);
+    for name in written.parameters.keys() {
+        if !known.contains(&name.as_str()) {
+            let trouble = DetectionTrouble::NoParameter {
+                name: name.clone(),
+                known: known.join(", "),
+            };
+            told(fields, at, trouble);
+        }
+    }
+    for name in known {
+        if !written.parameters.contains_key(name) {
+            let name = name.to_owned();
+            told(fields, at, DetectionTrouble::LacksParameter { name });
+        }
+    }
+    if !written.names.is_empty() && !written.sees.iter().any(|seen| seen.is_behaviour()) {
+        let at = fields.lookup(root, "names").unwrap_or(root);
+        told(fields, at, DetectionTrouble::NamesOfNothing);
     }
 }
 
@@ -185,6 +215,14 @@ fn cases(fields: &mut Fields<'_>, root: NodeId, written: &Written) {
         if !names.insert(case.name.as_str()) {
             let name = case.name.clone();
             told(fields, item, DetectionTrouble::DuplicateCase { name });
+        }
+        let is_of_behaviour = written.sees.iter().any(|seen| seen.is_behaviour());
+        if is_of_behaviour != case.observed.is_some() {
+            let what = "what is `observed`";
+            told(fields, item, DetectionTrouble::Lacks { what });
+        }
+        if is_of_behaviour {
+            continue;
         }
         let is_of_wire = !written.sees.is_empty();
         let is_shown = match is_of_wire {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use davylamp_model::finding::Severity;
 
 use super::{
-    Action, Case, CaseKind, Checksum, Detection, Parsed, Place, Response, Traffic, Wire, Words,
-    lint,
+    Action, Case, CaseKind, Checksum, Detection, Observed, Parsed, Place, Response, Traffic, Wire,
+    Words, lint,
 };
 use crate::fields::Fields;
 use crate::indicators::Confidence;
@@ -31,6 +31,8 @@ pub(super) struct Written {
     pub sees: Vec<Wire>,
     pub words: BTreeMap<String, WrittenWords>,
     pub rules: Vec<WrittenRule>,
+    pub parameters: BTreeMap<String, u64>,
+    pub names: Vec<String>,
     pub cases: Vec<Case>,
 }
 
@@ -48,6 +50,8 @@ record!(Written, "a detection", {
     sees "sees" = Vec::new(),
     words "words" = BTreeMap::new(),
     rules "rules" = Vec::new(),
+    parameters "parameters" = BTreeMap::new(),
+    names "names" = Vec::new(),
     cases "cases",
 });
 
@@ -79,6 +83,7 @@ record!(Case, "a case", {
     command "command" = None,
     environment "environment" = Vec::new(),
     traffic "traffic" = None,
+    observed "observed" = None,
     action "action",
 });
 
@@ -91,6 +96,22 @@ record!(Traffic, "traffic", {
     every_secs "every_secs" = 0,
 });
 
+record!(Observed, "what was observed", {
+    nearest "nearest" = 0,
+    down "down" = 0,
+    up "up" = 0,
+    to_zero "to_zero" = 0,
+    lasts_secs "lasts_secs" = 0,
+    huge_mib "huge_mib" = 0,
+    executable_mib "executable_mib" = 0,
+    maps "maps" = Vec::new(),
+    cpu_percent "cpu_percent" = Vec::new(),
+    every_secs "every_secs" = 0,
+    uses_gpu "uses_gpu" = false,
+    gpu_percent "gpu_percent" = None,
+    in_container "in_container" = true,
+});
+
 impl Readable for Checksum {
     fn read(fields: &mut Fields<'_>, id: NodeId) -> Option<Self> {
         word(fields, id, "checksum", Self::ALL)
@@ -99,7 +120,7 @@ impl Readable for Checksum {
 
 impl Readable for Wire {
     fn read(fields: &mut Fields<'_>, id: NodeId) -> Option<Self> {
-        word(fields, id, "thing to see on the wire", Self::ALL)
+        word(fields, id, "thing to see", Self::ALL)
     }
 }
 
@@ -183,6 +204,8 @@ fn finish(written: Written) -> Parsed {
             sees: written.sees,
             words: words.collect(),
             rules,
+            parameters: written.parameters,
+            names: written.names,
         },
         cases: written.cases,
     }

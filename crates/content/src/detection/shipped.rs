@@ -15,10 +15,15 @@ macro_rules! shipped {
 
 /// The files that ship: the name shown for each, and its text.
 pub const SHIPPED: &[(&str, &str)] = shipped![
+    "anonymous-code",
+    "directed-rounding",
+    "gpu-without-framework",
+    "huge-pages",
     "miner-file-name",
     "miner-options",
     "miner-program",
     "mining-algorithm",
+    "mining-module",
     "pool-domain",
     "pool-handshake-hidden",
     "pool-login",
@@ -26,6 +31,8 @@ pub const SHIPPED: &[(&str, &str)] = shipped![
     "pool-protocol",
     "pool-protocol-text",
     "pool-url",
+    "randomx-rounding",
+    "steady-use",
     "test-string",
     "thin-flow",
     "thin-flow-without-name",

@@ -48,6 +48,12 @@ pub enum DetectionTrouble {
     NoCaseOfKind { kind: &'static str },
     #[error("case `{name}` is there twice")]
     DuplicateCase { name: String },
+    #[error("no parameter `{name}`")]
+    NoParameter { name: String, known: String },
+    #[error("parameter `{name}` is missing")]
+    LacksParameter { name: String },
+    #[error("names that nothing is compared with")]
+    NamesOfNothing,
 }
 
 impl DetectionTrouble {
@@ -73,6 +79,9 @@ impl DetectionTrouble {
             Self::UnusedWords { .. } => "unused-words",
             Self::NoCaseOfKind { .. } => "no-case-of-kind",
             Self::DuplicateCase { .. } => "duplicate-case",
+            Self::NoParameter { .. } => "no-parameter",
+            Self::LacksParameter { .. } => "lacks-parameter",
+            Self::NamesOfNothing => "names-of-nothing",
         }
     }
 
@@ -118,6 +127,12 @@ impl DetectionTrouble {
                 ..
             } => format!("did you mean `{known}`?"),
             Self::NoWords { known, .. } => format!("there are: {known}"),
+            Self::NoParameter { known, .. } if known.is_empty() => {
+                "what is seen here is judged by no number".into()
+            }
+            Self::NoParameter { known, .. } => format!("there are: {known}"),
+            Self::LacksParameter { name } => format!("write `{name} = …` under `[parameters]`"),
+            Self::NamesOfNothing => "only what a process does is compared with `names`".into(),
             Self::UnusedWords { .. } => "name them in a rule, or remove them".into(),
             Self::NoCaseOfKind { .. } => {
                 "a detection shows one that fires, a near miss one word away, a hostile variant and \

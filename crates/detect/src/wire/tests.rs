@@ -168,12 +168,12 @@ fn action_of(detection: &Detection, signs: &[Sign]) -> Action {
 fn each_case_of_each_detection_comes_out_as_it_says() {
     let mut wrong = Vec::new();
     let shipped = shipped().expect("what ships is good");
-    for parsed in shipped
-        .iter()
-        .filter(|parsed| !parsed.detection.sees.is_empty())
-    {
+    for parsed in &shipped {
         for case in &parsed.cases {
-            let signs = Wire::of(case.traffic.as_ref().expect("traffic")).judged();
+            let Some(traffic) = &case.traffic else {
+                continue;
+            };
+            let signs = Wire::of(traffic).judged();
             let action = action_of(&parsed.detection, &signs);
             if action != case.action {
                 wrong.push(format!(

@@ -468,7 +468,7 @@ impl Agent {
 }
 
 /// The path of a process's cgroup, from `/proc`.
-fn cgroup_path_of(pid: u32) -> Option<String> {
+pub(super) fn cgroup_path_of(pid: u32) -> Option<String> {
     let process = Process::open(pid, None).ok()??;
     let lines = process.cgroups().ok()?;
     let path = crate::container::cgroup_path::best_line(&lines)?;

@@ -5,6 +5,7 @@
 //! line of log is composed, and no wait for a container runtime delays another hold.
 
 pub mod acts;
+mod behaviour;
 mod breaker;
 mod holds;
 mod monitor;
@@ -185,6 +186,8 @@ struct Agent {
     breaker: breaker::Breaker,
     /// Whether something may be frozen that is to be thawed.
     may_be_frozen: Cell<bool>,
+    suspicions: notice::Suspicions,
+    watch: behaviour::Watch,
 }
 
 impl Agent {
@@ -283,6 +286,8 @@ async fn guard(started: Started) -> Result<(), GuardError> {
         listener,
         lost,
         executables,
+        behaviour: _behaviour,
+        cards,
     } = started;
     let socket = |kind| {
         move |path: &PathBuf| Socket {
@@ -321,6 +326,8 @@ async fn guard(started: Started) -> Result<(), GuardError> {
     }
     let agent = Rc::new(Agent {
         report: report::Reporter::new(&config),
+        suspicions: notice::Suspicions::new(&config),
+        watch: behaviour::Watch::new(cards),
         config,
         node,
         kernel: RefCell::new(kernel),
@@ -368,6 +375,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
     let mut watched = agent.in_force().looked.clone();
     let mut sweep = every(agent.config.sweep.interval().unwrap_or(Duration::MAX / 4));
     sweep.tick().await;
+    let mut look_at_use = every(agent.config.behaviour.sample().unwrap_or(Duration::MAX / 4));
     loop {
         tokio::select! {
             // Events come last: however many there are, the agent goes on saying that it is there.
@@ -395,6 +403,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
             }
             _ = rounds.tick() => agent.rounds(),
             _ = sweep.tick(), if agent.config.sweep.interval().is_some() => agent.sweep(),
+            _ = look_at_use.tick(), if agent.config.behaviour.sample().is_some() => agent.look(),
             ready = events.readable() => ready.map_err(system("wait for kernel events"))?,
         }
         events.take(&agent);
@@ -458,6 +467,7 @@ impl Agent {
         self.report.say_rate_limited(self);
         self.say_ceilings();
         self.thaw_due();
+        self.tidy_suspicions();
         // An upgrade of a protected program gives it another inode.
         let renewed = protected_executables(&self.config)
             .map_err(GuardError::from)
@@ -483,6 +493,7 @@ impl Agent {
             | EventKind::Spared
             | EventKind::HoldExpired
             | EventKind::HoldBroken => self.tell(event),
+            EventKind::Rounding => self.judge_rounding(event),
         }
     }
 }

@@ -83,6 +83,8 @@ pub(super) struct Noticed {
     pub(super) evidence: serde_json::Map<String, serde_json::Value>,
     pub(super) score: Option<f64>,
     pub(super) signs: Vec<Sign>,
+    /// What policy asks for beyond what was done.
+    pub(super) asked: Option<&'static str>,
 }
 
 impl Outcome {
@@ -230,7 +232,11 @@ impl Agent {
                 ..Outcome::new(Action::Killed, Source::Hold)
                     .because("somebody else continued it while it was held")
             },
-            EventKind::Held | EventKind::WouldKill | EventKind::Missed | EventKind::Noted => {
+            EventKind::Held
+            | EventKind::WouldKill
+            | EventKind::Missed
+            | EventKind::Noted
+            | EventKind::Rounding => {
                 return;
             }
         };
@@ -282,6 +288,9 @@ impl Agent {
         self.note(event.cgroup, found);
         if outcome.action == Action::Killed {
             self.note_tenant(event, found);
+            if outcome.noticed.is_none() || event.reason == Reason::Rule {
+                self.remember_kill(event, found);
+            }
         }
         let mut line = self.compose(event, outcome);
         match found {
@@ -347,6 +356,7 @@ impl Agent {
             allowedby: outcome.allowed_by.clone(),
             score: noticed.and_then(|noticed| noticed.score),
             signs: noticed.map_or_else(Vec::new, |noticed| noticed.signs.clone()),
+            asked: noticed.and_then(|noticed| noticed.asked).map(str::to_owned),
             evidence: noticed.map_or_else(Default::default, |noticed| noticed.evidence.clone()),
             exe: event.exe.clone(),
             ppid: Pid(event.parent),

@@ -23,7 +23,7 @@ use crate::{
 
 /// How often a cgroup is gone through: processes may fork while they are killed. Starts after the
 /// first round die at exec, by suppression.
-const ROUNDS: usize = 16;
+pub(super) const ROUNDS: usize = 16;
 
 /// Seconds of the real clock.
 fn now_secs() -> u64 {
@@ -79,7 +79,7 @@ impl Agent {
     }
 
     /// Kills all that runs in the cgroup. Returns how many.
-    fn kill_cgroup(&self, event: &KernelEvent) -> usize {
+    pub(super) fn kill_cgroup(&self, event: &KernelEvent) -> usize {
         let Some(directory) = self
             .cgroup_mounts
             .directory(event.cgroup, &event.cgroup_path)
@@ -137,7 +137,7 @@ impl Agent {
     }
 
     /// Kills a process, unless it is one that is never killed.
-    fn kill(&self, pid: u32) -> bool {
+    pub(super) fn kill(&self, pid: u32) -> bool {
         if pid <= 1 || pid == std::process::id() {
             return false;
         }
@@ -155,7 +155,6 @@ impl Agent {
     ///
     /// # Errors
     /// [`ActError`]: where it cannot be frozen here, nothing was done.
-    #[allow(dead_code, reason = "called once scores lead to levels")]
     pub(super) fn freeze(&self, event: &KernelEvent) -> Result<(Frozen, Evidence), ActError> {
         let directory = self
             .cgroup_mounts

@@ -15,12 +15,12 @@ use davylamp_model::{guard_event::Mode, ids::NodeName};
 use davylamp_spool::Writer;
 use tokio::net::TcpListener;
 
-use super::{BEAT_LASTS, GuardError, InForce, guard, monotonic_ns, system};
+use super::{BEAT_LASTS, GuardError, InForce, behaviour, chain, guard, monotonic_ns, system};
 use crate::{
     abi::{self, Settings},
     config::{Config, HoldVerdict, KillScope, LogFormat},
     http,
-    kernel::{Kernel, Pinning, Start, TestFaults},
+    kernel::{Kernel, Pinning, Sense, Start, TestFaults},
     log::{Log, Spooled},
     machine,
     protect::{CgroupMounts, ProtectError, exe_key},
@@ -44,10 +44,13 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
     if let Some(missing) = survey.missing_required() {
         return Err(missing.into());
     }
-    let lost: Vec<String> = survey
+    let mut lost: Vec<String> = survey
         .lost()
         .map(|lost| format!("{}: {}", lost.id, lost.lost))
         .collect();
+    // Before anything is loaded, so that it has no descriptor of it.
+    let cards = behaviour::Cards::start();
+    lost.extend(behaviour::lost_of_cards(&cards));
     let in_force = InForce::read(&config)?;
     let mounts = CgroupMounts::read().map_err(system("read the machine's mounts"))?;
     let executables = protected_executables(&config)?;
@@ -86,6 +89,11 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
             faults,
         },
     )?;
+    // The guard does without a sense, and says so.
+    let behaviour = behaviour::start(&kernel, &config.behaviour).unwrap_or_else(|error| {
+        lost.push(format!("behaviour.rounding: {}", chain(&error)));
+        None
+    });
     trim_memory();
 
     // Nothing from here on needs more, and no thread runs yet that would keep it.
@@ -103,6 +111,8 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         listener,
         lost,
         executables,
+        behaviour,
+        cards: cards.unwrap_or_default(),
     };
     runtime.block_on(local.run_until(guard(started)))
 }
@@ -121,6 +131,10 @@ pub(super) struct Started {
     pub(super) lost: Vec<String>,
     /// The executables that are never killed.
     pub(super) executables: Vec<abi::ExeKey>,
+    /// The watch over rounding modes, for as long as it is not pinned.
+    pub(super) behaviour: Option<Sense>,
+    /// Who says how busy graphics cards are.
+    pub(super) cards: Option<behaviour::Cards>,
 }
 
 /// The spool, if there is to be one. Its directory and its first segment are made while everything

@@ -110,7 +110,7 @@ impl Agent {
         if self.is_protected(found) {
             return Some(spared.because("its namespace is protected"));
         }
-        if self.is_exempt(suspect) {
+        if self.is_exempt(&suspect.process, &suspect.event.cgroup_path) {
             return Some(spared.because("its executable or cgroup is protected"));
         }
         // It may have become another program since it was judged.
@@ -162,11 +162,11 @@ impl Agent {
     }
 
     /// Whether the process runs a protected executable or lives in a protected cgroup.
-    fn is_exempt(&self, suspect: &Suspect) -> bool {
-        let runs = crate::protect::exe_key(&suspect.process.executable_file());
+    pub(super) fn is_exempt(&self, process: &Process, cgroup_path: &str) -> bool {
+        let runs = crate::protect::exe_key(&process.executable_file());
         let lives_in = |cgroup: &String| {
             let wanted = cgroup.trim_matches('/');
-            let path = suspect.event.cgroup_path.trim_start_matches('/');
+            let path = cgroup_path.trim_start_matches('/');
             path.strip_prefix(wanted)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };

@@ -9,8 +9,19 @@ use toml::Value;
 /// A hold below ten milliseconds would decide before the agent can, and one above a minute looks
 /// like a hung command. A log line is cut at 8192 bytes so that it stays one write to a pipe with
 /// all its other fields. A sweep reads every process; more often than every ten seconds it would
-/// be noticed. A file of the spool holds at least one line, whatever a line may have.
-pub const BOUNDS: [Bounds; 12] = [
+/// be noticed. A file of the spool holds at least one line, whatever a line may have. A threshold below 10 would act on the weakest of signs; one sign is worth 100 at most,
+/// and there are ten kinds. Looks at what runs that come faster than every 5 seconds would cost more
+/// than they tell, and slower than 300 the half hour of `steady-use` has too few.
+pub const BOUNDS: [Bounds; 21] = [
+    Bounds::new("guard.policy.alert", 10, 1_000, "points").or_zero(),
+    Bounds::new("guard.policy.freeze", 10, 1_000, "points").or_zero(),
+    Bounds::new("guard.policy.kill_process", 10, 1_000, "points").or_zero(),
+    Bounds::new("guard.policy.kill_container", 10, 1_000, "points").or_zero(),
+    Bounds::new("guard.policy.evict_pod", 10, 1_000, "points").or_zero(),
+    Bounds::new("guard.policy.half_life_minutes", 1, 43_200, "minutes"),
+    Bounds::new("guard.policy.independent_kinds", 2, 10, "kinds").or_zero(),
+    Bounds::new("guard.policy.repeat_minutes", 1, 10_080, "minutes"),
+    Bounds::new("guard.behaviour.sample_secs", 5, 300, "seconds").or_zero(),
     Bounds::new("guard.hold.deadline_ms", 10, 60_000, "milliseconds"),
     Bounds::new("guard.response.suppress_secs", 0, 86_400, "seconds"),
     Bounds::new("guard.response.freeze_secs", 10, 604_800, "seconds").or_zero(),
@@ -65,6 +76,7 @@ pub(super) fn text(key: &str, text: &str) -> Result<(), &'static str> {
         "guard.breaker.rules" if !is_ceiling(text) => Err(
             "write `rule=victims`, such as `xmrig=50`, with at most 128 victims, or 0 for no ceiling",
         ),
+        "guard.policy.detections" => super::policy::read(text).map(drop),
         "guard.protect.namespaces" if !is_label(text) => {
             Err("a namespace is lower-case letters, digits and dashes; patterns are not read here")
         }

@@ -350,3 +350,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_said_of_a_detection_is_read_or_refused() {
+    for good in [
+        "thin-flow score=0",
+        "randomx-rounding score=100 response=kill-container half_life_minutes=30",
+        "mining-command-line response=evict-pod",
+    ] {
+        set(&[&format!("guard.policy.detections=[\"{good}\"]")]).expect(good);
+    }
+    for bad in [
+        "thin-flow",
+        "thin-flow score=101",
+        "thin-flow score",
+        "thin-flow response=kill",
+        "thin-flow half_life_minutes=0",
+        "thin-flow points=3",
+        "thick-flow score=3",
+        "",
+    ] {
+        let assignment = format!("guard.policy.detections=[\"{bad}\"]");
+        assert!(set(&[&assignment]).is_err(), "{bad}");
+    }
+    let config = set(&["guard.policy.detections=[\"thin-flow score=7\"]"]).expect("it is good");
+    let policy = config.policy.for_judge();
+    assert_eq!(policy.overrides["thin-flow"].score, Some(7.0));
+    let config = set(&["guard.policy.evict_pod=0"]).expect("it is good");
+    assert_eq!(config.policy.for_judge().thresholds.evict_pod, None);
+}
+
+#[test]
+fn the_default_policy_is_the_judges_own() {
+    let policy = Config::default().policy.for_judge();
+    assert_eq!(policy, davylamp_detect::score::Policy::default());
+}

@@ -138,10 +138,12 @@ pub fn parse(path: &[u8]) -> Place {
 /// Picks, from the text of a `/proc/<pid>/cgroup`, the path that says most about the container.
 ///
 /// With cgroup version 1 a process has a path in every hierarchy. The unified one is asked first,
-/// then memory, pids and cpu (which every runtime sets), then the rest.
+/// then memory, pids and cpu (which every runtime sets), then the rest. On the machine itself the root
+/// of a hierarchy says nothing, so that it comes last.
 pub fn best_line(proc_cgroup: &[u8]) -> Option<&[u8]> {
     const ORDER: [&[u8]; 5] = [b"", b"memory", b"pids", b"cpu", b"name=systemd"];
     let mut best: Option<(usize, &[u8])> = None;
+    let mut on_host: Option<(usize, &[u8])> = None;
     let mut first = None;
     for line in proc_cgroup.split(|byte| *byte == b'\n') {
         let mut fields = line.splitn(3, |byte| *byte == b':');
@@ -151,7 +153,8 @@ pub fn best_line(proc_cgroup: &[u8]) -> Option<&[u8]> {
             continue;
         };
         first.get_or_insert(path);
-        if parse(path) == Place::Host {
+        let is_host = parse(path) == Place::Host;
+        if is_host && path == b"/" {
             continue;
         }
         let rank = ORDER
@@ -162,11 +165,12 @@ pub fn best_line(proc_cgroup: &[u8]) -> Option<&[u8]> {
                     .any(|c| c == *wanted)
             })
             .unwrap_or(ORDER.len());
+        let best = if is_host { &mut on_host } else { &mut best };
         if best.is_none_or(|(held, _)| rank < held) {
-            best = Some((rank, path));
+            *best = Some((rank, path));
         }
     }
-    best.map(|(_, path)| path).or(first)
+    best.or(on_host).map(|(_, path)| path).or(first)
 }
 
 fn walk(components: &[&str]) -> Place {

@@ -273,6 +273,15 @@ fn the_line_that_names_the_container_is_picked() {
         best_line(b"0::/init.scope\n"),
         Some(b"/init.scope".as_slice())
     );
+    assert_eq!(
+        best_line(b"8:pids:/\n5:memory:/old\n0::/new\n"),
+        Some(b"/new".as_slice())
+    );
+    assert_eq!(
+        best_line(b"9:cpu:/\n5:memory:/old\n0::/\n"),
+        Some(b"/old".as_slice())
+    );
+    assert_eq!(best_line(b"9:cpu:/\n0::/\n"), Some(b"/".as_slice()));
     assert_eq!(best_line(b"nonsense"), None);
 }
 

@@ -162,7 +162,7 @@ const fn tracepoint(
 
 /// The tracepoints the guard attaches to, each with the typedef by which the kernel's types name
 /// it.
-const TRACEPOINTS: [(Question, &str); 4] = [
+const TRACEPOINTS: [(Question, &str); 5] = [
     (
         tracepoint(
             "tracepoint.sched-process-exec",
@@ -199,6 +199,16 @@ const TRACEPOINTS: [(Question, &str); 4] = [
             "a new container's cgroup is learnt from its runtime or its first exec, not when made",
         ),
         "btf_trace_cgroup_mkdir",
+    ),
+    (
+        tracepoint(
+            "tracepoint.x86-fpu-regs-deactivated",
+            "x86_fpu:x86_fpu_regs_deactivated",
+            Need::Improves,
+            "in which rounding mode threads compute is not seen, so neither is RandomX by it; \
+             x86_64 alone has this",
+        ),
+        "btf_trace_x86_fpu_regs_deactivated",
     ),
 ];
 

@@ -30,6 +30,8 @@ pub use cgroups::CgroupLayout;
 
 mod runtimes;
 
+mod graphics;
+
 use std::io;
 use std::path::PathBuf;
 
@@ -95,6 +97,7 @@ pub fn survey_for(wants: &Wants) -> Survey {
     ];
     rows.extend(privileges);
     rows.extend(features);
+    rows.extend(graphics::rows());
     rows.extend(kernel::tracepoints(known, &kernel));
     rows.extend(mount_rows(
         std::fs::read_to_string("/proc/self/mountinfo"),

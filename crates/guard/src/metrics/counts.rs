@@ -133,6 +133,10 @@ pub struct AgentCounts {
     pub sweep: Outcomes,
     /// What became of processes that were held at exec.
     pub hold: Outcomes,
+    /// What became of processes that senses noticed.
+    pub noticed: Outcomes,
+    /// Trees, containers and users whose signs were forgotten for want of room.
+    pub suspects_evicted: u64,
     /// Running processes that a sweep could not judge.
     pub swept_unreadable: u64,
     /// Processes killed beside the one that matched, by policy.

@@ -27,6 +27,12 @@ impl Source for Fixed {
                 spared: 10,
                 missed: 11,
             },
+            noticed: Outcomes {
+                killed: 64,
+                spared: 65,
+                missed: 66,
+            },
+            suspects_evicted: 67,
             swept_unreadable: 61,
             response_killed: 62,
             rules_at_ceiling: 67,

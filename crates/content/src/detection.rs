@@ -20,6 +20,7 @@ use crate::problem::Faults;
 use crate::source::{Source, Text};
 
 mod expression;
+pub mod file;
 mod lint;
 mod read;
 mod shipped;
@@ -72,7 +73,7 @@ pub struct Detection {
     pub benign: Vec<String>,
     /// What to do next.
     pub next: Vec<String>,
-    /// What it sees on the wire. Empty for one of command lines.
+    /// What it sees on the wire, or in a program's file. Empty for one of command lines.
     pub sees: Vec<Wire>,
     /// The words it is about. Empty for one of the wire.
     pub words: Vec<Words>,
@@ -126,7 +127,7 @@ pub enum Place {
     Anywhere,
 }
 
-/// What can be seen on the wire.
+/// What can be seen, on the wire and in a program's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Wire {
     /// Stratum version 1.
@@ -149,6 +150,12 @@ pub enum Wire {
     ThinFlow,
     /// The same, begun with a TLS greeting that names nobody.
     ThinFlowInTlsWithoutName,
+    /// A program's or script's file holds what a miner cannot do without.
+    MinerFile,
+    /// A program's file is packed.
+    PackedFile,
+    /// A program has no file: it lies in memory, or its file is deleted.
+    FilelessProgram,
 }
 
 /// What is sent in a case of the wire.
@@ -168,7 +175,7 @@ pub struct Traffic {
     pub every_secs: u32,
 }
 
-/// A command line or traffic, and what must come of it.
+/// A command line, traffic or a file, and what must come of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
     /// What the case shows.
@@ -181,6 +188,8 @@ pub struct Case {
     pub environment: Vec<String>,
     /// What goes over the wire.
     pub traffic: Option<Traffic>,
+    /// The file that is started.
+    pub file: Option<file::FileCase>,
     /// What must come of it by this detection alone.
     pub action: Action,
 }
@@ -223,12 +232,30 @@ impl Wire {
             Self::ThinFlowInTlsWithoutName,
             "thin-flow-in-tls-without-name",
         ),
+        (Self::MinerFile, "miner-file"),
+        (Self::PackedFile, "packed-file"),
+        (Self::FilelessProgram, "fileless-program"),
     ];
+
+    /// Whether it is seen in a program's file, and not on the wire.
+    pub fn is_of_file(self) -> bool {
+        matches!(
+            self,
+            Self::MinerFile | Self::PackedFile | Self::FilelessProgram
+        )
+    }
 
     /// Its name in files and answers.
     pub fn as_str(self) -> &'static str {
         let known = Self::ALL.iter().find(|(seen, _)| *seen == self);
         known.map_or("", |(_, name)| name)
+    }
+}
+
+impl Detection {
+    /// Whether it is about programs' files.
+    pub fn is_of_files(&self) -> bool {
+        self.sees.iter().any(|seen| seen.is_of_file())
     }
 }
 

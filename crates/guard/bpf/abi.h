@@ -115,6 +115,9 @@ enum event_reason {
 	REASON_AGENT_AWAY = 10, /* it would be held, but no agent is there to decide */
 	REASON_HOLDS_FULL = 11,
 	REASON_UNHOLDABLE = 12, /* it would be held, but could run without being noticed */
+	REASON_UNSEEN_FILE = 14, /* its file is to be looked into first */
+	REASON_KNOWN_BAD_FILE = 15, /* its file was looked into before */
+	REASON_FILELESS = 16, /* it lies in memory, or its file is deleted */
 };
 
 enum match_region {
@@ -186,6 +189,62 @@ struct hold {
 #define DECIDED_KILL 2u
 #define HOLDS_MAX 4096
 
+/*
+ * A file in one state: whoever changes it changes its time, which nobody but the machine's own root
+ * sets. Of a file in an overlay's writable layer, the real file there is meant.
+ */
+struct file_key {
+	u64 inode;
+	u64 size;
+	u64 changed_sec; /* ctime */
+	u32 changed_nsec;
+	u32 device; /* the kernel's own dev_t */
+};
+
+struct file_verdict {
+	u64 id; /* of what was found, for the agent */
+	u32 verdict; /* VERDICT_* */
+	u32 reserved;
+};
+#define VERDICT_RUNS 1u
+#define VERDICT_BAD 2u
+#define VERDICT_TRUSTED 3u /* by its place; not looked into */
+#define FILE_VERDICTS_MAX 32768
+
+/* What a program that is held for its file, or runs unheld, is told apart by; keyed by its pid. */
+struct unseen_file {
+	struct file_key key;
+	u64 start_boottime_ns;
+	u32 place; /* PLACE_* */
+	u32 reserved;
+};
+#define UNSEEN_FILES_MAX 8192
+
+#define PLACE_MEMORY 1u /* memfd: it never had a folder */
+#define PLACE_DELETED 2u
+#define PLACE_TMPFS 4u
+#define PLACE_UPPER 8u /* the writable layer of a container */
+#define PLACE_OPEN 16u /* others than root may write to it */
+#define PLACE_ELSEWHERE 32u /* below none of the folders where a system has its programs */
+#define PLACE_SCRIPT 64u /* what is started is a script, which the program reads */
+#define PLACE_HOST_ROOT 128u /* started by root outside any container */
+#define PLACE_FOREIGN 256u /* its file system can lie about what a file holds, and when it changed */
+#define PLACE_PROGRAM 512u /* the program itself is to be looked into */
+
+enum file_scan {
+	FILE_SCAN_OFF = 0,
+	FILE_SCAN_SUSPECT = 1,
+	FILE_SCAN_ALL = 2,
+};
+
+struct file_settings {
+	u64 rules; /* digest of the rules that the verdicts come from */
+	u32 scan; /* FILE_SCAN_* */
+	u32 unknown_spares; /* what happens to what could not be looked into in time */
+	u32 host_mounts; /* inode of the machine's own mount namespace */
+	u32 reserved;
+};
+
 /* How many events a cgroup may still have, as the time at which its debt would be paid. */
 struct event_budget {
 	u64 paid_at_ns;
@@ -219,6 +278,10 @@ enum guard_counter {
 	COUNT_SUPPRESSED,
 	COUNT_TEXT_TRUNCATED,
 	COUNT_HOOK_NS,
+	COUNT_FILES_HELD, /* programs held until their file is looked into */
+	COUNT_FILES_UNHELD, /* programs whose file is looked into while they run */
+	COUNT_FILES_KNOWN, /* programs whose file's verdict was known */
+	COUNT_FILES_BAD, /* of them, with a bad one */
 	COUNT_MAX,
 };
 

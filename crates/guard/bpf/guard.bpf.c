@@ -190,6 +190,7 @@ static __always_inline void count(u32 counter, u64 by)
 #include "event.h"
 #include "hold.h"
 #include "verdict.h"
+#include "file.h"
 
 /*
  * A held process runs: somebody else continued it. Its first instruction of all faults, since the
@@ -244,6 +245,8 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 		count(COUNT_UNREADABLE, 1);
 		what.reason = REASON_UNREADABLE;
 		act(task, bprm, &what);
+	} else {
+		judge_file(task, bprm, &what);
 	}
 	count(COUNT_HOOK_NS, bpf_ktime_get_ns() - what.began_ns);
 	return 0;

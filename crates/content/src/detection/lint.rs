@@ -55,6 +55,11 @@ pub(super) fn check(fields: &mut Fields<'_>, root: NodeId, written: &Written) {
         let score = at(fields, "score");
         told(fields, score, DetectionTrouble::Score { most: FULL_SCORE });
     }
+    let of_files = written.sees.iter().filter(|seen| seen.is_of_file()).count();
+    if of_files != 0 && of_files != written.sees.len() {
+        let sees = at(fields, "sees");
+        told(fields, sees, DetectionTrouble::FileAndWire);
+    }
     if written.sees.is_empty() == written.words.is_empty() {
         told(fields, root, DetectionTrouble::NeitherOrBoth);
     }
@@ -186,13 +191,21 @@ fn cases(fields: &mut Fields<'_>, root: NodeId, written: &Written) {
             let name = case.name.clone();
             told(fields, item, DetectionTrouble::DuplicateCase { name });
         }
-        let is_of_wire = !written.sees.is_empty();
-        let is_shown = match is_of_wire {
-            true => case.traffic.is_some() && case.command.is_none(),
-            false => case.command.is_some() && case.traffic.is_none(),
+        let is_of_file = written.sees.iter().any(|seen| seen.is_of_file());
+        let shown = [
+            case.command.is_some(),
+            case.traffic.is_some(),
+            case.file.is_some(),
+        ];
+        let (wanted, what) = match (written.sees.is_empty(), is_of_file) {
+            (true, _) => ([true, false, false], "a command"),
+            (false, false) => ([false, true, false], "traffic"),
+            (false, true) => ([false, false, true], "a file"),
         };
-        if !is_shown {
-            let what = if is_of_wire { "traffic" } else { "a command" };
+        if let Some(wrong) = case.file.as_ref().and_then(|file| file.bytes().err()) {
+            told(fields, item, DetectionTrouble::FilePart { part: wrong });
+        }
+        if shown != wanted {
             told(fields, item, DetectionTrouble::Lacks { what });
         }
     }

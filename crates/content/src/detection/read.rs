@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use davylamp_model::finding::Severity;
 
+use super::file::{FileCase, HeldIn};
 use super::{
     Action, Case, CaseKind, Checksum, Detection, Parsed, Place, Response, Traffic, Wire, Words,
     lint,
@@ -79,6 +80,7 @@ record!(Case, "a case", {
     command "command" = None,
     environment "environment" = Vec::new(),
     traffic "traffic" = None,
+    file "file" = None,
     action "action",
 });
 
@@ -91,6 +93,19 @@ record!(Traffic, "traffic", {
     every_secs "every_secs" = 0,
 });
 
+record!(FileCase, "a file", {
+    parts "parts",
+    held_in "held_in" = HeldIn::File,
+    named "named" = String::new(),
+    started_by_root_on_host "started_by_root_on_host" = false,
+});
+
+impl Readable for HeldIn {
+    fn read(fields: &mut Fields<'_>, id: NodeId) -> Option<Self> {
+        word(fields, id, "way to hold a file", Self::ALL)
+    }
+}
+
 impl Readable for Checksum {
     fn read(fields: &mut Fields<'_>, id: NodeId) -> Option<Self> {
         word(fields, id, "checksum", Self::ALL)
@@ -99,7 +114,7 @@ impl Readable for Checksum {
 
 impl Readable for Wire {
     fn read(fields: &mut Fields<'_>, id: NodeId) -> Option<Self> {
-        word(fields, id, "thing to see on the wire", Self::ALL)
+        word(fields, id, "thing to see", Self::ALL)
     }
 }
 

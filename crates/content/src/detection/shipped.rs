@@ -15,10 +15,13 @@ macro_rules! shipped {
 
 /// The files that ship: the name shown for each, and its text.
 pub const SHIPPED: &[(&str, &str)] = shipped![
+    "fileless-program",
+    "miner-file",
     "miner-file-name",
     "miner-options",
     "miner-program",
     "mining-algorithm",
+    "packed-file",
     "pool-domain",
     "pool-handshake-hidden",
     "pool-login",

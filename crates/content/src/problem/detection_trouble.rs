@@ -48,6 +48,10 @@ pub enum DetectionTrouble {
     NoCaseOfKind { kind: &'static str },
     #[error("case `{name}` is there twice")]
     DuplicateCase { name: String },
+    #[error("a detection of files that sees something on the wire as well")]
+    FileAndWire,
+    #[error("`{part}` is no part of a file")]
+    FilePart { part: String },
 }
 
 impl DetectionTrouble {
@@ -73,6 +77,8 @@ impl DetectionTrouble {
             Self::UnusedWords { .. } => "unused-words",
             Self::NoCaseOfKind { .. } => "no-case-of-kind",
             Self::DuplicateCase { .. } => "duplicate-case",
+            Self::FileAndWire => "file-and-wire",
+            Self::FilePart { .. } => "file-part",
         }
     }
 
@@ -118,6 +124,12 @@ impl DetectionTrouble {
                 ..
             } => format!("did you mean `{known}`?"),
             Self::NoWords { known, .. } => format!("there are: {known}"),
+            Self::FileAndWire => "write a detection for each of the two".into(),
+            Self::FilePart { .. } => {
+                "write text, `hex:` and pairs of digits, or `elf:`, `random:` or `zeros:` with a \
+                 number of bytes"
+                    .into()
+            }
             Self::UnusedWords { .. } => "name them in a rule, or remove them".into(),
             Self::NoCaseOfKind { .. } => {
                 "a detection shows one that fires, a near miss one word away, a hostile variant and \

@@ -4,6 +4,7 @@
 //! One thread does everything but write the log. What must stay true: a hold is decided before any
 //! line of log is composed, and no wait for a container runtime delays another hold.
 
+mod files;
 mod holds;
 mod monitor;
 mod notice;
@@ -47,6 +48,7 @@ use crate::{
     metrics::AgentCounts,
     protect::{CgroupMounts, ProtectError},
     sandbox::SandboxError,
+    scan::{ScanError, Scanner},
 };
 
 pub use crate::kernel::{Detached, TestFaults, detach};
@@ -78,6 +80,17 @@ pub enum GuardError {
     /// Something to protect cannot be found.
     #[error(transparent)]
     Protect(#[from] ProtectError),
+    /// Programs' files cannot be looked into.
+    #[error("programs' files cannot be looked into")]
+    Scan(#[from] ScanError),
+    /// A file of rules cannot be read.
+    #[error("cannot read the rules {path}")]
+    RuleFile {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// Privileges cannot be given up.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -104,6 +117,10 @@ impl GuardError {
             Self::Judge(_) => "ban fewer or shorter strings".to_owned(),
             Self::Protect(_) => {
                 "take it out of [guard.protect], or name what exists on this machine".to_owned()
+            }
+            Self::Scan(_) | Self::RuleFile { .. } => {
+                "see `rules` in [guard.files], or set `scan = \"off\"` there to look into none"
+                    .to_owned()
             }
             Self::Sandbox(error) => error.hint().to_owned(),
             Self::Http(error) => error.hint(),
@@ -140,7 +157,7 @@ impl InForce {
     }
 }
 
-use start::{Started, can_hold, depends_on_place, protected_executables};
+use start::{Started, can_hold, depends_on_place, file_detections, protected_executables};
 use stream::Events;
 
 pub use start::run;
@@ -166,6 +183,7 @@ struct Agent {
     sweep_again: Cell<bool>,
     /// Holds that are being decided, with what the kernel said when it took them.
     deciding: RefCell<HashMap<u32, Option<KernelEvent>>>,
+    files: files::Files,
     report: report::Reporter,
 }
 
@@ -265,6 +283,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
         listener,
         lost,
         executables,
+        scan,
     } = started;
     let socket = |kind| {
         move |path: &PathBuf| Socket {
@@ -301,6 +320,12 @@ async fn guard(started: Started) -> Result<(), GuardError> {
             config.metrics.cryptnono_names,
         ));
     }
+    let rules = scan.as_ref().map_or(0, |started| started.rules);
+    let scanner = scan
+        .map(Scanner::new)
+        .transpose()
+        .map_err(system("reach the processes that look into files"))?;
+    let files = files::Files::new(scanner, file_detections(), &config.files.allow);
     let agent = Rc::new(Agent {
         report: report::Reporter::new(&config),
         config,
@@ -318,6 +343,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
         reload_again: Cell::default(),
         sweep_again: Cell::default(),
         deciding: RefCell::default(),
+        files,
     });
     let can_hold = can_hold(&agent.config, &agent.in_force().judge);
     agent.kernel.borrow_mut().watch_holds(can_hold)?;
@@ -331,7 +357,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
         .kernel
         .borrow()
         .beat(monotonic_ns() + BEAT_LASTS.as_nanos() as u64)?;
-    agent.say_ready(arrival, &lost);
+    agent.say_ready(arrival, &lost, rules);
     agent.publish();
     agent.settle_orphans();
     // Events first, here and below: a hold that is decided without its event cannot be told of.
@@ -390,7 +416,7 @@ fn every(period: Duration) -> tokio::time::Interval {
 }
 
 impl Agent {
-    fn say_ready(&self, arrival: crate::kernel::Arrival, lost: &[String]) {
+    fn say_ready(&self, arrival: crate::kernel::Arrival, lost: &[String], rules: usize) {
         let in_force = self.in_force();
         let size = in_force.judge.table().size();
         self.log.say(&json!({
@@ -403,6 +429,7 @@ impl Agent {
             "states": size.states,
             "table_bytes": size.bytes,
             "lists": in_force.lists.sources,
+            "file_rules": rules,
             "pins": self.config.pin.then_some(&self.config.pin_dir),
             "programs": match arrival {
                 crate::kernel::Arrival::Loaded => "loaded",
@@ -445,7 +472,10 @@ impl Agent {
 
     /// Takes what the kernel reported. Holds are decided first; the rest is only told.
     fn handle(self: &Rc<Self>, event: KernelEvent) {
-        use crate::abi::EventKind;
+        use crate::abi::{EventKind, Reason};
+        if matches!(event.reason, Reason::UnseenFile | Reason::KnownBadFile) {
+            return self.handle_file(event);
+        }
         match event.kind {
             EventKind::Held => self.decide_held(event),
             EventKind::Missed => self.finish_missed(event),

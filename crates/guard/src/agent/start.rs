@@ -16,14 +16,18 @@ use tokio::net::TcpListener;
 use super::{BEAT_LASTS, GuardError, InForce, guard, monotonic_ns, system};
 use crate::{
     abi::{self, Settings},
-    config::{Config, HoldVerdict, KillScope},
+    config::{Config, FileScan, HoldVerdict, KillScope},
     http,
     kernel::{Kernel, Pinning, Start, TestFaults},
     log::Log,
     machine,
     protect::{CgroupMounts, ProtectError, exe_key},
-    sandbox,
+    sandbox, scan,
 };
+
+mod files;
+
+pub(super) use files::file_detections;
 
 /// Guards this machine until it is told to stop (SIGTERM, SIGINT). Pinned programs stay in force
 /// afterwards. Takes over the whole process: it gives up privileges and writes its log to standard
@@ -49,6 +53,8 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
     let in_force = InForce::read(&config)?;
     let mounts = CgroupMounts::read().map_err(system("read the machine's mounts"))?;
     let executables = protected_executables(&config)?;
+    // Forked off while this is one thread without a kernel map, so before all of those.
+    let scan = files::start(&config)?;
     let cgroups = protected_cgroups(&config, &mounts)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -77,6 +83,8 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
             faults,
         },
     )?;
+    let (file_settings, roots) = files::settings(&config)?;
+    kernel.set_files(&file_settings, &roots)?;
     trim_memory();
 
     // Nothing from here on needs more, and no thread runs yet that would keep it.
@@ -94,6 +102,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         listener,
         lost,
         executables,
+        scan,
     };
     runtime.block_on(local.run_until(guard(started)))
 }
@@ -112,6 +121,8 @@ pub(super) struct Started {
     pub(super) lost: Vec<String>,
     /// The executables that are never killed.
     pub(super) executables: Vec<abi::ExeKey>,
+    /// What looks into programs' files, if anything does.
+    pub(super) scan: Option<scan::Started>,
 }
 
 pub(super) fn depends_on_place(config: &Config, judge: &Judge) -> bool {
@@ -152,7 +163,9 @@ pub(super) fn can_hold(config: &Config, judge: &Judge) -> bool {
     let (prefixes, holds_all) = judge.allow().for_kernel();
     let may = |prefix: &AllowPrefix| prefix.meaning == AllowMeaning::MayAllow;
     config.mode == Mode::Enforce
-        && (holds_all || prefixes.iter().any(may) || depends_on_place(config, judge))
+        && (config.files.scan != FileScan::Off
+            || holds_all
+            || prefixes.iter().any(may) || depends_on_place(config, judge))
 }
 
 /// The executables that are never killed. The guard's own comes first, so that

@@ -9,10 +9,13 @@ use toml::Value;
 /// A hold below ten milliseconds would decide before the agent can, and one above a minute looks
 /// like a hung command. A log line is cut at 8192 bytes so that it stays one write to a pipe with
 /// all its other fields. A sweep reads every process; more often than every ten seconds it would
-/// be noticed.
-pub const BOUNDS: [Bounds; 6] = [
+/// be noticed. A file of more than a gibibyte would be held in memory for as long as it is looked into.
+pub const BOUNDS: [Bounds; 9] = [
     Bounds::new("guard.hold.deadline_ms", 10, 60_000, "milliseconds"),
     Bounds::new("guard.response.suppress_secs", 0, 86_400, "seconds"),
+    Bounds::new("guard.files.max_bytes", 4096, 1 << 30, "bytes"),
+    Bounds::new("guard.files.max_ms", 10, 30_000, "milliseconds"),
+    Bounds::new("guard.files.workers", 1, 16, "processes"),
     Bounds::new("guard.sweep.interval_secs", 10, 86_400, "seconds").or_zero(),
     Bounds::new("guard.log.cmdline_bytes", 64, 8_192, "bytes"),
     Bounds::new("guard.log.events_per_second", 1, 100_000, "lines a second"),
@@ -33,6 +36,7 @@ pub(super) fn text(key: &str, text: &str) -> Result<(), &'static str> {
             Err("lists are read again on each reload, so they must be files, not standard input")
         }
         "guard.pin_dir"
+        | "guard.files.trust"
         | "guard.protect.executables"
         | "guard.protect.cgroups"
         | "guard.containers.cri_sockets"
@@ -40,6 +44,15 @@ pub(super) fn text(key: &str, text: &str) -> Result<(), &'static str> {
             if !text.starts_with('/') =>
         {
             Err("write the whole path, from `/`")
+        }
+        "guard.files.rules" if text.is_empty() => Err("name a file or directory"),
+        "guard.files.trust" if text == "/" => {
+            Err("every file lies below it; write `scan = \"off\"` to look into none")
+        }
+        "guard.files.allow"
+            if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+        {
+            Err("write the SHA-256 of the file in 64 hexadecimal digits")
         }
         "guard.protect.cgroups" if text == "/" => Err(
             "the root holds every process, so this would switch the guard off; name the \

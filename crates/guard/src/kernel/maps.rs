@@ -22,6 +22,10 @@ pub(super) struct Maps {
     pub(super) counters: MapHandle,
     pub(super) latencies: MapHandle,
     pub(super) events: MapHandle,
+    pub(super) file_settings: MapHandle,
+    pub(super) file_verdicts: MapHandle,
+    pub(super) file_roots: MapHandle,
+    pub(super) unseen_files: MapHandle,
 }
 
 impl Maps {
@@ -41,10 +45,14 @@ impl Maps {
             counters: get("counters")?,
             latencies: get("latencies")?,
             events: get("events")?,
+            file_settings: get("file_settings")?,
+            file_verdicts: get("file_verdicts")?,
+            file_roots: get("file_roots")?,
+            unseen_files: get("unseen_files")?,
         })
     }
 
-    pub(super) fn each(&self) -> [(&'static str, &MapHandle); 12] {
+    pub(super) fn each(&self) -> [(&'static str, &MapHandle); 16] {
         [
             ("tables", &self.tables),
             ("settings", &self.settings),
@@ -58,6 +66,10 @@ impl Maps {
             ("counters", &self.counters),
             ("latencies", &self.latencies),
             ("events", &self.events),
+            ("file_settings", &self.file_settings),
+            ("file_verdicts", &self.file_verdicts),
+            ("file_roots", &self.file_roots),
+            ("unseen_files", &self.unseen_files),
         ]
     }
 }

@@ -6,6 +6,7 @@
 //! tables are swapped in one step. Deciding anything is not done here.
 
 mod counters;
+mod files;
 mod load;
 mod maps;
 mod pins;

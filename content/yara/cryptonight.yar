@@ -20,7 +20,8 @@ rule cryptonight_hashes
         $job_6 = "rigid"
         $job_7 = "hashrate"
     condition:
-        $jh and $skein and 3 of ($job_*)
+        (uint32(0) == 0x464c457f or uint16(0) == 0x2123)
+        and $jh and $skein and 3 of ($job_*)
 }
 
 // The names by which pools and miners agree on an algorithm, as a table of a program holds them.

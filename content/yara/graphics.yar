@@ -19,7 +19,8 @@ rule kawpow_constants
         $pool_7 = "job_id"
         $kernel = "__kernel"
     condition:
-        $name and 2 of ($pool_*, $kernel)
+        (uint32(0) == 0x464c457f or uint16(0) == 0x2123)
+        and $name and 2 of ($pool_*, $kernel)
 }
 
 rule mining_kernels
@@ -49,5 +50,6 @@ rule mining_kernels
         $name_15 = "g_output->result"
         $name_16 = "ETHASH_DATASET_PARENTS"
     condition:
-        any of ($kernel, $cuda, $ptx) and 3 of ($name_*)
+        (uint32(0) == 0x464c457f or uint16(0) == 0x2123)
+        and any of ($kernel, $cuda, $ptx) and 3 of ($name_*)
 }

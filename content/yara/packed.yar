@@ -15,7 +15,7 @@ rule upx_packed
         $says = "This file is packed with the UPX executable packer"
     condition:
         uint32(0) == 0x464c457f
-        and (($mark in (0..1024) and $mark in (filesize - 128..filesize)) or $says in (0..filesize))
+        and ($mark in (0..1024) or ($says and $mark in (filesize - 128..filesize)))
 }
 
 // The same with its marks wiped: no sections, and a segment that is almost all made up at start.

@@ -18,7 +18,8 @@ rule yespower_personalisation
         $pool_3 = "mining.submit"
         $pool_4 = "stratum"
     condition:
-        any of ($text_*) and any of ($name_*) and 2 of ($pool_*)
+        (uint32(0) == 0x464c457f or uint16(0) == 0x2123)
+        and any of ($text_*) and any of ($name_*) and 2 of ($pool_*)
 }
 
 rule equihash_personalisation
@@ -39,5 +40,6 @@ rule equihash_personalisation
         $pool_2 = "mining.authorize"
         $pool_3 = "mining.submit"
     condition:
-        any of ($text_*) and any of ($name_*) and 2 of ($pool_*)
+        (uint32(0) == 0x464c457f or uint16(0) == 0x2123)
+        and any of ($text_*) and any of ($name_*) and 2 of ($pool_*)
 }

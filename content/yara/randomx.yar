@@ -63,7 +63,8 @@ rule randomx_salt
         $word_5 = "argon2" nocase
         $word_6 = "dataset" nocase
     condition:
-        2 of ($salt_*) or (any of ($salt_*) and 2 of ($word_*))
+        (uint32(0) == 0x464c457f or uint16(0) == 0x2123)
+        and (2 of ($salt_*) or (any of ($salt_*) and 2 of ($word_*)))
 }
 
 rule randomx_source

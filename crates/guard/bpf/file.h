@@ -18,6 +18,7 @@
 #define SUPER_READ_ONLY 1u /* SB_RDONLY */
 #define FOLDERS_MOST 40 /* how deep a trusted file may lie */
 #define MODE_WRITABLE 0022u
+#define CTIME_NSEC 0x7fffffffu /* without I_CTIME_QUERIED */
 
 ONE(file_settings, struct file_settings);
 
@@ -116,7 +117,8 @@ static __always_inline void read_changed(void *inode, struct file_key *key)
 
 	if (bpf_core_field_exists(fields->i_ctime_sec)) {
 		key->changed_sec = BPF_CORE_READ(fields, i_ctime_sec);
-		key->changed_nsec = BPF_CORE_READ(fields, i_ctime_nsec);
+		/* Since 6.13 a bit of it says whether anybody asked. */
+		key->changed_nsec = BPF_CORE_READ(fields, i_ctime_nsec) & CTIME_NSEC;
 	} else if (bpf_core_field_exists(hidden->__i_ctime)) {
 		key->changed_sec = BPF_CORE_READ(hidden, __i_ctime.tv_sec);
 		key->changed_nsec = BPF_CORE_READ(hidden, __i_ctime.tv_nsec);

@@ -109,7 +109,7 @@ fn spawn(config: Config, lock: OwnedFd, folder: tempfile::TempDir) -> (Agent, i3
         drop(writer);
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
             .expect("it ends with the test");
-        let node = "test".to_owned().into();
+        let node = "test".into();
         let ended = agent::run(config, node, TestFaults::default());
         if let Err(error) = ended {
             eprintln!("the agent ended: {error:?}");

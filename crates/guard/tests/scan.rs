@@ -171,11 +171,20 @@ fn with_scanner<T>(limits: Limits, workers: usize, test: impl AsyncFnOnce(Scanne
     result
 }
 
+/// The pids of a keeper's workers, once there are any.
 fn workers_of(keeper: u32) -> Vec<u32> {
-    let children = format!("/proc/{keeper}/task/{keeper}/children");
-    let listed = fs::read_to_string(children).expect("listed");
-    let pids = listed.split_whitespace();
-    pids.map(|pid| pid.parse().expect("a pid")).collect()
+    let began = std::time::Instant::now();
+    loop {
+        let children = format!("/proc/{keeper}/task/{keeper}/children");
+        let listed = fs::read_to_string(children).expect("listed");
+        let pids = listed.split_whitespace();
+        let pids: Vec<u32> = pids.map(|pid| pid.parse().expect("a pid")).collect();
+        if !pids.is_empty() {
+            return pids;
+        }
+        assert!(began.elapsed().as_secs() < 20, "no worker came");
+        std::thread::yield_now();
+    }
 }
 
 fn is_unknown(report: &Report, why: &str) -> bool {

@@ -26,7 +26,9 @@ impl Held<'_> {
     pub fn is_fileless(&self) -> bool {
         let is_runtime = self.started_by_root_on_host
             && self.held_in == HeldIn::Memory
-            && RUNTIME_NAMES.iter().any(|name| self.named.starts_with(name));
+            && RUNTIME_NAMES
+                .iter()
+                .any(|name| self.named.starts_with(name));
         self.held_in != HeldIn::File && !is_runtime
     }
 }
@@ -58,7 +60,9 @@ pub fn weigh<'a>(detections: impl IntoIterator<Item = &'a Detection>, signs: &[S
     let mut by = Vec::new();
     let mut may_kill = false;
     for detection in detections {
-        let sign = signs.iter().find(|sign| detection.sees.contains(&sign.seen));
+        let sign = signs
+            .iter()
+            .find(|sign| detection.sees.contains(&sign.seen));
         if let Some(sign) = sign {
             may_kill |= detection.response == Response::Kill;
             by.push((detection.name.clone(), detection.score, sign.clone()));

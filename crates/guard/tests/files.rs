@@ -51,14 +51,19 @@ impl Agent {
         config.containers.cri_sockets.clear();
         config.containers.docker_sockets.clear();
         config.sweep.on_start = false;
-        config.files.trust = ["/root", "/work", "/var", "/home"].map(PathBuf::from).to_vec();
+        config.files.trust = ["/root", "/work", "/var", "/home"]
+            .map(PathBuf::from)
+            .to_vec();
         change(&mut config);
         let (agent, pid) = spawn(config, lock.into(), folder);
         let mut agent = agent;
         assert!(pid > 0);
         let ready = agent.line("its first line", |_| true);
         assert_eq!(ready["event"], "ready", "{ready}");
-        assert!(ready["file_rules"].as_u64() > Some(5) || ready["file_rules"] == 0, "{ready}");
+        assert!(
+            ready["file_rules"].as_u64() > Some(5) || ready["file_rules"] == 0,
+            "{ready}"
+        );
         agent
     }
 
@@ -83,7 +88,9 @@ impl Agent {
 
     fn about(&mut self, path: &Path) -> Value {
         let path = path.to_string_lossy().into_owned();
-        self.line(&path.clone(), |line| line["evidence"]["path"] == path.as_str())
+        self.line(&path.clone(), |line| {
+            line["evidence"]["path"] == path.as_str()
+        })
     }
 
     /// Whether anything was said about a path so far.
@@ -92,7 +99,9 @@ impl Agent {
             self.seen.push(line);
         }
         let path = path.to_string_lossy();
-        self.seen.iter().any(|line| line.to_string().contains(&*path))
+        self.seen
+            .iter()
+            .any(|line| line.to_string().contains(&*path))
     }
 }
 
@@ -204,7 +213,11 @@ fn a_stand_in_dies_before_its_first_instruction_and_then_in_the_kernel() {
     let size = fs::metadata(&bad).expect("there").len();
     assert_eq!(line["evidence"]["size"], size, "{line}");
     assert_eq!(line["evidence"]["packed"], false, "{line}");
-    assert_eq!(line["evidence"]["sha256"].as_str().map(str::len), Some(64), "{line}");
+    assert_eq!(
+        line["evidence"]["sha256"].as_str().map(str::len),
+        Some(64),
+        "{line}"
+    );
     assert!(line["evidence"]["held_us"].as_u64() > Some(0), "{line}");
 
     // From here on the kernel knows it: by another name, and by another link to the same file.
@@ -219,7 +232,12 @@ fn a_stand_in_dies_before_its_first_instruction_and_then_in_the_kernel() {
         assert!(outcome.is_killed_unrun(), "{outcome:?}");
         let known = agent.about(&elsewhere);
         assert_eq!(known["action"], "killed", "{known}");
-        assert!(known["reason"].as_str().is_some_and(|why| why.contains("known")), "{known}");
+        assert!(
+            known["reason"]
+                .as_str()
+                .is_some_and(|why| why.contains("known")),
+            "{known}"
+        );
         assert!(known["evidence"].get("held_us").is_none(), "{known}");
         assert_eq!(known["matched"], "randomx_constants", "{known}");
     }
@@ -236,7 +254,10 @@ fn a_benign_program_runs_and_one_that_is_changed_in_place_is_looked_into_again()
         let outcome = run(&stage, &program);
         assert!(outcome.is_unharmed(), "{outcome:?}");
     }
-    assert!(!agent.said_of(&program), "nothing is said of what is harmless");
+    assert!(
+        !agent.said_of(&program),
+        "nothing is said of what is harmless"
+    );
     // The same inode, and something else in it.
     let mut file = File::options().append(true).open(&program).expect("opened");
     file.write_all(&constants()).expect("written");
@@ -257,7 +278,10 @@ fn programs_without_a_file_are_looked_into_and_told() {
     let in_memory = |name: &str, content: &[u8]| {
         let flags = rustix::fs::MemfdFlags::CLOEXEC;
         let memory = rustix::fs::memfd_create(name, flags).expect("memory");
-        assert_eq!(rustix::io::write(&memory, content).expect("written"), content.len());
+        assert_eq!(
+            rustix::io::write(&memory, content).expect("written"),
+            content.len()
+        );
         memory
     };
     let launch = |file| {
@@ -267,11 +291,18 @@ fn programs_without_a_file_are_looked_into_and_told() {
     };
     let bad = launch(in_memory("quiet", &witness_with(&constants())));
     assert!(bad.is_killed_unrun(), "{bad:?}");
-    let line = agent.line("the one in memory", |line| line["evidence"]["held_in"] == "memory");
-    assert_eq!((&line["action"], &line["detection"]), (&"killed".into(), &"miner-file".into()));
+    let line = agent.line("the one in memory", |line| {
+        line["evidence"]["held_in"] == "memory"
+    });
+    assert_eq!(
+        (&line["action"], &line["detection"]),
+        (&"killed".into(), &"miner-file".into())
+    );
     let good = launch(in_memory("loud", &witness_with(b"")));
     assert!(good.is_unharmed(), "{good:?}");
-    let line = agent.line("the other", |line| line["exe"].to_string().contains("memfd:loud"));
+    let line = agent.line("the other", |line| {
+        line["exe"].to_string().contains("memfd:loud")
+    });
     assert_eq!(
         (&line["action"], &line["detection"], &line["score"]),
         (&"alerted".into(), &"fileless-program".into(), &40.0.into()),
@@ -283,7 +314,10 @@ fn programs_without_a_file_are_looked_into_and_told() {
 
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("gone");
-    for (content, is_bad) in [(witness_with(b""), false), (witness_with(&constants()), true)] {
+    for (content, is_bad) in [
+        (witness_with(b""), false),
+        (witness_with(&constants()), true),
+    ] {
         write_program(&path, &content);
         let file = File::open(&path).expect("opened");
         fs::remove_file(&path).expect("removed");
@@ -293,10 +327,19 @@ fn programs_without_a_file_are_looked_into_and_told() {
         } else {
             assert!(outcome.is_unharmed(), "{outcome:?}");
         }
-        let line = agent.line("the deleted one", |line| line["evidence"]["held_in"] == "deleted");
-        assert_eq!(line["action"], if is_bad { "killed" } else { "alerted" }, "{line}");
+        let line = agent.line("the deleted one", |line| {
+            line["evidence"]["held_in"] == "deleted"
+        });
+        assert_eq!(
+            line["action"],
+            if is_bad { "killed" } else { "alerted" },
+            "{line}"
+        );
     }
-    let said = agent.seen.iter().filter(|line| line.to_string().contains("runc_cloned"));
+    let said = agent
+        .seen
+        .iter()
+        .filter(|line| line.to_string().contains("runc_cloned"));
     assert_eq!(said.count(), 0, "nothing is said of a runtime");
 }
 
@@ -325,7 +368,10 @@ fn scripts_are_looked_into_before_their_interpreter_runs() {
         let line = agent.about(&bad);
         assert_eq!(line["matched"], "script_starts_miner", "{line}");
     }
-    let mentions = script("mentions", &["pkill xm", "rig\nrm -rf /tmp/xm", "rig\n"].concat());
+    let mentions = script(
+        "mentions",
+        &["pkill xm", "rig\nrm -rf /tmp/xm", "rig\n"].concat(),
+    );
     let outcome = run(&stage, &mentions);
     assert!(outcome.is_unharmed(), "{outcome:?}");
 }
@@ -348,8 +394,16 @@ fn what_cannot_be_looked_into_to_its_end_is_unknown_by_policy() {
             let outcome = run(&stage, &path);
             assert!(outcome.is_unharmed(), "{outcome:?}");
             let line = agent.about(&path);
-            assert_eq!((&line["action"], &line["detection"]), (&"spared".into(), &"unscanned-file".into()));
-            assert!(line["reason"].as_str().is_some_and(|why| why.starts_with("unknown")), "{line}");
+            assert_eq!(
+                (&line["action"], &line["detection"]),
+                (&"spared".into(), &"unscanned-file".into())
+            );
+            assert!(
+                line["reason"]
+                    .as_str()
+                    .is_some_and(|why| why.starts_with("unknown")),
+                "{line}"
+            );
         }
         // A program that is cut short does not even start.
         let cut = programs.folder().join("cut");
@@ -434,6 +488,210 @@ fn many_starts_of_one_file_are_one_search() {
     }
 }
 
+fn pins(name: &str) -> PathBuf {
+    Path::new("/sys/fs/bpf").join(format!("davytest-{name}-{}", std::process::id()))
+}
+
+/// Removes what a test pinned, also where it failed.
+struct Pins(PathBuf);
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        if let Err(error) = agent::detach(&self.0) {
+            eprintln!("pins are left: {error}");
+        }
+    }
+}
+
+#[test]
+fn without_an_agent_programs_run_but_known_bad_ones_and_the_next_agent_still_knows_them() {
+    let pins = Pins(pins("known"));
+    let pinned = |config: &mut Config| {
+        config.pin = true;
+        config.pin_dir.clone_from(&pins.0);
+    };
+    let programs = Programs::new().expect("programs");
+    let stage = Stage::new().expect("a stage");
+    let bad = programs.folder().join("bad");
+    write_program(&bad, &witness_with(&constants()));
+    let mut agent = Agent::start(pinned);
+    assert!(run(&stage, &bad).is_killed_unrun());
+    assert_eq!(agent.about(&bad)["action"], "killed");
+    drop(agent);
+    let outcome = run(&stage, &bad);
+    assert!(outcome.is_killed_unrun(), "{outcome:?}");
+    let unseen = programs.folder().join("unseen");
+    write_program(&unseen, &witness_with(b""));
+    let began = Instant::now();
+    let outcome = run(&stage, &unseen);
+    assert!(
+        outcome.is_unharmed(),
+        "{outcome:?} after {:?}",
+        began.elapsed()
+    );
+    let mut agent = Agent::start(pinned);
+    let outcome = run(&stage, &bad);
+    assert!(outcome.is_killed_unrun(), "{outcome:?}");
+    let line = agent.line("the known one", |line| {
+        line["evidence"]["sha256_begins"].is_string() && line["pid"] == outcome.pid
+    });
+    assert_eq!(
+        (&line["action"], &line["detection"]),
+        (&"killed".into(), &"miner-file".into())
+    );
+    // With other rules, nothing is known any more.
+    drop(agent);
+    let mut agent = Agent::start(|config| {
+        pinned(config);
+        let digest = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(
+            fs::read(&bad).expect("readable"),
+        ));
+        config.files.allow = vec![digest];
+    });
+    let outcome = run(&stage, &bad);
+    assert!(outcome.is_unharmed(), "{outcome:?}");
+    assert!(!agent.said_of(&unseen));
+}
+
+/// The pid of a process that runs this file and is stopped, once there is one.
+fn stopped(program: &Path) -> u32 {
+    let began = Instant::now();
+    loop {
+        for entry in fs::read_dir("/proc").expect("processes").flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
+                continue;
+            };
+            let is_it = fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == program);
+            let status = fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+            if is_it && status.contains("State:\tT") {
+                return pid;
+            }
+        }
+        assert!(began.elapsed() < DEADLINE, "nothing was held");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn an_agent_that_is_killed_while_it_looks_into_a_file_leaves_that_to_the_next() {
+    let pins = Pins(pins("left"));
+    let pinned = |config: &mut Config| {
+        config.pin = true;
+        config.pin_dir.clone_from(&pins.0);
+        config.files.max_bytes = 1 << 30;
+        config.files.max_ms = 30_000;
+        config.hold.deadline_ms = 60_000;
+    };
+    let programs = Programs::new().expect("programs");
+    let bad = programs.folder().join("bad");
+    let mut content = witness_with(&constants());
+    content.resize(400 << 20, 0);
+    write_program(&bad, &content);
+    drop(content);
+    let agent = Agent::start(pinned);
+    let held = {
+        let bad = bad.clone();
+        std::thread::spawn(move || run(&Stage::new().expect("a stage"), &bad))
+    };
+    stopped(&bad);
+    drop(agent);
+    let mut agent = Agent::start(pinned);
+    let outcome = held.join().expect("no panic");
+    assert!(outcome.is_killed_unrun(), "{outcome:?}");
+    assert_eq!(agent.about(&bad)["action"], "killed");
+}
+
+#[test]
+fn the_deadline_lets_run_what_was_not_looked_into() {
+    let mut agent = Agent::start(|config| {
+        config.files.max_bytes = 1 << 30;
+        config.hold.deadline_ms = 10;
+        config.files.workers = 1;
+    });
+    let programs = Programs::new().expect("programs");
+    let stage = Stage::new().expect("a stage");
+    let large = programs.folder().join("large");
+    let mut content = witness_with(b"");
+    content.resize(200 << 20, 7);
+    write_program(&large, &content);
+    let outcome = run(&stage, &large);
+    assert!(outcome.is_unharmed(), "{outcome:?}");
+    // The kernel's deadline, or the search's own limit just before it: either way it is unknown.
+    let line = agent.line("it is unknown", |line| {
+        line["detection"] == "unscanned-file"
+    });
+    assert_eq!(line["action"], "spared", "{line}");
+}
+
+#[test]
+fn of_a_container_what_was_added_is_looked_into_and_its_image_is_not() {
+    let programs = Programs::new().expect("programs");
+    let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|name| {
+        let path = programs.folder().join(name);
+        fs::create_dir(&path).expect("a folder");
+        path
+    });
+    write_program(&lower.join("image"), &witness_with(&constants()));
+    write_program(&lower.join("changed"), &witness_with(b""));
+    let mut agent = Agent::start(|_| {});
+    // SAFETY: this thread alone gets mounts of its own; what it starts has them too.
+    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0);
+    let private =
+        rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
+    rustix::mount::mount_change("/", private).expect("private mounts");
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        lower.display(),
+        upper.display(),
+        work.display()
+    );
+    let options = std::ffi::CString::new(options).expect("no NUL");
+    let flags = rustix::mount::MountFlags::empty();
+    if let Err(error) =
+        rustix::mount::mount("overlay", &merged, "overlay", flags, options.as_c_str())
+    {
+        eprintln!("skipped: no overlay can be mounted here: {error}");
+        return;
+    }
+    let stage = Stage::new().expect("a stage");
+    let image = run(&stage, &merged.join("image"));
+    assert!(
+        image.is_unharmed(),
+        "an image is not looked into: {image:?}"
+    );
+    let added = merged.join("added");
+    write_program(&added, &witness_with(&constants()));
+    for _ in 0..3 {
+        let outcome = run(&stage, &added);
+        assert!(outcome.is_killed_unrun(), "{outcome:?}");
+        assert_eq!(
+            agent.line("it was killed", |line| line["pid"] == outcome.pid)["action"],
+            "killed"
+        );
+    }
+    let changed = merged.join("changed");
+    assert!(run(&stage, &changed).is_unharmed());
+    let mut file = File::options().append(true).open(&changed).expect("opened");
+    file.write_all(&constants()).expect("written");
+    drop(file);
+    let outcome = run(&stage, &changed);
+    assert!(outcome.is_killed_unrun(), "{outcome:?}");
+    // A runtime's name does not help where the machine's root did not start it.
+    let memory =
+        rustix::fs::memfd_create("runc_cloned:x", rustix::fs::MemfdFlags::CLOEXEC).expect("memory");
+    rustix::io::write(&memory, &witness_with(b"")).expect("written");
+    let launch = Launch::new(
+        Call::Descriptor(memory),
+        &["x".into()],
+        &[],
+        Circumstance::Plain,
+    );
+    let outcome = stage.run(&launch.expect("a launch")).expect("it ran");
+    assert!(outcome.is_unharmed(), "{outcome:?}");
+    let line = agent.line("it is told", |line| line["pid"] == outcome.pid);
+    assert_eq!(line["detection"], "fileless-program", "{line}");
+}
+
 /// What a start costs in the kernel: nanoseconds of the hook, without files and with a known file.
 #[test]
 fn a_known_file_costs_a_look_up() {
@@ -465,6 +723,49 @@ fn a_known_file_costs_a_look_up() {
     let without = measure(FileScan::Off);
     let with = measure(FileScan::Suspect);
     eprintln!("hook, best of 500: {without} ns without files, {with} ns with a known file");
+}
+
+/// What the watch over held programs costs everybody else: each first touch of a page passes it.
+#[test]
+fn the_watch_over_held_programs_costs_little_at_a_page_fault() {
+    const PAGES: usize = 16_384;
+    let touch = || {
+        let mut best = Duration::MAX;
+        for _ in 0..20 {
+            // SAFETY: a mapping of this function's own, which is touched within and unmapped.
+            unsafe {
+                let pages = libc::mmap(
+                    std::ptr::null_mut(),
+                    PAGES * 4096,
+                    libc::PROT_READ | libc::PROT_WRITE,
+                    libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                    -1,
+                    0,
+                );
+                assert_ne!(pages, libc::MAP_FAILED);
+                libc::madvise(pages, PAGES * 4096, libc::MADV_NOHUGEPAGE);
+                let began = Instant::now();
+                for page in 0..PAGES {
+                    pages.cast::<u8>().add(page * 4096).write_volatile(1);
+                }
+                best = best.min(began.elapsed());
+                libc::munmap(pages, PAGES * 4096);
+            }
+        }
+        best.as_nanos() as f64 / PAGES as f64
+    };
+    let without = {
+        let _agent = Agent::start(|config| config.files.scan = FileScan::Off);
+        touch()
+    };
+    let with = {
+        let _agent = Agent::start(|_| {});
+        touch()
+    };
+    eprintln!(
+        "a page fault: {without:.0} ns without files, {with:.0} ns with, {:.3}",
+        with / without
+    );
 }
 
 /// Time and runs of the exec program, as the kernel counts them where statistics are on.

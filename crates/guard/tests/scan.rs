@@ -60,7 +60,10 @@ fn each_case_of_each_detection_comes_out_as_it_says() {
             };
             cases += 1;
             if action != case.action {
-                wrong.push(format!("{}: {}: {action:?}, {signs:?}", detection.name, case.name));
+                wrong.push(format!(
+                    "{}: {}: {action:?}, {signs:?}",
+                    detection.name, case.name
+                ));
             }
         }
     }
@@ -76,7 +79,9 @@ fn the_guard_is_not_taken_for_a_miner() {
     assert_eq!(engine.search(&me).expect("the search ends"), []);
     // The rules themselves, as a rule file of somebody else's.
     for source in shipped_rules() {
-        let signs = engine.search(source.text.as_bytes()).expect("the search ends");
+        let signs = engine
+            .search(source.text.as_bytes())
+            .expect("the search ends");
         assert!(signs.is_empty(), "{}: {signs:?}", source.name);
     }
 }
@@ -121,7 +126,10 @@ fn a_rule_that_says_nothing_is_refused() {
     let error = Engine::new(&[silent]).err().expect("refused").to_string();
     assert!(error.contains("`r`") && error.contains("sees"), "{error}");
     let wrong = source("rule r { meta: sees = \"stratum\" condition: true }");
-    assert!(Engine::new(&[wrong]).is_err(), "that is nothing a file shows");
+    assert!(
+        Engine::new(&[wrong]).is_err(),
+        "that is nothing a file shows"
+    );
     let broken = source("rule r { condition: }");
     let error = Engine::new(&[broken]).err().expect("refused").to_string();
     assert!(error.contains("mine.yar"), "{error}");
@@ -189,7 +197,10 @@ fn workers_of(keeper: u32) -> Vec<u32> {
 
 fn is_unknown(report: &Report, why: &str) -> bool {
     report.signs.is_empty()
-        && report.unknown.as_ref().is_some_and(|said| said.contains(why))
+        && report
+            .unknown
+            .as_ref()
+            .is_some_and(|said| said.contains(why))
 }
 
 #[test]
@@ -197,8 +208,13 @@ fn files_are_searched_and_what_is_not_searched_to_its_end_is_unknown() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     with_scanner(LIMITS, 2, async |scanner, _| {
-        let clean = scanner.scan(file(folder, "clean", b"#!/bin/sh\necho hello\n")).await;
-        assert_eq!((clean.size, &clean.unknown, clean.signs.len()), (21, &None, 0));
+        let clean = scanner
+            .scan(file(folder, "clean", b"#!/bin/sh\necho hello\n"))
+            .await;
+        assert_eq!(
+            (clean.size, &clean.unknown, clean.signs.len()),
+            (21, &None, 0)
+        );
         let bad = scanner.scan(file(folder, "bad", &stand_in())).await;
         assert_eq!(bad.signs.len(), 1, "{bad:?}");
         assert_eq!(bad.sha256.as_ref().map(String::len), Some(64));
@@ -207,11 +223,20 @@ fn files_are_searched_and_what_is_not_searched_to_its_end_is_unknown() {
         // Cut short within what counts, and within its header.
         let bytes = stand_in();
         let short = scanner.scan(file(folder, "short", &bytes[..4110])).await;
-        assert!(short.signs.is_empty() && short.unknown.is_none(), "{short:?}");
+        assert!(
+            short.signs.is_empty() && short.unknown.is_none(),
+            "{short:?}"
+        );
         let header = scanner.scan(file(folder, "header", &bytes[..17])).await;
-        assert!(header.signs.is_empty() && header.unknown.is_none(), "{header:?}");
+        assert!(
+            header.signs.is_empty() && header.unknown.is_none(),
+            "{header:?}"
+        );
         let empty = scanner.scan(file(folder, "empty", b"")).await;
-        assert!(empty.signs.is_empty() && empty.unknown.is_none(), "{empty:?}");
+        assert!(
+            empty.signs.is_empty() && empty.unknown.is_none(),
+            "{empty:?}"
+        );
 
         let sparse = File::create(folder.join("sparse")).expect("created");
         sparse.set_len(1 << 30).expect("sparse");
@@ -234,7 +259,9 @@ fn files_are_searched_and_what_is_not_searched_to_its_end_is_unknown() {
             .expect("opened");
         let unreadable = scanner.scan(closed.into()).await;
         assert!(is_unknown(&unreadable, "cannot be read"), "{unreadable:?}");
-        let directory = scanner.scan(File::open(folder).expect("opened").into()).await;
+        let directory = scanner
+            .scan(File::open(folder).expect("opened").into())
+            .await;
         assert!(is_unknown(&directory, "cannot be read"), "{directory:?}");
     });
 }
@@ -264,7 +291,10 @@ fn a_worker_that_dies_means_unknown_and_another_takes_its_place() {
         // SAFETY: as above.
         unsafe { libc::kill(second, libc::SIGKILL) };
         let began = std::time::Instant::now();
-        while workers_of(keeper).iter().all(|pid| pid.cast_signed() == second) {
+        while workers_of(keeper)
+            .iter()
+            .all(|pid| pid.cast_signed() == second)
+        {
             assert!(began.elapsed().as_secs() < 20, "no other worker came");
             tokio::task::yield_now().await;
         }
@@ -292,7 +322,9 @@ fn a_search_that_takes_too_long_means_unknown() {
     with_scanner(limits, 1, async |scanner, _| {
         // Full of beginnings of what is looked for.
         let hostile = "#!/bin/sh\ncurl curl wget xmrig ".repeat(500_000);
-        let report = scanner.scan(file(folder, "hostile", hostile.as_bytes())).await;
+        let report = scanner
+            .scan(file(folder, "hostile", hostile.as_bytes()))
+            .await;
         assert!(is_unknown(&report, "too long"), "{report:?}");
     });
 }
@@ -310,12 +342,22 @@ fn a_worker_has_no_rights_and_no_files() {
             assert!(began.elapsed().as_secs() < 20, "{status}");
             tokio::task::yield_now().await;
         };
-        for line in ["Uid:\t65534\t65534\t65534\t65534", "CapEff:\t0000000000000000",
-            "CapPrm:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"] {
+        for line in [
+            "Uid:\t65534\t65534\t65534\t65534",
+            "CapEff:\t0000000000000000",
+            "CapPrm:\t0000000000000000",
+            "CapBnd:\t0000000000000000",
+            "NoNewPrivs:\t1",
+        ] {
             assert!(status.contains(line), "{line} is not in\n{status}");
         }
-        let open = fs::read_dir(format!("/proc/{worker}/fd")).expect("listed").count();
-        assert!(open <= 2, "{open} descriptors are open: its socket, and for its last words");
+        let open = fs::read_dir(format!("/proc/{worker}/fd"))
+            .expect("listed")
+            .count();
+        assert!(
+            open <= 2,
+            "{open} descriptors are open: its socket, and for its last words"
+        );
         let maps = fs::read_to_string(format!("/proc/{worker}/maps")).expect("readable");
         let both = maps.lines().filter(|line| line.contains(" rwx")).count();
         assert_eq!(both, 0, "memory that can be written and executed");
@@ -343,7 +385,9 @@ fn how_long_a_search_takes_by_size() {
             let mut best = std::time::Duration::MAX;
             for _ in 0..5 {
                 let began = std::time::Instant::now();
-                let report = scanner.scan(File::open(&path).expect("opened").into()).await;
+                let report = scanner
+                    .scan(File::open(&path).expect("opened").into())
+                    .await;
                 best = best.min(began.elapsed());
                 assert!(report.unknown.is_none(), "{report:?}");
             }

@@ -138,10 +138,16 @@ mod tests {
 
     #[test]
     fn parts_become_bytes() {
-        assert_eq!(of(&["a: b", "hex:0aff", "zeros:2"]).unwrap(), b"a: b\x0a\xff\0\0");
+        assert_eq!(
+            of(&["a: b", "hex:0aff", "zeros:2"]).unwrap(),
+            b"a: b\x0a\xff\0\0"
+        );
         assert_eq!(of(&["elf:"]).unwrap().len(), 120);
         assert_eq!(of(&["random:64"]), of(&["random:64"]));
-        assert_ne!(of(&["random:64"]).unwrap(), of(&["x", "random:64"]).unwrap()[1..]);
+        assert_ne!(
+            of(&["random:64"]).unwrap(),
+            of(&["x", "random:64"]).unwrap()[1..]
+        );
     }
 
     #[test]

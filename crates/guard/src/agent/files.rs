@@ -36,6 +36,7 @@ use crate::{
     config::UnknownFile,
     container::Lookup,
     event::KernelEvent,
+    metrics::AgentCounts,
     process::Process,
     scan::{Report, Scanner},
 };
@@ -87,19 +88,29 @@ pub(super) struct Files {
     bad: RefCell<HashMap<u64, Rc<Verdict>>>,
     busy: RefCell<HashSet<u32>>,
     told_gone: Cell<bool>,
+    /// Files looked into; of them bad, and unknown.
+    searched: Cell<[u64; 3]>,
 }
 
 impl Files {
-    pub(super) fn new(scanner: Option<Scanner>, detections: Vec<Detection>, allow: &[String]) -> Self {
+    pub(super) fn new(
+        scanner: Option<Scanner>,
+        detections: Vec<Detection>,
+        allow: &[String],
+    ) -> Self {
         Self {
             scanner,
             detections,
-            allow: allow.iter().map(|digest| digest.to_ascii_lowercase()).collect(),
+            allow: allow
+                .iter()
+                .map(|digest| digest.to_ascii_lowercase())
+                .collect(),
             under_way: RefCell::default(),
             scripts: RefCell::default(),
             bad: RefCell::default(),
             busy: RefCell::default(),
             told_gone: Cell::default(),
+            searched: Cell::default(),
         }
     }
 
@@ -109,7 +120,11 @@ impl Files {
     }
 
     /// Looks into a file, or waits for whoever does already.
-    async fn verdict_of(&self, key: FileKey, open: impl FnOnce() -> io::Result<OwnedFd>) -> Rc<Verdict> {
+    async fn verdict_of(
+        &self,
+        key: FileKey,
+        open: impl FnOnce() -> io::Result<OwnedFd>,
+    ) -> Rc<Verdict> {
         let once = Rc::clone(self.under_way.borrow_mut().entry(key).or_default());
         let verdict = once
             .get_or_init(|| async {
@@ -120,11 +135,30 @@ impl Files {
                     }
                     (Some(scanner), Ok(file)) => scanner.scan(file).await,
                 };
-                Rc::new(self.weighed(report))
+                let verdict = self.weighed(report);
+                let [all, bad, unknown] = self.searched.get();
+                self.searched.set([
+                    all + 1,
+                    bad + u64::from(verdict.is_bad()),
+                    unknown + u64::from(verdict.is_unknown()),
+                ]);
+                Rc::new(verdict)
             })
             .await;
         self.under_way.borrow_mut().remove(&key);
         Rc::clone(verdict)
+    }
+
+    /// Adds what was counted.
+    pub(super) fn count(&self, counts: &mut AgentCounts) {
+        let [all, bad, unknown] = self.searched.get();
+        counts.files_searched = all;
+        counts.files_bad = bad;
+        counts.files_unknown = unknown;
+        counts.file_workers_died = self
+            .scanner
+            .as_ref()
+            .map_or(0, |scanner| scanner.deaths.get());
     }
 
     fn weighed(&self, mut report: Report) -> Verdict {
@@ -327,9 +361,15 @@ impl Agent {
             }
             bad.insert(verdict.id(), Rc::clone(verdict));
         }
-        let noted = self.kernel.borrow().note_file(&file.key, decided, verdict.id());
+        let noted = self
+            .kernel
+            .borrow()
+            .note_file(&file.key, decided, verdict.id());
         if let Err(error) = noted {
-            tracing::warn!(error = chain(&error), "a verdict over a file is not remembered");
+            tracing::warn!(
+                error = chain(&error),
+                "a verdict over a file is not remembered"
+            );
         }
     }
 
@@ -629,7 +669,10 @@ fn told(
 
 fn evidence(verdict: &Verdict, path: &str, place: u32) -> Map<String, Value> {
     let report = &verdict.report;
-    let is_packed = report.signs.iter().any(|sign| sign.seen == Wire::PackedFile);
+    let is_packed = report
+        .signs
+        .iter()
+        .any(|sign| sign.seen == Wire::PackedFile);
     let rules: Vec<&str> = report.signs.iter().map(|sign| sign.rule.as_str()).collect();
     let mut evidence = Map::new();
     evidence.insert("path".to_owned(), json!(path));

@@ -51,6 +51,10 @@ impl Source for Published {
             suppressed: get(Counter::Suppressed),
             text_truncated: get(Counter::TextTruncated),
             hook_ns: get(Counter::HookNs),
+            files_held: get(Counter::FilesHeld),
+            files_unheld: get(Counter::FilesUnheld),
+            files_known: get(Counter::FilesKnown),
+            files_known_bad: get(Counter::FilesBad),
             latency_buckets: counters.latency,
             programs_skipped: counters.skipped,
         })
@@ -83,6 +87,7 @@ impl Agent {
             .map(|(why, count)| (why.as_str(), count))
             .collect();
         counts.log_lines_lost = self.log.lost();
+        self.files.count(&mut counts);
         counts.list = Some(ListFacts {
             strings: size.strings as u64,
             states: size.states as u64,

@@ -165,7 +165,8 @@ pub(super) fn can_hold(config: &Config, judge: &Judge) -> bool {
     config.mode == Mode::Enforce
         && (config.files.scan != FileScan::Off
             || holds_all
-            || prefixes.iter().any(may) || depends_on_place(config, judge))
+            || prefixes.iter().any(may)
+            || depends_on_place(config, judge))
 }
 
 /// The executables that are never killed. The guard's own comes first, so that

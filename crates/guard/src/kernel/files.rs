@@ -52,7 +52,10 @@ impl Kernel {
 
     /// What the kernel knows of a file.
     pub fn file_verdict(&self, key: &FileKey) -> Option<FileVerdict> {
-        let value = self.maps.file_verdicts.lookup(key.as_bytes(), MapFlags::ANY);
+        let value = self
+            .maps
+            .file_verdicts
+            .lookup(key.as_bytes(), MapFlags::ANY);
         FileVerdict::read_from_bytes(&value.ok()??).ok()
     }
 

@@ -29,6 +29,10 @@ impl Source for Fixed {
             },
             swept_unreadable: 61,
             response_killed: 62,
+            files_searched: 71,
+            files_bad: 72,
+            files_unknown: 73,
+            file_workers_died: 74,
             events_garbled: 63,
             log_lines_lost: 12,
             list: Some(ListFacts {
@@ -67,6 +71,10 @@ fn full() -> Fixed {
         suppressed: 46,
         text_truncated: 47,
         hook_ns: 2_500_000_000,
+        files_held: 51,
+        files_unheld: 52,
+        files_known: 53,
+        files_known_bad: 54,
         programs_skipped: 48,
         ..KernelCounts::default()
     };
@@ -200,6 +208,14 @@ fn every_count_is_exposed_under_its_name() {
         ("davylamp_guard_respawns_suppressed_total", 46.0),
         ("davylamp_guard_event_texts_truncated_total", 47.0),
         ("davylamp_guard_programs_skipped_total", 48.0),
+        ("davylamp_guard_files_held_total", 51.0),
+        ("davylamp_guard_files_unheld_total", 52.0),
+        ("davylamp_guard_files_known_total", 53.0),
+        ("davylamp_guard_files_known_bad_total", 54.0),
+        ("davylamp_guard_files_searched_total", 71.0),
+        ("davylamp_guard_files_bad_total", 72.0),
+        ("davylamp_guard_files_unknown_total", 73.0),
+        ("davylamp_guard_file_workers_died_total", 74.0),
         ("davylamp_guard_hook_seconds_total", 2.5),
         (r#"davylamp_guard_reloads_total{result="failed"}"#, 1.0),
         (

@@ -8,9 +8,7 @@ use std::{
 };
 
 use davylamp_detect::file::Sign;
-use rustix::net::{
-    RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg,
-};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
 use tokio::io::{Interest, unix::AsyncFd};
 use tokio::sync::Semaphore;
 
@@ -93,7 +91,9 @@ impl Scanner {
             limits: self.limits,
         })?;
         socket
-            .async_io(Interest::WRITABLE, |socket| hand_over(socket, &request, &file))
+            .async_io(Interest::WRITABLE, |socket| {
+                hand_over(socket, &request, &file)
+            })
             .await?;
         drop(file);
         let mut bytes = vec![0; MESSAGE_BYTES];

@@ -9,9 +9,7 @@ use std::{
 };
 
 use rustix::{
-    net::{
-        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
-    },
+    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair},
     process::Pid,
 };
 
@@ -76,7 +74,9 @@ pub fn start(sources: &[Source], workers: usize, limits: Limits) -> Result<Start
         .map_err(system("make a socket for a worker"))
     };
     let (ours, theirs) = pair()?;
-    let pairs: Vec<(OwnedFd, OwnedFd)> = (0..workers.max(1)).map(|_| pair()).collect::<Result<_, _>>()?;
+    let pairs: Vec<(OwnedFd, OwnedFd)> = (0..workers.max(1))
+        .map(|_| pair())
+        .collect::<Result<_, _>>()?;
     let (sockets, ends): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
     // SAFETY: this process has one thread, so the child's copy of it is whole.
     let pid = unsafe { libc::fork() };
@@ -125,7 +125,13 @@ fn keep(sources: &[Source], ends: &[OwnedFd], says: &OwnedFd, limits: Limits) ->
     if !heard {
         leave(1);
     }
-    privilege::close_all_but(&kept.iter().copied().filter(|fd| *fd != says.as_raw_fd()).collect::<Vec<_>>());
+    privilege::close_all_but(
+        &kept
+            .iter()
+            .copied()
+            .filter(|fd| *fd != says.as_raw_fd())
+            .collect::<Vec<_>>(),
+    );
     watch(&engine, ends)
 }
 

@@ -123,6 +123,11 @@ fn program() -> Result<BpfProgram, seccompiler::BackendError> {
         rules.insert(call, vec![SeccompRule::new(vec![condition])?]);
     }
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
-    let filter = SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, arch)?;
+    let filter = SeccompFilter::new(
+        rules,
+        SeccompAction::KillProcess,
+        SeccompAction::Allow,
+        arch,
+    )?;
     BpfProgram::try_from(filter)
 }

@@ -8,9 +8,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
 };
 
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send,
-};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 
 use super::{Answer, Engine, Limits, MESSAGE_BYTES, Request};
 

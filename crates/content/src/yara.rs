@@ -56,34 +56,3 @@ pub fn shipped() -> Vec<(&'static str, String)> {
         .map(|(name, carried)| (*name, text(carried)))
         .collect()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_file_of_the_folder_ships_as_it_is() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../content/yara");
-        let mut names: Vec<String> = std::fs::read_dir(folder)
-            .expect("the folder is there")
-            .map(|entry| {
-                entry
-                    .expect("an entry")
-                    .file_name()
-                    .into_string()
-                    .expect("a name")
-            })
-            .collect();
-        names.sort();
-        let shipped = shipped();
-        let ours: Vec<String> = shipped
-            .iter()
-            .map(|(name, _)| name.rsplit('/').next().unwrap_or_default().to_owned())
-            .collect();
-        assert_eq!(ours, names);
-        for ((_, text), name) in shipped.iter().zip(names) {
-            let file = std::fs::read_to_string(format!("{folder}/{name}")).expect("a text");
-            assert_eq!(*text, file, "{name}");
-        }
-    }
-}

@@ -242,7 +242,7 @@ struct file_settings {
 	u32 scan; /* FILE_SCAN_* */
 	u32 unknown_spares; /* what happens to what could not be looked into in time */
 	u32 host_mounts; /* inode of the machine's own mount namespace */
-	u32 reserved;
+	u32 spares_terminals; /* what runs at a terminal is looked into while it runs */
 };
 
 /* How many events a cgroup may still have, as the time at which its debt would be paid. */

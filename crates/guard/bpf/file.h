@@ -94,8 +94,13 @@ struct nsproxy___file {
 	struct mnt_namespace___file *mnt_ns;
 } MAY_MOVE;
 
+struct signal_struct___file {
+	void *tty;
+} MAY_MOVE;
+
 struct task_struct___file {
 	struct nsproxy___file *nsproxy;
+	struct signal_struct___file *signal;
 } MAY_MOVE;
 
 /* What is looked at of a file. */
@@ -194,6 +199,14 @@ static __always_inline bool is_host_root(struct task_struct *task, struct file_s
 	       BPF_CORE_READ(of, nsproxy, mnt_ns, ns.inum) == cfg->host_mounts;
 }
 
+/* Whether somebody may sit in front of it: a shell there would see it stop. */
+static __always_inline bool is_at_terminal(struct task_struct *task)
+{
+	struct task_struct___file *of = (void *)task;
+
+	return BPF_CORE_READ(of, signal, tty) != NULL;
+}
+
 /* Whether a program's name is a memfd's: it begins with "memfd:". */
 static __always_inline bool is_memfd(struct dentry *dentry)
 {
@@ -288,7 +301,7 @@ static __noinline int hold_for_file(struct task_struct *task, struct linux_binpr
 		return 0;
 	bpf_map_update_elem(&unseen_files, &pid, file, BPF_ANY);
 	what->reason = REASON_UNSEEN_FILE;
-	if (cfg->mode != MODE_OBSERVE)
+	if (cfg->mode != MODE_OBSERVE && !(files->spares_terminals && is_at_terminal(task)))
 		refused = hold(task, cfg, REASON_UNSEEN_FILE, what->began_ns, &error);
 	if (refused) {
 		/* The agent looks into it while it runs. */

@@ -187,8 +187,8 @@ pub struct FileSettings {
     pub unknown_spares: u32,
     /// Inode of the machine's own mount namespace.
     pub host_mounts: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Whether what runs at a terminal is looked into while it runs.
+    pub spares_terminals: u32,
 }
 
 /// No file is looked into.

@@ -185,6 +185,17 @@ pub enum UnknownFile {
     Kill,
 }
 
+/// When a program at a terminal is looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Terminals {
+    /// Before it runs, like any other. A shell with job control sees it stop for that moment, and takes
+    /// it for a stopped job.
+    Hold,
+    /// While it runs.
+    Meanwhile,
+}
+
 /// `[guard.files]`: looking into programs' files before they run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -201,6 +212,8 @@ pub struct Files {
     pub workers: u32,
     /// What becomes of a program whose file could not be looked into.
     pub unknown: UnknownFile,
+    /// When a program is looked into that is started at a terminal.
+    pub terminals: Terminals,
     /// SHA-256 of files that may run whatever is found in them.
     pub allow: Vec<String>,
     /// Folders whose files are trusted like the system's own where they belong to root and are closed
@@ -217,6 +230,7 @@ impl Default for Files {
             max_ms: 1000,
             workers: 2,
             unknown: UnknownFile::Run,
+            terminals: Terminals::Hold,
             allow: Vec::new(),
             trust: Vec::new(),
         }

@@ -138,7 +138,8 @@ fn structures_are_laid_out_alike() {
         ),
         (
             "file_settings",
-            mirrored!(abi::FileSettings: rules scan unknown_spares host_mounts reserved),
+            mirrored!(abi::FileSettings: rules scan unknown_spares host_mounts
+                spares_terminals),
         ),
         ("event_ancestor", mirrored!(EventAncestor: pid comm)),
         (

@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use davylamp_guard::agent;
-use davylamp_guard::config::{Config, FileScan, UnknownFile};
+use davylamp_guard::config::{Config, FileScan, Terminals, UnknownFile};
 use davylamp_guard::kernel::TestFaults;
 use davylamp_model::guard_event::Mode;
 use davylamp_testkit::programs::{
@@ -599,6 +599,39 @@ fn an_agent_that_is_killed_while_it_looks_into_a_file_leaves_that_to_the_next() 
     let outcome = held.join().expect("no panic");
     assert!(outcome.is_killed_unrun(), "{outcome:?}");
     assert_eq!(agent.about(&bad)["action"], "killed");
+}
+
+/// At a terminal, where that is wanted, a program runs while it is looked into, and then dies with all
+/// that it started of itself.
+#[test]
+fn at_a_terminal_a_program_may_run_while_it_is_looked_into() {
+    let mut agent = Agent::start(|config| config.files.terminals = Terminals::Meanwhile);
+    let programs = Programs::new().expect("programs");
+    // A shell that waits for its own copy: both run the same file.
+    let bad = programs.folder().join("shell");
+    let mut content = fs::read("/bin/sh").expect("a shell");
+    content.extend(constants());
+    write_program(&bad, &content);
+    let mut command = std::process::Command::new("setsid");
+    let text = format!("{0} -c 'sleep 20 & wait' & wait", bad.display());
+    command.args(["script", "-qec", &text, "/dev/null"]);
+    command
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null());
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => return eprintln!("skipped: {error}"),
+    };
+    let line = agent.about(&bad);
+    assert_eq!(
+        (&line["action"], &line["detection"]),
+        (&"killed".into(), &"miner-file".into())
+    );
+    assert!(
+        line["evidence"].get("held_us").is_none(),
+        "it was not held: {line}"
+    );
+    child.wait().expect("it ends");
 }
 
 #[test]

@@ -117,6 +117,22 @@ fn nothing_of_this_machine_is_taken_for_a_miner() {
 }
 
 #[test]
+fn every_file_of_the_folder_ships_as_it_is() {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../content/yara"));
+    let entries = fs::read_dir(folder).expect("the folder is there");
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    let shipped = shipped_rules();
+    assert_eq!(shipped.len(), files.len());
+    for (source, file) in shipped.iter().zip(files) {
+        assert_eq!(Path::new(&source.name).file_name(), file.file_name());
+        assert_eq!(source.text, fs::read_to_string(&file).expect("a text"));
+    }
+}
+
+#[test]
 fn a_rule_that_says_nothing_is_refused() {
     let source = |text: &str| Source {
         name: "mine.yar".to_owned(),

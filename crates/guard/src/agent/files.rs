@@ -50,6 +50,8 @@ const DETECTION_KNOWN: &str = "miner-file";
 /// Files change by the clock's tick (up to 10 ms): one that changed less than this ago may change again
 /// without its time showing it, so its verdict is not kept.
 const TOO_FRESH: Duration = Duration::from_millis(25);
+/// How often what runs from a bad file is gone through: processes may fork while they are killed.
+const ROUNDS: usize = 16;
 /// Verdicts of scripts, and findings about bad files, that are remembered.
 const REMEMBERED: usize = 8192;
 
@@ -192,6 +194,8 @@ struct Judged {
     path: String,
     unknown: Option<String>,
     place: u32,
+    /// Whether it is the program itself that is bad, and not what it was given to read.
+    is_program_bad: bool,
 }
 
 impl Agent {
@@ -216,7 +220,11 @@ impl Agent {
                 });
             }
             (_, EventKind::HoldExpired) => self.tell_expired(&event),
-            (_, EventKind::HoldBroken) => self.tell(event),
+            (_, EventKind::HoldBroken) => {
+                let held_ns = event.held_ns;
+                let why = "somebody else continued it while it was held";
+                self.tell_unscanned(event, false, why, held_ns);
+            }
             (_, EventKind::Spared) => self.look_into(waiting(&event)),
             (_, EventKind::Killed | EventKind::WouldKill | EventKind::Missed) => {}
         }
@@ -282,6 +290,7 @@ impl Agent {
             .unwrap_or_default();
         let mut found: Vec<(Rc<Verdict>, String)> = Vec::new();
         let mut signs = Vec::new();
+        let mut is_program_bad = false;
         if file.place & abi::PLACE_PROGRAM != 0 {
             let verdict = self
                 .files
@@ -290,6 +299,7 @@ impl Agent {
                 })
                 .await;
             self.remember(file, &verdict);
+            is_program_bad = verdict.is_bad();
             found.push((verdict, executable.clone()));
             signs.extend(fileless_sign(file, &executable));
         }
@@ -313,6 +323,7 @@ impl Agent {
             file: verdict,
             path,
             place: file.place,
+            is_program_bad,
         }
     }
 
@@ -394,7 +405,7 @@ impl Agent {
                 (kills, spared_by) = (false, Some("its namespace is protected"));
             }
         }
-        let done = self.carry_out_start(waiting, process, kills);
+        let done = self.carry_out_start(waiting, process, kills, judged.is_program_bad);
         let Some(done) = done else { return };
         let action = match (kills, done, spared_by) {
             (_, _, Some(_)) => Action::Spared,
@@ -410,7 +421,13 @@ impl Agent {
     }
 
     /// Kills or lets go. `None` where the kernel was faster.
-    fn carry_out_start(&self, waiting: &Waiting, process: &Process, kills: bool) -> Option<Done> {
+    fn carry_out_start(
+        &self,
+        waiting: &Waiting,
+        process: &Process,
+        kills: bool,
+        is_program_bad: bool,
+    ) -> Option<Done> {
         if let Some(hold) = &waiting.hold {
             let decided = if kills {
                 abi::DECIDED_KILL
@@ -431,6 +448,9 @@ impl Agent {
             return Some(Done::Carried);
         }
         let signal = if kills { Signal::KILL } else { Signal::CONT };
+        if kills && waiting.hold.is_none() && is_program_bad {
+            self.kill_others_of(process);
+        }
         let sent = process.signal(signal);
         if let Some(hold) = &waiting.hold {
             self.strike_off(waiting.pid, hold);
@@ -442,6 +462,35 @@ impl Agent {
             Err(error) => {
                 tracing::error!(pid = waiting.pid, %error, "a program cannot be signalled");
                 Some(Done::Only(Action::Missed))
+            }
+        }
+    }
+
+    /// A program that ran meanwhile may have started others of itself: they die with it.
+    fn kill_others_of(&self, process: &Process) {
+        use std::os::unix::fs::MetadataExt as _;
+        let file_of = |process: &Process| {
+            let file = std::fs::metadata(process.executable_file()).ok()?;
+            Some((file.dev(), file.ino()))
+        };
+        let Some(file) = file_of(process) else { return };
+        // The last round finds none: whoever is killed starts no more, and new ones die at exec.
+        for _ in 0..ROUNDS {
+            let Ok(tasks) = self.kernel.borrow().tasks() else {
+                return;
+            };
+            let others = tasks.iter().filter(|task| task.pid != process.pid());
+            let killed = others.filter(|task| {
+                Process::open(task.pid, Some(task.start_boottime_ns))
+                    .ok()
+                    .flatten()
+                    .filter(|other| file_of(other) == Some(file))
+                    .is_some_and(|other| other.signal(Signal::KILL).unwrap_or(false))
+            });
+            let killed = killed.count();
+            self.count(|counts| counts.response_killed += killed as u64);
+            if killed == 0 {
+                return;
             }
         }
     }
@@ -598,6 +647,7 @@ fn unknown_start(why: &str) -> Judged {
         path: String::new(),
         unknown: Some(why.to_owned()),
         place: 0,
+        is_program_bad: false,
     }
 }
 

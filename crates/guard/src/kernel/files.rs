@@ -20,18 +20,13 @@ impl Kernel {
             .map_err(bpf("look at the settings of files"))?
             .and_then(|value| FileSettings::read_from_bytes(&value).ok())
             .unwrap_or_default();
-        let set = |value: &FileSettings| {
-            self.maps
-                .file_settings
-                .set_one("change the settings of files", value.as_bytes())
-        };
         if before.rules != settings.rules {
-            // Until all is forgotten, nothing of it counts.
-            set(&FileSettings::default())?;
             clear(&self.maps.file_verdicts, "forget a verdict")?;
         }
         set_keys(&self.maps.file_roots, roots)?;
-        set(settings)
+        self.maps
+            .file_settings
+            .set_one("change the settings of files", settings.as_bytes())
     }
 
     /// Remembers what a file is.

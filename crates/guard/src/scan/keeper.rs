@@ -121,6 +121,12 @@ fn keep(sources: &[Source], ends: &[OwnedFd], says: &OwnedFd, limits: Limits) ->
         .and_then(|()| Engine::new(sources).map_err(|error| error.to_string()));
     let told = serde_json::to_vec(&ready.as_ref().map(Engine::len)).unwrap_or_default();
     let heard = send(says, &told, SendFlags::NOSIGNAL).is_ok();
+    // Compiling takes many times what it leaves.
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the call only gives free memory back to the system.
+    unsafe {
+        libc::malloc_trim(0);
+    }
     let Ok(engine) = ready else { leave(1) };
     if !heard {
         leave(1);
@@ -173,11 +179,22 @@ fn watch(engine: &Engine, ends: &[OwnedFd]) -> ! {
         } else {
             Duration::ZERO
         };
-        if !wait.is_zero() {
-            std::thread::sleep(wait);
+        if !wait.is_zero() && hangs_up_within(&ends[number], wait) {
+            leave(0);
         }
         lives[number] = begin(&ends[number]);
     }
+}
+
+/// Waits; true if the agent went meanwhile.
+fn hangs_up_within(end: &OwnedFd, wait: Duration) -> bool {
+    let mut watched = libc::pollfd {
+        fd: end.as_raw_fd(),
+        events: 0,
+        revents: 0,
+    };
+    // SAFETY: the one descriptor is open, and the structure is this function's own.
+    unsafe { libc::poll(&raw mut watched, 1, wait.as_millis() as libc::c_int) > 0 }
 }
 
 fn fork_worker(engine: &Engine, end: &OwnedFd) -> i32 {

@@ -13,7 +13,7 @@ use davylamp_content::detection::{Detection, shipped};
 use crate::{
     abi::{self, ExeKey, FileSettings},
     agent::GuardError,
-    config::{Config, FileScan, UnknownFile},
+    config::{Config, FileScan, Terminals, UnknownFile},
     scan::{self, Source},
 };
 
@@ -105,7 +105,7 @@ pub(super) fn settings(config: &Config) -> Result<(FileSettings, Vec<ExeKey>), G
         },
         unknown_spares: u32::from(config.files.unknown == UnknownFile::Run),
         host_mounts: host_mounts(),
-        reserved: 0,
+        spares_terminals: u32::from(config.files.terminals == Terminals::Meanwhile),
     };
     let roots = ROOTS
         .iter()

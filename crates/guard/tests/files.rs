@@ -6,6 +6,11 @@
 //! A guard watches the whole machine, so each test takes a lock that all of them share, brings a list of
 //! its own, and trusts the folders in which others work meanwhile.
 
+#![allow(
+    clippy::print_stderr,
+    reason = "figures are shown where output is asked for"
+)]
+
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};

@@ -3,6 +3,11 @@
 //!
 //! No file here is a miner's: each is put together from the words and constants that are looked for.
 
+#![allow(
+    clippy::print_stderr,
+    reason = "figures are shown where output is asked for"
+)]
+
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::fd::OwnedFd;

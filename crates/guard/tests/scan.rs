@@ -372,6 +372,11 @@ fn a_worker_has_no_rights_and_no_files() {
         ] {
             assert!(status.contains(line), "{line} is not in\n{status}");
         }
+        let first = fs::read_to_string(format!("/proc/{worker}/oom_score_adj")).expect("readable");
+        assert_eq!(
+            first, "500\n",
+            "it dies before the agent where memory is short"
+        );
         let open = fs::read_dir(format!("/proc/{worker}/fd"))
             .expect("listed")
             .count();

@@ -17,9 +17,14 @@ const NOBODY: u32 = 65534;
 /// What a worker needs beside the file itself: the compiled rules, and what a search keeps.
 const MEMORY_BESIDE_FILE: u64 = 256 << 20;
 
+/// Where memory is short, a process that searches dies before the agent (proc_pid_oom_score_adj(5)).
+const DIES_FIRST: &str = "500";
+
 /// Becomes nobody, for good, and ends when the agent does.
 pub(super) fn become_nobody(max_bytes: u64) -> Result<(), String> {
     let parent = rustix::process::getppid();
+    // Where it cannot be said, the one that has most memory dies, which is a worker too.
+    let _ = std::fs::write("/proc/self/oom_score_adj", DIES_FIRST);
     if rustix::process::geteuid().is_root() {
         let keep = [Capability::CAP_SETUID, Capability::CAP_SETGID];
         drop_capabilities(&keep).map_err(|error| error.to_string())?;

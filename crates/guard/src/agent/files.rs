@@ -6,177 +6,35 @@
 //! was not looked into to its end is told as unknown and forgotten, so that its next start is looked into
 //! again.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::{HashMap, HashSet},
-    io,
-    os::fd::OwnedFd,
-    rc::Rc,
-    time::Duration,
-};
+mod known;
+mod script;
+mod told;
 
-use davylamp_content::detection::{Detection, Wire, file::HeldIn};
-use davylamp_detect::file::{Held, Sign, Weighed, weigh};
+use std::rc::Rc;
+
+use davylamp_detect::file::{Weighed, weigh};
 use davylamp_model::guard_event::Action;
-use rustix::{
-    fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2},
-    process::Signal,
-};
-use serde_json::{Map, Value, json};
-use tokio::sync::OnceCell;
+use rustix::process::Signal;
 
-use super::{
-    Agent, chain, monotonic_ns,
-    notice::Notice,
-    report::{Outcome, Source},
-    sweep::described,
-};
+use super::{Agent, chain, sweep::described};
 use crate::{
-    abi::{self, EventKind, FileKey, Hold, Reason, SweptTask, UnseenFile},
+    abi::{self, EventKind, Hold, Reason, SweptTask, UnseenFile},
     config::UnknownFile,
     container::Lookup,
     event::KernelEvent,
-    metrics::AgentCounts,
     process::Process,
     scan::{Report, Scanner},
 };
 
-/// The name under which an unknown file is told.
-const DETECTION_UNSCANNED: &str = "unscanned-file";
-/// What it adds to other signs.
-const SCORE_UNSCANNED: u8 = 10;
-/// The name under which a respawn of a known file is told where what was found is not known any more.
-const DETECTION_KNOWN: &str = "miner-file";
-/// Files change by the clock's tick (up to 10 ms): one that changed less than this ago may change again
-/// without its time showing it, so its verdict is not kept.
-const TOO_FRESH: Duration = Duration::from_millis(25);
+pub(super) use known::Files;
+use known::Verdict;
+use script::{is_fresh, key_of, open_script};
+use told::{fileless_sign, told};
+
 /// How often what runs from a bad file is gone through: processes may fork while they are killed.
 const ROUNDS: usize = 16;
 /// Verdicts of scripts, and findings about bad files, that are remembered.
 const REMEMBERED: usize = 8192;
-
-/// What a file is.
-#[derive(Debug)]
-pub(super) struct Verdict {
-    report: Report,
-    weighed: Weighed,
-}
-
-impl Verdict {
-    fn is_bad(&self) -> bool {
-        self.weighed.kills
-    }
-
-    fn is_unknown(&self) -> bool {
-        !self.is_bad() && self.report.unknown.is_some()
-    }
-
-    /// Names what was found to the kernel: the beginning of the file's digest.
-    fn id(&self) -> u64 {
-        let digest = self.report.sha256.as_deref().unwrap_or_default();
-        u64::from_str_radix(digest.get(..16).unwrap_or("0"), 16).unwrap_or_default()
-    }
-}
-
-type Once = Rc<OnceCell<Rc<Verdict>>>;
-
-/// What is known of files, beside what the kernel knows.
-pub(super) struct Files {
-    scanner: Option<Scanner>,
-    detections: Vec<Detection>,
-    allow: HashSet<String>,
-    under_way: RefCell<HashMap<FileKey, Once>>,
-    scripts: RefCell<HashMap<FileKey, Rc<Verdict>>>,
-    bad: RefCell<HashMap<u64, Rc<Verdict>>>,
-    busy: RefCell<HashSet<u32>>,
-    told_gone: Cell<bool>,
-    /// Files looked into; of them bad, and unknown.
-    searched: Cell<[u64; 3]>,
-}
-
-impl Files {
-    pub(super) fn new(
-        scanner: Option<Scanner>,
-        detections: Vec<Detection>,
-        allow: &[String],
-    ) -> Self {
-        Self {
-            scanner,
-            detections,
-            allow: allow
-                .iter()
-                .map(|digest| digest.to_ascii_lowercase())
-                .collect(),
-            under_way: RefCell::default(),
-            scripts: RefCell::default(),
-            bad: RefCell::default(),
-            busy: RefCell::default(),
-            told_gone: Cell::default(),
-            searched: Cell::default(),
-        }
-    }
-
-    /// Whether a held process's file is being looked into.
-    pub(super) fn is_busy(&self, pid: u32) -> bool {
-        self.busy.borrow().contains(&pid)
-    }
-
-    /// Looks into a file, or waits for whoever does already.
-    async fn verdict_of(
-        &self,
-        key: FileKey,
-        open: impl FnOnce() -> io::Result<OwnedFd>,
-    ) -> Rc<Verdict> {
-        let once = Rc::clone(self.under_way.borrow_mut().entry(key).or_default());
-        let verdict = once
-            .get_or_init(|| async {
-                let report = match (&self.scanner, open()) {
-                    (None, _) => Report::unknown("nobody looks into files"),
-                    (Some(_), Err(error)) => {
-                        Report::unknown(format!("it cannot be opened: {error}"))
-                    }
-                    (Some(scanner), Ok(file)) => scanner.scan(file).await,
-                };
-                let verdict = self.weighed(report);
-                let [all, bad, unknown] = self.searched.get();
-                self.searched.set([
-                    all + 1,
-                    bad + u64::from(verdict.is_bad()),
-                    unknown + u64::from(verdict.is_unknown()),
-                ]);
-                Rc::new(verdict)
-            })
-            .await;
-        self.under_way.borrow_mut().remove(&key);
-        Rc::clone(verdict)
-    }
-
-    /// Adds what was counted.
-    pub(super) fn count(&self, counts: &mut AgentCounts) {
-        let [all, bad, unknown] = self.searched.get();
-        counts.files_searched = all;
-        counts.files_bad = bad;
-        counts.files_unknown = unknown;
-        counts.file_workers_died = self
-            .scanner
-            .as_ref()
-            .map_or(0, |scanner| scanner.deaths.get());
-    }
-
-    fn weighed(&self, mut report: Report) -> Verdict {
-        let is_allowed = report
-            .sha256
-            .as_ref()
-            .is_some_and(|digest| self.allow.contains(digest));
-        if is_allowed && report.unknown.is_none() {
-            report.signs.clear();
-        }
-        Verdict {
-            weighed: weigh(&self.detections, &report.signs),
-            report,
-        }
-    }
-}
 
 /// A program that waits for a verdict over its file, or runs meanwhile.
 struct Waiting {
@@ -495,104 +353,6 @@ impl Agent {
         }
     }
 
-    /// The kernel killed a program whose file it knew, or would have.
-    fn tell_known(self: &Rc<Self>, event: KernelEvent) {
-        let action = match event.kind {
-            EventKind::WouldKill => Action::WouldKill,
-            EventKind::Spared => Action::Spared,
-            _ => Action::Killed,
-        };
-        let known = self.files.bad.borrow().get(&event.generation).cloned();
-        let id = format!("{:016x}", event.generation);
-        let path = event.exe.clone();
-        let why = event.reason.as_str().unwrap_or_default().to_owned();
-        let notice = match known {
-            Some(verdict) => {
-                let (detection, score, sign) = first_of(&verdict.weighed);
-                Notice {
-                    event,
-                    source: Source::File,
-                    detection,
-                    score,
-                    matched: sign.rule.clone(),
-                    what: format!("{why}: {}", sign.says),
-                    evidence: evidence(&verdict, &path, 0),
-                    done: Some(action),
-                }
-            }
-            None => Notice {
-                event,
-                source: Source::File,
-                detection: DETECTION_KNOWN.to_owned(),
-                score: 100,
-                matched: String::new(),
-                what: why,
-                evidence: [
-                    ("path".to_owned(), json!(path)),
-                    ("sha256_begins".to_owned(), json!(id)),
-                ]
-                .into_iter()
-                .collect(),
-                done: Some(action),
-            },
-        };
-        self.notice(notice);
-    }
-
-    fn tell_expired(self: &Rc<Self>, event: &KernelEvent) {
-        let spares = self.config.files.unknown == UnknownFile::Run;
-        let process = Process::open(event.pid, Some(event.start_boottime_ns));
-        let known = process
-            .ok()
-            .flatten()
-            .and_then(|process| described(&process, &waiting(event).task).ok());
-        self.tell_unscanned(
-            known.unwrap_or_else(|| event.clone()),
-            spares,
-            "its file was not looked into before the deadline",
-            event.held_ns,
-        );
-    }
-
-    /// Tells of a program whose hold ended without a verdict.
-    pub(super) fn tell_unscanned(
-        self: &Rc<Self>,
-        event: KernelEvent,
-        spares: bool,
-        why: &str,
-        held_ns: u64,
-    ) {
-        let path = event.exe.clone();
-        self.notice(Notice {
-            event,
-            source: Source::File,
-            detection: DETECTION_UNSCANNED.to_owned(),
-            score: SCORE_UNSCANNED,
-            matched: String::new(),
-            what: format!("unknown: {why}"),
-            evidence: [
-                ("path".to_owned(), json!(path)),
-                ("held_ms".to_owned(), json!(held_ns / 1_000_000)),
-            ]
-            .into_iter()
-            .collect(),
-            done: Some(if spares {
-                Action::Spared
-            } else {
-                Action::Killed
-            }),
-        });
-    }
-
-    /// What a hold for a file comes to where nobody can look into it any more.
-    pub(super) fn unscanned_outcome(&self) -> Outcome {
-        let action = match self.config.files.unknown {
-            UnknownFile::Run => Action::Spared,
-            UnknownFile::Kill => Action::Killed,
-        };
-        Outcome::new(action, Source::File).because("unknown: its file was not looked into")
-    }
-
     fn say_if_gone(&self) {
         let is_gone = self.files.scanner.as_ref().is_some_and(Scanner::is_gone);
         if is_gone && !self.files.told_gone.replace(true) {
@@ -649,172 +409,4 @@ fn unknown_start(why: &str) -> Judged {
         place: 0,
         is_program_bad: false,
     }
-}
-
-fn first_of(weighed: &Weighed) -> (String, u8, Sign) {
-    weighed.by.first().cloned().unwrap_or_else(|| {
-        let sign = Sign {
-            seen: Wire::MinerFile,
-            rule: String::new(),
-            says: String::new(),
-        };
-        (DETECTION_KNOWN.to_owned(), 0, sign)
-    })
-}
-
-/// The line about a start.
-fn told(
-    judged: &Judged,
-    event: KernelEvent,
-    action: Action,
-    waiting: &Waiting,
-    spared_by: Option<&str>,
-) -> Notice {
-    let mut evidence = evidence(&judged.file, &judged.path, judged.place);
-    if let Some(hold) = &waiting.hold {
-        let held_us = monotonic_ns().saturating_sub(hold.since_ns) / 1000;
-        evidence.insert("held_us".to_owned(), json!(held_us));
-    }
-    if let Some(why) = &judged.unknown {
-        evidence.insert("unknown".to_owned(), json!(why));
-    }
-    if judged.weighed.by.is_empty() {
-        let why = judged.unknown.as_deref().unwrap_or_default();
-        return Notice {
-            event,
-            source: Source::File,
-            detection: DETECTION_UNSCANNED.to_owned(),
-            score: SCORE_UNSCANNED,
-            matched: String::new(),
-            what: format!("unknown: {why}"),
-            evidence,
-            done: Some(action),
-        };
-    }
-    let (detection, _, sign) = first_of(&judged.weighed);
-    let all: Vec<Value> = judged
-        .weighed
-        .by
-        .iter()
-        .map(|(detection, score, sign)| {
-            json!({"detection": detection, "score": score, "rule": sign.rule})
-        })
-        .collect();
-    evidence.insert("found".to_owned(), Value::Array(all));
-    let what = match spared_by {
-        Some(why) => format!("{why}; {}", sign.says),
-        None => sign.says.clone(),
-    };
-    Notice {
-        event,
-        source: Source::File,
-        detection,
-        score: judged.weighed.score,
-        matched: sign.rule,
-        what,
-        evidence,
-        done: Some(action),
-    }
-}
-
-fn evidence(verdict: &Verdict, path: &str, place: u32) -> Map<String, Value> {
-    let report = &verdict.report;
-    let is_packed = report
-        .signs
-        .iter()
-        .any(|sign| sign.seen == Wire::PackedFile);
-    let rules: Vec<&str> = report.signs.iter().map(|sign| sign.rule.as_str()).collect();
-    let mut evidence = Map::new();
-    evidence.insert("path".to_owned(), json!(path));
-    evidence.insert("size".to_owned(), json!(report.size));
-    evidence.insert("packed".to_owned(), json!(is_packed));
-    if let Some(digest) = &report.sha256 {
-        evidence.insert("sha256".to_owned(), json!(digest));
-    }
-    if !rules.is_empty() {
-        evidence.insert("rule".to_owned(), json!(rules.join(", ")));
-    }
-    if place & (abi::PLACE_MEMORY | abi::PLACE_DELETED) != 0 {
-        let held_in = match place & abi::PLACE_MEMORY {
-            0 => "deleted",
-            _ => "memory",
-        };
-        evidence.insert("held_in".to_owned(), json!(held_in));
-    }
-    evidence
-}
-
-/// That a program has no file, where that is a sign.
-fn fileless_sign(file: &UnseenFile, executable: &str) -> Option<Sign> {
-    let held_in = match file.place {
-        place if place & abi::PLACE_MEMORY != 0 => HeldIn::Memory,
-        place if place & abi::PLACE_DELETED != 0 => HeldIn::Deleted,
-        _ => return None,
-    };
-    let named = executable.strip_prefix("/memfd:").unwrap_or(executable);
-    let held = Held {
-        held_in,
-        named,
-        started_by_root_on_host: file.place & abi::PLACE_HOST_ROOT != 0,
-    };
-    held.is_fileless().then(|| Sign {
-        seen: Wire::FilelessProgram,
-        rule: match held_in {
-            HeldIn::Memory => "memory".to_owned(),
-            _ => "deleted".to_owned(),
-        },
-        says: match held_in {
-            HeldIn::Memory => "the program lies in memory only".to_owned(),
-            _ => "the program's file is deleted".to_owned(),
-        },
-    })
-}
-
-/// Opens a script as the process names it: within its own root, from its own folder. No link leads out.
-fn open_script(process: &Process, path: &[u8]) -> io::Result<OwnedFd> {
-    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path};
-    let proc = process.executable_file();
-    let proc = proc.parent().unwrap_or(Path::new("/"));
-    let path = Path::new(OsStr::from_bytes(path));
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = if let Ok(rest) = path.strip_prefix("/dev/fd") {
-        std::fs::File::open(proc.join("fd").join(rest))?.into()
-    } else {
-        let root = rustix::fs::open(
-            proc.join("root"),
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
-        let whole = match path.is_absolute() {
-            true => path.to_owned(),
-            false => std::fs::read_link(proc.join("cwd"))?.join(path),
-        };
-        openat2(root, whole, flags, Mode::empty(), ResolveFlags::IN_ROOT)?
-    };
-    let kind = FileType::from_raw_mode(fstat(&file)?.st_mode);
-    if kind != FileType::RegularFile {
-        return Err(io::Error::other("it is no file"));
-    }
-    Ok(file)
-}
-
-/// A script's key, and whether it changed just now.
-fn key_of(file: &OwnedFd) -> io::Result<(FileKey, bool)> {
-    let stat = fstat(file)?;
-    let key = FileKey {
-        inode: stat.st_ino,
-        size: stat.st_size.unsigned_abs(),
-        changed_sec: stat.st_ctime as u64,
-        changed_nsec: stat.st_ctime_nsec as u32,
-        device: stat.st_dev as u32,
-    };
-    Ok((key, is_fresh(key.changed_sec, key.changed_nsec)))
-}
-
-/// Whether that was just now.
-fn is_fresh(sec: u64, nsec: u32) -> bool {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
-    let now = Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32);
-    let changed = Duration::new(sec, nsec);
-    now.saturating_sub(changed) < TOO_FRESH
 }

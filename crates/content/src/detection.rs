@@ -21,6 +21,7 @@ use crate::problem::Faults;
 use crate::source::{Source, Text};
 
 mod expression;
+pub mod file;
 mod lint;
 mod read;
 mod shipped;
@@ -73,7 +74,7 @@ pub struct Detection {
     pub benign: Vec<String>,
     /// What to do next.
     pub next: Vec<String>,
-    /// What it sees on the wire. Empty for one of command lines.
+    /// What it sees on the wire, or in a program's file. Empty for one of command lines.
     pub sees: Vec<Wire>,
     /// The words it is about. Empty for one of the wire.
     pub words: Vec<Words>,
@@ -131,7 +132,7 @@ pub enum Place {
     Anywhere,
 }
 
-/// What can be seen beside the command line: on the wire, and in what a process does.
+/// What can be seen beside the command line: on the wire, in a program's file, and in what a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Wire {
     /// Stratum version 1.
@@ -168,6 +169,12 @@ pub enum Wire {
     AnonymousCode,
     /// A process has mapped a module that mines.
     MiningModule,
+    /// A program's or script's file holds what a miner cannot do without.
+    MinerFile,
+    /// A program's file is packed.
+    PackedFile,
+    /// A program has no file: it lies in memory, or its file is deleted.
+    FilelessProgram,
 }
 
 /// What is sent in a case of the wire.
@@ -219,7 +226,7 @@ pub struct Observed {
     pub in_container: bool,
 }
 
-/// A command line or traffic, and what must come of it.
+/// A command line, traffic, a file or what was observed, and what must come of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
     /// What the case shows.
@@ -234,6 +241,8 @@ pub struct Case {
     pub traffic: Option<Traffic>,
     /// What is seen of a process that runs.
     pub observed: Option<Observed>,
+    /// The file that is started.
+    pub file: Option<file::FileCase>,
     /// What must come of it by this detection alone.
     pub action: Action,
 }
@@ -283,6 +292,9 @@ impl Wire {
         (Self::GpuWithoutFramework, "gpu-without-framework"),
         (Self::AnonymousCode, "anonymous-code"),
         (Self::MiningModule, "mining-module"),
+        (Self::MinerFile, "miner-file"),
+        (Self::PackedFile, "packed-file"),
+        (Self::FilelessProgram, "fileless-program"),
     ];
 
     /// Whether it is seen in what a process does as it runs.
@@ -316,10 +328,25 @@ impl Wire {
         }
     }
 
+    /// Whether it is seen in a program's file, and not on the wire.
+    pub fn is_of_file(self) -> bool {
+        matches!(
+            self,
+            Self::MinerFile | Self::PackedFile | Self::FilelessProgram
+        )
+    }
+
     /// Its name in files and answers.
     pub fn as_str(self) -> &'static str {
         let known = Self::ALL.iter().find(|(seen, _)| *seen == self);
         known.map_or("", |(_, name)| name)
+    }
+}
+
+impl Detection {
+    /// Whether it is about programs' files.
+    pub fn is_of_files(&self) -> bool {
+        self.sees.iter().any(|seen| seen.is_of_file())
     }
 }
 

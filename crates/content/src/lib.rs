@@ -25,6 +25,7 @@ pub mod playbook;
 pub mod prices;
 pub mod settings;
 pub mod word;
+pub mod yara;
 
 pub use problem::{
     DetectionTrouble, Faults, HuntTrouble, PlaybookTrouble, Problem, ProblemRecord, Severity,

@@ -27,6 +27,8 @@ pub mod address;
 
 pub mod entropy;
 
+pub mod file;
+
 pub mod indicator;
 
 pub mod wallet;

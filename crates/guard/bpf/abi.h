@@ -164,6 +164,9 @@ enum event_reason {
 	REASON_HOLDS_FULL = 11,
 	REASON_UNHOLDABLE = 12, /* it would be held, but could run without being noticed */
 	REASON_RULE = 13, /* words of detections */
+	REASON_UNSEEN_FILE = 14, /* its file is to be looked into first */
+	REASON_KNOWN_BAD_FILE = 15, /* its file was looked into before */
+	REASON_FILELESS = 16, /* it lies in memory, or its file is deleted */
 	REASON_MAYBE_RULE = 17, /* words of detections, whose meaning the agent has to find out */
 	REASON_ROUNDS = 30, /* not to the nearest */
 	REASON_CEILING = 40, /* its rule, or this node, has had as many victims as it may */
@@ -241,6 +244,62 @@ struct hold {
 #define DECIDED_KILL 2u
 #define HOLDS_MAX 4096
 
+/*
+ * A file in one state: whoever changes it changes its time, which nobody but the machine's own root
+ * sets. Of a file in an overlay's writable layer, the real file there is meant.
+ */
+struct file_key {
+	u64 inode;
+	u64 size;
+	u64 changed_sec; /* ctime */
+	u32 changed_nsec;
+	u32 device; /* the kernel's own dev_t */
+};
+
+struct file_verdict {
+	u64 id; /* of what was found, for the agent */
+	u32 verdict; /* VERDICT_* */
+	u32 reserved;
+};
+#define VERDICT_RUNS 1u
+#define VERDICT_BAD 2u
+#define VERDICT_TRUSTED 3u /* by its place; not looked into */
+#define FILE_VERDICTS_MAX 32768
+
+/* What a program that is held for its file, or runs unheld, is told apart by; keyed by its pid. */
+struct unseen_file {
+	struct file_key key;
+	u64 start_boottime_ns;
+	u32 place; /* PLACE_* */
+	u32 reserved;
+};
+#define UNSEEN_FILES_MAX 8192
+
+#define PLACE_MEMORY 1u /* memfd: it never had a folder */
+#define PLACE_DELETED 2u
+#define PLACE_TMPFS 4u
+#define PLACE_UPPER 8u /* the writable layer of a container */
+#define PLACE_OPEN 16u /* others than root may write to it */
+#define PLACE_ELSEWHERE 32u /* below none of the folders where a system has its programs */
+#define PLACE_SCRIPT 64u /* what is started is a script, which the program reads */
+#define PLACE_HOST_ROOT 128u /* started by root outside any container */
+#define PLACE_FOREIGN 256u /* its file system can lie about what a file holds, and when it changed */
+#define PLACE_PROGRAM 512u /* the program itself is to be looked into */
+
+enum file_scan {
+	FILE_SCAN_OFF = 0,
+	FILE_SCAN_SUSPECT = 1,
+	FILE_SCAN_ALL = 2,
+};
+
+struct file_settings {
+	u64 rules; /* digest of the rules that the verdicts come from */
+	u32 scan; /* FILE_SCAN_* */
+	u32 unknown_spares; /* what happens to what could not be looked into in time */
+	u32 host_mounts; /* inode of the machine's own mount namespace */
+	u32 spares_terminals; /* what runs at a terminal is looked into while it runs */
+};
+
 /* How many events a cgroup may still have, as the time at which its debt would be paid. */
 struct event_budget {
 	u64 paid_at_ns;
@@ -261,6 +320,9 @@ enum ceiling_kind {
 	CEILING_RULE = 4, /* kept for a rule that is no detection's */
 	CEILING_DETECTION = 5, /* a detection, by the digest of its name; generation 0 */
 };
+
+/* The number of the detection that a known bad file was found by: see `detect::breaker::digest`. */
+#define CEILING_OF_BAD_FILES 0xb49082adu
 
 struct ceiling_key {
 	u64 generation;
@@ -339,6 +401,10 @@ enum guard_counter {
 	COUNT_HOOK_NS,
 	COUNT_NOTED,
 	COUNT_CEILING_REFUSED,
+	COUNT_FILES_HELD, /* programs held until their file is looked into */
+	COUNT_FILES_UNHELD, /* programs whose file is looked into while they run */
+	COUNT_FILES_KNOWN, /* programs whose file's verdict was known */
+	COUNT_FILES_BAD, /* of them, with a bad one */
 	COUNT_MAX,
 };
 

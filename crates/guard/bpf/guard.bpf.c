@@ -204,6 +204,7 @@ static __always_inline void count(u32 counter, u64 by)
 #include "event.h"
 #include "hold.h"
 #include "verdict.h"
+#include "file.h"
 
 /*
  * A held process runs: somebody else continued it. Its first instruction of all faults, since the
@@ -252,6 +253,14 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 	what.info = scan->hit;
 	if (!scan->hit && scan->rule_generation)
 		what.reason = rules_say(scan, &what);
+	if (what.reason == REASON_MAYBE_RULE && what.is_tool && is_at_terminal(task)) {
+		/*
+		 * Somebody may look for a miner there, and a shell would take the hold for a stopped
+		 * job. What the tool starts is judged at its own exec, and the tool itself meanwhile.
+		 */
+		what.reason = 0;
+		what.noted = SCORE_FULL;
+	}
 
 	if (scan->hit || what.reason) {
 		act(task, bprm, &what);
@@ -263,12 +272,17 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 		count(COUNT_UNREADABLE, 1);
 		what.reason = REASON_UNREADABLE;
 		act(task, bprm, &what);
-	} else if (what.noted) {
-		count(COUNT_NOTED, 1);
-		what.kind = EVENT_NOTED;
-		what.reason = REASON_MAYBE_RULE;
-		what.signalled_ns = bpf_ktime_get_ns();
-		report(task, bprm, &what);
+	} else {
+		if (what.noted) {
+			struct occurrence told = what;
+
+			count(COUNT_NOTED, 1);
+			told.kind = EVENT_NOTED;
+			told.reason = REASON_MAYBE_RULE;
+			told.signalled_ns = bpf_ktime_get_ns();
+			report(task, bprm, &told);
+		}
+		judge_file(task, bprm, &what);
 	}
 	count(COUNT_HOOK_NS, bpf_ktime_get_ns() - what.began_ns);
 	return 0;

@@ -26,7 +26,7 @@ static __always_inline bool is_over_ceiling(struct task_struct *task, struct occ
 	if (what->reason == REASON_SUPPRESSED)
 		return false;
 	what->victim = victim_of_task(task);
-	if (what->reason == REASON_RULE)
+	if (what->reason == REASON_RULE || what->reason == REASON_KNOWN_BAD_FILE)
 		answer = ceiling_of(0, (u64)CEILING_DETECTION << 32 | what->ceiling, what->victim,
 				    how);
 	else

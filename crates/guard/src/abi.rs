@@ -115,6 +115,93 @@ pub const DECIDED_KILL: u32 = 2;
 /// Room in the map's value for the kernel's `struct bpf_timer`, which user space may not set.
 pub const HOLD_TIMER_BYTES: usize = 16;
 
+/// `struct file_key`: a file in one state.
+#[repr(C)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct FileKey {
+    /// Its inode.
+    pub inode: u64,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it last changed, whole seconds.
+    pub changed_sec: u64,
+    /// And nanoseconds.
+    pub changed_nsec: u32,
+    /// Its file system: the kernel's own `dev_t`.
+    pub device: u32,
+}
+
+/// `struct file_verdict`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct FileVerdict {
+    /// Of what was found, for the agent.
+    pub id: u64,
+    /// `VERDICT_*`.
+    pub verdict: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// The program runs.
+pub const VERDICT_RUNS: u32 = 1;
+/// It dies.
+pub const VERDICT_BAD: u32 = 2;
+
+/// `struct unseen_file`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct UnseenFile {
+    /// The file.
+    pub key: FileKey,
+    /// When the process started.
+    pub start_boottime_ns: u64,
+    /// `PLACE_*`.
+    pub place: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// It never had a folder.
+pub const PLACE_MEMORY: u32 = 1;
+/// It is deleted.
+pub const PLACE_DELETED: u32 = 2;
+/// What is started is a script.
+pub const PLACE_SCRIPT: u32 = 64;
+/// It was started by root outside any container.
+pub const PLACE_HOST_ROOT: u32 = 128;
+/// Its file system can lie about what it holds.
+pub const PLACE_FOREIGN: u32 = 256;
+/// The program itself is to be looked into.
+pub const PLACE_PROGRAM: u32 = 512;
+
+/// `struct file_settings`.
+#[repr(C)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct FileSettings {
+    /// Digest of the rules that the verdicts come from.
+    pub rules: u64,
+    /// `FILE_SCAN_*`.
+    pub scan: u32,
+    /// What happens to what could not be looked into in time.
+    pub unknown_spares: u32,
+    /// Inode of the machine's own mount namespace.
+    pub host_mounts: u32,
+    /// Whether what runs at a terminal is looked into while it runs.
+    pub spares_terminals: u32,
+}
+
+/// No file is looked into.
+pub const FILE_SCAN_OFF: u32 = 0;
+/// Files are looked into that are suspect by their place.
+pub const FILE_SCAN_SUSPECT: u32 = 1;
+/// Every file is looked into.
+pub const FILE_SCAN_ALL: u32 = 2;
+
 /// `struct event_budget`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -228,11 +315,24 @@ pub enum Counter {
     Noted,
     /// Kills that did not happen because a ceiling was reached.
     CeilingRefused,
+    /// Programs held until their file is looked into.
+    FilesHeld,
+    /// Programs whose file is looked into while they run.
+    FilesUnheld,
+    /// Programs whose file's verdict was known.
+    FilesKnown,
+    /// Of them, with a bad one.
+    FilesBad,
 }
 
-/// How many counters there are.
-pub const COUNTERS: usize = 17;
+/// `REASON_UNSEEN_FILE`, as it stands in a hold.
+pub const REASON_UNSEEN_FILE: u32 = 14;
 
+/// How many counters there are.
+pub const COUNTERS: usize = 21;
+
+/// The number of the detection that a known bad file was found by.
+pub const CEILING_OF_BAD_FILES: u32 = 0xb49082ad;
 /// How many victims a ceiling can have.
 pub const CEILING_SLOTS: usize = davylamp_detect::breaker::MOST_VICTIMS as usize;
 /// How many rules have a ceiling of their own.
@@ -424,6 +524,12 @@ pub enum Reason {
     Ceiling = 40,
     /// It does not round to the nearest.
     Rounds = 30,
+    /// Its file is to be looked into first.
+    UnseenFile = 14,
+    /// Its file was looked into before.
+    KnownBadFile = 15,
+    /// It lies in memory, or its file is deleted.
+    Fileless = 16,
 }
 
 impl Reason {
@@ -446,6 +552,9 @@ impl Reason {
             17 => Self::MaybeRule,
             40 => Self::Ceiling,
             30 => Self::Rounds,
+            14 => Self::UnseenFile,
+            15 => Self::KnownBadFile,
+            16 => Self::Fileless,
             _ => return None,
         })
     }
@@ -476,6 +585,9 @@ impl Reason {
                 "its rule has had as many victims on this node as it may, so it only observes"
             }
             Self::Rounds => "it does not round to the nearest",
+            Self::UnseenFile => "its file is looked into first",
+            Self::KnownBadFile => "its file is known to be bad",
+            Self::Fileless => "it has no file",
         })
     }
 }

@@ -64,6 +64,8 @@ pub struct Config {
     pub policy: Policy,
     /// What is watched of processes as they run.
     pub behaviour: Behaviour,
+    /// Looking into programs' files before they run.
+    pub files: Files,
     /// Looking through processes that already run.
     pub sweep: Sweep,
     /// What is never killed.
@@ -92,6 +94,7 @@ impl Default for Config {
             breaker: Breaker::default(),
             policy: Policy::default(),
             behaviour: Behaviour::default(),
+            files: Files::default(),
             sweep: Sweep::default(),
             protect: Protect::default(),
             log: Log::default(),
@@ -232,6 +235,81 @@ impl Default for Breaker {
     }
 }
 
+/// Which files are looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileScan {
+    /// Those that somebody brought: in the writable layer of a container, in homes, in temporary
+    /// folders, in memory; whatever is not of the image or where the system has its programs.
+    Suspect,
+    /// All of them.
+    All,
+    /// None.
+    Off,
+}
+
+/// What becomes of a program whose file could not be looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownFile {
+    /// It runs; that it is unknown is told, and its next start is looked into again.
+    Run,
+    /// It is killed.
+    Kill,
+}
+
+/// When a program at a terminal is looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Terminals {
+    /// Before it runs, like any other. A shell with job control sees it stop for that moment, and takes
+    /// it for a stopped job.
+    Hold,
+    /// While it runs.
+    Meanwhile,
+}
+
+/// `[guard.files]`: looking into programs' files before they run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Files {
+    /// Which files.
+    pub scan: FileScan,
+    /// Files of YARA rules beside those that ship, and directories of them.
+    pub rules: Vec<PathBuf>,
+    /// So much of a file is looked into. A larger one that shows nothing is unknown.
+    pub max_bytes: u64,
+    /// So long, in milliseconds, and at most nine tenths of what a hold may last.
+    pub max_ms: u64,
+    /// Files that are looked into at the same time.
+    pub workers: u32,
+    /// What becomes of a program whose file could not be looked into.
+    pub unknown: UnknownFile,
+    /// When a program is looked into that is started at a terminal.
+    pub terminals: Terminals,
+    /// SHA-256 of files that may run whatever is found in them.
+    pub allow: Vec<String>,
+    /// Folders whose files are trusted like the system's own where they belong to root and are closed
+    /// to others, absolute.
+    pub trust: Vec<PathBuf>,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            scan: FileScan::Suspect,
+            rules: Vec::new(),
+            max_bytes: 64 << 20,
+            max_ms: 1000,
+            workers: 2,
+            unknown: UnknownFile::Run,
+            terminals: Terminals::Meanwhile,
+            allow: Vec::new(),
+            trust: Vec::new(),
+        }
+    }
+}
+
 impl Breaker {
     /// The rules with a ceiling of their own.
     pub fn own(&self) -> impl Iterator<Item = (&str, u32)> {
@@ -239,6 +317,16 @@ impl Breaker {
             let (name, most) = rule.rsplit_once('=')?;
             Some((name, most.parse().ok()?))
         })
+    }
+}
+
+impl Files {
+    /// How far a search may go, where a hold lasts `hold`.
+    pub fn limits(&self, hold: &Hold) -> crate::scan::Limits {
+        crate::scan::Limits {
+            max_bytes: self.max_bytes,
+            max_ms: self.max_ms.min(hold.deadline_ms - hold.deadline_ms / 10),
+        }
     }
 }
 

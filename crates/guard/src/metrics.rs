@@ -216,6 +216,26 @@ fn of_the_kernel(text: &mut Text, kernel: &KernelCounts) {
             "Texts of events that were cut.",
         ),
         (
+            "files_held_total",
+            kernel.files_held,
+            "Programs held until their file was looked into.",
+        ),
+        (
+            "files_unheld_total",
+            kernel.files_unheld,
+            "Programs whose file was to be looked into, and that ran meanwhile.",
+        ),
+        (
+            "files_known_total",
+            kernel.files_known,
+            "Programs whose file the kernel knew.",
+        ),
+        (
+            "files_known_bad_total",
+            kernel.files_known_bad,
+            "Programs whose file the kernel knew to be bad.",
+        ),
+        (
             "programs_skipped_total",
             kernel.programs_skipped,
             "Runs of a kernel program that the kernel skipped; anything but 0 is an unguarded exec.",
@@ -299,6 +319,26 @@ fn work_of_the_agent(text: &mut Text, agent: &AgentCounts) {
             "response_killed_total",
             agent.response_killed,
             "Processes killed beside the one that matched, by policy.",
+        ),
+        (
+            "files_searched_total",
+            agent.files_searched,
+            "Files that were looked into.",
+        ),
+        (
+            "files_bad_total",
+            agent.files_bad,
+            "Files in which a miner was found.",
+        ),
+        (
+            "files_unknown_total",
+            agent.files_unknown,
+            "Files of which not all could be searched, and in which nothing was found.",
+        ),
+        (
+            "file_workers_died_total",
+            agent.file_workers_died,
+            "Processes that look into files, and died.",
         ),
         (
             "events_garbled_total",

@@ -124,6 +124,23 @@ fn structures_are_laid_out_alike() {
             "event_budget",
             mirrored!(abi::EventBudget: paid_at_ns rate_limited),
         ),
+        (
+            "file_key",
+            mirrored!(abi::FileKey: inode size changed_sec changed_nsec device),
+        ),
+        (
+            "file_verdict",
+            mirrored!(abi::FileVerdict: id verdict reserved),
+        ),
+        (
+            "unseen_file",
+            mirrored!(abi::UnseenFile: key start_boottime_ns place reserved),
+        ),
+        (
+            "file_settings",
+            mirrored!(abi::FileSettings: rules scan unknown_spares host_mounts
+                spares_terminals),
+        ),
         ("event_ancestor", mirrored!(EventAncestor: pid comm)),
         (
             "guard_event",
@@ -226,6 +243,19 @@ fn a_tables_header_is_laid_out_alike() {
     );
 }
 
+/// A file that the kernel knows to be bad is counted as the agent counts those it finds.
+#[test]
+fn a_bad_file_has_the_ceiling_of_its_detection() {
+    assert_eq!(
+        abi::CEILING_OF_BAD_FILES,
+        davylamp_detect::breaker::digest("miner-file")
+    );
+    assert_eq!(
+        defined()["CEILING_OF_BAD_FILES"],
+        i128::from(abi::CEILING_OF_BAD_FILES)
+    );
+}
+
 #[test]
 fn maps_are_as_large_as_the_agent_thinks() {
     let object = object();
@@ -303,7 +333,15 @@ fn shouted(name: &str) -> String {
 #[test]
 fn limits_and_flags_are_the_same_numbers() {
     let defined = defined();
-    let ours: [(&str, i128); 15] = [
+    let ours: [(&str, i128); 23] = [
+        ("VERDICT_RUNS", i128::from(abi::VERDICT_RUNS)),
+        ("VERDICT_BAD", i128::from(abi::VERDICT_BAD)),
+        ("PLACE_MEMORY", i128::from(abi::PLACE_MEMORY)),
+        ("PLACE_DELETED", i128::from(abi::PLACE_DELETED)),
+        ("PLACE_SCRIPT", i128::from(abi::PLACE_SCRIPT)),
+        ("PLACE_HOST_ROOT", i128::from(abi::PLACE_HOST_ROOT)),
+        ("PLACE_FOREIGN", i128::from(abi::PLACE_FOREIGN)),
+        ("PLACE_PROGRAM", i128::from(abi::PLACE_PROGRAM)),
         ("TABLE_PAGE_SLOTS", abi::PAGE_SLOTS as i128),
         ("CGROUP_KEY_V1", i128::from(abi::CGROUP_KEY_V1)),
         ("CGROUP_KNOWN", i128::from(abi::CGROUP_KNOWN)),
@@ -442,6 +480,10 @@ fn counters_have_the_same_numbers() {
         Counter::HookNs,
         Counter::Noted,
         Counter::CeilingRefused,
+        Counter::FilesHeld,
+        Counter::FilesUnheld,
+        Counter::FilesKnown,
+        Counter::FilesBad,
     ];
     let mut expected: Vec<(String, u32)> = ours
         .iter()

@@ -115,7 +115,7 @@ fn each_value_does_what_it_says() {
         (
             "{}",
             guard("/resources"),
-            json!({"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "64Mi"}}),
+            json!({"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}}),
         ),
         ("{}", guard("/securityContext/privileged"), json!(false)),
         (

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::read::{KINDS, Written, WrittenWords};
-use super::{FULL_SCORE, MAX_LITERAL_BYTES, MAX_WORD_SETS, Place, expression};
+use super::{FULL_SCORE, MAX_LITERAL_BYTES, MAX_WORD_SETS, Place, Wire, expression};
 use crate::fields::Fields;
 use crate::playbook::lint::{is_name, is_technique};
 use crate::problem::{DetectionTrouble, PlaybookTrouble, Trouble};
@@ -54,6 +54,11 @@ pub(super) fn check(fields: &mut Fields<'_>, root: NodeId, written: &Written) {
     if !(1..=FULL_SCORE).contains(&written.score) {
         let score = at(fields, "score");
         told(fields, score, DetectionTrouble::Score { most: FULL_SCORE });
+    }
+    let of_files = written.sees.iter().filter(|seen| seen.is_of_file()).count();
+    if of_files != 0 && of_files != written.sees.len() {
+        let sees = at(fields, "sees");
+        told(fields, sees, DetectionTrouble::FileAndWire);
     }
     if written.sees.is_empty() == written.words.is_empty() {
         told(fields, root, DetectionTrouble::NeitherOrBoth);
@@ -216,21 +221,25 @@ fn cases(fields: &mut Fields<'_>, root: NodeId, written: &Written) {
             let name = case.name.clone();
             told(fields, item, DetectionTrouble::DuplicateCase { name });
         }
-        let is_of_behaviour = written.sees.iter().any(|seen| seen.is_behaviour());
-        if is_of_behaviour != case.observed.is_some() {
-            let what = "what is `observed`";
-            told(fields, item, DetectionTrouble::Lacks { what });
-        }
-        if is_of_behaviour {
-            continue;
-        }
-        let is_of_wire = !written.sees.is_empty();
-        let is_shown = match is_of_wire {
-            true => case.traffic.is_some() && case.command.is_none(),
-            false => case.command.is_some() && case.traffic.is_none(),
+        let sees = |is: fn(&Wire) -> bool| written.sees.iter().any(is);
+        let shown = [
+            case.command.is_some(),
+            case.traffic.is_some(),
+            case.file.is_some(),
+            case.observed.is_some(),
+        ];
+        let (wanted, what) = match () {
+            () if written.sees.is_empty() => ([true, false, false, false], "a command"),
+            () if sees(|seen| seen.is_behaviour()) => {
+                ([false, false, false, true], "what is `observed`")
+            }
+            () if sees(|seen| seen.is_of_file()) => ([false, false, true, false], "a file"),
+            () => ([false, true, false, false], "traffic"),
         };
-        if !is_shown {
-            let what = if is_of_wire { "traffic" } else { "a command" };
+        if let Some(wrong) = case.file.as_ref().and_then(|file| file.bytes().err()) {
+            told(fields, item, DetectionTrouble::FilePart { part: wrong });
+        }
+        if shown != wanted {
             told(fields, item, DetectionTrouble::Lacks { what });
         }
     }

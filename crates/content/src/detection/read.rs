@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use davylamp_model::finding::Severity;
 
+use super::file::{FileCase, HeldIn};
 use super::{
     Action, Case, CaseKind, Checksum, Detection, Observed, Parsed, Place, Response, Traffic, Wire,
     Words, lint,
@@ -84,6 +85,7 @@ record!(Case, "a case", {
     environment "environment" = Vec::new(),
     traffic "traffic" = None,
     observed "observed" = None,
+    file "file" = None,
     action "action",
 });
 
@@ -111,6 +113,19 @@ record!(Observed, "what was observed", {
     gpu_percent "gpu_percent" = None,
     in_container "in_container" = true,
 });
+
+record!(FileCase, "a file", {
+    parts "parts",
+    held_in "held_in" = HeldIn::File,
+    named "named" = String::new(),
+    started_by_root_on_host "started_by_root_on_host" = false,
+});
+
+impl Readable for HeldIn {
+    fn read(fields: &mut Fields<'_>, id: NodeId) -> Option<Self> {
+        word(fields, id, "way to hold a file", Self::ALL)
+    }
+}
 
 impl Readable for Checksum {
     fn read(fields: &mut Fields<'_>, id: NodeId) -> Option<Self> {

@@ -54,6 +54,10 @@ pub enum DetectionTrouble {
     LacksParameter { name: String },
     #[error("names that nothing is compared with")]
     NamesOfNothing,
+    #[error("a detection of files that sees something on the wire as well")]
+    FileAndWire,
+    #[error("`{part}` is no part of a file")]
+    FilePart { part: String },
 }
 
 impl DetectionTrouble {
@@ -82,6 +86,8 @@ impl DetectionTrouble {
             Self::NoParameter { .. } => "no-parameter",
             Self::LacksParameter { .. } => "lacks-parameter",
             Self::NamesOfNothing => "names-of-nothing",
+            Self::FileAndWire => "file-and-wire",
+            Self::FilePart { .. } => "file-part",
         }
     }
 
@@ -133,6 +139,12 @@ impl DetectionTrouble {
             Self::NoParameter { known, .. } => format!("there are: {known}"),
             Self::LacksParameter { name } => format!("write `{name} = …` under `[parameters]`"),
             Self::NamesOfNothing => "only what a process does is compared with `names`".into(),
+            Self::FileAndWire => "write a detection for each of the two".into(),
+            Self::FilePart { .. } => {
+                "write text, `hex:` and pairs of digits, or `elf:`, `random:` or `zeros:` with a \
+                 number of bytes"
+                    .into()
+            }
             Self::UnusedWords { .. } => "name them in a rule, or remove them".into(),
             Self::NoCaseOfKind { .. } => {
                 "a detection shows one that fires, a near miss one word away, a hostile variant and \

@@ -19,7 +19,7 @@ use super::{
     report::{Outcome, Source},
 };
 use crate::{
-    abi::{self, CeilingKey, Hold, Reason},
+    abi::{self, CeilingKey, Hold, REASON_UNSEEN_FILE, Reason},
     config::HoldVerdict,
     container::Lookup,
     event::KernelEvent,
@@ -205,6 +205,9 @@ impl Agent {
         hold: &Hold,
         place: &Place<'_>,
     ) -> std::io::Result<Outcome> {
+        if hold.reason == REASON_UNSEEN_FILE {
+            return Ok(self.unscanned_outcome());
+        }
         let in_force = self.in_force();
         let arguments = process.arguments()?;
         if hold.reason == Reason::MaybeRule.number() {
@@ -274,6 +277,10 @@ impl Agent {
                 self.carry_out(pid, &hold, hold.decided == abi::DECIDED_SPARE);
             } else if held_ns > self.config.hold.deadline().as_nanos() as u64 {
                 self.end_at_deadline(pid, &hold, held_ns);
+            } else if hold.reason == REASON_UNSEEN_FILE {
+                if held_ns > EVENT_IS_LATE_NS && !self.files.is_busy(pid) {
+                    self.look_into_left(pid, &hold);
+                }
             } else if held_ns > EVENT_IS_LATE_NS && !self.deciding.borrow().contains_key(&pid) {
                 // Its event was lost, so what can be said of it is read anew.
                 let event = self.describe_held(pid, &hold);
@@ -315,9 +322,16 @@ impl Agent {
             info => CeilingKey::string(hold.generation, Table::set_of_info(info)),
         };
         let is_over = || !self.may_kill(rule, hold.victim);
-        let spares = self.config.hold.verdict == HoldVerdict::Spare
-            || hold.reason == Reason::MaybeRule.number()
-            || is_over();
+        let is_for_file = hold.reason == REASON_UNSEEN_FILE;
+        let spares = match is_for_file {
+            true => self.unscanned_outcome().action == Action::Spared,
+            false => {
+                self.config.hold.verdict == HoldVerdict::Spare
+                    || hold.reason == Reason::MaybeRule.number()
+                    || is_over()
+            }
+        };
+        let about = is_for_file.then(|| self.describe_held(pid, hold)).flatten();
         let decided = if spares {
             abi::DECIDED_SPARE
         } else {
@@ -337,7 +351,10 @@ impl Agent {
                 Action::Killed
             });
         });
-        if let Some(event) = self.deciding.borrow_mut().remove(&pid).flatten() {
+        if let Some(event) = about {
+            let why = "its file was not looked into before the deadline";
+            self.tell_unscanned(event, spares, why, held_ns);
+        } else if let Some(event) = self.deciding.borrow_mut().remove(&pid).flatten() {
             let action = if spares {
                 Action::Spared
             } else {
@@ -370,7 +387,7 @@ impl Agent {
     }
 
     /// Whether the hold was still there.
-    fn strike_off(&self, pid: u32, hold: &Hold) -> bool {
+    pub(super) fn strike_off(&self, pid: u32, hold: &Hold) -> bool {
         self.kernel
             .borrow()
             .end_hold(pid, hold)
@@ -397,7 +414,7 @@ impl Agent {
                 continue;
             }
             let held_ns = monotonic_ns().saturating_sub(hold.since_ns);
-            if self.rules_depend_on_place() {
+            if self.rules_depend_on_place() || hold.reason == REASON_UNSEEN_FILE {
                 self.end_at_deadline(pid, &hold, held_ns);
             } else {
                 self.deciding.borrow_mut().entry(pid).or_insert(None);

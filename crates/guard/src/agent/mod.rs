@@ -7,6 +7,7 @@
 pub mod acts;
 mod behaviour;
 mod breaker;
+mod files;
 mod holds;
 mod monitor;
 mod notice;
@@ -52,6 +53,7 @@ use crate::{
     metrics::AgentCounts,
     protect::{CgroupMounts, ProtectError},
     sandbox::SandboxError,
+    scan::{ScanError, Scanner},
 };
 
 pub use crate::kernel::{Detached, TestFaults, detach};
@@ -83,6 +85,17 @@ pub enum GuardError {
     /// Something to protect cannot be found.
     #[error(transparent)]
     Protect(#[from] ProtectError),
+    /// Programs' files cannot be looked into.
+    #[error("programs' files cannot be looked into")]
+    Scan(#[from] ScanError),
+    /// A file of rules cannot be read.
+    #[error("cannot read the rules {path}")]
+    RuleFile {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// Privileges cannot be given up.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -115,6 +128,10 @@ impl GuardError {
             Self::Judge(error) => error.hint().to_owned(),
             Self::Protect(_) => {
                 "take it out of [guard.protect], or name what exists on this machine".to_owned()
+            }
+            Self::Scan(_) | Self::RuleFile { .. } => {
+                "see `rules` in [guard.files], or set `scan = \"off\"` there to look into none"
+                    .to_owned()
             }
             Self::Sandbox(error) => error.hint().to_owned(),
             Self::Http(error) => error.hint(),
@@ -156,7 +173,7 @@ impl InForce {
     }
 }
 
-use start::{Started, can_hold, depends_on_place, protected_executables};
+use start::{Started, can_hold, depends_on_place, file_detections, protected_executables};
 use stream::Events;
 
 pub use start::run;
@@ -182,6 +199,7 @@ struct Agent {
     sweep_again: Cell<bool>,
     /// Holds that are being decided, with what the kernel said when it took them.
     deciding: RefCell<HashMap<u32, Option<KernelEvent>>>,
+    files: files::Files,
     report: report::Reporter,
     breaker: breaker::Breaker,
     /// Whether something may be frozen that is to be thawed.
@@ -288,6 +306,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
         executables,
         behaviour: _behaviour,
         cards,
+        scan,
     } = started;
     let socket = |kind| {
         move |path: &PathBuf| Socket {
@@ -324,6 +343,12 @@ async fn guard(started: Started) -> Result<(), GuardError> {
             config.metrics.cryptnono_names,
         ));
     }
+    let rules = scan.as_ref().map_or(0, |started| started.rules);
+    let scanner = scan
+        .map(Scanner::new)
+        .transpose()
+        .map_err(system("reach the processes that look into files"))?;
+    let files = files::Files::new(scanner, file_detections(), &config.files.allow);
     let agent = Rc::new(Agent {
         report: report::Reporter::new(&config),
         suspicions: notice::Suspicions::new(&config),
@@ -346,6 +371,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
         breaker: breaker::Breaker::default(),
         // An earlier agent may have frozen something.
         may_be_frozen: Cell::new(true),
+        files,
     });
     let can_hold = can_hold(&agent.config, &agent.in_force());
     agent.kernel.borrow_mut().watch_holds(can_hold)?;
@@ -359,7 +385,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
         .kernel
         .borrow()
         .beat(monotonic_ns() + BEAT_LASTS.as_nanos() as u64)?;
-    agent.say_ready(arrival, &lost);
+    agent.say_ready(arrival, &lost, rules);
     agent.publish();
     agent.settle_orphans();
     // Events first, here and below: a hold that is decided without its event cannot be told of.
@@ -421,7 +447,7 @@ fn every(period: Duration) -> tokio::time::Interval {
 }
 
 impl Agent {
-    fn say_ready(&self, arrival: crate::kernel::Arrival, lost: &[String]) {
+    fn say_ready(&self, arrival: crate::kernel::Arrival, lost: &[String], rules: usize) {
         let in_force = self.in_force();
         let size = in_force.judge.table().size();
         self.log.say(&json!({
@@ -436,6 +462,7 @@ impl Agent {
             "states": size.states,
             "table_bytes": size.bytes,
             "lists": in_force.lists.sources,
+            "file_rules": rules,
             "pins": self.config.pin.then_some(&self.config.pin_dir),
             "spool": self.config.spool.dir(),
             "programs": match arrival {
@@ -483,7 +510,10 @@ impl Agent {
 
     /// Takes what the kernel reported. Holds are decided first; the rest is only told.
     fn handle(self: &Rc<Self>, event: KernelEvent) {
-        use crate::abi::EventKind;
+        use crate::abi::{EventKind, Reason};
+        if matches!(event.reason, Reason::UnseenFile | Reason::KnownBadFile) {
+            return self.handle_file(event);
+        }
         match event.kind {
             EventKind::Held => self.decide_held(event),
             EventKind::Missed => self.finish_missed(event),

@@ -52,6 +52,10 @@ impl Source for Published {
             text_truncated: get(Counter::TextTruncated),
             hook_ns: get(Counter::HookNs),
             ceiling_refused: get(Counter::CeilingRefused),
+            files_held: get(Counter::FilesHeld),
+            files_unheld: get(Counter::FilesUnheld),
+            files_known: get(Counter::FilesKnown),
+            files_known_bad: get(Counter::FilesBad),
             latency_buckets: counters.latency,
             programs_skipped: counters.skipped,
         })
@@ -85,6 +89,7 @@ impl Agent {
             .collect();
         counts.log_lines_lost = self.log.lost();
         counts.spool = self.log.spool();
+        self.files.count(&mut counts);
         counts.list = Some(ListFacts {
             strings: size.strings as u64,
             states: size.states as u64,

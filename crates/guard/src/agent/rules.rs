@@ -11,12 +11,17 @@ use davylamp_detect::{
     judge::{Subject, command_line},
 };
 use davylamp_model::guard_event::{Action, Sign};
+use rustix::process::Signal;
 
 use super::{
     Agent, place_of,
     report::{Noticed, Outcome, Source},
 };
-use crate::{abi::Reason, event::KernelEvent};
+use crate::{
+    abi::{CeilingKey, Reason},
+    event::KernelEvent,
+    process::Process,
+};
 
 /// What the rules say of a process, as it was captured.
 pub(super) fn finding_of<'a>(rules: &'a Rules, event: &KernelEvent) -> Option<Finding<'a>> {
@@ -104,12 +109,35 @@ impl Agent {
                 environment: &event.environment,
             };
             let ruling = agent.ruling_by_rules(&subject, &place_of(&found), Source::Exec);
-            // What a tool merely names is no news.
-            let Some(outcome) = ruling.filter(|ruling| ruling.action == Action::Alerted) else {
-                return;
+            let outcome = match ruling {
+                Some(ruling) if ruling.action == Action::Killed => agent.kill_noted(&event, ruling),
+                Some(ruling) if ruling.action == Action::Alerted => ruling,
+                // What a tool merely names is no news.
+                _ => return,
             };
             agent.say(event, outcome);
         });
+    }
+
+    /// Kills what was let run at its exec, a tool at a terminal, now that it is known what it starts.
+    fn kill_noted(&self, event: &KernelEvent, ruling: Outcome) -> Outcome {
+        let name = ruling
+            .noticed
+            .as_ref()
+            .map_or("", |noticed| &noticed.detection);
+        let victim = self.victim_at(event.cgroup, &event.cgroup_path);
+        let action = match () {
+            () if self.observes() => Action::WouldKill,
+            () if !self.may_kill(CeilingKey::detection(name), victim) => Action::WouldKill,
+            () => match Process::open(event.pid, Some(event.start_boottime_ns)) {
+                Ok(Some(process)) if self.is_exempt(&process, &event.cgroup_path) => Action::Spared,
+                Ok(Some(process)) if process.signal(Signal::KILL).unwrap_or(false) => {
+                    Action::Killed
+                }
+                _ => Action::Missed,
+            },
+        };
+        Outcome { action, ..ruling }
     }
 
     /// What the rules found in a process that the kernel killed or spared by them.

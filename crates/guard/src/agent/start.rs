@@ -18,14 +18,18 @@ use tokio::net::TcpListener;
 use super::{BEAT_LASTS, GuardError, InForce, behaviour, chain, guard, monotonic_ns, system};
 use crate::{
     abi::{self, Settings},
-    config::{Config, HoldVerdict, KillScope, LogFormat},
+    config::{Config, FileScan, HoldVerdict, KillScope, LogFormat},
     http,
     kernel::{Kernel, Pinning, Sense, Start, TestFaults},
     log::{Log, Spooled},
     machine,
     protect::{CgroupMounts, ProtectError, exe_key},
-    sandbox,
+    sandbox, scan,
 };
+
+mod files;
+
+pub(super) use files::file_detections;
 
 /// Guards this machine until it is told to stop (SIGTERM, SIGINT). Pinned programs stay in force
 /// afterwards. Takes over the whole process: it gives up privileges and writes its log to standard
@@ -54,6 +58,8 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
     let in_force = InForce::read(&config)?;
     let mounts = CgroupMounts::read().map_err(system("read the machine's mounts"))?;
     let executables = protected_executables(&config)?;
+    // Forked off while this is one thread without a kernel map, so before all of those.
+    let scan = files::start(&config)?;
     let cgroups = protected_cgroups(&config, &mounts)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -89,6 +95,8 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
             faults,
         },
     )?;
+    let (file_settings, roots) = files::settings(&config)?;
+    kernel.set_files(&file_settings, &roots)?;
     // The guard does without a sense, and says so.
     let behaviour = behaviour::start(&kernel, &config.behaviour).unwrap_or_else(|error| {
         lost.push(format!("behaviour.rounding: {}", chain(&error)));
@@ -113,6 +121,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         executables,
         behaviour,
         cards: cards.unwrap_or_default(),
+        scan,
     };
     runtime.block_on(local.run_until(guard(started)))
 }
@@ -135,6 +144,8 @@ pub(super) struct Started {
     pub(super) behaviour: Option<Sense>,
     /// Who says how busy graphics cards are.
     pub(super) cards: Option<behaviour::Cards>,
+    /// What looks into programs' files, if anything does.
+    pub(super) scan: Option<scan::Started>,
 }
 
 /// The spool, if there is to be one. Its directory and its first segment are made while everything
@@ -186,7 +197,8 @@ pub(super) fn can_hold(config: &Config, in_force: &InForce) -> bool {
     let (prefixes, holds_all) = in_force.judge.allow().for_kernel();
     let may = |prefix: &AllowPrefix| prefix.meaning == AllowMeaning::MayAllow;
     config.mode == Mode::Enforce
-        && (in_force.rules.is_some()
+        && (config.files.scan != FileScan::Off
+            || in_force.rules.is_some()
             || holds_all
             || prefixes.iter().any(may)
             || depends_on_place(config, &in_force.judge))

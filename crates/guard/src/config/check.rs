@@ -9,10 +9,11 @@ use toml::Value;
 /// A hold below ten milliseconds would decide before the agent can, and one above a minute looks
 /// like a hung command. A log line is cut at 8192 bytes so that it stays one write to a pipe with
 /// all its other fields. A sweep reads every process; more often than every ten seconds it would
-/// be noticed. A file of the spool holds at least one line, whatever a line may have. A threshold below 10 would act on the weakest of signs; one sign is worth 100 at most,
+/// be noticed. A file of more than a gibibyte would be held in memory for as long as it is looked into. A
+/// file of the spool holds at least one line, whatever a line may have. A threshold below 10 would act on the weakest of signs; one sign is worth 100 at most,
 /// and there are ten kinds. Looks at what runs that come faster than every 5 seconds would cost more
 /// than they tell, and slower than 300 the half hour of `steady-use` has too few.
-pub const BOUNDS: [Bounds; 21] = [
+pub const BOUNDS: [Bounds; 24] = [
     Bounds::new("guard.policy.alert", 10, 1_000, "points").or_zero(),
     Bounds::new("guard.policy.freeze", 10, 1_000, "points").or_zero(),
     Bounds::new("guard.policy.kill_process", 10, 1_000, "points").or_zero(),
@@ -28,6 +29,9 @@ pub const BOUNDS: [Bounds; 21] = [
     Bounds::new("guard.breaker.per_rule", 1, 128, "victims").or_zero(),
     Bounds::new("guard.breaker.per_node", 1, 128, "victims").or_zero(),
     Bounds::new("guard.breaker.window_secs", 60, 86_400, "seconds"),
+    Bounds::new("guard.files.max_bytes", 4096, 1 << 30, "bytes"),
+    Bounds::new("guard.files.max_ms", 10, 30_000, "milliseconds"),
+    Bounds::new("guard.files.workers", 1, 16, "processes"),
     Bounds::new("guard.sweep.interval_secs", 10, 86_400, "seconds").or_zero(),
     Bounds::new("guard.log.cmdline_bytes", 64, 8_192, "bytes"),
     Bounds::new("guard.log.events_per_second", 1, 100_000, "lines a second"),
@@ -52,6 +56,7 @@ pub(super) fn text(key: &str, text: &str) -> Result<(), &'static str> {
             Err("lists are read again on each reload, so they must be files, not standard input")
         }
         "guard.pin_dir"
+        | "guard.files.trust"
         | "guard.protect.executables"
         | "guard.protect.cgroups"
         | "guard.containers.cri_sockets"
@@ -62,6 +67,15 @@ pub(super) fn text(key: &str, text: &str) -> Result<(), &'static str> {
         }
         "guard.spool.dir" if !text.is_empty() && !text.starts_with('/') => {
             Err("write the whole path, from `/`, or nothing for no spool")
+        }
+        "guard.files.rules" if text.is_empty() => Err("name a file or directory"),
+        "guard.files.trust" if text == "/" => {
+            Err("every file lies below it; write `scan = \"off\"` to look into none")
+        }
+        "guard.files.allow"
+            if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+        {
+            Err("write the SHA-256 of the file in 64 hexadecimal digits")
         }
         "guard.protect.cgroups" if text == "/" => Err(
             "the root holds every process, so this would switch the guard off; name the \

@@ -24,6 +24,10 @@ pub(super) struct Maps {
     pub(super) events: MapHandle,
     pub(super) ceilings: MapHandle,
     pub(super) ceiling_limits: MapHandle,
+    pub(super) file_settings: MapHandle,
+    pub(super) file_verdicts: MapHandle,
+    pub(super) file_roots: MapHandle,
+    pub(super) unseen_files: MapHandle,
 }
 
 impl Maps {
@@ -45,10 +49,14 @@ impl Maps {
             events: get("events")?,
             ceilings: get("ceilings")?,
             ceiling_limits: get("ceiling_limits")?,
+            file_settings: get("file_settings")?,
+            file_verdicts: get("file_verdicts")?,
+            file_roots: get("file_roots")?,
+            unseen_files: get("unseen_files")?,
         })
     }
 
-    pub(super) fn each(&self) -> [(&'static str, &MapHandle); 14] {
+    pub(super) fn each(&self) -> [(&'static str, &MapHandle); 18] {
         [
             ("tables", &self.tables),
             ("settings", &self.settings),
@@ -64,6 +72,10 @@ impl Maps {
             ("events", &self.events),
             ("ceilings", &self.ceilings),
             ("ceiling_limits", &self.ceiling_limits),
+            ("file_settings", &self.file_settings),
+            ("file_verdicts", &self.file_verdicts),
+            ("file_roots", &self.file_roots),
+            ("unseen_files", &self.unseen_files),
         ]
     }
 }

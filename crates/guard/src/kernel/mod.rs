@@ -7,6 +7,7 @@
 
 mod ceilings;
 mod counters;
+mod files;
 mod load;
 mod maps;
 mod pins;

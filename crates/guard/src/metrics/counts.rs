@@ -45,6 +45,14 @@ pub struct KernelCounts {
     pub hook_ns: u64,
     /// Kills that did not happen because a ceiling was reached.
     pub ceiling_refused: u64,
+    /// Programs held until their file is looked into.
+    pub files_held: u64,
+    /// Programs whose file is looked into while they run.
+    pub files_unheld: u64,
+    /// Programs whose file's verdict was known.
+    pub files_known: u64,
+    /// Of them, with a bad one.
+    pub files_known_bad: u64,
     /// Times from the start of the hook to the signal: bucket i counts those from 2^i up to but not
     /// including 2^(i+1) nanoseconds.
     pub latency_buckets: [u64; LATENCY_BUCKETS],
@@ -71,6 +79,10 @@ impl Default for KernelCounts {
             text_truncated: 0,
             hook_ns: 0,
             ceiling_refused: 0,
+            files_held: 0,
+            files_unheld: 0,
+            files_known: 0,
+            files_known_bad: 0,
             latency_buckets: [0; LATENCY_BUCKETS],
             programs_skipped: 0,
         }
@@ -143,6 +155,14 @@ pub struct AgentCounts {
     pub response_killed: u64,
     /// Rules that only observe because their ceiling is reached.
     pub rules_at_ceiling: u64,
+    /// Files that were looked into.
+    pub files_searched: u64,
+    /// Of them, bad.
+    pub files_bad: u64,
+    /// Of them, those of which not all could be searched.
+    pub files_unknown: u64,
+    /// Processes that died while they searched a file, or waited for one.
+    pub file_workers_died: u64,
     /// Kernel events that could not be read.
     pub events_garbled: u64,
     /// Log lines lost because nobody read them.

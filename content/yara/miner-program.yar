@@ -1,0 +1,57 @@
+// What miners say to whoever runs them. A tool that looks for miners knows names, options and methods, but
+// has no use for the sentences in which a miner tells of its work, so several of them together are a miner.
+
+rule miner_sentences
+{
+    meta:
+        sees = "miner-file"
+        family = "miner"
+        says = "sentences in which miners tell of their work"
+    strings:
+        $s_1 = "no active pools, stop mining"
+        $s_2 = "new job from "
+        $s_3 = "speed 10s/60s/15m"
+        $s_4 = "huge pages 100%"
+        $s_5 = "dataset ready"
+        $s_6 = "READY threads"
+        $s_7 = "use profile "
+        $s_8 = "allocated dataset"
+        $s_9 = "failed to allocate RandomX"
+        $s_10 = "Failed to allocate RandomX"
+        $s_11 = "register values for "
+        $s_12 = "MSR mod"
+        $s_13 = "hardware-aes"
+        $s_14 = "submit to pool"
+        $s_15 = "accepted: %lu/%lu"
+        $s_16 = "Stratum session id: "
+        $s_17 = "Starting Stratum on "
+        $s_18 = "Stratum connection failed"
+        $s_19 = "Stratum connection interrupted"
+        $s_20 = "stratum_recv_line failed"
+        $s_21 = "stratum_send_line failed"
+        $s_22 = "Stratum difficulty set to "
+        $s_23 = "miner threads started"
+        $s_24 = "khash/s"
+        $s_25 = "Stratum authentication failed"
+        $s_26 = "Failed to get job from pool"
+        $s_27 = "DAG generated in "
+        $s_28 = "Generating DAG "
+        $s_29 = "Share accepted"
+        $s_30 = "Accepted share"
+        $s_31 = "Current pool: "
+        $s_32 = "Invalid share"
+        $s_33 = "nicehash mode"
+        $s_34 = "donate-level"
+        $s_35 = "mining threads"
+        $s_36 = "shares accepted"
+        $s_37 = "Total hashrate"
+        $s_38 = "GPU hashrate"
+        $pool_1 = "mining.subscribe"
+        $pool_2 = "stratum+tcp"
+        $pool_3 = "job_id"
+        $pool_4 = "keepalived"
+        $pool_5 = "eth_submitLogin"
+        $pool_6 = "seed_hash"
+    condition:
+        uint32(0) == 0x464c457f and 4 of ($s_*) and any of ($pool_*)
+}

@@ -149,6 +149,8 @@ pub enum Wire {
     ThinFlow,
     /// The same, begun with a TLS greeting that names nobody.
     ThinFlowInTlsWithoutName,
+    /// A connection to the address of a pool.
+    PoolAddress,
 }
 
 /// What is sent in a case of the wire.
@@ -223,6 +225,7 @@ impl Wire {
             Self::ThinFlowInTlsWithoutName,
             "thin-flow-in-tls-without-name",
         ),
+        (Self::PoolAddress, "pool-address"),
     ];
 
     /// Its name in files and answers.

@@ -90,6 +90,18 @@ impl Indicators {
         set
     }
 
+    /// The domains that are known with this confidence or more.
+    pub fn domains(&self, least: Confidence) -> impl Iterator<Item = &str> {
+        let enough = move |(_, found): &(&Box<str>, &Match)| found.confidence >= least;
+        self.domains.iter().filter(enough).map(|(name, _)| &**name)
+    }
+
+    /// The addresses that are known, with a port or without.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let with_port = self.address_ports.keys().map(|(address, _)| *address);
+        self.addresses.keys().copied().chain(with_port)
+    }
+
     /// A name, by itself or by a domain it lies in: the longest.
     pub fn domain(&self, name: &str) -> Option<&Match> {
         let name = name.strip_suffix('.').unwrap_or(name);

@@ -110,6 +110,7 @@ struct task_struct {
 	u64 start_boottime;
 	struct mm_struct *mm;
 	struct task_struct *real_parent;
+	struct task_struct *group_leader;
 	const struct cred *cred;
 	struct css_set *cgroups;
 	char comm[16];

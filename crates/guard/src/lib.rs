@@ -36,3 +36,5 @@ pub mod process;
 pub mod protect;
 
 pub mod sandbox;
+
+pub mod wire;

@@ -13,6 +13,7 @@ mod response;
 mod start;
 mod stream;
 mod sweep;
+mod wire;
 
 use std::{
     cell::{Cell, RefCell},
@@ -78,6 +79,9 @@ pub enum GuardError {
     /// Something to protect cannot be found.
     #[error(transparent)]
     Protect(#[from] ProtectError),
+    /// The list of banned addresses cannot be used.
+    #[error(transparent)]
+    Banned(#[from] crate::wire::BannedError),
     /// Privileges cannot be given up.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -104,6 +108,10 @@ impl GuardError {
             Self::Judge(_) => "ban fewer or shorter strings".to_owned(),
             Self::Protect(_) => {
                 "take it out of [guard.protect], or name what exists on this machine".to_owned()
+            }
+            Self::Banned(_) => {
+                "mend the file, or take `guard.flows.banned_ipv4_file` out of the configuration"
+                    .to_owned()
             }
             Self::Sandbox(error) => error.hint().to_owned(),
             Self::Http(error) => error.hint(),
@@ -167,6 +175,7 @@ struct Agent {
     /// Holds that are being decided, with what the kernel said when it took them.
     deciding: RefCell<HashMap<u32, Option<KernelEvent>>>,
     report: report::Reporter,
+    wire: wire::Wire,
 }
 
 impl Agent {
@@ -265,6 +274,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
         listener,
         lost,
         executables,
+        wire: _wire,
     } = started;
     let socket = |kind| {
         move |path: &PathBuf| Socket {
@@ -303,6 +313,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
     }
     let agent = Rc::new(Agent {
         report: report::Reporter::new(&config),
+        wire: wire::Wire::new(&config),
         config,
         node,
         kernel: RefCell::new(kernel),
@@ -454,6 +465,8 @@ impl Agent {
             | EventKind::Spared
             | EventKind::HoldExpired
             | EventKind::HoldBroken => self.tell(event),
+            // These bring more along, and come another way.
+            EventKind::Wire | EventKind::Rhythm | EventKind::Connect => {}
         }
     }
 }

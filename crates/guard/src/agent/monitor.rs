@@ -51,6 +51,10 @@ impl Source for Published {
             suppressed: get(Counter::Suppressed),
             text_truncated: get(Counter::TextTruncated),
             hook_ns: get(Counter::HookNs),
+            wire_flows: get(Counter::WireFlows),
+            wire_dropped: get(Counter::WireDropped),
+            wire_no_room: get(Counter::WireNoRoom),
+            connects: get(Counter::Connects),
             latency_buckets: counters.latency,
             programs_skipped: counters.skipped,
         })

@@ -217,7 +217,12 @@ impl Agent {
                 ..Outcome::new(Action::Killed, Source::Hold)
                     .because("somebody else continued it while it was held")
             },
-            EventKind::Held | EventKind::WouldKill | EventKind::Missed => return,
+            EventKind::Held
+            | EventKind::WouldKill
+            | EventKind::Missed
+            | EventKind::Wire
+            | EventKind::Rhythm
+            | EventKind::Connect => return,
         };
         // These come without the program's texts; what was said when it was held has them.
         let event = match event.kind {

@@ -22,7 +22,7 @@ use crate::{
     log::Log,
     machine,
     protect::{CgroupMounts, ProtectError, exe_key},
-    sandbox,
+    sandbox, wire,
 };
 
 /// Guards this machine until it is told to stop (SIGTERM, SIGINT). Pinned programs stay in force
@@ -42,7 +42,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
     if let Some(missing) = survey.missing_required() {
         return Err(missing.into());
     }
-    let lost: Vec<String> = survey
+    let mut lost: Vec<String> = survey
         .lost()
         .map(|lost| format!("{}: {}", lost.id, lost.lost))
         .collect();
@@ -77,6 +77,15 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
             faults,
         },
     )?;
+    let wire = match wire::watch(&kernel, &config.wire, &config.flows, &mounts) {
+        Ok(watch) => watch,
+        Err(wire::WireError::Banned(error)) => return Err(error.into()),
+        Err(error) => {
+            lost.push(format!("wire: {}", super::chain(&error)));
+            None
+        }
+    };
+    lost.extend(wire.iter().flat_map(|watch| watch.lost.iter().cloned()));
     trim_memory();
 
     // Nothing from here on needs more, and no thread runs yet that would keep it.
@@ -94,6 +103,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         listener,
         lost,
         executables,
+        wire,
     };
     runtime.block_on(local.run_until(guard(started)))
 }
@@ -112,6 +122,8 @@ pub(super) struct Started {
     pub(super) lost: Vec<String>,
     /// The executables that are never killed.
     pub(super) executables: Vec<abi::ExeKey>,
+    /// Keeps the programs of the wire attached where they are not pinned.
+    pub(super) wire: Option<wire::Watch>,
 }
 
 pub(super) fn depends_on_place(config: &Config, judge: &Judge) -> bool {

@@ -10,13 +10,25 @@ use toml::Value;
 /// like a hung command. A log line is cut at 8192 bytes so that it stays one write to a pipe with
 /// all its other fields. A sweep reads every process; more often than every ten seconds it would
 /// be noticed.
-pub const BOUNDS: [Bounds; 6] = [
+pub const BOUNDS: [Bounds; 8] = [
     Bounds::new("guard.hold.deadline_ms", 10, 60_000, "milliseconds"),
     Bounds::new("guard.response.suppress_secs", 0, 86_400, "seconds"),
     Bounds::new("guard.sweep.interval_secs", 10, 86_400, "seconds").or_zero(),
     Bounds::new("guard.log.cmdline_bytes", 64, 8_192, "bytes"),
     Bounds::new("guard.log.events_per_second", 1, 100_000, "lines a second"),
     Bounds::new("guard.log.burst", 1, 1_000_000, "lines"),
+    Bounds::new(
+        "guard.flows.unique_destinations_threshold",
+        0,
+        65_536,
+        "destinations",
+    ),
+    Bounds::new(
+        "guard.flows.lookback_duration_seconds",
+        1,
+        86_400,
+        "seconds",
+    ),
 ];
 
 /// A node's name may have this many bytes: what DNS, and so Kubernetes, allows.
@@ -37,8 +49,12 @@ pub(super) fn text(key: &str, text: &str) -> Result<(), &'static str> {
         | "guard.protect.cgroups"
         | "guard.containers.cri_sockets"
         | "guard.containers.docker_sockets"
+        | "guard.wire.cgroup"
             if !text.starts_with('/') =>
         {
+            Err("write the whole path, from `/`")
+        }
+        "guard.flows.banned_ipv4_file" if !text.is_empty() && !text.starts_with('/') => {
             Err("write the whole path, from `/`")
         }
         "guard.protect.cgroups" if text == "/" => Err(

@@ -24,86 +24,101 @@ static __always_inline bool is_pool(u64 hash)
 	return bpf_map_lookup_elem(&pool_names, &hash) != NULL;
 }
 
-/* Turns labels, each behind its length, into a text with a dot before each. Returns its length. */
-static __always_inline u32 dotted(u8 *text, u32 most)
+struct labels {
+	u8 *text;
+	u64 at, most, is_over; /* wide, so that bounds stay known through each copy */
+};
+
+static long next_label(u64 index, struct labels *labels)
 {
-	u32 at = 0;
+	u64 at = labels->at, length;
 
-	for (u32 i = 0; i < 127; i++) {
-		u32 length;
-
-		barrier_var(at);
-		if (at >= most)
-			return 0;
-		length = text[at];
-		if (!length)
-			return at;
-		if (length > 63)
-			return 0;
-		text[at] = '.';
-		at += length + 1;
+	barrier_var(at);
+	if (at >= NAME_MOST || at >= labels->most)
+		return 1;
+	length = labels->text[at];
+	if (length > 63)
+		return 1;
+	if (!length) {
+		labels->is_over = 1;
+		return 1;
 	}
+	labels->text[at] = '.';
+	labels->at = at + length + 1;
 	return 0;
 }
 
-/* Whether a datagram to a name server asks for a pool. */
-static __noinline int asks_for_pool(struct __sk_buff *skb, u32 offset, u32 length)
+/*
+ * Turns labels, each behind its length, into a text with a dot before each. Returns its length, or 0
+ * where it does not end within so many bytes.
+ */
+static __always_inline u32 dotted(u8 *text, u32 most)
 {
-	u8 text[NAME_MOST + 1] = {};
-	u64 hash = HASH_SEED;
-	u32 most = length - DNS_HEAD, end;
+	struct labels labels = { .text = text, .most = most };
+
+	bpf_loop(127, next_label, &labels, 0);
+	return labels.is_over ? labels.at : 0;
+}
+
+struct naming {
+	const u8 *text; /* NAME_MOST bytes */
+	u64 hash, left, found;
+};
+
+static long next_letter(u64 index, struct naming *naming)
+{
+	u64 at = naming->left - 1;
+	u8 byte;
+
+	barrier_var(at);
+	if (at >= NAME_MOST)
+		return 1;
+	byte = naming->text[at];
+	naming->left = at;
+	if (byte == '.') {
+		if (index == 0)
+			return 0; /* the root */
+		if (is_pool(naming->hash)) {
+			naming->found = 1;
+			return 1;
+		}
+	}
+	naming->hash = hashed(naming->hash, lowered(byte));
+	return 0;
+}
+
+/* Whether a name lies in a pool's domain, or is one. */
+static __always_inline bool names_pool(const u8 *text, u32 length)
+{
+	struct naming naming = { .text = text, .hash = HASH_SEED, .left = length };
+
+	if (!length || length > NAME_MOST)
+		return false;
+	bpf_loop(length, next_letter, &naming, 0);
+	return naming.found || (!naming.left && is_pool(naming.hash));
+}
+
+/* Whether a datagram to a name server asks for a pool. */
+__noinline int asks_for_pool(struct __sk_buff *skb, u32 offset, u32 length)
+{
+	u64 most = length - DNS_HEAD;
+	struct room *room;
+	bool is_one;
 
 	if (most > NAME_MOST)
 		most = NAME_MOST;
 	barrier_var(most);
-	if (!most || most > NAME_MOST)
+	/* Written so that the verifier follows. */
+	if (most - 1 >= NAME_MOST)
 		return 0;
-	if (bpf_skb_load_bytes(skb, offset + DNS_HEAD, text, most))
+	room = take_room();
+	if (!room)
 		return 0;
-	end = dotted(text, NAME_MOST);
-	for (u32 i = 0; i < NAME_MOST; i++) {
-		u32 at = end - 1 - i;
-		u8 byte;
-
-		if (i >= end)
-			break;
-		barrier_var(at);
-		if (at >= NAME_MOST)
-			break;
-		byte = text[at];
-		if (byte == '.' && is_pool(hash))
-			return 1;
-		hash = hashed(hash, lowered(byte));
-	}
-	return 0;
-}
-
-/* Whether what is kept of a direction holds a pool's name there. */
-__noinline int names_pool(struct start *start, u32 from, u32 length)
-{
-	u64 hash = HASH_SEED;
-	struct side *side;
-
-	if (!start)
-		return 0;
-	side = &start->sides[0];
-	for (u32 i = 0; i < NAME_MOST; i++) {
-		u32 at = from + length - 1 - i;
-		u8 byte;
-
-		if (i >= length)
-			return is_pool(hash);
-		barrier_var(at);
-		if (at >= WIRE_KEPT)
-			return 0;
-		byte = side->kept[at];
-		if (byte == '.' && i == 0)
-			continue;
-		if (byte == '.' && is_pool(hash))
-			return 1;
-		hash = hashed(hash, lowered(byte));
-	}
-	return 0;
+	__builtin_memset(room->text, 0, sizeof(room->text));
+	is_one = !bpf_skb_load_bytes(skb, offset + DNS_HEAD, room->text, most) &&
+		 names_pool(room->text, dotted(room->text, NAME_MOST));
+	leave_room(room);
+	return is_one;
 }
 
 static __always_inline u32 kept_at(struct start *start, u32 at)
@@ -139,46 +154,35 @@ static long next_extension(u64 index, struct extensions *walk)
 	return 0;
 }
 
-/* The question in a message of a name server by TCP, behind its length. */
-__noinline int question_in_start(struct start *start)
+/* The question in a message to a name server by TCP, behind its length. */
+static __always_inline bool question_in_start(struct start *start)
 {
-	u64 hash = HASH_SEED;
-	u32 end = 0, at = 2 + DNS_HEAD;
-	u8 text[NAME_MOST + 1] = {};
+	struct room *room = take_room();
+	bool is_one = false;
+	u32 end;
 
-	if (!start)
-		return 0;
-	if (bpf_probe_read_kernel(text, NAME_MOST, start->sides[0].kept + 2 + DNS_HEAD))
-		return 0;
-	end = dotted(text, NAME_MOST);
-	if (!end || at + end > start->sides[0].taken)
-		return 0;
-	for (u32 i = 0; i < NAME_MOST; i++) {
-		u32 place = end - 1 - i;
-		u8 byte;
-
-		if (i >= end)
-			break;
-		barrier_var(place);
-		if (place >= NAME_MOST)
-			break;
-		byte = text[place];
-		if (byte == '.' && is_pool(hash))
-			return 1;
-		hash = hashed(hash, lowered(byte));
+	if (!room)
+		return false;
+	if (!bpf_probe_read_kernel(room->text, NAME_MOST, start->sides[0].kept + 2 + DNS_HEAD)) {
+		end = dotted(room->text, NAME_MOST);
+		is_one = 2 + DNS_HEAD + end < start->sides[0].taken && names_pool(room->text, end);
 	}
-	return 0;
+	leave_room(room);
+	return is_one;
 }
 
 /*
  * Whether the start of what is sent names a pool: a TLS greeting (RFC 8446, section 4.1.2), or a
  * question to a name server. Says in the flow's state what greeting it has.
  */
-static __noinline int names_in_start(struct start *start, struct flow *flow, u32 port)
+__noinline int names_in_start(struct start *start, struct flow *flow, u32 port)
 {
 	struct extensions walk = { .start = start };
-	u32 at, taken = start->sides[0].taken;
+	u32 at, taken;
 
+	if (!start || !flow)
+		return 0;
+	taken = start->sides[0].taken;
 	if (port == PORT_NAMES)
 		return taken > 2 + DNS_HEAD && question_in_start(start);
 	if (flow->state & FLOW_GREETING || kept_at(start, 0) != 0x16 || taken < 44 ||
@@ -199,7 +203,11 @@ static __noinline int names_in_start(struct start *start, struct flow *flow, u32
 	if (!walk.name_length)
 		return 0;
 	flow->state |= FLOW_NAMED;
-	return names_pool(start, walk.name_at, walk.name_length);
+	at = walk.name_at;
+	barrier_var(at);
+	if (at >= WIRE_KEPT)
+		return 0;
+	return names_pool(start->sides[0].kept + at, walk.name_length);
 }
 
 struct records {
@@ -241,30 +249,35 @@ static long next_record(u64 index, struct records *walk)
 }
 
 /* Remembers which name led to which addresses. */
-static __noinline int remember_answers(struct __sk_buff *skb, u32 offset, u32 length)
+__noinline int remember_answers(struct __sk_buff *skb, u32 offset, u32 length)
 {
-	struct wire_known_name known = {};
-	struct records walk = { .skb = skb, .known = &known };
-	u32 most = length - DNS_HEAD, end;
+	struct records walk = { .skb = skb };
+	u64 most = length - DNS_HEAD;
+	struct room *room;
 	u8 flags = 0;
+	u32 end;
 
 	if (most > WIRE_NAME - 1)
 		most = WIRE_NAME - 1;
 	barrier_var(most);
-	if (!most || most > WIRE_NAME - 1 || bpf_skb_load_bytes(skb, offset + 2, &flags, 1) ||
+	if (most - 1 >= WIRE_NAME - 1 || bpf_skb_load_bytes(skb, offset + 2, &flags, 1) ||
 	    !(flags & 0x80))
 		return 0;
-	if (bpf_skb_load_bytes(skb, offset + DNS_HEAD, known.name, most))
+	room = take_room();
+	if (!room)
 		return 0;
-	end = dotted((u8 *)known.name, WIRE_NAME - 1);
-	if (!end)
-		return 0;
-	/* What stood behind the name is no part of it. */
-	for (u32 i = 0; i < WIRE_NAME; i++)
-		if (i >= end)
-			known.name[i] = 0;
-	walk.at = offset + DNS_HEAD + end + 1 + 4;
-	bpf_loop(RECORDS_MOST, next_record, &walk, 0);
+	__builtin_memset(room->text, 0, sizeof(room->text));
+	if (!bpf_skb_load_bytes(skb, offset + DNS_HEAD, room->text, most)) {
+		end = dotted(room->text, WIRE_NAME - 1);
+		if (end) {
+			/* The end of the labels is the end of the text, too. */
+			bpf_probe_read_kernel_str(room->known.name, WIRE_NAME, room->text);
+			walk.known = &room->known;
+			walk.at = offset + DNS_HEAD + end + 1 + 4;
+			bpf_loop(RECORDS_MOST, next_record, &walk, 0);
+		}
+	}
+	leave_room(room);
 	return 0;
 }
 

@@ -71,18 +71,28 @@ pub fn payload_cut(sent: &[u8], received: &[u8]) -> Option<(Seen, Facts)> {
         ];
         all.into_iter().flatten().count()
     };
+    let whole_part = |text: &[u8]| {
+        text.iter()
+            .rposition(|byte| *byte == b',')
+            .unwrap_or(text.len())
+    };
     let mut best: Option<(Seen, Facts)> = None;
-    for ending in ENDINGS {
-        let closed = [sent, ending.as_bytes()].concat();
-        let received = [received, ending.as_bytes()].concat();
-        let Some(found) = payload(&closed, &received) else {
-            continue;
-        };
-        if best
-            .as_ref()
-            .is_none_or(|(_, facts)| told(&found.1) > told(facts))
-        {
-            best = Some(found);
+    for (sent, received) in [
+        (sent, received),
+        (&sent[..whole_part(sent)], &received[..whole_part(received)]),
+    ] {
+        for ending in ENDINGS {
+            let sent = [sent, ending.as_bytes()].concat();
+            let received = [received, ending.as_bytes()].concat();
+            let Some(found) = payload(&sent, &received) else {
+                continue;
+            };
+            if best
+                .as_ref()
+                .is_none_or(|(_, facts)| told(&found.1) > told(facts))
+            {
+                best = Some(found);
+            }
         }
     }
     best

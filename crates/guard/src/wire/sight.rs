@@ -117,8 +117,11 @@ impl Sight {
                 facts.rhythm = Some(rhythm.told());
             }
             (_, Some(Seen::PoolNameLookup)) => {
-                // By TCP its length stands before it.
-                name = name_asked(&sent).or_else(|| name_asked(sent.get(2..)?));
+                // By TCP its length stands before it, and what comes behind the name may be cut off.
+                name = match rhythm.packets {
+                    0 => name_asked(&sent),
+                    _ => name_asked(&[sent.get(2..).unwrap_or_default(), &[0; 4]].concat()),
+                };
             }
             (_, Some(Seen::PoolNameInTls)) => name = name_greeted(&sent),
             (_, Some(Seen::Stratum2Handshake)) => {

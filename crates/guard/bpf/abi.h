@@ -282,7 +282,7 @@ struct wire_rule {
 
 /* A search under way in one direction of a flow. */
 struct wire_walk {
-	u64 hash; /* of what stands since the last quotation mark */
+	u64 hash; /* of the string so far */
 	u32 bits; /* of the message */
 	u16 depth; /* open brackets within `context` */
 	u16 escaped; /* the digits of an escape so far */
@@ -294,11 +294,12 @@ struct wire_walk {
 	u8 key; /* … of the current key */
 	u8 seen;
 	u8 form; /* FORM_*: whether this can still be stratum version 2 */
-	u16 at; /* bytes walked */
+	u16 at; /* bytes walked, while it may be stratum version 2 */
 	u16 form_length;
 	u8 form_text;
 	u8 form_left;
-	u8 reserved[2];
+	u8 touched; /* something was met that protocols of pools have, too */
+	u8 reserved;
 };
 #define CONTEXT_OTHER 7
 #define TEXT_UNKNOWN 255
@@ -323,7 +324,7 @@ struct wire_constants {
 	u32 addresses;
 	u32 connects; /* whether each new destination of a process is told */
 	u32 banned; /* whether banned addresses are looked up */
-	u32 reserved;
+	u32 whole_machine; /* whether every socket of the machine is watched */
 };
 
 /* An address with its prefix length; version 4 is mapped into version 6. */

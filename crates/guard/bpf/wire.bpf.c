@@ -60,6 +60,7 @@ struct mm_struct___file {
 #define FAMILY_4 2
 #define FAMILY_6 10
 #define PORT_NAMES 53
+#define LOOPBACK 1 /* the interface, in every network namespace */
 #define STATE_SYN_SENT 2 /* include/net/tcp_states.h */
 #define STATE_LISTEN 10
 
@@ -129,6 +130,16 @@ struct {
 #define FLOW_GREETING 1024u /* it begins with a TLS greeting */
 #define FLOW_NAMED 2048u /* … that names a server */
 #define FLOW_SHAPED 4096u /* the lengths of a hidden handshake were told */
+#define FLOW_KEPT 8192u /* it has a start */
+
+/* How far a direction of a connection has been judged. */
+struct side {
+	struct wire_walk walk;
+	u32 next; /* the sequence number that is expected */
+	u16 taken;
+	u8 begun;
+	u8 first; /* its first byte */
+};
 
 struct flow {
 	u64 owner_start_ns;
@@ -140,6 +151,7 @@ struct flow {
 	u32 packets;
 	u32 state;
 	u32 seen;
+	struct side sides[2]; /* sent, received */
 };
 
 struct {
@@ -149,17 +161,11 @@ struct {
 	__type(value, struct flow);
 } flows SEC(".maps");
 
-struct side {
-	struct wire_walk walk;
-	u32 next; /* the sequence number that is expected */
-	u16 taken;
-	u16 begun;
-	u8 kept[WIRE_KEPT + WIRE_PIECE];
-};
-
-/* The start of a connection, for as long as it is followed. */
+/* The first bytes of a connection of which more is to be known; most have none of this. */
 struct start {
-	struct side sides[2]; /* sent, received */
+	u32 lengths[2]; /* sent, received */
+	u8 sent[WIRE_KEPT + WIRE_PIECE];
+	u8 received[WIRE_KEPT + WIRE_PIECE];
 };
 
 struct {
@@ -344,68 +350,123 @@ __noinline int read_packet(struct __sk_buff *skb, struct packet *packet)
 	return 0;
 }
 
-struct walking {
-	struct side *side;
-	u32 at;
-	u32 seen;
-};
-
-static long walk_next(u64 index, struct walking *walking)
+/* The same for nearly every packet, read in place: version 4 without options, TCP. */
+static __always_inline bool read_plain(struct __sk_buff *skb, struct packet *packet)
 {
-	struct side *side = walking->side;
-	u32 at = walking->at;
+	struct {
+		u8 ip[20];
+		u16 source, target;
+		u32 sequence, acknowledged;
+		u8 words, flags;
+	} __attribute__((packed)) *head = (void *)(long)skb->data;
 
-	barrier_var(at);
-	if (at >= WIRE_WALKED)
-		return 1;
-	walking->seen = walk_byte(&side->walk, side->kept[at]);
-	walking->at = at + 1;
-	return walking->seen != 0;
+	if ((void *)(head + 1) > (void *)(long)skb->data_end || head->ip[0] != 0x45 ||
+	    head->ip[9] != IP_TCP || (head->ip[6] & 0x1f) | head->ip[7])
+		return false;
+	packet->sequence = bpf_ntohl(head->sequence);
+	packet->tcp_flags = head->flags;
+	packet->offset = 20 + (head->words >> 4) * 4;
+	packet->length = skb->len > packet->offset ? skb->len - packet->offset : 0;
+	return true;
 }
 
-/* What is looked for in a packet of a flow, and what it came to. */
-struct taking {
+/* A piece that is walked is on the stack, so it is short. */
+#define WALK_PIECE 32
+
+struct walking {
 	struct __sk_buff *skb;
-	struct start *start;
-	u32 is_received;
-	u32 offset;
-	u32 left;
+	struct side *side;
+	u32 offset, left;
 	u32 seen;
+	union {
+		u8 piece[WALK_PIECE];
+		u64 words[WALK_PIECE / 8];
+	};
 };
 
-__noinline int walk_piece(struct side *side, u32 from, u32 length)
+static long walk_piece(u64 index, struct walking *walking)
 {
-	struct walking walking = { .side = side, .at = from };
+	struct side *side = walking->side;
+	u64 length = walking->left;
+
+	if (length > WALK_PIECE)
+		length = WALK_PIECE;
+	barrier_var(length);
+	if (length - 1 >= WALK_PIECE || side->taken >= WIRE_WALKED)
+		return 1;
+	if (bpf_skb_load_bytes(walking->skb, walking->offset, walking->piece, length))
+		return 1;
+	for (u32 word = 0; word < WALK_PIECE / 8; word++) {
+		if (word * 8 >= length)
+			break;
+		/* Behind the end stand bytes of the piece before, which at worst are looked at once more. */
+		if (is_idle(&side->walk, walking->words[word]))
+			continue;
+		for (u32 i = word * 8; i < word * 8 + 8; i++) {
+			if (i >= length)
+				break;
+			walking->seen = walk_byte(&side->walk, walking->piece[i]);
+			if (walking->seen)
+				return 1;
+		}
+	}
+	side->taken += length;
+	walking->offset += length;
+	walking->left -= length;
+	return 0;
+}
+
+/* Walks so many bytes of a packet, and says what they show. */
+__noinline int walk(struct __sk_buff *skb, struct side *side, u32 offset, u32 length)
+{
+	struct walking walking = { .skb = skb, .side = side, .offset = offset, .left = length };
 
 	if (!side)
 		return 0;
-	bpf_loop(length, walk_next, &walking, 0);
+	bpf_loop(WIRE_WALKED / WALK_PIECE, walk_piece, &walking, 0);
 	return walking.seen;
 }
 
-static long take_piece(u64 index, struct taking *taking)
-{
-	struct side *side = taking->is_received ? &taking->start->sides[1] : &taking->start->sides[0];
-	u32 at = side->taken, length = taking->left;
+struct keeping {
+	struct __sk_buff *skb;
+	u8 *kept;
+	u64 at;
+	u32 offset, left;
+};
 
-	if (at >= WIRE_KEPT || !length)
-		return 1;
+static long keep_piece(u64 index, struct keeping *keeping)
+{
+	u64 at = keeping->at, length = keeping->left;
+
 	if (length > WIRE_PIECE)
 		length = WIRE_PIECE;
 	barrier_var(length);
-	if (!length || length > WIRE_PIECE)
+	if (length - 1 >= WIRE_PIECE || at >= WIRE_KEPT)
 		return 1;
-	barrier_var(at);
-	if (at >= WIRE_KEPT)
+	if (bpf_skb_load_bytes(keeping->skb, keeping->offset, keeping->kept + at, length))
 		return 1;
-	if (bpf_skb_load_bytes(taking->skb, taking->offset, side->kept + at, length))
-		return 1;
-	/* TLS: what it says is no JSON, and its greeting is read as a whole. */
-	if (!taking->seen && side->kept[0] != 0x16 && at < WIRE_WALKED)
-		taking->seen = walk_piece(side, at, length);
-	side->taken = at + length > WIRE_KEPT ? WIRE_KEPT : at + length;
-	taking->offset += length;
-	taking->left -= length;
+	keeping->at = at + length;
+	keeping->offset += length;
+	keeping->left -= length;
+	return 0;
+}
+
+/* Keeps so many bytes of a packet behind what is kept of the direction. */
+__noinline int keep(struct __sk_buff *skb, struct start *start, u32 is_received, u32 offset, u32 length)
+{
+	struct keeping keeping = { .skb = skb, .offset = offset, .left = length };
+
+	if (!start)
+		return 0;
+	keeping.kept = is_received ? start->received : start->sent;
+	keeping.at = is_received ? start->lengths[1] : start->lengths[0];
+	bpf_loop(WIRE_KEPT / WIRE_PIECE + 1, keep_piece, &keeping, 0);
+	if (keeping.at > WIRE_KEPT)
+		keeping.at = WIRE_KEPT;
+	if (is_received)
+		start->lengths[1] = keeping.at;
+	else
+		start->lengths[0] = keeping.at;
 	return 0;
 }
 
@@ -481,106 +542,109 @@ __noinline int condemned(struct __sk_buff *skb, struct flow *flow)
 	return DROP;
 }
 
-static __always_inline void look_up_address(struct __sk_buff *skb, struct bpf_sock *sk,
-					    struct flow *flow, struct start *start)
+static __noinline int look_up_address(struct __sk_buff *skb, struct bpf_sock *sk,
+					    struct flow *flow)
 {
 	struct seeing seeing = { .seen = SEEN_POOL_ADDRESS, .reason = REASON_POOL_ADDRESS };
 	struct wire_prefix key = { .length = 128 };
 
 	flow->state |= FLOW_LOOKED_UP;
 	if (!wire.addresses)
-		return;
+		return 0;
 	remote_of(sk, key.address);
 	if (!bpf_map_lookup_elem(&pool_addresses, &key))
-		return;
+		return 0;
 	seeing.policy = wire.addresses;
 	fill_ends(&seeing, sk);
-	act(skb, flow, start, &seeing);
+	return act(skb, flow, NULL, &seeing);
 }
 
-/* Whether the protocol shows by its first bytes that nothing more is to be found. */
-static __always_inline bool is_settled(struct side *side)
-{
-	return side->taken >= 4 && side->kept[0] == 'S' && side->kept[1] == 'S' &&
-	       side->kept[2] == 'H' && side->kept[3] == '-';
-}
-
-/* A packet of a flow that is still being judged. */
+/* A packet of a direction that is still being judged. */
 static __noinline int follow(struct __sk_buff *skb, struct bpf_sock *sk, struct flow *flow,
-			     u32 is_received)
+			     struct packet *packet, u32 is_received)
 {
-	struct packet packet = {};
-	struct taking taking = {};
 	struct seeing seeing = {};
 	struct bpf_tcp_sock *tcp;
-	struct start *start;
-	struct side *side;
+	struct start *start = NULL;
+	struct side *side = is_received ? &flow->sides[1] : &flow->sides[0];
+	u32 taken_to = packet->sequence;
+	u32 skip = 0, seen = 0, length, done = is_received ? FLOW_RECEIVED_DONE : FLOW_SENT_DONE;
+	bool is_tls, is_names;
 	s32 ahead;
-	u32 skip = 0, done = is_received ? FLOW_RECEIVED_DONE : FLOW_SENT_DONE;
 
-	if (read_packet(skb, &packet) || !packet.length || packet.tcp_flags & TCP_SYN)
-		return PASS;
-	start = bpf_sk_storage_get(&starts, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!start) {
-		count(COUNT_WIRE_NO_ROOM, 1);
-		return PASS;
+	/* How far the kernel has taken what comes in. */
+	if (is_received) {
+		tcp = bpf_tcp_sock(sk);
+		if (tcp)
+			taken_to = tcp->rcv_nxt;
 	}
-	side = is_received ? &start->sides[1] : &start->sides[0];
-	tcp = bpf_tcp_sock(sk);
 	if (!side->begun) {
-		if (!start->sides[0].begun && !start->sides[1].begun)
+		if (!(flow->state & FLOW_LOOKED_UP))
 			count(COUNT_WIRE_FLOWS, 1);
 		side->begun = 1;
-		side->next = is_received && tcp ? tcp->rcv_nxt : packet.sequence;
+		side->next = taken_to;
 		side->walk.hash = HASH_SEED;
+		bpf_skb_load_bytes(skb, packet->offset, &side->first, 1);
 	}
 	if (!(flow->state & FLOW_LOOKED_UP)) {
-		look_up_address(skb, sk, flow, start);
+		look_up_address(skb, sk, flow);
 		if (flow->state & FLOW_CONDEMNED)
 			return DROP;
 	}
-	ahead = packet.sequence - side->next;
+	ahead = packet->sequence - side->next;
 	if (ahead > 0) {
 		/* What the kernel has taken already is not sent again. */
-		if (is_received && tcp && (s32)(tcp->rcv_nxt - side->next) > 0)
-			side->next = tcp->rcv_nxt;
-		else if (!is_received)
-			side->next = packet.sequence;
-		ahead = packet.sequence - side->next;
+		if ((s32)(taken_to - side->next) > 0)
+			side->next = taken_to;
+		ahead = packet->sequence - side->next;
 		if (ahead > 0)
 			return DROP; /* Out of its turn: it is sent again. */
 	}
 	if (ahead < 0) {
 		skip = -ahead;
-		if (skip >= packet.length)
+		if (skip >= packet->length)
 			return PASS;
 	}
-	taking.skb = skb;
-	taking.start = start;
-	taking.is_received = is_received;
-	taking.offset = packet.offset + skip;
-	taking.left = packet.length - skip;
-	bpf_loop(WIRE_KEPT / WIRE_PIECE + 1, take_piece, &taking, 0);
-	side->next = packet.sequence + packet.length;
+	length = packet->length - skip;
+	side->next = packet->sequence + packet->length;
+	is_tls = side->first == 0x16;
+	is_names = !is_received && bpf_ntohs(sk->dst_port) == PORT_NAMES;
+	/* What TLS says is no JSON; its greeting is read as a whole. */
+	if (!is_tls && !is_names && wire.protocols)
+		seen = walk(skb, side, packet->offset + skip, length);
+	else
+		side->taken += length > WIRE_KEPT ? WIRE_KEPT : length;
+	if (is_tls && is_received) {
+		flow->state |= FLOW_RECEIVED_DONE;
+	} else if (seen || side->walk.touched || is_tls || is_names || flow->sides[0].taken == 64) {
+		start = bpf_sk_storage_get(&starts, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+		if (start) {
+			flow->state |= FLOW_KEPT;
+			keep(skb, start, is_received, packet->offset + skip, length);
+		} else {
+			count(COUNT_WIRE_NO_ROOM, 1);
+		}
+	}
 	fill_ends(&seeing, sk);
 	seeing.is_received = is_received;
-	if (taking.seen) {
-		seeing.seen = taking.seen;
+	if (seen) {
+		seeing.seen = seen;
 		seeing.reason = REASON_POOL_PROTOCOL;
 		seeing.policy = wire.protocols;
 		act(skb, flow, start, &seeing);
 		if (flow->state & FLOW_CONDEMNED)
 			return DROP;
 		flow->state |= FLOW_SENT_DONE | FLOW_RECEIVED_DONE;
-	} else if (!is_received && wire.names && names_in_start(start, flow, seeing.remote_port)) {
-		seeing.seen = side->kept[0] == 0x16 ? SEEN_POOL_NAME_IN_TLS : SEEN_POOL_NAME_LOOKUP;
+	} else if (start && (is_tls || is_names) && !is_received && wire.names &&
+		   names_in_start(start, flow, is_names)) {
+		seeing.seen = is_tls ? SEEN_POOL_NAME_IN_TLS : SEEN_POOL_NAME_LOOKUP;
 		seeing.reason = REASON_POOL_NAME;
 		seeing.policy = wire.names;
 		act(skb, flow, start, &seeing);
 		if (flow->state & FLOW_CONDEMNED)
 			return DROP;
 		flow->state |= FLOW_SENT_DONE;
-	} else if (start->sides[0].taken == 64 && start->sides[1].taken == 234 &&
+	} else if (start && start->lengths[0] == 64 && start->lengths[1] == 234 &&
 		   !(flow->state & FLOW_SHAPED) && wire.protocols) {
 		flow->state |= FLOW_SHAPED;
 		seeing.seen = SEEN_STRATUM_2_HANDSHAKE;
@@ -588,29 +652,35 @@ static __noinline int follow(struct __sk_buff *skb, struct bpf_sock *sk, struct 
 		seeing.policy = POLICY_ALERT;
 		act(skb, flow, start, &seeing);
 	}
-	if (side->kept[0] == 0x16 ? is_received || side->taken >= WIRE_KEPT ||
-					    flow->state & FLOW_GREETING :
-				    side->taken >= WIRE_WALKED || is_settled(side))
+	if (is_tls || is_names ? side->taken >= WIRE_KEPT || flow->state & FLOW_GREETING :
+				 side->taken >= WIRE_WALKED || !wire.protocols)
 		flow->state |= done;
-	if ((flow->state & (FLOW_SENT_DONE | FLOW_RECEIVED_DONE)) ==
-	    (FLOW_SENT_DONE | FLOW_RECEIVED_DONE))
+	if (flow->state & FLOW_KEPT && (flow->state & (FLOW_SENT_DONE | FLOW_RECEIVED_DONE)) ==
+					       (FLOW_SENT_DONE | FLOW_RECEIVED_DONE)) {
 		bpf_sk_storage_delete(&starts, sk);
+		flow->state &= ~FLOW_KEPT;
+	}
 	return PASS;
 }
 
 /* A miner's flow has at most a packet a second, on the average. */
 #define PACKET_NS 1000000000ull
-#define PACKETS_TO_TELL 512 /* so many before a flow counts as busy */
-#define PACKET_HEADS 120 /* IPv6, TCP and its options */
+#define PACKETS_TO_TELL 256 /* so many before a flow counts as busy */
+
+static __noinline int tell_rhythm(struct __sk_buff *skb, struct bpf_sock *sk, struct flow *flow)
+{
+	struct seeing seeing = { .kind = EVENT_RHYTHM, .policy = POLICY_ALERT };
+
+	fill_ends(&seeing, sk);
+	return act(skb, flow, NULL, &seeing);
+}
 
 /* Measures a flow, as long as it may be a miner's. */
-static __noinline int measure(struct __sk_buff *skb, struct bpf_sock *sk, struct flow *flow)
+static __always_inline void measure(struct __sk_buff *skb, struct bpf_sock *sk, struct flow *flow,
+				    u32 length)
 {
-	u64 now = bpf_ktime_get_coarse_ns(), gap;
-	struct packet packet = {};
+	u64 now = bpf_ktime_get_coarse_ns(), lasted, gap;
 
-	if (read_packet(skb, &packet) || !packet.length)
-		return 0;
 	if (!flow->began_ns)
 		flow->began_ns = flow->last_ns = now;
 	gap = now - flow->last_ns;
@@ -618,21 +688,18 @@ static __noinline int measure(struct __sk_buff *skb, struct bpf_sock *sk, struct
 		flow->longest_gap_ns = gap;
 	flow->last_ns = now;
 	flow->packets++;
-	flow->bytes += packet.length;
-	if (flow->packets >= PACKETS_TO_TELL && now - flow->began_ns < flow->packets * PACKET_NS) {
-		flow->state |= FLOW_FAT;
-		return 0;
+	flow->bytes += length;
+	lasted = now - flow->began_ns;
+	if (flow->packets >= PACKETS_TO_TELL && lasted < flow->packets * PACKET_NS) {
+		/* Whatever it is, it is no start any more. */
+		flow->state |= FLOW_FAT | FLOW_SENT_DONE | FLOW_RECEIVED_DONE;
+		return;
 	}
-	if (!(flow->state & (FLOW_TOLD | FLOW_CONDEMNED)) && wire.rhythm_min_ns &&
-	    now - flow->began_ns >= wire.rhythm_min_ns &&
-	    now - flow->began_ns >= flow->packets * PACKET_NS) {
-		struct seeing seeing = { .kind = EVENT_RHYTHM, .policy = POLICY_ALERT };
-
+	if (wire.rhythm_min_ns && lasted >= wire.rhythm_min_ns &&
+	    lasted >= flow->packets * PACKET_NS && !(flow->state & FLOW_TOLD)) {
 		flow->state |= FLOW_TOLD;
-		fill_ends(&seeing, sk);
-		act(skb, flow, NULL, &seeing);
+		tell_rhythm(skb, sk, flow);
 	}
-	return 0;
 }
 
 static __noinline int on_datagram(struct __sk_buff *skb, struct bpf_sock *sk, u32 is_received)
@@ -673,6 +740,7 @@ static __noinline int on_datagram(struct __sk_buff *skb, struct bpf_sock *sk, u3
 static __always_inline int on_packet(struct __sk_buff *skb, u32 is_received)
 {
 	struct bpf_sock *sk = skb->sk;
+	struct packet packet = {};
 	struct flow *flow;
 	u32 done = is_received ? FLOW_RECEIVED_DONE : FLOW_SENT_DONE;
 
@@ -683,6 +751,9 @@ static __always_inline int on_packet(struct __sk_buff *skb, u32 is_received)
 		return PASS;
 	if (sk->protocol == IP_UDP)
 		return wire.names ? on_datagram(skb, sk, is_received) : PASS;
+	/* Where every socket is watched, what comes in by loopback has been judged on its way out. */
+	if (is_received && wire.whole_machine && skb->ifindex == LOOPBACK)
+		return PASS;
 	if (sk->protocol != IP_TCP || sk->state == STATE_LISTEN)
 		return PASS;
 	flow = bpf_sk_storage_get(&flows, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
@@ -692,11 +763,16 @@ static __always_inline int on_packet(struct __sk_buff *skb, u32 is_received)
 	}
 	if (flow->state & FLOW_CONDEMNED)
 		return condemned(skb, flow);
-	if (!(flow->state & FLOW_FAT))
-		measure(skb, sk, flow);
+	if (flow->state & FLOW_FAT)
+		return PASS;
+	if (!read_plain(skb, &packet) && read_packet(skb, &packet))
+		return PASS;
+	if (!packet.length || packet.tcp_flags & TCP_SYN)
+		return PASS;
+	measure(skb, sk, flow, packet.length);
 	if (flow->state & done)
 		return PASS;
-	return follow(skb, sk, flow, is_received);
+	return follow(skb, sk, flow, &packet, is_received);
 }
 
 SEC("cgroup_skb/egress")

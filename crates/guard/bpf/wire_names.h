@@ -124,7 +124,7 @@ __noinline int asks_for_pool(struct __sk_buff *skb, u32 offset, u32 length)
 static __always_inline u32 kept_at(struct start *start, u32 at)
 {
 	barrier_var(at);
-	return at < WIRE_KEPT ? start->sides[0].kept[at] : 0;
+	return at < WIRE_KEPT ? start->sent[at] : 0;
 }
 
 static __always_inline u32 kept_pair(struct start *start, u32 at)
@@ -163,9 +163,9 @@ static __always_inline bool question_in_start(struct start *start)
 
 	if (!room)
 		return false;
-	if (!bpf_probe_read_kernel(room->text, NAME_MOST, start->sides[0].kept + 2 + DNS_HEAD)) {
+	if (!bpf_probe_read_kernel(room->text, NAME_MOST, start->sent + 2 + DNS_HEAD)) {
 		end = dotted(room->text, NAME_MOST);
-		is_one = 2 + DNS_HEAD + end < start->sides[0].taken && names_pool(room->text, end);
+		is_one = 2 + DNS_HEAD + end < start->lengths[0] && names_pool(room->text, end);
 	}
 	leave_room(room);
 	return is_one;
@@ -175,15 +175,15 @@ static __always_inline bool question_in_start(struct start *start)
  * Whether the start of what is sent names a pool: a TLS greeting (RFC 8446, section 4.1.2), or a
  * question to a name server. Says in the flow's state what greeting it has.
  */
-__noinline int names_in_start(struct start *start, struct flow *flow, u32 port)
+__noinline int names_in_start(struct start *start, struct flow *flow, u32 is_names)
 {
 	struct extensions walk = { .start = start };
 	u32 at, taken;
 
 	if (!start || !flow)
 		return 0;
-	taken = start->sides[0].taken;
-	if (port == PORT_NAMES)
+	taken = start->lengths[0];
+	if (is_names)
 		return taken > 2 + DNS_HEAD && question_in_start(start);
 	if (flow->state & FLOW_GREETING || kept_at(start, 0) != 0x16 || taken < 44 ||
 	    kept_at(start, 5) != 1)
@@ -207,7 +207,7 @@ __noinline int names_in_start(struct start *start, struct flow *flow, u32 port)
 	barrier_var(at);
 	if (at >= WIRE_KEPT)
 		return 0;
-	return names_pool(start->sides[0].kept + at, walk.name_length);
+	return names_pool(start->sent + at, walk.name_length);
 }
 
 struct records {

@@ -290,10 +290,10 @@ static __always_inline void fill_flow(struct wire_sight *sight, struct flow *flo
 
 static __always_inline void fill_start(struct wire_sight *sight, struct start *start)
 {
-	sight->sent_len = start->sides[0].taken;
-	sight->received_len = start->sides[1].taken;
-	bpf_probe_read_kernel(sight->sent, WIRE_KEPT, start->sides[0].kept);
-	bpf_probe_read_kernel(sight->received, WIRE_KEPT, start->sides[1].kept);
+	sight->sent_len = start->lengths[0];
+	sight->received_len = start->lengths[1];
+	bpf_probe_read_kernel(sight->sent, WIRE_KEPT, start->sent);
+	bpf_probe_read_kernel(sight->received, WIRE_KEPT, start->received);
 }
 
 static __noinline int tell(struct __sk_buff *skb, struct task_struct *task, struct flow *flow,

@@ -51,52 +51,27 @@ static __always_inline u8 judged(u32 bits)
 	return 0;
 }
 
-/* Behind a backslash. Returns whether the escape is over; then `byte` is what it stands for. */
-static __always_inline bool unescaped(struct wire_walk *walk, u8 *byte)
+/* Global functions from here on, because the verifier goes through these once and by themselves. */
+__noinline int walk_quote(struct wire_walk *walk)
 {
-	u8 c = *byte;
-
-	if (walk->escape == 1) {
-		if (c == 'u') {
-			walk->escape = 2;
-			walk->escaped = 0;
-			return false;
-		}
-		walk->escape = 0;
-		*byte = c == '/' ? '/' : OTHER_CHARACTER;
-		return true;
-	}
-	if (c >= '0' && c <= '9')
-		c -= '0';
-	else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-		c = (c | 0x20) - 'a' + 10;
-	else
-		c = 255;
-	if (c == 255) {
-		walk->escape = 0;
-		*byte = OTHER_CHARACTER;
-		return true;
-	}
-	walk->escaped = walk->escaped << 4 | c;
-	if (++walk->escape < 6)
-		return false;
-	walk->escape = 0;
-	*byte = walk->escaped < 0x80 ? walk->escaped : OTHER_CHARACTER;
-	return true;
-}
-
-static __always_inline u8 walk_quote(struct wire_walk *walk)
-{
-	u32 token = token_of(walk->hash);
-	u32 slot = (token - 1u) % WIRE_TOKENS;
+	u32 token, slot;
 	u8 role;
 
-	walk->hash = HASH_SEED;
-	walk->in_string = !walk->in_string;
-	if (token && wire.tokens[slot].seen)
-		return wire.tokens[slot].seen;
-	if (walk->in_string)
+	if (!walk)
 		return 0;
+	if (!walk->in_string) {
+		walk->in_string = 1;
+		walk->hash = HASH_SEED;
+		return 0;
+	}
+	walk->in_string = 0;
+	token = token_of(walk->hash);
+	slot = (token - 1u) % WIRE_TOKENS;
+	if (token) {
+		walk->touched = 1;
+		if (wire.tokens[slot].seen)
+			return wire.tokens[slot].seen;
+	}
 	if (!walk->after_colon) {
 		walk->last = token ? token : TEXT_UNKNOWN;
 		return 0;
@@ -115,10 +90,13 @@ static __always_inline u8 walk_quote(struct wire_walk *walk)
 	return judged(walk->bits);
 }
 
-static __always_inline u8 walk_colon(struct wire_walk *walk)
+__noinline int walk_colon(struct wire_walk *walk)
 {
-	u32 slot = (walk->last - 1u) % WIRE_TOKENS, bits = 0;
+	u32 slot, bits = 0;
 
+	if (!walk)
+		return 0;
+	slot = (walk->last - 1u) % WIRE_TOKENS;
 	/* What stands before it is no string: a header, say. */
 	if (!walk->last)
 		return 0;
@@ -139,9 +117,12 @@ static __always_inline u8 walk_colon(struct wire_walk *walk)
 	return judged(walk->bits);
 }
 
-static __always_inline void walk_open(struct wire_walk *walk)
+__noinline int walk_open(struct wire_walk *walk)
 {
 	u8 role = 0;
+
+	if (!walk)
+		return 0;
 
 	if (walk->after_colon && walk->key != TEXT_UNKNOWN)
 		role = wire.tokens[(walk->key - 1u) % WIRE_TOKENS].role;
@@ -160,24 +141,28 @@ static __always_inline void walk_open(struct wire_walk *walk)
 	}
 	walk->after_colon = 0;
 	walk->last = 0;
+	return 0;
 }
 
-static __always_inline void walk_close(struct wire_walk *walk)
+__noinline int walk_close(struct wire_walk *walk)
 {
+	if (!walk)
+		return 0;
 	walk->after_colon = 0;
 	walk->last = 0;
 	if (!walk->context) {
 		walk->bits = 0;
-		return;
+		return 0;
 	}
 	if (--walk->depth)
-		return;
+		return 0;
 	if (walk->context == ROLE_JOB) {
 		walk->context = ROLE_RESULT;
 		walk->depth = 1;
 	} else {
 		walk->context = 0;
 	}
+	return 0;
 }
 
 /*
@@ -185,10 +170,14 @@ static __always_inline void walk_close(struct wire_walk *walk)
  * three, the protocol, versions and flags in nine, then the server's name, its port, and four more
  * texts, each behind its length, and nothing after them.
  */
-static __always_inline u8 walk_form(struct wire_walk *walk, u8 byte)
+__noinline int walk_form(struct wire_walk *walk, u8 byte)
 {
-	u16 at = walk->at;
 	bool fits = true;
+	u16 at;
+
+	if (!walk)
+		return 0;
+	at = walk->at;
 
 	switch (at) {
 	case 0 ... 2:
@@ -214,6 +203,7 @@ static __always_inline u8 walk_form(struct wire_walk *walk, u8 byte)
 		break;
 	case 9:
 		fits = byte >= walk->form_left && byte <= 64;
+		walk->touched |= fits;
 		break;
 	case 11 ... 14:
 		break;
@@ -246,6 +236,45 @@ static __always_inline u8 walk_form(struct wire_walk *walk, u8 byte)
 	return 0;
 }
 
+/*
+ * A byte behind a backslash. Where that is the end of the escape, what it stands for belongs to the
+ * string.
+ */
+__noinline int walk_escape(struct wire_walk *walk, u8 byte)
+{
+	u8 digit;
+
+	if (!walk)
+		return 0;
+	if (walk->escape == 1) {
+		if (byte == 'u') {
+			walk->escape = 2;
+			walk->escaped = 0;
+			return 0;
+		}
+		walk->escape = 0;
+		walk->hash = hashed(walk->hash, byte == '/' ? '/' : OTHER_CHARACTER);
+		return 0;
+	}
+	if (byte >= '0' && byte <= '9')
+		digit = byte - '0';
+	else if ((byte | 0x20) >= 'a' && (byte | 0x20) <= 'f')
+		digit = (byte | 0x20) - 'a' + 10;
+	else
+		digit = 255;
+	if (digit == 255) {
+		walk->escape = 0;
+		walk->hash = hashed(walk->hash, OTHER_CHARACTER);
+		return 0;
+	}
+	walk->escaped = walk->escaped << 4 | digit;
+	if (++walk->escape < 6)
+		return 0;
+	walk->escape = 0;
+	walk->hash = hashed(walk->hash, walk->escaped < 0x80 ? walk->escaped : OTHER_CHARACTER);
+	return 0;
+}
+
 /* The next byte of a direction. Returns what it shows, or 0. */
 static __always_inline u8 walk_byte(struct wire_walk *walk, u8 byte)
 {
@@ -254,27 +283,26 @@ static __always_inline u8 walk_byte(struct wire_walk *walk, u8 byte)
 
 		if (seen)
 			return seen;
+		walk->at++;
 	}
-	walk->at++;
-	if (walk->escape) {
-		if (unescaped(walk, &byte))
-			walk->hash = hashed(walk->hash, byte);
-		return 0;
-	}
-	if (byte == '\\') {
-		walk->escape = 1;
-		return 0;
-	}
-	if (byte == '"')
-		return walk_quote(walk);
-	walk->hash = hashed(walk->hash, byte);
 	if (walk->in_string) {
+		if (walk->escape)
+			return walk_escape(walk, byte);
+		if (byte == '\\') {
+			walk->escape = 1;
+			return 0;
+		}
+		if (byte == '"')
+			return walk_quote(walk);
+		walk->hash = hashed(walk->hash, byte);
 		/* No string has such a byte, so what was taken for one is none. */
 		if (byte < 0x20)
 			walk->in_string = 0;
 		return 0;
 	}
 	switch (byte) {
+	case '"':
+		return walk_quote(walk);
 	case ':':
 		return walk_colon(walk);
 	case '{':
@@ -291,6 +319,27 @@ static __always_inline u8 walk_byte(struct wire_walk *walk, u8 byte)
 	walk->after_colon = 0;
 	walk->last = 0;
 	return 0;
+}
+
+#define EACH 0x0101010101010101ull
+
+static __always_inline u64 zero_in(u64 word)
+{
+	return (word - EACH) & ~word & EACH * 0x80;
+}
+
+/*
+ * Whether eight bytes change nothing: between messages only a quotation mark or a bracket does. The
+ * two kinds of brackets differ in one bit.
+ */
+static __always_inline bool is_idle(struct wire_walk *walk, u64 word)
+{
+	u64 folded = word & ~(EACH * 0x20);
+
+	if (walk->in_string | walk->after_colon | walk->last || walk->form == FORM_MAYBE)
+		return false;
+	return !(zero_in(word ^ EACH * '"') | zero_in(folded ^ EACH * '[') |
+		 zero_in(folded ^ EACH * ']'));
 }
 
 #endif

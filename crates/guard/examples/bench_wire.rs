@@ -2,8 +2,10 @@
 //! and without, in turns.
 //!
 //! `cargo run --release -p davylamp-guard --example bench_wire` as root prints the medians and their
-//! ratios. Both ends of each connection lie in the watched cgroup, so that each packet is seen twice:
-//! between machines it is once.
+//! ratios. Both ends of each connection lie in a cgroup of the benchmark's own that is watched, so that
+//! each packet is judged twice: between machines it is once. With the argument `whole` the whole machine
+//! is watched, as a guard does by default, and what comes in by loopback is judged once; then nothing is
+//! dropped and nobody killed.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant};
 use davylamp_detect::automaton::Table;
 use davylamp_guard::{
     abi::Settings,
-    config::{Flows, Wire},
+    config::{Flows, Wire, WirePolicy},
     kernel::{Kernel, Pinning, Start, TestFaults},
     protect::CgroupMounts,
     wire,
@@ -48,9 +50,16 @@ fn main() {
         faults: TestFaults::default(),
     };
     let kernel = Kernel::start(&Pinning::None, &start).expect("the guard starts");
-    let config = Wire {
-        cgroup: format!("/{name}"),
-        ..Wire::default()
+    let config = match std::env::args().nth(1).as_deref() {
+        Some("whole") => Wire {
+            protocols: WirePolicy::Alert,
+            names: WirePolicy::Alert,
+            ..Wire::default()
+        },
+        _ => Wire {
+            cgroup: format!("/{name}"),
+            ..Wire::default()
+        },
     };
     let watch = || {
         wire::watch(&kernel, &config, &Flows::default(), &mounts)

@@ -428,8 +428,8 @@ pub struct WireConstants {
     pub connects: u32,
     /// Whether banned addresses are looked up.
     pub banned: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Whether every socket of the machine is watched.
+    pub whole_machine: u32,
 }
 
 /// `struct wire_prefix`.

@@ -161,7 +161,7 @@ fn what_is_seen_on_the_wire_is_laid_out_alike() {
         (
             "wire_constants",
             mirrored!(abi::WireConstants: tokens rules rhythm_min_ns names_last_ns protocols names
-                addresses connects banned reserved),
+                addresses connects banned whole_machine),
         ),
         ("wire_prefix", mirrored!(abi::WirePrefix: length address)),
         (

@@ -58,6 +58,9 @@ const ENDINGS: &[&str] = &[
     "", "\"", "\"}", "\"}}", "\"]}}", "}", "}}", "]}", "]}}", "null}}",
 ];
 
+/// What may be missing before it, where the kernel began to keep within a message.
+const BEGINNINGS: &[&str] = &["", "{\"x", "{\"method", "{\"params", "{\"x\":\""];
+
 /// The same of a start that is cut within a message, as the kernel keeps it when it drops the rest:
 /// what the end would add is not there, what came before it is.
 pub fn payload_cut(sent: &[u8], received: &[u8]) -> Option<(Seen, Facts)> {
@@ -81,9 +84,12 @@ pub fn payload_cut(sent: &[u8], received: &[u8]) -> Option<(Seen, Facts)> {
         (sent, received),
         (&sent[..whole_part(sent)], &received[..whole_part(received)]),
     ] {
-        for ending in ENDINGS {
-            let sent = [sent, ending.as_bytes()].concat();
-            let received = [received, ending.as_bytes()].concat();
+        let all = BEGINNINGS
+            .iter()
+            .flat_map(|beginning| ENDINGS.iter().map(move |ending| (beginning, ending)));
+        for (beginning, ending) in all {
+            let whole = |text| [beginning.as_bytes(), text, ending.as_bytes()].concat();
+            let (sent, received) = (whole(sent), whole(received));
             let Some(found) = payload(&sent, &received) else {
                 continue;
             };

@@ -278,13 +278,28 @@ impl<'a> Walk<'a> {
         })
     }
 
-    fn byte(&mut self, mut byte: u8) -> Option<u8> {
+    fn byte(&mut self, byte: u8) -> Option<u8> {
         if !self.form.is_not
             && let Some(seen) = self.form.byte(byte)
         {
             return Some(seen);
         }
         self.form.at += 1;
+        if self.in_string {
+            return self.in_string(byte);
+        }
+        match byte {
+            b'"' => (self.in_string, self.hash) = (true, SEED),
+            b':' => return self.colon(),
+            b'{' | b'[' => self.open(),
+            b'}' | b']' => self.close(),
+            0..=b' ' => {}
+            _ => (self.after_colon, self.last) = (false, Text::None),
+        }
+        None
+    }
+
+    fn in_string(&mut self, mut byte: u8) -> Option<u8> {
         if self.escape > 0 {
             if self.unescaped(&mut byte) {
                 self.hash = hashed(self.hash, byte);
@@ -292,24 +307,13 @@ impl<'a> Walk<'a> {
             return None;
         }
         match byte {
-            b'\\' => {
-                self.escape = 1;
-                return None;
+            b'\\' => self.escape = 1,
+            b'"' => return self.string_ends(),
+            _ => {
+                self.hash = hashed(self.hash, byte);
+                // No string has such a byte, so what was taken for one is none.
+                self.in_string = byte >= 0x20;
             }
-            b'"' => return self.quote(),
-            _ => self.hash = hashed(self.hash, byte),
-        }
-        if self.in_string {
-            // No string has such a byte, so what was taken for one is none.
-            self.in_string = byte >= 0x20;
-            return None;
-        }
-        match byte {
-            b':' => return self.colon(),
-            b'{' | b'[' => self.open(),
-            b'}' | b']' => self.close(),
-            0..=b' ' => {}
-            _ => (self.after_colon, self.last) = (false, Text::None),
         }
         None
     }
@@ -365,18 +369,14 @@ impl<'a> Walk<'a> {
         { rules }.find(met).map(|rule| rule.seen)
     }
 
-    fn quote(&mut self) -> Option<u8> {
+    fn string_ends(&mut self) -> Option<u8> {
+        self.in_string = false;
         let token = self.token();
-        self.hash = SEED;
-        self.in_string = !self.in_string;
         let facts = token.map(|slot| self.tables.tokens[slot]);
         if let Some(facts) = facts
             && facts.seen != 0
         {
             return Some(facts.seen);
-        }
-        if self.in_string {
-            return None;
         }
         if !self.after_colon {
             self.last = token.map_or(Text::Unknown, Text::Known);

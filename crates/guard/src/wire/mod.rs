@@ -192,6 +192,7 @@ fn constants(wire: &Wire, flows: &Flows, is_banning: bool) -> WireConstants {
     constants.addresses = number_of(wire.addresses);
     constants.connects = u32::from(flows.unique_destinations_threshold > 0 || flows.log_connects);
     constants.banned = u32::from(is_banning);
+    constants.whole_machine = u32::from(wire.cgroup == "/");
     constants
 }
 

@@ -690,8 +690,9 @@ static __always_inline void measure(struct __sk_buff *skb, struct bpf_sock *sk, 
 	flow->packets++;
 	flow->bytes += length;
 	lasted = now - flow->began_ns;
-	if (flow->packets >= PACKETS_TO_TELL && lasted < flow->packets * PACKET_NS) {
-		/* Whatever it is, it is no start any more. */
+	if (flow->packets >= PACKETS_TO_TELL && flow->bytes >= 2 * WIRE_WALKED &&
+	    lasted < flow->packets * PACKET_NS) {
+		/* However it was cut, it is no start any more. */
 		flow->state |= FLOW_FAT | FLOW_SENT_DONE | FLOW_RECEIVED_DONE;
 		return;
 	}

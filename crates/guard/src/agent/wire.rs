@@ -20,6 +20,10 @@ use crate::{
 const MANY_DESTINATIONS: &str = "many-destinations";
 const BANNED_ADDRESS: &str = "banned-address";
 
+/// How sure something is that no detection is about: the address of a pool, which may be another's by
+/// now.
+const SCORE_ALONE: u8 = 20;
+
 /// What the agent knows about the wire.
 pub(super) struct Wire {
     /// Which detection sees what, and how sure it is.
@@ -69,7 +73,7 @@ impl Agent {
         };
         let (detection, score) = match self.wire.detections.get(&seen) {
             Some((detection, score)) => (detection.clone(), *score),
-            None => (seen.as_str().to_owned(), 1),
+            None => (seen.as_str().to_owned(), SCORE_ALONE),
         };
         let mut what = sight.told();
         let done = match sight.done {

@@ -29,6 +29,16 @@ impl Source for Fixed {
             },
             swept_unreadable: 61,
             response_killed: 62,
+            flows_banned: Outcomes {
+                killed: 71,
+                spared: 72,
+                missed: 73,
+            },
+            flows_many: Outcomes {
+                killed: 74,
+                spared: 75,
+                missed: 76,
+            },
             events_garbled: 63,
             log_lines_lost: 12,
             list: Some(ListFacts {

@@ -36,6 +36,7 @@ const CAPABILITIES: [(&str, &str); 5] = [
     ("BPF", "load programs and maps"),
     (
         "PERFMON",
+        "NET_ADMIN",
         "attach them to tracepoints and read kernel memory from them",
     ),
     ("KILL", "kill by pidfd in the sweep"),

@@ -14,7 +14,7 @@ use std::{
     fs::File,
     io,
     net::IpAddr,
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -52,6 +52,10 @@ const NAME: &str = "wire";
 /// An answered address is remembered no longer than this, whatever the answer says: names of pools
 /// move.
 const NAMES_LAST_NS: u64 = 24 * 3600 * 1_000_000_000;
+
+/// The number of a hierarchy's own root (`include/linux/cgroup-defs.h`); within a cgroup namespace the
+/// root that is seen has another.
+const ROOT_CGROUP: u64 = 1;
 
 /// Names of this confidence are looked for, as in captures.
 const LEAST_CONFIDENCE: Confidence = Confidence::Medium;
@@ -116,7 +120,10 @@ pub fn watch(
     })?;
     let pools = shipped_pools().map_err(|_| WireError::Indicators)?;
     let indicators = Indicators::new(&pools);
-    let constants = constants(wire, flows, !banned.is_empty());
+    let root = directory
+        .metadata()
+        .is_ok_and(|found| found.ino() == ROOT_CGROUP);
+    let constants = constants(wire, flows, !banned.is_empty(), root);
     let hook = |attach_type| Hook::Cgroup {
         directory: directory.as_fd(),
         attach_type,
@@ -142,11 +149,18 @@ pub fn watch(
         fill(sense.map("pool_addresses"), addresses)?;
         fill(sense.map("banned_addresses"), banned.iter().copied())
     })?;
-    let lost = sense
+    let mut lost: Vec<String> = sense
         .absent
         .iter()
         .map(|program| format!("wire: this kernel has no hook for {program}"))
         .collect();
+    if wire.cgroup == "/" && !root {
+        lost.push(format!(
+            "wire: {} is not the machine's root cgroup, so only sockets below it are watched; give \
+             the guard the machine's own cgroup namespace",
+            path.display()
+        ));
+    }
     Ok(Some(Watch { sense, lost }))
 }
 
@@ -162,7 +176,7 @@ fn directory(mounts: &CgroupMounts, path: &str) -> PathBuf {
     }
 }
 
-fn constants(wire: &Wire, flows: &Flows, is_banning: bool) -> WireConstants {
+fn constants(wire: &Wire, flows: &Flows, is_banning: bool, whole_machine: bool) -> WireConstants {
     let tables = tables();
     let mut constants = WireConstants::new_zeroed();
     for (slot, token) in constants.tokens.iter_mut().zip(&tables.tokens) {
@@ -192,7 +206,7 @@ fn constants(wire: &Wire, flows: &Flows, is_banning: bool) -> WireConstants {
     constants.addresses = number_of(wire.addresses);
     constants.connects = u32::from(flows.unique_destinations_threshold > 0 || flows.log_connects);
     constants.banned = u32::from(is_banning);
-    constants.whole_machine = u32::from(wire.cgroup == "/");
+    constants.whole_machine = u32::from(whole_machine);
     constants
 }
 

@@ -92,8 +92,8 @@ impl Indicators {
 
     /// The domains that are known with this confidence or more.
     pub fn domains(&self, least: Confidence) -> impl Iterator<Item = &str> {
-        let enough = move |(_, found): &(&Box<str>, &Match)| found.confidence >= least;
-        self.domains.iter().filter(enough).map(|(name, _)| &**name)
+        let known = self.domains.iter();
+        known.filter_map(move |(name, found)| (found.confidence >= least).then_some(&**name))
     }
 
     /// The addresses that are known, with a port or without.

@@ -7,6 +7,11 @@
 //! is watched, as a guard does by default, and what comes in by loopback is judged once; then nothing is
 //! dropped and nobody killed.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "a program of its own, which has nobody else to tell"
+)]
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -1,6 +1,11 @@
 //! The guard without the rest of the program, for the tests of this crate: the path of a configuration
 //! file is its one argument.
 
+#![allow(
+    clippy::print_stderr,
+    reason = "a program of its own, which has nobody else to tell"
+)]
+
 use std::process::ExitCode;
 
 use davylamp_content::settings;

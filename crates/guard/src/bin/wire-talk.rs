@@ -6,6 +6,12 @@
 //! - `ask ADDRESS:PORT HEX` sends a datagram and waits for an answer, at most half a second;
 //! - `say WORD` writes a line to standard output.
 
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a program of its own, which has nobody else to tell"
+)]
+
 use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::ExitCode;

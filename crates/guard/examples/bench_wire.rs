@@ -27,9 +27,9 @@ use davylamp_guard::{
 };
 
 /// Rounds of each kind. Their medians are compared.
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 5;
 /// How long one measurement takes.
-const LASTS: Duration = Duration::from_millis(400);
+const LASTS: Duration = Duration::from_millis(700);
 /// What is written at once when bytes are counted.
 const WRITE: usize = 128 << 10;
 /// A request and its answer when connections are counted.

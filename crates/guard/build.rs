@@ -8,7 +8,7 @@ use libbpf_cargo::SkeletonBuilder;
 const CLANGS: [&str; 3] = ["clang-19", "clang-20", "clang-21"];
 
 /// The objects: the exec guard, and the senses beside it that it can do without.
-const OBJECTS: &[&str] = &["guard", "behaviour"];
+const OBJECTS: &[&str] = &["guard", "behaviour", "wire"];
 
 fn main() {
     println!("cargo:rerun-if-changed=bpf");

@@ -155,6 +155,8 @@ pub enum Wire {
     ThinFlow,
     /// The same, begun with a TLS greeting that names nobody.
     ThinFlowInTlsWithoutName,
+    /// A connection to the address of a pool.
+    PoolAddress,
     /// A thread computes in all directed rounding modes, as programs of RandomX do.
     RandomXRounding,
     /// A thread computes in a directed rounding mode.
@@ -285,6 +287,7 @@ impl Wire {
             Self::ThinFlowInTlsWithoutName,
             "thin-flow-in-tls-without-name",
         ),
+        (Self::PoolAddress, "pool-address"),
         (Self::RandomXRounding, "randomx-rounding"),
         (Self::DirectedRounding, "directed-rounding"),
         (Self::HugePages, "huge-pages"),

@@ -90,6 +90,18 @@ impl Indicators {
         set
     }
 
+    /// The domains that are known with this confidence or more.
+    pub fn domains(&self, least: Confidence) -> impl Iterator<Item = &str> {
+        let known = self.domains.iter();
+        known.filter_map(move |(name, found)| (found.confidence >= least).then_some(&**name))
+    }
+
+    /// The addresses that are known, with a port or without.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let with_port = self.address_ports.keys().map(|(address, _)| *address);
+        self.addresses.keys().copied().chain(with_port)
+    }
+
     /// A name, by itself or by a domain it lies in: the longest.
     pub fn domain(&self, name: &str) -> Option<&Match> {
         let name = name.strip_suffix('.').unwrap_or(name);

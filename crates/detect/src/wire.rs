@@ -13,6 +13,7 @@ mod names;
 mod packet;
 mod sniff;
 mod stream;
+pub mod walk;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -23,14 +24,29 @@ use davylamp_content::indicators::Confidence;
 use crate::indicator::Indicators;
 use flow::{Flow, Key};
 
+pub use flow::{MIN_RHYTHM_NS, Rhythm};
 pub use packet::Link;
-pub use sniff::{Facts, payload};
+pub use sniff::{Facts, payload, payload_cut};
 
 /// So many flows are followed at once; those that have been silent for longest make room.
 const MAX_FLOWS: usize = 65_536;
 
 /// So many addresses are remembered with the name that led to them.
 const MAX_NAMES: usize = 65_536;
+
+/// The name that a message to a name server asks for.
+pub fn name_asked(message: &[u8]) -> Option<String> {
+    let read = names::read(message)?;
+    read.asked
+        .into_iter()
+        .next()
+        .filter(|name| !name.is_empty())
+}
+
+/// The name in a TLS greeting, where there is one and it names somebody.
+pub fn name_greeted(sent: &[u8]) -> Option<String> {
+    sniff::greeting(sent).flatten()
+}
 
 /// A sign of mining in one flow.
 #[derive(Debug, Clone, PartialEq, Eq)]

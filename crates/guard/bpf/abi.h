@@ -145,6 +145,9 @@ enum event_kind {
 	EVENT_MISSED = 5,
 	EVENT_HOLD_EXPIRED = 6,
 	EVENT_HOLD_BROKEN = 7,
+	EVENT_WIRE = 8, /* struct wire_event: a pool's protocol, name or address */
+	EVENT_RHYTHM = 9, /* struct wire_event: a flow that may keep a miner's rhythm */
+	EVENT_CONNECT = 10, /* struct connect_event */
 	EVENT_ROUNDING = 12, /* a thread computes in directed rounding modes */
 	EVENT_NOTED = 16, /* words of detections that do not suffice: judged afterwards */
 };
@@ -168,6 +171,11 @@ enum event_reason {
 	REASON_KNOWN_BAD_FILE = 15, /* its file was looked into before */
 	REASON_FILELESS = 16, /* it lies in memory, or its file is deleted */
 	REASON_MAYBE_RULE = 17, /* words of detections, whose meaning the agent has to find out */
+	REASON_POOL_PROTOCOL = 20,
+	REASON_POOL_NAME = 21,
+	REASON_POOL_ADDRESS = 22,
+	REASON_OWNER_UNKNOWN = 23, /* whose socket it is, no system call has shown yet */
+	REASON_BANNED_ADDRESS = 24,
 	REASON_ROUNDS = 30, /* not to the nearest */
 	REASON_CEILING = 40, /* its rule, or this node, has had as many victims as it may */
 };
@@ -405,12 +413,161 @@ enum guard_counter {
 	COUNT_FILES_UNHELD, /* programs whose file is looked into while they run */
 	COUNT_FILES_KNOWN, /* programs whose file's verdict was known */
 	COUNT_FILES_BAD, /* of them, with a bad one */
+	COUNT_WIRE_FLOWS,
+	COUNT_WIRE_DROPPED,
+	COUNT_WIRE_NO_ROOM,
+	COUNT_CONNECTS,
 	COUNT_MAX,
 };
 
 #define ROUNDING_THREADS 16384 /* that are remembered; those seen longest ago make room */
 #define ROUNDING_FIRST_STEP 32 /* user space is told at this count, and whenever it has doubled */
 #define ROUNDING_HALF_LIFE_NS 600000000000ull /* told at least so often, too */
+
+/* ---- the wire ---------------------------------------------------------------------------- */
+
+/* A string that the walk knows, by the hash of its bytes. Empty slots have hash 0. */
+struct wire_token {
+	u64 hash;
+	u32 as_method; /* the bits it adds where it is the value of `method` */
+	u32 in_params; /* … where it is a key of `params` */
+	u32 in_result;
+	u32 in_job; /* … of `result.job` */
+	u32 as_type; /* … where it is the value of `type` */
+	u8 role; /* ROLE_* where it is a key of the message */
+	u8 seen; /* the protocol that it shows wherever it stands in quotes, or 0 */
+	u8 reserved[2];
+};
+#define WIRE_TOKENS 128
+#define WIRE_PROBES 8
+
+enum wire_role {
+	ROLE_NONE = 0,
+	ROLE_METHOD = 1,
+	ROLE_PARAMS = 2,
+	ROLE_RESULT = 3,
+	ROLE_JOB = 4,
+	ROLE_TYPE = 5,
+};
+
+/* A message shows a protocol if it has all of these bits, and one of those if there are any. */
+struct wire_rule {
+	u32 all;
+	u32 any;
+	u32 seen;
+};
+#define WIRE_RULES 16
+
+/* What is seen, as `davylamp_content::detection::Wire` numbers it from 1. */
+#define SEEN_STRATUM_2 4
+#define SEEN_STRATUM_2_HANDSHAKE 5
+#define SEEN_POOL_NAME_LOOKUP 7
+#define SEEN_POOL_NAME_IN_TLS 8
+#define SEEN_POOL_ADDRESS 11
+
+#define WIRE_WALKED 1024 /* bytes of each direction that are walked */
+#define WIRE_KEPT 1536 /* bytes of each direction that are kept while it is followed */
+#define WIRE_PIECE 256
+#define WIRE_NAME 128
+
+/* A search under way in one direction of a flow. */
+struct wire_walk {
+	u64 hash; /* of the string so far */
+	u32 bits; /* of the message */
+	u16 depth; /* open brackets within `context` */
+	u16 escaped; /* the digits of an escape so far */
+	u8 escape; /* 1 behind a backslash, 2 to 5 before each hexadecimal digit */
+	u8 in_string;
+	u8 after_colon;
+	u8 context; /* ROLE_PARAMS, _RESULT or _JOB, CONTEXT_OTHER, or 0 for the message itself */
+	u8 last; /* slot of the string just before, plus one, if it may be a key, or TEXT_UNKNOWN */
+	u8 key; /* … of the current key */
+	u8 seen;
+	u8 form; /* FORM_*: whether this can still be stratum version 2 */
+	u16 at; /* bytes walked, while it may be stratum version 2 */
+	u16 form_length;
+	u8 form_text;
+	u8 form_left;
+	u8 touched; /* something was met that protocols of pools have, too */
+	u8 reserved;
+};
+#define CONTEXT_OTHER 7
+#define TEXT_UNKNOWN 255
+#define FORM_MAYBE 0
+#define FORM_NOT 1
+
+/* What is done about what is seen. */
+enum wire_policy {
+	POLICY_OFF = 0,
+	POLICY_ALERT = 1,
+	POLICY_DROP = 2,
+	POLICY_KILL = 3,
+};
+
+struct wire_constants {
+	struct wire_token tokens[WIRE_TOKENS];
+	struct wire_rule rules[WIRE_RULES];
+	u64 rhythm_min_ns; /* how long a flow must last before its rhythm is told */
+	u64 names_last_ns; /* how long an answered address is remembered at most */
+	u32 protocols; /* enum wire_policy */
+	u32 names;
+	u32 addresses;
+	u32 connects; /* whether each new destination of a process is told */
+	u32 banned; /* whether banned addresses are looked up */
+	u32 whole_machine; /* whether every socket of the machine is watched */
+};
+
+/* An address with its prefix length; version 4 is mapped into version 6. */
+struct wire_prefix {
+	u32 length; /* in bits */
+	u8 address[16];
+};
+
+struct wire_known_name {
+	u64 until_ns;
+	char name[WIRE_NAME];
+};
+
+/* What was seen of a flow; follows a guard_event and its texts at WIRE_TEXT. */
+struct wire_sight {
+	u64 began_ns;
+	u64 last_ns;
+	u64 longest_gap_ns;
+	u64 bytes;
+	u32 packets;
+	u32 done; /* EVENT_KILLED, _SPARED, _WOULD_KILL or _MISSED, WIRE_DROPPED; 0: only told */
+	u32 sent_len;
+	u32 received_len;
+	u16 local_port;
+	u16 remote_port;
+	u8 seen;
+	u8 is_server; /* this side accepted the connection */
+	u8 is_received; /* it was seen in what came in */
+	u8 greeting; /* 0 none, 1 a TLS greeting without a name, 2 with one */
+	u8 local[16];
+	u8 remote[16];
+	char name[WIRE_NAME];
+	u8 sent[WIRE_KEPT];
+	u8 received[WIRE_KEPT];
+};
+#define WIRE_DROPPED 32u
+#define WIRE_TEXT 3584
+#define WIRE_ARGUMENTS 1024
+
+struct wire_event {
+	struct guard_event base;
+	u8 text[WIRE_TEXT];
+	struct wire_sight sight;
+};
+
+struct connect_event {
+	struct guard_event base;
+	u8 text[WIRE_TEXT];
+	u8 remote[16];
+	u16 remote_port;
+	u16 is_banned;
+	u32 done;
+};
 
 #define LATENCY_BUCKETS 40 /* by powers of two of nanoseconds */
 

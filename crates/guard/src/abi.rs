@@ -323,13 +323,21 @@ pub enum Counter {
     FilesKnown,
     /// Of them, with a bad one.
     FilesBad,
+    /// Connections of which anything was walked.
+    WireFlows,
+    /// Segments dropped.
+    WireDropped,
+    /// Packets of sockets that no storage could be had for.
+    WireNoRoom,
+    /// Connections begun.
+    Connects,
 }
 
 /// `REASON_UNSEEN_FILE`, as it stands in a hold.
 pub const REASON_UNSEEN_FILE: u32 = 14;
 
 /// How many counters there are.
-pub const COUNTERS: usize = 21;
+pub const COUNTERS: usize = 25;
 
 /// The number of the detection that a known bad file was found by.
 pub const CEILING_OF_BAD_FILES: u32 = 0xb49082ad;
@@ -467,6 +475,12 @@ pub enum EventKind {
     Noted,
     /// A thread computes in directed rounding modes.
     Rounding,
+    /// Something was seen on the wire: a [`WireEvent`] follows.
+    Wire,
+    /// A flow may keep a miner's rhythm: a [`WireEvent`] follows.
+    Rhythm,
+    /// A process connects: a [`ConnectEvent`] follows.
+    Connect,
 }
 
 impl EventKind {
@@ -481,6 +495,9 @@ impl EventKind {
             7 => Self::HoldBroken,
             16 => Self::Noted,
             12 => Self::Rounding,
+            8 => Self::Wire,
+            9 => Self::Rhythm,
+            10 => Self::Connect,
             _ => return None,
         })
     }
@@ -530,6 +547,16 @@ pub enum Reason {
     KnownBadFile = 15,
     /// It lies in memory, or its file is deleted.
     Fileless = 16,
+    /// It speaks a pool's protocol.
+    PoolProtocol = 20,
+    /// It names a pool.
+    PoolName = 21,
+    /// It speaks to a pool's address.
+    PoolAddress = 22,
+    /// Whose socket it is, no system call has shown yet.
+    OwnerUnknown = 23,
+    /// It connects to a banned address.
+    BannedAddress = 24,
 }
 
 impl Reason {
@@ -555,6 +582,11 @@ impl Reason {
             14 => Self::UnseenFile,
             15 => Self::KnownBadFile,
             16 => Self::Fileless,
+            20 => Self::PoolProtocol,
+            21 => Self::PoolName,
+            22 => Self::PoolAddress,
+            23 => Self::OwnerUnknown,
+            24 => Self::BannedAddress,
             _ => return None,
         })
     }
@@ -588,6 +620,138 @@ impl Reason {
             Self::UnseenFile => "its file is looked into first",
             Self::KnownBadFile => "its file is known to be bad",
             Self::Fileless => "it has no file",
+            Self::PoolProtocol => "it speaks the protocol of a mining pool",
+            Self::PoolName => "it names a mining pool",
+            Self::PoolAddress => "it speaks to the address of a mining pool",
+            Self::OwnerUnknown => "no system call has shown yet whose socket it is",
+            Self::BannedAddress => "it connects to a banned address",
         })
     }
+}
+
+/// Slots of the table of strings that the walk of the wire knows.
+pub const WIRE_TOKENS: usize = davylamp_detect::wire::walk::TOKENS;
+/// Room for its rules.
+pub const WIRE_RULES: usize = davylamp_detect::wire::walk::RULES;
+/// Bytes of each direction that are kept while a flow is followed.
+pub const WIRE_KEPT: usize = 1536;
+/// Bytes of a remembered name, its end included.
+pub const WIRE_NAME: usize = 128;
+/// Bytes of texts between an event of the wire and what was seen.
+pub const WIRE_TEXT: usize = 3584;
+/// In [`WireSight::done`]: it was dropped, and nobody was to be killed.
+pub const WIRE_DROPPED: u32 = 32;
+
+/// `struct wire_token`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[allow(missing_docs, reason = "as bpf/abi.h describes them")]
+pub struct WireToken {
+    pub hash: u64,
+    pub as_method: u32,
+    pub in_params: u32,
+    pub in_result: u32,
+    pub in_job: u32,
+    pub as_type: u32,
+    pub role: u8,
+    pub seen: u8,
+    pub reserved: [u8; 2],
+}
+
+/// `struct wire_rule`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[allow(missing_docs, reason = "as bpf/abi.h describes them")]
+pub struct WireRule {
+    pub all: u32,
+    pub any: u32,
+    pub seen: u32,
+}
+
+/// `struct wire_constants`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct WireConstants {
+    /// The strings.
+    pub tokens: [WireToken; WIRE_TOKENS],
+    /// The rules.
+    pub rules: [WireRule; WIRE_RULES],
+    /// How long a flow must last before its rhythm is told; 0: never.
+    pub rhythm_min_ns: u64,
+    /// How long an answered address is remembered at most.
+    pub names_last_ns: u64,
+    /// `enum wire_policy` of protocols.
+    pub protocols: u32,
+    /// … of names.
+    pub names: u32,
+    /// … of addresses.
+    pub addresses: u32,
+    /// Whether each new destination of a process is told.
+    pub connects: u32,
+    /// Whether banned addresses are looked up.
+    pub banned: u32,
+    /// Whether every socket of the machine is watched.
+    pub whole_machine: u32,
+}
+
+/// `struct wire_prefix`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct WirePrefix {
+    /// Bits that count.
+    pub length: u32,
+    /// An address of version 6, or one of version 4 mapped into it.
+    pub address: [u8; 16],
+}
+
+/// `struct wire_sight`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[allow(missing_docs, reason = "as bpf/abi.h describes them")]
+pub struct WireSight {
+    pub began_ns: u64,
+    pub last_ns: u64,
+    pub longest_gap_ns: u64,
+    pub bytes: u64,
+    pub packets: u32,
+    pub done: u32,
+    pub sent_len: u32,
+    pub received_len: u32,
+    pub local_port: u16,
+    pub remote_port: u16,
+    pub seen: u8,
+    pub is_server: u8,
+    pub is_received: u8,
+    pub greeting: u8,
+    pub local: [u8; 16],
+    pub remote: [u8; 16],
+    pub name: [u8; WIRE_NAME],
+    pub sent: [u8; WIRE_KEPT],
+    pub received: [u8; WIRE_KEPT],
+}
+
+/// `struct wire_event`, behind its `base`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct WireEvent {
+    /// The texts of the `base`.
+    pub text: [u8; WIRE_TEXT],
+    /// What was seen.
+    pub sight: WireSight,
+}
+
+/// `struct connect_event`, behind its `base`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct ConnectEvent {
+    /// The texts of the `base`.
+    pub text: [u8; WIRE_TEXT],
+    /// Where to.
+    pub remote: [u8; 16],
+    /// The port there.
+    pub remote_port: u16,
+    /// Whether the address is banned.
+    pub is_banned: u16,
+    /// `EVENT_KILLED` and so on where it is.
+    pub done: u32,
 }

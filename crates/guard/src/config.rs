@@ -78,6 +78,10 @@ pub struct Config {
     pub metrics: Metrics,
     /// Where container runtimes listen.
     pub containers: Containers,
+    /// What sockets say.
+    pub wire: Wire,
+    /// Where processes connect to.
+    pub flows: Flows,
 }
 
 impl Default for Config {
@@ -101,6 +105,8 @@ impl Default for Config {
             spool: Spool::default(),
             metrics: Metrics::default(),
             containers: Containers::default(),
+            wire: Wire::default(),
+            flows: Flows::default(),
         }
     }
 }
@@ -490,6 +496,88 @@ impl Default for Containers {
             ]),
             docker_sockets: paths(&["/run/docker.sock"]),
         }
+    }
+}
+
+/// What is done about something seen on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WirePolicy {
+    /// It is not looked for.
+    Off,
+    /// It is told.
+    Alert,
+    /// It is dropped in the kernel, and told.
+    Drop,
+    /// It is dropped in the kernel, its owner is killed, and it is told.
+    Kill,
+}
+
+/// `[guard.wire]`: what sockets say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wire {
+    /// The cgroup whose sockets are watched, with all below it, from the root of the unified
+    /// hierarchy. `/`: every socket of the machine.
+    pub cgroup: String,
+    /// The protocols of mining pools.
+    pub protocols: WirePolicy,
+    /// The names of mining pools, in questions to name servers and in TLS greetings.
+    pub names: WirePolicy,
+    /// The addresses of mining pools. They age and change hands, so that they are told only.
+    pub addresses: WirePolicy,
+    /// Tell of long, thin, even connections: a weak sign.
+    pub rhythm: bool,
+}
+
+impl Default for Wire {
+    fn default() -> Self {
+        Self {
+            cgroup: "/".to_owned(),
+            protocols: WirePolicy::Kill,
+            names: WirePolicy::Drop,
+            addresses: WirePolicy::Alert,
+            rhythm: true,
+        }
+    }
+}
+
+/// `[guard.flows]`: where processes connect to. The keys are those of cryptnono's flow killer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Flows {
+    /// A file with a banned address or prefix on each line. Who connects to one is killed. Empty:
+    /// none.
+    pub banned_ipv4_file: PathBuf,
+    /// A process that reaches more addresses and ports than this within
+    /// `lookback_duration_seconds` is killed. 0: no number is too high.
+    pub unique_destinations_threshold: u32,
+    /// Seconds within which destinations count.
+    pub lookback_duration_seconds: u32,
+    /// Write each new destination of a process to the log.
+    pub log_connects: bool,
+    /// Count private, link-local and loopback addresses too.
+    pub private_destinations: bool,
+}
+
+impl Default for Flows {
+    fn default() -> Self {
+        Self {
+            banned_ipv4_file: PathBuf::new(),
+            unique_destinations_threshold: 0,
+            lookback_duration_seconds: 60,
+            log_connects: false,
+            private_destinations: false,
+        }
+    }
+}
+
+impl Flows {
+    /// Whether connections are looked at.
+    pub fn is_on(&self) -> bool {
+        !self.banned_ipv4_file.as_os_str().is_empty()
+            || self.unique_destinations_threshold > 0
+            || self.log_connects
     }
 }
 

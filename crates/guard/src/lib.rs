@@ -38,3 +38,5 @@ pub mod protect;
 pub mod sandbox;
 
 pub mod scan;
+
+pub mod wire;

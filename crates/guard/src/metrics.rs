@@ -211,6 +211,21 @@ fn of_the_kernel(text: &mut Text, kernel: &KernelCounts) {
              may; anything but 0 is a rule to look at.",
         ),
         (
+            "wire_flows_total",
+            kernel.wire_flows,
+            "TCP connections whose first bytes were judged.",
+        ),
+        (
+            "wire_segments_dropped_total",
+            kernel.wire_dropped,
+            "Packets dropped because of what they or their connection said.",
+        ),
+        (
+            "wire_no_room_total",
+            kernel.wire_no_room,
+            "Packets that were not judged because no memory could be had for their connection.",
+        ),
+        (
             "event_texts_truncated_total",
             kernel.text_truncated,
             "Texts of events that were cut.",

@@ -120,6 +120,11 @@ impl CgroupMounts {
         found
     }
 
+    /// Where the unified hierarchy is mounted.
+    pub fn unified(&self) -> Option<&Path> {
+        self.unified.as_deref()
+    }
+
     /// The directory of a cgroup that a process was seen in, by its key and path.
     pub fn directory(&self, key: u64, path: &str) -> Option<PathBuf> {
         let mount = if key & CGROUP_KEY_V1 == 0 {

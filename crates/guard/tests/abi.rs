@@ -76,7 +76,8 @@ fn laid_out(name: &str) -> (usize, usize, Vec<(String, usize)>) {
         let count = count.trim_end_matches(']');
         let count = count.parse().unwrap_or_else(|_| defined()[count] as usize);
         let (each, aligned) = match kind {
-            "char" => (1, 1),
+            "char" | "u8" => (1, 1),
+            "u16" => (2, 2),
             "u32" | "s32" => (4, 4),
             "u64" => (8, 8),
             other => {
@@ -179,6 +180,52 @@ fn a_swept_task_is_laid_out_alike() {
         declared("swept_task"),
         mirrored!(abi::SweptTask: start_boottime_ns cgroup pid parent uid reserved comm)
     );
+}
+
+#[test]
+fn what_is_seen_on_the_wire_is_laid_out_alike() {
+    let pairs = [
+        (
+            "wire_token",
+            mirrored!(abi::WireToken: hash as_method in_params in_result in_job as_type role seen
+                reserved),
+        ),
+        ("wire_rule", mirrored!(abi::WireRule: all any seen)),
+        (
+            "wire_constants",
+            mirrored!(abi::WireConstants: tokens rules rhythm_min_ns names_last_ns protocols names
+                addresses connects banned whole_machine),
+        ),
+        ("wire_prefix", mirrored!(abi::WirePrefix: length address)),
+        (
+            "wire_sight",
+            mirrored!(abi::WireSight: began_ns last_ns longest_gap_ns bytes packets done sent_len
+                received_len local_port remote_port seen is_server is_received greeting local
+                remote name sent received),
+        ),
+    ];
+    for (name, mirror) in pairs {
+        assert_eq!(declared(name), mirror, "struct {name}");
+    }
+    let behind_base = |name: &str, ours: usize| {
+        let (size, _) = declared(name);
+        assert_eq!(size, size_of::<EventHeader>() + ours, "struct {name}");
+    };
+    behind_base("wire_event", size_of::<abi::WireEvent>());
+    behind_base("connect_event", size_of::<abi::ConnectEvent>());
+    let defined = defined();
+    for (name, ours) in [
+        ("WIRE_KEPT", abi::WIRE_KEPT),
+        ("WIRE_WALKED", davylamp_detect::wire::walk::WALKED),
+        ("WIRE_TOKENS", abi::WIRE_TOKENS),
+        ("WIRE_PROBES", davylamp_detect::wire::walk::PROBES),
+        ("WIRE_RULES", abi::WIRE_RULES),
+        ("WIRE_NAME", abi::WIRE_NAME),
+        ("WIRE_TEXT", abi::WIRE_TEXT),
+        ("WIRE_DROPPED", abi::WIRE_DROPPED as usize),
+    ] {
+        assert_eq!(defined.get(name), Some(&(ours as i128)), "{name}");
+    }
 }
 
 /// The kernel's timer follows what user space reads and writes of a hold.
@@ -484,6 +531,10 @@ fn counters_have_the_same_numbers() {
         Counter::FilesUnheld,
         Counter::FilesKnown,
         Counter::FilesBad,
+        Counter::WireFlows,
+        Counter::WireDropped,
+        Counter::WireNoRoom,
+        Counter::Connects,
     ];
     let mut expected: Vec<(String, u32)> = ours
         .iter()

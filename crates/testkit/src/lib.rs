@@ -27,3 +27,5 @@ pub mod moto;
 pub mod programs;
 
 pub mod webhook;
+
+pub mod wire;

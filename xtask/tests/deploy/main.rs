@@ -33,12 +33,13 @@ fn text(path: &str) -> String {
 }
 
 /// The capabilities the guard is given, by the chart and by the unit alike, and what each is for.
-const CAPABILITIES: [(&str, &str); 5] = [
+const CAPABILITIES: [(&str, &str); 6] = [
     ("BPF", "load programs and maps"),
     (
         "PERFMON",
         "attach them to tracepoints and read kernel memory from them",
     ),
+    ("NET_ADMIN", "attach what listens to the wire to a cgroup"),
     ("KILL", "kill by pidfd in the sweep"),
     ("SYS_PTRACE", "read what a process of another user runs"),
     (

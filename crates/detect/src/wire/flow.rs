@@ -23,8 +23,8 @@ impl Key {
 }
 
 /// A miner's rhythm, measured on real captures: 3 to 42 packets a minute, gaps of 4 to 37 seconds,
-/// sessions of 5 to 20 minutes and longer.
-const MIN_RHYTHM_NS: u64 = 5 * 60 * 1_000_000_000;
+/// sessions of 5 to 20 minutes and longer. A flow that has not lasted so long shows no rhythm.
+pub const MIN_RHYTHM_NS: u64 = 5 * 60 * 1_000_000_000;
 const PACKETS_A_MINUTE: std::ops::RangeInclusive<f64> = 1.0..=60.0;
 const MAX_GAP_NS: u64 = 120 * 1_000_000_000;
 const MAX_BYTES_A_PACKET: f64 = 1200.0;
@@ -133,11 +133,49 @@ impl Flow {
 
     /// What the flow's rhythm shows.
     pub fn rhythm(&self) -> Option<Seen> {
-        if self.is_known || self.packets == 0 {
-            return None;
+        if self.is_known {
+            None
+        } else {
+            self.measured().seen()
         }
-        let lasted = self.last_ns.saturating_sub(self.began_ns);
-        let is_even = lasted >= MIN_RHYTHM_NS
+    }
+
+    /// The rhythm in words.
+    pub fn told(&self) -> String {
+        self.measured().told()
+    }
+
+    fn measured(&self) -> Rhythm {
+        Rhythm {
+            lasted_ns: self.last_ns.saturating_sub(self.began_ns),
+            longest_gap_ns: self.longest_gap_ns,
+            packets: self.packets,
+            bytes: self.bytes,
+            greeting: self.greeting,
+        }
+    }
+}
+
+/// How a flow went, measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rhythm {
+    /// From its first packet to its last.
+    pub lasted_ns: u64,
+    /// The longest time without a packet.
+    pub longest_gap_ns: u64,
+    /// Packets that carried something.
+    pub packets: u64,
+    /// What they carried.
+    pub bytes: u64,
+    /// Whether it began with a TLS greeting, and whether that named a server.
+    pub greeting: Option<bool>,
+}
+
+impl Rhythm {
+    /// What it shows.
+    pub fn seen(&self) -> Option<Seen> {
+        let is_even = self.packets > 0
+            && self.lasted_ns >= MIN_RHYTHM_NS
             && self.longest_gap_ns <= MAX_GAP_NS
             && PACKETS_A_MINUTE.contains(&self.packets_a_minute())
             && self.bytes as f64 / (self.packets as f64) <= MAX_BYTES_A_PACKET;
@@ -148,20 +186,18 @@ impl Flow {
         }
     }
 
-    /// The rhythm in words.
+    /// It in words.
     pub fn told(&self) -> String {
-        let lasted = self.last_ns.saturating_sub(self.began_ns) / 1_000_000_000;
         format!(
             "{} packets and {} bytes in {} minutes, no gap over {} seconds",
             self.packets,
             self.bytes,
-            lasted / 60,
+            self.lasted_ns / 60_000_000_000,
             self.longest_gap_ns.div_ceil(1_000_000_000),
         )
     }
 
     fn packets_a_minute(&self) -> f64 {
-        let lasted = self.last_ns.saturating_sub(self.began_ns).max(1) as f64;
-        self.packets as f64 * 60e9 / lasted
+        self.packets as f64 * 60e9 / self.lasted_ns.max(1) as f64
     }
 }

@@ -53,8 +53,59 @@ pub fn payload(sent: &[u8], received: &[u8]) -> Option<(Seen, Facts)> {
         .map(|seen| (seen, facts))
 }
 
+/// What may be missing of a message that is cut.
+const ENDINGS: &[&str] = &[
+    "", "\"", "\"}", "\"}}", "\"]}}", "}", "}}", "]}", "]}}", "null}}",
+];
+
+/// What may be missing before it, where the kernel began to keep within a message.
+const BEGINNINGS: &[&str] = &["", "{\"x", "{\"method", "{\"params", "{\"x\":\""];
+
+/// The same of a start that is cut within a message, as the kernel keeps it when it drops the rest:
+/// what the end would add is not there, what came before it is.
+pub fn payload_cut(sent: &[u8], received: &[u8]) -> Option<(Seen, Facts)> {
+    let told = |facts: &Facts| {
+        let all = [
+            &facts.method,
+            &facts.wallet,
+            &facts.worker,
+            &facts.algorithm,
+            &facts.agent,
+        ];
+        all.into_iter().flatten().count()
+    };
+    let whole_part = |text: &[u8]| {
+        text.iter()
+            .rposition(|byte| *byte == b',')
+            .unwrap_or(text.len())
+    };
+    let mut best: Option<(Seen, Facts)> = None;
+    for (sent, received) in [
+        (sent, received),
+        (&sent[..whole_part(sent)], &received[..whole_part(received)]),
+    ] {
+        let all = BEGINNINGS
+            .iter()
+            .flat_map(|beginning| ENDINGS.iter().map(move |ending| (beginning, ending)));
+        for (beginning, ending) in all {
+            let whole = |text| [beginning.as_bytes(), text, ending.as_bytes()].concat();
+            let (sent, received) = (whole(sent), whole(received));
+            let Some(found) = payload(&sent, &received) else {
+                continue;
+            };
+            if best
+                .as_ref()
+                .is_none_or(|(_, facts)| told(&found.1) > told(facts))
+            {
+                best = Some(found);
+            }
+        }
+    }
+    best
+}
+
 /// The methods of stratum version 1 that nothing else has.
-const STRATUM: &[&str] = &[
+pub(super) const STRATUM: &[&str] = &[
     "mining.subscribe",
     "mining.authorize",
     "mining.configure",
@@ -73,7 +124,7 @@ const STRATUM: &[&str] = &[
     "mining.get_transactions",
 ];
 
-const ETHEREUM: &[&str] = &[
+pub(super) const ETHEREUM: &[&str] = &[
     "eth_submitLogin",
     "eth_login",
     "eth_getWork",
@@ -81,7 +132,7 @@ const ETHEREUM: &[&str] = &[
     "eth_submitHashrate",
 ];
 
-const TEMPLATES: &[&str] = &[
+pub(super) const TEMPLATES: &[&str] = &[
     "getblocktemplate",
     "get_block_template",
     "getwork",
@@ -150,10 +201,11 @@ fn of_stratum(method: &str, params: &Value, facts: &mut Facts) -> Seen {
     }
 }
 
-/// CryptoNote's dialect has methods of ordinary names, so what they bring along decides.
+/// CryptoNote's dialect has methods of ordinary names, so what they bring along decides; its answers
+/// have none.
 fn is_cryptonote(method: &str, message: &Value, params: &Value, facts: &mut Facts) -> bool {
     let has = |value: &Value, keys: &[&str]| keys.iter().all(|key| value.get(key).is_some());
-    match method {
+    let is_asked = match method {
         "login" if has(params, &["login"]) => {
             let is_one = ["agent", "algo", "rigid"]
                 .iter()
@@ -169,19 +221,17 @@ fn is_cryptonote(method: &str, message: &Value, params: &Value, facts: &mut Fact
         "job" => has(params, &["blob", "target"]) || has(params, &["blob", "job_id"]),
         "submit" => has(params, &["job_id", "nonce", "result"]),
         "keepalived" => has(params, &["id"]),
-        "" => {
-            let result = message.get("result").unwrap_or(&Value::Null);
-            let job = result.get("job").unwrap_or(&Value::Null);
-            let is_job = has(job, &["blob", "target"]) || has(job, &["blob", "job_id"]);
-            let is_browser = message.get("type").and_then(Value::as_str) == Some("auth")
-                && has(params, &["site_key"]);
-            if is_job {
-                set(&mut facts.algorithm, job.get("algo"));
-            }
-            is_job || is_browser || has(result, &["blocktemplate_blob"])
-        }
         _ => false,
+    };
+    let result = message.get("result").unwrap_or(&Value::Null);
+    let job = result.get("job").unwrap_or(&Value::Null);
+    let is_job = has(job, &["blob", "target"]) || has(job, &["blob", "job_id"]);
+    let is_browser =
+        message.get("type").and_then(Value::as_str) == Some("auth") && has(params, &["site_key"]);
+    if is_job {
+        set(&mut facts.algorithm, job.get("algo"));
     }
+    is_asked || is_job || is_browser || has(result, &["blocktemplate_blob"])
 }
 
 /// `WALLET.WORKER`, `WALLET/WORKER` or `WALLET+DIFFICULTY`.

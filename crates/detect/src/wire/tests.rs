@@ -206,6 +206,26 @@ fn who_is_paid_is_told_with_the_name_that_led_there() {
 }
 
 #[test]
+fn the_name_in_a_question_is_read() {
+    let message = question("XMR.2miners.com", None);
+    assert_eq!(name_asked(&message).as_deref(), Some("xmr.2miners.com"));
+    let mut by_hand = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    by_hand.extend(b"\x05pools\x07example\0\0\x01\0\x01");
+    assert_eq!(name_asked(&by_hand).as_deref(), Some("pools.example"));
+    let hello = greeting("pypi.org");
+    assert_eq!(name_greeted(&hello).as_deref(), Some("pypi.org"));
+    assert_eq!(name_greeted(&greeting("")), None);
+}
+
+#[test]
+fn what_was_cut_off_is_read_as_far_as_it_came() {
+    let (seen, facts) = payload_cut(&LOGIN.as_bytes()[..LOGIN.len() - 20], b"").expect("a login");
+    assert_eq!(seen, Seen::CryptoNote);
+    assert_eq!(facts.wallet.as_deref(), Some("4Awallet"));
+    assert_eq!(payload_cut(b"GET / HTTP/1.1\r\n", b""), None);
+}
+
+#[test]
 fn a_browsers_frames_are_opened() {
     let text = br#"{"type":"auth","params":{"site_key":"k","type":"anonymous"}}"#;
     let mask = [1, 2, 3, 4];

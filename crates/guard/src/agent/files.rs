@@ -86,14 +86,8 @@ impl Agent {
                 self.tell_unscanned(event, false, why, held_ns);
             }
             (_, EventKind::Spared) => self.look_into(waiting(&event)),
-            (
-                _,
-                EventKind::Killed
-                | EventKind::WouldKill
-                | EventKind::Missed
-                | EventKind::Noted
-                | EventKind::Rounding,
-            ) => {}
+            // Told with the file, or no business of this.
+            _ => {}
         }
     }
 

@@ -18,6 +18,7 @@ mod rules;
 mod start;
 mod stream;
 mod sweep;
+mod wire;
 
 use std::{
     cell::{Cell, RefCell},
@@ -96,6 +97,9 @@ pub enum GuardError {
         /// Why not.
         source: io::Error,
     },
+    /// The list of banned addresses cannot be used.
+    #[error(transparent)]
+    Banned(#[from] crate::wire::BannedError),
     /// Privileges cannot be given up.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -131,6 +135,10 @@ impl GuardError {
             }
             Self::Scan(_) | Self::RuleFile { .. } => {
                 "see `rules` in [guard.files], or set `scan = \"off\"` there to look into none"
+                    .to_owned()
+            }
+            Self::Banned(_) => {
+                "mend the file, or take `guard.flows.banned_ipv4_file` out of the configuration"
                     .to_owned()
             }
             Self::Sandbox(error) => error.hint().to_owned(),
@@ -206,6 +214,7 @@ struct Agent {
     may_be_frozen: Cell<bool>,
     suspicions: notice::Suspicions,
     watch: behaviour::Watch,
+    wire: wire::Wire,
 }
 
 impl Agent {
@@ -307,6 +316,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
         behaviour: _behaviour,
         cards,
         scan,
+        wire: _wire,
     } = started;
     let socket = |kind| {
         move |path: &PathBuf| Socket {
@@ -353,6 +363,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
         report: report::Reporter::new(&config),
         suspicions: notice::Suspicions::new(&config),
         watch: behaviour::Watch::new(cards),
+        wire: wire::Wire::new(&config),
         config,
         node,
         kernel: RefCell::new(kernel),
@@ -524,6 +535,8 @@ impl Agent {
             | EventKind::HoldExpired
             | EventKind::HoldBroken => self.tell(event),
             EventKind::Rounding => self.judge_rounding(event),
+            // These bring more along, and come another way.
+            EventKind::Wire | EventKind::Rhythm | EventKind::Connect => {}
         }
     }
 }

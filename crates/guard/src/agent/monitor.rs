@@ -56,6 +56,10 @@ impl Source for Published {
             files_unheld: get(Counter::FilesUnheld),
             files_known: get(Counter::FilesKnown),
             files_known_bad: get(Counter::FilesBad),
+            wire_flows: get(Counter::WireFlows),
+            wire_dropped: get(Counter::WireDropped),
+            wire_no_room: get(Counter::WireNoRoom),
+            connects: get(Counter::Connects),
             latency_buckets: counters.latency,
             programs_skipped: counters.skipped,
         })

@@ -236,9 +236,10 @@ impl Agent {
             | EventKind::WouldKill
             | EventKind::Missed
             | EventKind::Noted
-            | EventKind::Rounding => {
-                return;
-            }
+            | EventKind::Rounding
+            | EventKind::Wire
+            | EventKind::Rhythm
+            | EventKind::Connect => return,
         };
         // These come without the program's texts; what was said when it was held has them.
         let event = match event.kind {

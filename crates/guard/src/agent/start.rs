@@ -24,7 +24,7 @@ use crate::{
     log::{Log, Spooled},
     machine,
     protect::{CgroupMounts, ProtectError, exe_key},
-    sandbox, scan,
+    sandbox, scan, wire,
 };
 
 mod files;
@@ -102,6 +102,15 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         lost.push(format!("behaviour.rounding: {}", chain(&error)));
         None
     });
+    let wire = match wire::watch(&kernel, &config.wire, &config.flows, &mounts) {
+        Ok(watch) => watch,
+        Err(wire::WireError::Banned(error)) => return Err(error.into()),
+        Err(error) => {
+            lost.push(format!("wire: {}", super::chain(&error)));
+            None
+        }
+    };
+    lost.extend(wire.iter().flat_map(|watch| watch.lost.iter().cloned()));
     trim_memory();
 
     // Nothing from here on needs more, and no thread runs yet that would keep it.
@@ -122,6 +131,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         behaviour,
         cards: cards.unwrap_or_default(),
         scan,
+        wire,
     };
     runtime.block_on(local.run_until(guard(started)))
 }
@@ -146,6 +156,8 @@ pub(super) struct Started {
     pub(super) cards: Option<behaviour::Cards>,
     /// What looks into programs' files, if anything does.
     pub(super) scan: Option<scan::Started>,
+    /// Keeps the programs of the wire attached where they are not pinned.
+    pub(super) wire: Option<wire::Watch>,
 }
 
 /// The spool, if there is to be one. Its directory and its first segment are made while everything

@@ -61,7 +61,7 @@ impl Events {
             tracing::warn!(%error, "kernel events could not be read");
         }
         let decode = |bytes: Vec<u8>| match KernelEvent::decode(&bytes) {
-            Ok(event) => Some(event),
+            Ok(event) => Some((event, bytes)),
             Err(error) => {
                 agent.count(|counts| counts.events_garbled += 1);
                 tracing::warn!(%error, "a kernel event could not be read");
@@ -70,9 +70,13 @@ impl Events {
         };
         let events = self.queue.take().into_iter().filter_map(decode);
         let (held, others): (Vec<_>, Vec<_>) =
-            events.partition(|event| event.kind == EventKind::Held);
-        for event in held.into_iter().chain(others) {
-            agent.handle(event);
+            events.partition(|(event, _)| event.kind == EventKind::Held);
+        for (event, bytes) in held.into_iter().chain(others) {
+            if crate::wire::is_of_wire(&event) {
+                agent.handle_wire(event, &bytes);
+            } else {
+                agent.handle(event);
+            }
         }
     }
 }

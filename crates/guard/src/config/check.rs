@@ -13,7 +13,7 @@ use toml::Value;
 /// file of the spool holds at least one line, whatever a line may have. A threshold below 10 would act on the weakest of signs; one sign is worth 100 at most,
 /// and there are ten kinds. Looks at what runs that come faster than every 5 seconds would cost more
 /// than they tell, and slower than 300 the half hour of `steady-use` has too few.
-pub const BOUNDS: [Bounds; 24] = [
+pub const BOUNDS: [Bounds; 26] = [
     Bounds::new("guard.policy.alert", 10, 1_000, "points").or_zero(),
     Bounds::new("guard.policy.freeze", 10, 1_000, "points").or_zero(),
     Bounds::new("guard.policy.kill_process", 10, 1_000, "points").or_zero(),
@@ -38,6 +38,18 @@ pub const BOUNDS: [Bounds; 24] = [
     Bounds::new("guard.log.burst", 1, 1_000_000, "lines"),
     Bounds::new("guard.spool.max_bytes", 1 << 20, 1 << 40, "bytes"),
     Bounds::new("guard.spool.segment_bytes", 1 << 18, 1 << 30, "bytes"),
+    Bounds::new(
+        "guard.flows.unique_destinations_threshold",
+        0,
+        65_536,
+        "destinations",
+    ),
+    Bounds::new(
+        "guard.flows.lookback_duration_seconds",
+        1,
+        86_400,
+        "seconds",
+    ),
 ];
 
 /// A node's name may have this many bytes: what DNS, and so Kubernetes, allows.
@@ -61,6 +73,7 @@ pub(super) fn text(key: &str, text: &str) -> Result<(), &'static str> {
         | "guard.protect.cgroups"
         | "guard.containers.cri_sockets"
         | "guard.containers.docker_sockets"
+        | "guard.wire.cgroup"
             if !text.starts_with('/') =>
         {
             Err("write the whole path, from `/`")
@@ -76,6 +89,9 @@ pub(super) fn text(key: &str, text: &str) -> Result<(), &'static str> {
             if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
         {
             Err("write the SHA-256 of the file in 64 hexadecimal digits")
+        }
+        "guard.flows.banned_ipv4_file" if !text.is_empty() && !text.starts_with('/') => {
+            Err("write the whole path, from `/`")
         }
         "guard.protect.cgroups" if text == "/" => Err(
             "the root holds every process, so this would switch the guard off; name the \

@@ -53,6 +53,14 @@ pub struct KernelCounts {
     pub files_known: u64,
     /// Of them, with a bad one.
     pub files_known_bad: u64,
+    /// Connections of which the wire's programs walked anything.
+    pub wire_flows: u64,
+    /// Segments that they dropped.
+    pub wire_dropped: u64,
+    /// Packets of sockets that no storage could be had for.
+    pub wire_no_room: u64,
+    /// Connections begun, where destinations are counted.
+    pub connects: u64,
     /// Times from the start of the hook to the signal: bucket i counts those from 2^i up to but not
     /// including 2^(i+1) nanoseconds.
     pub latency_buckets: [u64; LATENCY_BUCKETS],
@@ -83,6 +91,10 @@ impl Default for KernelCounts {
             files_unheld: 0,
             files_known: 0,
             files_known_bad: 0,
+            wire_flows: 0,
+            wire_dropped: 0,
+            wire_no_room: 0,
+            connects: 0,
             latency_buckets: [0; LATENCY_BUCKETS],
             programs_skipped: 0,
         }
@@ -163,6 +175,10 @@ pub struct AgentCounts {
     pub files_unknown: u64,
     /// Processes that died while they searched a file, or waited for one.
     pub file_workers_died: u64,
+    /// What became of processes that connected to banned addresses.
+    pub flows_banned: Outcomes,
+    /// What became of processes that reached too many destinations.
+    pub flows_many: Outcomes,
     /// Kernel events that could not be read.
     pub events_garbled: u64,
     /// Log lines lost because nobody read them.

@@ -88,10 +88,30 @@ impl Cryptnono {
                 family.sample(&[("source", source), ("allowedby", reason)], value);
             }
         }
+        flows(text, kernel, agent);
         let help = "Reloads that failed, under cryptnono's name.";
         text.foreign(name("unexpected_errors"), Kind::Counter, help)
             .sample(&[], agent.reloads_failed);
     }
+}
+
+/// The counters of its flow killer.
+fn flows(text: &mut Text, kernel: Option<&KernelCounts>, agent: &AgentCounts) {
+    let name = |counter: &str| format!("cryptnono_flowkiller_{counter}_total");
+    let help = "Connections judged, under cryptnono's name.";
+    if let Some(kernel) = kernel {
+        text.foreign(name("connects_checked"), Kind::Counter, help)
+            .sample(&[], kernel.connects);
+    }
+    let (banned, many) = (agent.flows_banned, agent.flows_many);
+    let help = "Processes killed for their connections, under cryptnono's name.";
+    let mut family = text.foreign(name("processes_killed"), Kind::Counter, help);
+    family.sample(&[("reason", "banned-ip")], banned.killed);
+    family.sample(&[("reason", "unique-destinations")], many.killed);
+    let help =
+        "Processes to be killed for their connections and not killed, under cryptnono's name.";
+    text.foreign(name("processes_missed"), Kind::Counter, help)
+        .sample(&[], banned.missed + many.missed);
 }
 
 fn name(counter: &str) -> String {

@@ -40,6 +40,16 @@ impl Source for Fixed {
             files_bad: 72,
             files_unknown: 73,
             file_workers_died: 74,
+            flows_banned: Outcomes {
+                killed: 71,
+                spared: 72,
+                missed: 73,
+            },
+            flows_many: Outcomes {
+                killed: 74,
+                spared: 75,
+                missed: 76,
+            },
             events_garbled: 63,
             log_lines_lost: 12,
             spool: Some(crate::log::SpoolFacts {

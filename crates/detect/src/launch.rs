@@ -19,6 +19,7 @@ mod split;
 mod stored;
 mod tools;
 
+pub use code::outside_quotes;
 pub use split::only_looks;
 pub use tools::{Tool, file_name, lies_with_tools, of as tool_of};
 

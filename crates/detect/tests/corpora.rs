@@ -1,5 +1,7 @@
 //! The corpora of `tests/data/commands` come out as they say, and their gaps are named.
 
+#![allow(clippy::disallowed_methods, reason = "a test reads its data")]
+
 mod corpus;
 
 use davylamp_content::detection::{Action, shipped};
@@ -13,7 +15,7 @@ fn rules() -> Rules {
     Rules::new(detections.collect(), &pools).expect("what ships fits")
 }
 
-fn check(kind: &'static str, at_least: usize) {
+fn check(kind: &str, at_least: usize) {
     let (rules, mut wrong, mut count) = (rules(), Vec::new(), 0);
     for class in corpus::classes(kind) {
         for line in &class.lines {
@@ -30,7 +32,12 @@ fn check(kind: &'static str, at_least: usize) {
         }
     }
     assert!(count >= at_least, "only {count} lines were read");
-    assert!(wrong.is_empty(), "{}\n{} wrong", wrong.join("\n"), wrong.len());
+    assert!(
+        wrong.is_empty(),
+        "{}\n{} wrong",
+        wrong.join("\n"),
+        wrong.len()
+    );
 }
 
 #[test]
@@ -41,4 +48,19 @@ fn what_miners_do_to_hide_comes_out_as_it_says() {
 #[test]
 fn what_others_do_comes_out_as_it_says() {
     check("benign", 1000);
+}
+
+#[test]
+fn each_capture_is_as_it_was_written_and_shows_what_it_must() {
+    let folder = corpus::data().join("captures");
+    for capture in corpus::captures::all() {
+        let kept = std::fs::read(folder.join(capture.name)).unwrap_or_default();
+        assert!(
+            kept == capture.bytes,
+            "{} differs: write it again with `make bench-detect`",
+            capture.name
+        );
+        let (seen, _) = corpus::captures::seen(&kept);
+        assert_eq!(seen, capture.sees, "{}", capture.name);
+    }
 }

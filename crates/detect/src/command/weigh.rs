@@ -6,7 +6,7 @@ use davylamp_content::detection::{Action, Detection, Response};
 
 use super::pattern::Found;
 use super::{Place, Rules, Sign};
-use crate::launch::{Command, Tool, file_name, lies_with_tools, only_looks};
+use crate::launch::{Command, Tool, file_name, lies_with_tools, only_looks, outside_quotes};
 
 /// Programs that are called by the names of the tools within them.
 const MANY_IN_ONE: &[&str] = &["busybox", "toybox", "coreutils"];
@@ -32,6 +32,15 @@ const ACTS: &[&str] = &[
     "websocket",
     "qx",
     "`",
+];
+
+/// Tools that send what they are given to another machine.
+const SPEAKS: &[&str] = &["nc", "ncat", "netcat", "socat", "telnet", "openssl"];
+
+/// What the name of an archive or a checkout ends in.
+const ARCHIVES: &[&str] = &[
+    ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst", ".tar", ".zip", ".7z", ".gz", ".xz",
+    ".bz2", ".deb", ".rpm", ".apk", ".git",
 ];
 
 /// A path of more bytes names no program (`PATH_MAX`).
@@ -189,6 +198,9 @@ impl Rules {
                     "in a program text that starts or reaches something".to_owned(),
                 ),
                 // What it starts by a text in quotes is judged by itself.
+                (How::Named, true) if self.is_only_quoted(&code, numbers) => {
+                    spared("a program text names it to what it starts".to_owned())
+                }
                 (How::Named, true) => Some((
                     Action::Alert.min(full),
                     score / 2,
@@ -222,13 +234,25 @@ impl Rules {
                 let what = format!("`{program}`{through} is given it, and may start it");
                 is_name.then_some((Action::Alert, score / 2, what))
             }
+            (Some(Tool::Names), How::Counts)
+                if command.is_piped && SPEAKS.contains(&program.as_str()) =>
+            {
+                counted(full, format!("`{program}`{through} sends it"))
+            }
+            // A name that is part of another name, or of a text, brings nothing.
+            (Some(Tool::Fetches | Tool::Containers | Tool::Clusters), How::Named)
+                if !self.brings(command, numbers) =>
+            {
+                spared(format!("`{program}`{through} only names it"))
+            }
             (Some(Tool::Fetches), _) => Some((
                 Action::Alert,
                 score / 2,
                 format!("`{program}`{through} brings it from elsewhere"),
             )),
             (Some(Tool::Writes), _)
-                if command.writes && (how == How::Counts || is_script(command)) =>
+                if command.writes
+                    && (is_script(command) || how == How::Counts && !is_note(command)) =>
             {
                 Some((
                     Action::Alert,
@@ -261,6 +285,40 @@ impl Rules {
 }
 
 impl Rules {
+    /// Whether a program of these names is what a word names: a file, a URL, an image, an archive.
+    fn brings(&self, command: &Command, numbers: &[usize]) -> bool {
+        let mut words = command.words[1..]
+            .iter()
+            .filter(|word| word.len() < MAX_NAME_BYTES);
+        words.any(|word| {
+            let value = word.splitn(2, |byte| *byte == b'=').last().unwrap_or(word);
+            let name = value.rsplit(|byte| *byte == b'/').next().unwrap_or(value);
+            // A query, a tag, a digest or an archive's form stands behind it, a host in front.
+            let name = name
+                .split(|byte| b"?#@".contains(byte))
+                .next()
+                .unwrap_or(name);
+            name.split(|byte| *byte == b':').any(|name| {
+                let archive = ARCHIVES
+                    .iter()
+                    .find_map(|end| name.strip_suffix(end.as_bytes()));
+                let name = archive.unwrap_or(name);
+                numbers
+                    .iter()
+                    .any(|number| self.patterns.is_program(*number, name))
+            })
+        })
+    }
+
+    /// Whether a program's text names these in its quotes alone, and starts what stands there.
+    fn is_only_quoted(&self, code: &str, numbers: &[usize]) -> bool {
+        let Some(rest) = outside_quotes(code.as_bytes()) else {
+            return false;
+        };
+        let found = self.patterns.in_process(b"", b"", &[b"-".to_vec(), rest]);
+        !numbers.iter().any(|number| found.named.contains(number))
+    }
+
     /// Whether a program of these names is moved, or made one that can run.
     fn makes_ready(&self, command: &Command, numbers: &[usize]) -> bool {
         let words = &command.words[1..];
@@ -276,6 +334,15 @@ impl Rules {
         };
         (!changes_mode || words.iter().any(is_mode)) && words.iter().any(is_program)
     }
+}
+
+/// Whether a command writes a file for people to read, or rules to find miners by.
+fn is_note(command: &Command) -> bool {
+    let name = file_name(&command.into);
+    let ends = [
+        ".txt", ".md", ".rst", ".csv", ".tsv", ".log", ".html", ".tex", ".yar", ".yara", ".rules",
+    ];
+    ends.iter().any(|end| name.ends_with(end))
 }
 
 /// Whether what a command writes is a script, by its name or its first line.

@@ -108,6 +108,29 @@ pub(super) fn started(code: &[u8]) -> Vec<Vec<u8>> {
     commands
 }
 
+/// A text without what stands in its quotes, where that is judged as what it starts.
+pub fn outside_quotes(code: &[u8]) -> Option<Vec<u8>> {
+    if !starts(code) {
+        return None;
+    }
+    let (mut rest, mut at) = (Vec::new(), 0);
+    while at < code.len() {
+        if matches!(code[at], b'"' | b'\'' | b'`') {
+            let (text, length) = literal(&code[at + 1..], code[at]);
+            // A longer text is not judged as a command.
+            if text.len() > MAX_TEXT_BYTES {
+                return None;
+            }
+            at += 1 + length;
+            rest.push(b' ');
+        } else {
+            rest.push(code[at]);
+            at += 1;
+        }
+    }
+    Some(rest)
+}
+
 /// Every text in double quotes, as JSON has them.
 pub(super) fn strings(text: &[u8]) -> Vec<Vec<u8>> {
     let (mut strings, mut at) = (Vec::new(), 0);

@@ -10,6 +10,8 @@
 //! kill?alert ./x                         a known gap: what must come of it, and what does
 //! ```
 
+pub mod captures;
+
 use std::path::PathBuf;
 
 use davylamp_content::detection::Action;
@@ -17,18 +19,19 @@ use davylamp_detect::command::{Finding, Rules};
 use davylamp_detect::judge::Subject;
 
 /// The lines of one file.
+#[derive(Clone)]
 pub struct Class {
-    /// `evasion` or `benign`.
-    pub kind: &'static str,
     /// The file's name.
     pub name: String,
     /// Its first comment.
+    #[allow(dead_code, reason = "the benchmark's")]
     pub title: String,
     /// Its lines.
     pub lines: Vec<Line>,
 }
 
 /// One command.
+#[derive(Clone)]
 pub struct Line {
     pub number: usize,
     /// As the file has it.
@@ -63,17 +66,17 @@ pub fn data() -> PathBuf {
 }
 
 /// Every class of one kind, by name.
-pub fn classes(kind: &'static str) -> Vec<Class> {
+pub fn classes(kind: &str) -> Vec<Class> {
     let folder = data().join("commands").join(kind);
     let listed = std::fs::read_dir(&folder).expect("the corpora are there");
     let mut files: Vec<PathBuf> = listed
         .map(|entry| entry.expect("it is listed").path())
         .collect();
     files.sort();
-    files.iter().map(|file| class(kind, file)).collect()
+    files.iter().map(|file| class(file)).collect()
 }
 
-fn class(kind: &'static str, file: &std::path::Path) -> Class {
+fn class(file: &std::path::Path) -> Class {
     let text = std::fs::read_to_string(file).expect("a corpus is text");
     let name = file.file_stem().expect("it has a name").to_string_lossy();
     let title = text.lines().find_map(|line| line.strip_prefix("# "));
@@ -82,7 +85,6 @@ fn class(kind: &'static str, file: &std::path::Path) -> Class {
         is_command.then(|| line(number, text).unwrap_or_else(|| panic!("{name}:{number}: {text}")))
     });
     Class {
-        kind,
         title: title.unwrap_or_default().to_owned(),
         lines: lines.collect(),
         name: name.into_owned(),
@@ -101,12 +103,18 @@ fn line(number: usize, text: &str) -> Option<Line> {
         "e" => (unescaped(command), None),
         "p" => {
             let words: Vec<&str> = command.split(' ').collect();
-            let is_variable = |word: &&&str| word.split_once('=').is_some_and(|(name, _)| {
-                name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
-            });
+            let is_variable = |word: &&&str| {
+                word.split_once('=').is_some_and(|(name, _)| {
+                    name.bytes()
+                        .all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+                })
+            };
             let variables = words.iter().take_while(is_variable).count();
             let joined = |words: &[&str]| (words.join("\0") + "\0").into_bytes();
-            (joined(&words[variables..]), Some(joined(&words[..variables])))
+            (
+                joined(&words[variables..]),
+                Some(joined(&words[..variables])),
+            )
         }
         _ => return None,
     };

@@ -82,3 +82,8 @@ fuzz:
 	cargo +nightly fuzz run blocklist -- -max_total_time=60
 	cargo +nightly fuzz run event -- -max_total_time=60
 	cargo +nightly fuzz run finding -- -max_total_time=60
+	cargo +nightly fuzz run command -- -max_total_time=60
+	cargo +nightly fuzz run wire -- -max_total_time=60
+	cargo +nightly fuzz run capture -- -max_total_time=60
+	cargo +nightly fuzz run detection -- -max_total_time=60
+	cargo +nightly fuzz run indicators -- -max_total_time=60

@@ -42,11 +42,7 @@ fn main() {
     page.push_str(&of_evasion(&rules, &evasion));
     page.push_str(&of_benign(&rules, &benign));
     page.push_str(&of_captures());
-    page.push_str(&speeds(
-        &rules,
-        &detections,
-        &[&evasion, &benign],
-    ));
+    page.push_str(&speeds(&rules, &detections, &[&evasion, &benign]));
     print!("{page}");
     if is_recorded {
         let path = corpus::data().join("../../docs/benchmarks-detect.md");
@@ -271,30 +267,24 @@ fn speeds(rules: &Rules, detections: &[Detection], classes: &[&[Class]]) -> Stri
         judged / baseline
     );
 
-    // The captures again and again, as one file of each form would be.
-    let captures: Vec<Vec<u8>> = corpus::captures::all()
-        .into_iter()
-        .map(|capture| capture.bytes)
-        .collect();
-    let bytes: usize = captures.iter().map(Vec::len).sum();
     let pools = shipped_pools().expect("what ships is good");
     let indicators = Indicators::new(&pools);
-    let read = rate(bytes, || {
-        for capture in &captures {
-            black_box(packets(capture));
-        }
-    });
-    let _ = writeln!(
-        page,
-        "| MB of captures, packets read and dropped | {:.1} | 1.00 |",
-        read / 1e6
-    );
-    let judged = rate(bytes, || {
-        for bytes in &captures {
-            let form = capture::form_of(bytes).expect("it is a capture");
+    for (what, capture) in [
+        ("many short connections", corpus::captures::many(20_000)),
+        ("one bulk transfer", corpus::captures::transfer(8 << 20)),
+    ] {
+        let read = rate(capture.len(), || {
+            black_box(packets(&capture));
+        });
+        let _ = writeln!(
+            page,
+            "| MB of {what}, packets read and dropped | {:.0} | 1.00 |",
+            read / 1e6
+        );
+        let judged = rate(capture.len(), || {
             let tally = capture::read::<std::convert::Infallible>(
-                form,
-                bytes.as_slice(),
+                capture::Form::Pcap,
+                capture.as_slice(),
                 &indicators,
                 &mut |sign| {
                     black_box(sign);
@@ -302,60 +292,23 @@ fn speeds(rules: &Rules, detections: &[Detection], classes: &[&[Class]]) -> Stri
                 },
             );
             black_box(tally.is_ok());
-        }
-    });
-    let _ = writeln!(
-        page,
-        "| MB of captures, judged (packets of 60 to 300 bytes, each flow a new one) | {:.1} | {:.2} |",
-        judged / 1e6,
-        judged / read
-    );
-    let bulk = bulk();
-    let read = rate(bulk.len(), || {
-        black_box(packets(&bulk));
-    });
-    let _ = writeln!(
-        page,
-        "| MB of one bulk transfer, packets read and dropped | {:.1} | 1.00 |",
-        read / 1e6
-    );
-    let judged = rate(bulk.len(), || {
-        let tally = capture::read::<std::convert::Infallible>(
-            capture::Form::Pcap,
-            bulk.as_slice(),
-            &indicators,
-            &mut |_| Ok(()),
+        });
+        let _ = writeln!(
+            page,
+            "| MB of {what}, judged | {:.0} | {:.2} |",
+            judged / 1e6,
+            judged / read
         );
-        black_box(tally.is_ok());
-    });
-    let _ = writeln!(
-        page,
-        "| MB of one bulk transfer, judged | {:.1} | {:.2} |",
-        judged / 1e6,
-        judged / read
-    );
+    }
     page
-}
-
-/// A transfer of some megabytes in large segments.
-fn bulk() -> Vec<u8> {
-    corpus::captures::transfer(8 << 20)
 }
 
 /// Reads every packet and does nothing with it.
 fn packets(bytes: &[u8]) -> usize {
     let mut count = 0;
-    if capture::form_of(bytes) == Some(capture::Form::Pcap) {
-        let mut reader = pcap_file::pcap::PcapReader::new(bytes).expect("it is a capture");
-        while let Some(Ok(packet)) = reader.next_raw_packet() {
-            count += usize::from(!packet.data.is_empty());
-        }
-    } else {
-        let mut reader = pcap_file::pcapng::PcapNgReader::new(bytes).expect("it is a capture");
-        while let Some(Ok(block)) = reader.next_block() {
-            black_box(&block);
-            count += 1;
-        }
+    let mut reader = pcap_file::pcap::PcapReader::new(bytes).expect("it is a capture");
+    while let Some(Ok(packet)) = reader.next_raw_packet() {
+        count += usize::from(!packet.data.is_empty());
     }
     count
 }

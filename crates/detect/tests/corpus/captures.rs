@@ -76,6 +76,8 @@ const START_NS: u64 = 1_767_225_600 * SECOND_NS;
 struct Tape {
     how: How,
     now_ns: u64,
+    /// The client's port.
+    client: u16,
     sequences: [u32; 2],
     packets: Vec<(u64, Vec<u8>)>,
 }
@@ -85,6 +87,7 @@ impl Tape {
         let mut tape = Self {
             how,
             now_ns: START_NS,
+            client: 40_000,
             sequences: [7, u32::MAX - 3],
             packets: Vec::new(),
         };
@@ -97,7 +100,7 @@ impl Tape {
 
     fn segment(&mut self, is_sent: bool, is_start: bool, payload: &[u8]) {
         let at = usize::from(!is_sent);
-        let (client, server) = (40_000, self.how.port);
+        let (client, server) = (self.client, self.how.port);
         let (from, to) = if is_sent {
             (client, server)
         } else {
@@ -449,6 +452,34 @@ pub fn transfer(bytes: usize) -> Vec<u8> {
     tape.send(true, b"GET /data HTTP/1.1\r\nHost: d.example\r\n\r\n");
     for _ in 0..bytes / part.len() {
         tape.send(false, &part);
+    }
+    tape.written()
+}
+
+/// So many connections in one capture, of which every tenth is a pool's.
+#[allow(dead_code, reason = "the benchmark's")]
+pub fn many(count: u16) -> Vec<u8> {
+    let mut tape = Tape::new(How {
+        port: 8080,
+        ..PLAIN
+    });
+    for number in 0..count {
+        (tape.client, tape.sequences) = (number, [7, 7]);
+        tape.segment(true, true, b"");
+        tape.segment(false, true, b"");
+        if number % 10 == 0 {
+            tape.send(true, LOGIN);
+            tape.send(false, JOB);
+        } else {
+            tape.send(
+                true,
+                b"GET /data HTTP/1.1\r\nHost: d.example\r\nAccept: application/json\r\n\r\n",
+            );
+            tape.send(
+                false,
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"jobs\":[{\"id\":1}]}",
+            );
+        }
     }
     tape.written()
 }

@@ -50,8 +50,8 @@ enum Job {
 pub struct SetsArgs {
     /// Folder of sets of indicators (*.csv) that count beside those that ship [default:
     /// /etc/davylamp/indicators, if there]
-    #[arg(long = "indicators", value_name = "DIR")]
-    pub folder: Option<PathBuf>,
+    #[arg(long, value_name = "DIR")]
+    pub indicators: Option<PathBuf>,
 }
 
 /// Lists the sets that count.
@@ -398,7 +398,7 @@ fn write(folder: &Path, path: &Path, text: &str) -> Result<(), Failure> {
 
 /// The sets of a folder by name. The default one may be absent, one that is named may not.
 fn sets_of(sets: &SetsArgs) -> Result<Vec<(String, Vec<Indicator>)>, Failure> {
-    let folder = match &sets.folder {
+    let folder = match &sets.indicators {
         Some(folder) => folder.as_path(),
         None if !Path::new(DEFAULT_FOLDER).is_dir() => return Ok(Vec::new()),
         None => Path::new(DEFAULT_FOLDER),
@@ -473,7 +473,7 @@ mod tests {
             write: writes,
             all: false,
             sets: SetsArgs {
-                folder: Some(folder.to_owned()),
+                indicators: Some(folder.to_owned()),
             },
         };
         refresh(&args).expect("it is refreshed");
@@ -484,7 +484,7 @@ mod tests {
     fn a_set_is_written_when_it_is_asked_for_and_counts_from_then_on() {
         let folder = tempfile::tempdir().expect("a folder");
         let sets = SetsArgs {
-            folder: Some(folder.path().to_owned()),
+            indicators: Some(folder.path().to_owned()),
         };
         assert_eq!(
             refreshed(folder.path(), "miner-site.net\ncom\n", false, false),

@@ -40,6 +40,8 @@ pub struct Command {
     pub input: Vec<u8>,
     /// Whether what it reads comes from another command.
     pub is_piped: bool,
+    /// The file that it reads instead, or what that was fetched from.
+    pub reads: Vec<u8>,
     /// Whether what it prints is written to a file.
     pub writes: bool,
     /// That file.
@@ -166,12 +168,10 @@ impl Walk {
             return;
         }
         if !command.into.is_empty() {
-            let copied = plain()
-                .next()
-                .filter(|_| command.words[0].ends_with(b"cat"));
+            let copied = copied_from(command);
             let made = match (printed::by(command), copied) {
                 (Some(text), _) => Made::Text(text),
-                (None, Some(from)) => Made::Copy(from.clone()),
+                (None, Some(from)) => Made::Copy(from),
                 (None, None) => return,
             };
             self.made.insert(path(&command.into), made);
@@ -185,14 +185,18 @@ impl Walk {
                 }
             }
             Some(Tool::Fetches) => {
-                let names = |word: &[u8]| {
-                    matches!(word, b"-o" | b"-O" | b"--output" | b"--output-document")
+                // `-o`, `-O`, `-qO`, `-fsSLo`
+                let names = |word: &[u8]| match word {
+                    b"--output" | b"--output-document" => true,
+                    [b'-', letter, ..] => {
+                        letter.is_ascii_alphabetic() && word.ends_with(b"o") || word.ends_with(b"O")
+                    }
+                    _ => false,
                 };
                 let mut pairs = command.words.windows(2);
                 let to = pairs.find(|pair| names(&pair[0])).map(|pair| &pair[1]);
-                let url = plain().find(|word| word.windows(3).any(|part| part == b"://"));
-                if let (Some(to), Some(url)) = (to, url) {
-                    self.made.insert(path(to), Made::Copy(url.clone()));
+                if let (Some(to), Some(url)) = (to, copied_from(command)) {
+                    self.made.insert(path(to), Made::Copy(url));
                 }
             }
             _ => {}
@@ -251,6 +255,7 @@ impl Walk {
                 variables: [command.variables.clone(), parts.variables.clone()].concat(),
                 input: command.input.clone(),
                 is_piped: command.is_piped,
+                reads: command.reads.clone(),
                 writes: command.writes,
                 into: command.into.clone(),
                 pipes: command.pipes,
@@ -334,6 +339,21 @@ const MAX_TEXT_AS_NAME: usize = 4096;
 /// So many bytes go through all pipes of a line.
 const MAX_PIPED_BYTES: usize = 4 << 20;
 
+/// The file or URL whose content a command prints.
+fn copied_from(command: &Command) -> Option<Vec<u8>> {
+    let mut plain = command
+        .words
+        .iter()
+        .skip(1)
+        .filter(|word| !word.starts_with(b"-"));
+    let is_url = |word: &&Vec<u8>| word.windows(3).any(|part| part == b"://");
+    match command.tool() {
+        Some(Tool::Fetches) => plain.find(is_url).cloned(),
+        Some(Tool::Writes) if command.words[0].ends_with(b"cat") => plain.next().cloned(),
+        _ => None,
+    }
+}
+
 /// Hands what commands print to those they are piped into, as far as that is known. Gives whether
 /// all could be.
 fn join_pipes(commands: &mut [Command]) -> bool {
@@ -345,6 +365,9 @@ fn join_pipes(commands: &mut [Command]) -> bool {
             continue;
         }
         let Some(printed) = printed::by(printer) else {
+            if let Some(from) = copied_from(printer) {
+                reader.reads = from;
+            }
             continue;
         };
         bytes += printed.len();

@@ -14,6 +14,9 @@ const MAX_VARIABLES: usize = 64;
 /// A value of a variable that is remembered may have this many bytes.
 const MAX_VALUE_BYTES: usize = 4096;
 
+/// So many values of a loop are tried one by one.
+const MAX_LOOP_VALUES: usize = 8;
+
 /// So many variables are handed to every command behind them.
 const MAX_EXPORTED: usize = 16;
 
@@ -30,8 +33,25 @@ pub(super) struct Read {
 }
 
 pub(super) fn read(text: &[u8], most: usize) -> Read {
+    let (mut read, values) = pass(text, most, 0);
+    // Once with all values of a loop, and once for each.
+    for pick in 1..=values.min(MAX_LOOP_VALUES) {
+        let (again, _) = pass(text, most, pick);
+        if read.commands.len() + again.commands.len() > most {
+            read.is_whole = false;
+            break;
+        }
+        read.commands.extend(again.commands);
+    }
+    read
+}
+
+/// Reads a text in which each loop has one of its values, or all. Gives how many a loop has at most.
+fn pass(text: &[u8], most: usize, pick: usize) -> (Read, usize) {
     let mut reader = Reader {
         most,
+        pick,
+        values: 0,
         commands: Vec::new(),
         variables: HashMap::new(),
         exported: Vec::new(),
@@ -39,14 +59,19 @@ pub(super) fn read(text: &[u8], most: usize) -> Read {
         is_whole: true,
     };
     reader.script(text, 0);
-    Read {
+    let read = Read {
         commands: reader.commands,
         is_whole: reader.is_whole,
-    }
+    };
+    (read, reader.values)
 }
 
 struct Reader {
     most: usize,
+    /// Which value loops have, from 1; 0 for all at once.
+    pick: usize,
+    /// How many values a loop has at most.
+    values: usize,
     commands: Vec<Command>,
     variables: HashMap<Vec<u8>, Vec<u8>>,
     /// Variables that every command behind them is started with.
@@ -204,7 +229,10 @@ impl Reader {
         let braces = std::mem::take(&mut draft.braces);
         match draft.redirect.take() {
             None => {}
-            Some(Redirect::From) => return,
+            Some(Redirect::From) => {
+                draft.command.reads = word;
+                return;
+            }
             Some(Redirect::To) => {
                 // Descriptors and terminals are no files.
                 if word.starts_with(b"/dev/") && !word.starts_with(b"/dev/shm/") {
@@ -304,12 +332,19 @@ impl Reader {
                     self.remember(name, &printed);
                 }
             }
-            // `for NAME in a b; do`: all of them, at once.
+            // `for NAME in a b; do`
             Some(b"for") => {
                 let (name, second) = (words.next(), words.next());
                 if let (Some(name), Some(b"in")) = (name, second) {
                     let values: Vec<&[u8]> = words.collect();
-                    self.remember(name, &values.join(&b' '));
+                    self.values = self.values.max(values.len());
+                    match self.pick.checked_sub(1) {
+                        Some(at) => {
+                            let value = values.get(at).or(values.last());
+                            self.remember(name, value.copied().unwrap_or_default());
+                        }
+                        None => self.remember(name, &values.join(&b' ')),
+                    }
                 }
             }
             _ => {}

@@ -415,6 +415,10 @@ fn shell(command: &Command, words: &[Vec<u8>], parts: &mut Parts) {
     if !command.input.is_empty() {
         parts.scripts.push(command.input.clone());
     }
+    // `sh < FILE`, `curl URL | sh`
+    if !command.reads.is_empty() {
+        parts.starts.push(vec![command.reads.clone()]);
+    }
 }
 
 /// A number or a time, which no program is called by: the value of an option that is not known.
@@ -516,7 +520,8 @@ fn wrapped(command: &Command, words: &[Vec<u8>], wrap: &Wrap, parts: &mut Parts)
     }
     if run.is_empty() {
         // A shell elsewhere, or the commands themselves.
-        if (wrap.is_text || name == "parallel") && !command.input.is_empty() {
+        let reads_text = wrap.is_text || matches!(name.as_str(), "parallel" | "sbatch" | "qsub");
+        if reads_text && !command.input.is_empty() {
             parts.scripts.push(command.input.clone());
         }
         return;
@@ -614,6 +619,9 @@ fn interpreted(command: &Command, words: &[Vec<u8>], language: &Language, parts:
     }
     if !command.input.is_empty() {
         parts.codes.push(command.input.clone());
+    }
+    if !command.reads.is_empty() {
+        parts.starts.push(vec![command.reads.clone()]);
     }
     let Some(mut rest) = words.get(at..).filter(|rest| !rest.is_empty()) else {
         return;

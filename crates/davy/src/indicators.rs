@@ -269,7 +269,7 @@ fn refresh(args: &RefreshArgs) -> Result<ExitCode, Failure> {
     };
     let folder = args
         .sets
-        .folder
+        .indicators
         .clone()
         .unwrap_or_else(|| PathBuf::from(DEFAULT_FOLDER));
     let path = folder.join(format!("{}.csv", args.set));

@@ -10,7 +10,7 @@ DAVY    := $(PREFIX)/bin/davy
 LAMBDA_DIR := $(CARGO_TARGET_DIR)/lambda
 LAMBDA_ZIP := $(LAMBDA_DIR)/davy-lambda-$(shell uname -m).zip
 
-.PHONY: help install up down test test-cluster build lambda fmt test-kernels bench-guard bench-respond bench-hunt fuzz
+.PHONY: help install up down test test-cluster build lambda fmt test-kernels bench-guard bench-respond bench-hunt bench-detect fuzz
 
 help:
 	@echo 'make up            install what is missing, build, and guard this machine'
@@ -24,6 +24,7 @@ help:
 	@echo 'make bench-guard   measure the guard against no guard'
 	@echo 'make bench-respond measure the responder against one on boto3'
 	@echo 'make bench-hunt    measure hunts against bare programs and DuckDB'
+	@echo 'make bench-detect  measure what the detections find, and how fast'
 	@echo 'make fuzz          fuzz the parsers for a minute each (needs nightly and cargo-fuzz)'
 
 build:
@@ -73,7 +74,16 @@ bench-hunt:
 	cargo build --release --package davylamp-hunt --example measure
 	cargo xtask bench-hunt --record --program $(CARGO_TARGET_DIR)/release/examples/measure
 
+bench-detect:
+	@scripts/setup build
+	cargo run --release --package davylamp-detect --example quality -- --record
+
 fuzz:
 	cargo +nightly fuzz run blocklist -- -max_total_time=60
 	cargo +nightly fuzz run event -- -max_total_time=60
 	cargo +nightly fuzz run finding -- -max_total_time=60
+	cargo +nightly fuzz run command -- -max_total_time=60
+	cargo +nightly fuzz run wire -- -max_total_time=60
+	cargo +nightly fuzz run capture -- -max_total_time=60
+	cargo +nightly fuzz run detection -- -max_total_time=60
+	cargo +nightly fuzz run indicators -- -max_total_time=60

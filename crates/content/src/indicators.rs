@@ -1,15 +1,25 @@
 //! Indicators: names and addresses that are known to belong to mining pools and the like.
 //!
 //! What must stay true: each has its sources, their licences and a confidence; what is wrong with
-//! a list is told in its place. Deliberately not here: looking one up (see `detect`).
+//! a list is told in its place. Deliberately not here: looking one up (see `detect`), and files.
 
 use std::net::IpAddr;
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use jiff::civil::Date;
+
 use crate::problem::{Faults, PlaybookTrouble, Problems, Trouble};
 use crate::source::{Source, Text};
+
+pub mod change;
+mod danger;
+pub mod import;
+mod normal;
+
+pub use danger::of as danger_of;
+pub use normal::value as value_of;
 
 /// The list of pools that ships.
 pub const SHIPPED_POOLS: &str = include_str!("../../../content/indicators/pools.csv");
@@ -18,7 +28,18 @@ pub const SHIPPED_POOLS: &str = include_str!("../../../content/indicators/pools.
 pub const SHIPPED_POOLS_NAME: &str = "content/indicators/pools.csv";
 
 /// The columns of a list, in order.
-const COLUMNS: &[&str] = &["kind", "value", "confidence", "sources", "licences"];
+const COLUMNS: &[&str] = &[
+    "kind",
+    "value",
+    "confidence",
+    "sources",
+    "licences",
+    "first_seen",
+    "last_seen",
+];
+
+/// The first of them are enough.
+const MIN_COLUMNS: usize = 5;
 
 /// The longest name the domain name system has, in bytes (RFC 1035, section 2.3.4).
 const MAX_DOMAIN_BYTES: usize = 253;
@@ -34,6 +55,10 @@ pub struct Indicator {
     pub sources: Vec<String>,
     /// The licences of these lists.
     pub licences: Vec<String>,
+    /// The day on which a list first named it, where that is known.
+    pub first_seen: Option<Date>,
+    /// The day on which a list last named it.
+    pub last_seen: Option<Date>,
 }
 
 /// What an indicator names.
@@ -45,6 +70,8 @@ pub enum Value {
     Address(IpAddr),
     /// A port of an address.
     AddressPort(IpAddr, u16),
+    /// Every address that begins with so many bits of this one; the others are zero.
+    Network(IpAddr, u8),
     /// A port of any address: a weak sign.
     Port(u16),
 }
@@ -76,6 +103,7 @@ impl Value {
             Self::Domain(name) => format!("domain:{name}"),
             Self::Address(address) => format!("address:{address}"),
             Self::AddressPort(address, port) => format!("address_port:{address}:{port}"),
+            Self::Network(address, bits) => format!("network:{address}/{bits}"),
             Self::Port(port) => format!("port:{port}"),
         }
     }
@@ -102,7 +130,7 @@ pub fn parse(source: Source<'_>) -> Result<Vec<Indicator>, Faults> {
         let cells: Vec<&str> = line.split(',').collect();
         if !is_headed {
             is_headed = true;
-            if cells != COLUMNS {
+            if cells != COLUMNS && cells != COLUMNS[..MIN_COLUMNS] {
                 malformed(&mut problems, span, line, "the line of column names");
             }
             continue;
@@ -137,9 +165,23 @@ pub fn shipped_pools() -> Result<Vec<Indicator>, Faults> {
 }
 
 fn indicator<'a>(cells: &[&'a str]) -> Result<Indicator, (&'a str, &'static str)> {
-    let [kind, value, confidence, sources, licences] = *cells else {
-        let first = cells.first().copied().unwrap_or_default();
-        return Err((first, "a line with a value for each column"));
+    let (kind, value, confidence, sources, licences, seen) = match *cells {
+        [kind, value, confidence, sources, licences] => {
+            (kind, value, confidence, sources, licences, ["", ""])
+        }
+        [kind, value, confidence, sources, licences, first, last] => {
+            (kind, value, confidence, sources, licences, [first, last])
+        }
+        _ => {
+            let first = cells.first().copied().unwrap_or_default();
+            return Err((first, "a line with a value for each column"));
+        }
+    };
+    let day = |cell: &'a str| match cell {
+        "" => Ok(None),
+        cell => Date::from_str(cell)
+            .map(Some)
+            .map_err(|_| (cell, "a day: 2026-01-31")),
     };
     let words = |cell: &str| {
         cell.split_whitespace()
@@ -152,6 +194,8 @@ fn indicator<'a>(cells: &[&'a str]) -> Result<Indicator, (&'a str, &'static str)
             .ok_or((confidence, "a confidence: low, medium or high"))?,
         sources: words(sources),
         licences: words(licences),
+        first_seen: day(seen[0])?,
+        last_seen: day(seen[1])?,
     };
     if indicator.sources.is_empty() {
         return Err((sources, "the lists that name it"));
@@ -172,10 +216,18 @@ fn parse_value<'a>(kind: &'a str, value: &'a str) -> Result<Value, (&'a str, &'s
         "address_port" => std::net::SocketAddr::from_str(value)
             .map(|both| Value::AddressPort(both.ip(), both.port()))
             .map_err(|_| (value, "an address with its port")),
+        "network" => value
+            .split_once('/')
+            .and_then(|(address, bits)| normal::network(address.parse().ok()?, bits.parse().ok()?))
+            .map(|(address, bits)| Value::Network(address, bits))
+            .ok_or((value, "a network: an address, a slash and its length")),
         "port" => u16::from_str(value)
             .map(Value::Port)
             .map_err(|_| (value, "a port")),
-        kind => Err((kind, "a kind: domain, address, address_port or port")),
+        kind => Err((
+            kind,
+            "a kind: domain, address, address_port, network or port",
+        )),
     }
 }
 

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use davylamp_detect::indicator::Indicators;
 use davylamp_hunt::engine::{Engine, EngineError, Setup};
 use davylamp_hunt::objects::{Remote, Scope};
 use davylamp_hunt::read::Given;
@@ -125,8 +126,10 @@ fn setup(args: &LogArgs) -> Result<Setup, Failure> {
         ));
     }
     check_scope(args)?;
-    let mut given = Given::shipped()?;
-    given.flow_format.clone_from(&args.flow_format);
+    let given = Given {
+        flow_format: args.flow_format.clone(),
+        indicators: Arc::new(Indicators::new(&crate::indicators::all(&args.sets)?)),
+    };
     Ok(Setup {
         locations: args.logs.clone(),
         scope: scope(args),

@@ -8,6 +8,7 @@ mod failure;
 mod forward;
 mod guard;
 mod hunt;
+mod indicators;
 mod output;
 mod replay;
 mod respond;
@@ -44,7 +45,8 @@ Examples:
   davy explain -- python train.py   would this be killed, and why
   davy replay --commands FILE       what would be killed of these commands, and why
   davy respond plan --finding FILE  what would be done about a finding, and why
-  davy hunt run --all --logs WHERE  what the logs say about mining"
+  davy hunt run --all --logs WHERE  what the logs say about mining
+  davy indicators check FILE        what of a list of pools could be kept"
 )]
 struct Cli {
     /// Colours: auto, always or never; auto is on a terminal, unless NO_COLOR is set
@@ -77,6 +79,7 @@ enum Verb {
     Respond(respond::RespondArgs),
     Hunt(hunt::HuntArgs),
     Forward(forward::ForwardArgs),
+    Indicators(indicators::IndicatorsArgs),
     Deploy(deploy::DeployArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -104,6 +107,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Respond(args) => respond::run(args),
         Verb::Hunt(args) => hunt::run(args),
         Verb::Forward(args) => forward::run(args),
+        Verb::Indicators(args) => indicators::run(args),
         Verb::Deploy(args) => deploy::run(args),
         Verb::Completions(args) => completions::run(args, &mut Cli::command()),
     }

@@ -3,7 +3,6 @@
 //! The judges are those of the detections' own cases, so that a list of command lines or a capture
 //! says what a change of the detections would have killed.
 
-mod capture;
 mod record;
 mod source;
 
@@ -16,9 +15,10 @@ use davylamp_content::detection::{self, Action, Detection};
 use davylamp_content::{Faults, Source};
 use davylamp_detect::command::Rules;
 use davylamp_detect::indicator::Indicators;
-use davylamp_detect::wire;
+use davylamp_detect::wire::{self, capture};
 
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
+use crate::indicators::SetsArgs;
 use crate::output::{counted, emit, emit_lines, note};
 use record::Record;
 use source::{Item, Kept};
@@ -61,6 +61,8 @@ pub struct ReplayArgs {
     /// Davylamp]
     #[arg(long, value_name = "PATH")]
     pub detections: Vec<PathBuf>,
+    #[command(flatten)]
+    pub sets: SetsArgs,
     /// How to print: text, one JSON object a line (docs/detections.md), or OCSF Detection Findings
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
@@ -80,7 +82,7 @@ pub enum Output {
 /// Judges every line of every file.
 pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     let detections = detections(&args.detections)?;
-    let pools = davylamp_content::indicators::shipped_pools()?;
+    let pools = crate::indicators::all(&args.sets)?;
     let indicators = Indicators::new(&pools);
     let rules = Rules::new(detections, &pools).map_err(|error| {
         Failure::new(
@@ -199,19 +201,25 @@ impl Replay {
     ) -> Result<(), Failure> {
         let (rules, indicators, output) = (&self.rules, &self.indicators, self.output);
         let by_action = &mut self.counts.by_action;
-        let tally = capture::read(form, reader, indicators, &mut |sign: wire::Sign| {
-            let detections = rules.detections().iter();
-            for detection in detections.filter(|detection| detection.sees.contains(&sign.seen)) {
-                let record = record::Packet::new(file, detection, &sign);
-                by_action[record.action as usize] += 1;
-                match output {
-                    Output::Text => emit_lines(&record.text())?,
-                    Output::Json => emit(record.json())?,
-                    Output::Ocsf => emit(record.ocsf())?,
+        let tally = capture::read(
+            form,
+            reader,
+            indicators,
+            &mut |sign: wire::Sign| -> Result<(), Failure> {
+                let detections = rules.detections().iter();
+                for detection in detections.filter(|detection| detection.sees.contains(&sign.seen))
+                {
+                    let record = record::Packet::new(file, detection, &sign);
+                    by_action[record.action as usize] += 1;
+                    match output {
+                        Output::Text => emit_lines(&record.text())?,
+                        Output::Json => emit(record.json())?,
+                        Output::Ocsf => emit(record.ocsf())?,
+                    }
                 }
-            }
-            Ok(())
-        })?;
+                Ok(())
+            },
+        )?;
         self.counts.packets += tally.read;
         self.counts.other_packets += tally.other;
         self.counts.unread_packets += tally.unreadable;

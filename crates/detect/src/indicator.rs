@@ -3,7 +3,8 @@
 //! What must stay true: a name matches a domain only at the border of a label, so that
 //! `notapool.example` is not `apool.example`.
 
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -36,6 +37,8 @@ pub struct Indicators {
     domains: HashMap<Box<str>, Match>,
     addresses: HashMap<IpAddr, Match>,
     address_ports: HashMap<(IpAddr, u16), Match>,
+    /// Networks by their length and first address, the longest first.
+    networks: BTreeMap<Reverse<u8>, HashMap<IpAddr, Match>>,
     ports: HashMap<u16, Match>,
     pool_ports: HashSet<u16>,
 }
@@ -71,6 +74,10 @@ impl Indicators {
                     *addresses_of.entry(*port).or_default() += 1;
                     set.address_ports
                         .insert((address.to_canonical(), *port), found);
+                }
+                Value::Network(first, bits) => {
+                    let of_length = set.networks.entry(Reverse(*bits)).or_default();
+                    of_length.insert(*first, found);
                 }
                 Value::Port(port) => {
                     set.pool_ports.insert(*port);
@@ -121,11 +128,17 @@ impl Indicators {
         None
     }
 
-    /// An address, with its port where that is known: the port of the address before the address.
+    /// An address, with its port where that is known: the port of the address before the address,
+    /// and both before the longest network it lies in.
     pub fn address(&self, address: IpAddr, port: Option<u16>) -> Option<&Match> {
         let address = address.to_canonical();
         port.and_then(|port| self.address_ports.get(&(address, port)))
             .or_else(|| self.addresses.get(&address))
+            .or_else(|| {
+                self.networks
+                    .iter()
+                    .find_map(|(Reverse(bits), networks)| networks.get(&first_of(address, *bits)?))
+            })
     }
 
     /// A port by itself.
@@ -159,6 +172,23 @@ impl Indicators {
     }
 }
 
+/// The first address of the network of this length that an address lies in.
+fn first_of(address: IpAddr, bits: u8) -> Option<IpAddr> {
+    let bits = u32::from(bits);
+    match address {
+        IpAddr::V4(address) => {
+            let mask = u32::MAX.checked_shl(32_u32.checked_sub(bits)?).unwrap_or(0);
+            Some(IpAddr::from((u32::from(address) & mask).to_be_bytes()))
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX
+                .checked_shl(128_u32.checked_sub(bits)?)
+                .unwrap_or(0);
+            Some(IpAddr::from((u128::from(address) & mask).to_be_bytes()))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,6 +199,8 @@ mod tests {
             confidence: Confidence::Low,
             sources: vec!["test".to_owned()],
             licences: vec!["none".to_owned()],
+            first_seen: None,
+            last_seen: None,
         };
         let address = |text: &str| text.parse().expect("it is one");
         let set = Indicators::new(&[
@@ -177,6 +209,9 @@ mod tests {
             of(Value::Address(address("192.0.2.1"))),
             of(Value::AddressPort(address("192.0.2.2"), 3333)),
             of(Value::Port(14444)),
+            of(Value::Network(address("198.18.0.0"), 16)),
+            of(Value::Network(address("198.18.7.0"), 24)),
+            of(Value::Network(address("2001:db8::"), 32)),
         ]);
         let found = set.text(text).map_or("none", |found| &*found.id);
         assert_eq!(found, expected, "{text}");
@@ -196,6 +231,10 @@ mod tests {
         check("192.0.2.2", "none");
         check("192.0.2.2:3333", "address_port:192.0.2.2:3333");
         check("[::ffff:192.0.2.2]:3333", "address_port:192.0.2.2:3333");
+        check("198.18.7.1", "network:198.18.7.0/24");
+        check("198.18.8.1:80", "network:198.18.0.0/16");
+        check("198.19.0.1", "none");
+        check("2001:db8::1", "network:2001:db8::/32");
         check("14444", "port:14444");
         check("", "none");
         check(&"a.".repeat(100_000), "none");

@@ -10,13 +10,18 @@
 //!
 //! Deliberately not here: what is a miner.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
+mod code;
+mod printed;
 mod shell;
 mod split;
+mod stored;
 mod tools;
 
-pub use tools::{Tool, file_name, names as tool_names, of as tool_of};
+pub use code::outside_quotes;
+pub use split::only_looks;
+pub use tools::{Tool, file_name, lies_with_tools, names as tool_names, of as tool_of};
 
 /// A command line may start this many commands; a script of more is judged as one text.
 const MAX_COMMANDS: usize = 1024;
@@ -33,8 +38,14 @@ pub struct Command {
     pub variables: Vec<Vec<u8>>,
     /// Text that it is given to read: a here-document or here-string.
     pub input: Vec<u8>,
+    /// Whether what it reads comes from another command.
+    pub is_piped: bool,
+    /// The file that it reads instead, or what that was fetched from.
+    pub reads: Vec<u8>,
     /// Whether what it prints is written to a file.
     pub writes: bool,
+    /// That file.
+    pub into: Vec<u8>,
     /// What starts it, outermost first: `nohup`, `sh`.
     pub through: Vec<String>,
     /// Whether what it prints goes to the command behind it.
@@ -81,7 +92,7 @@ pub fn of_arguments(arguments: &[u8]) -> Launches {
 /// What a line launches that somebody types into a shell.
 pub fn of_line(line: &[u8]) -> Launches {
     let mut walk = Walk::default();
-    walk.read_script(line, &[], None, 0);
+    walk.read_script(line, &Origin::default(), 0);
     walk.finish()
 }
 
@@ -90,6 +101,19 @@ struct Walk {
     waiting: VecDeque<(Command, u8)>,
     done: Vec<Command>,
     was_cut: bool,
+    /// What files hold that the line itself made, by their paths.
+    made: HashMap<Vec<u8>, Made>,
+    /// How many bytes of such files were taken apart.
+    taken: usize,
+}
+
+/// What a file holds.
+#[derive(Clone)]
+enum Made {
+    /// This text.
+    Text(Vec<u8>),
+    /// What another file of this name holds.
+    Copy(Vec<u8>),
 }
 
 impl Walk {
@@ -112,118 +136,248 @@ impl Walk {
         }
     }
 
-    fn read_script(&mut self, script: &[u8], through: &[String], within: Option<usize>, depth: u8) {
-        let read = shell::read(script, MAX_COMMANDS);
+    fn read_script(&mut self, script: &[u8], from: &Origin, depth: u8) {
+        let mut read = shell::read(script, MAX_COMMANDS);
         self.was_cut |= !read.is_whole;
-        if depth < MAX_DEPTH {
-            for (script, shell) in piped_scripts(&read.commands) {
-                let through = [through, &[shell]].concat();
-                self.read_script(&script, &through, within, depth + 1);
-            }
+        self.was_cut |= !join_pipes(&mut read.commands);
+        // `ssh host bash < text`: the last command of the text reads what its shell is given.
+        if let Some(last) = read
+            .commands
+            .last_mut()
+            .filter(|last| last.input.is_empty())
+        {
+            last.input.clone_from(&from.input);
+            last.is_piped |= from.is_piped;
         }
         for mut command in read.commands {
-            command.through = through.to_vec();
-            command.within = within;
+            command.through.clone_from(&from.through);
+            command.within = from.within;
+            self.remember(&command);
             self.waiting.push_back((command, depth));
+        }
+    }
+
+    /// Remembers the file that a command makes.
+    fn remember(&mut self, command: &Command) {
+        let path = |word: &[u8]| word.strip_prefix(b"./").unwrap_or(word).to_vec();
+        let plain = || {
+            let words = command.words.iter().skip(1);
+            words.filter(|word| !word.starts_with(b"-"))
+        };
+        if self.made.len() >= MAX_MADE || command.words.is_empty() {
+            return;
+        }
+        if !command.into.is_empty() {
+            let copied = copied_from(command);
+            let made = match (printed::by(command), copied) {
+                (Some(text), _) => Made::Text(text),
+                (None, Some(from)) => Made::Copy(from),
+                (None, None) => return,
+            };
+            self.made.insert(path(&command.into), made);
+            return;
+        }
+        match command.tool() {
+            // `chmod` is of these, and makes no file.
+            Some(Tool::Moves) if !command.words[0].ends_with(b"chmod") => {
+                if let (Some(from), Some(to)) = (plain().nth_back(1), plain().next_back()) {
+                    self.made.insert(path(to), Made::Copy(from.clone()));
+                }
+            }
+            Some(Tool::Fetches) => {
+                // `-o`, `-O`, `-qO`, `-fsSLo`
+                let names = |word: &[u8]| match word {
+                    b"--output" | b"--output-document" => true,
+                    [b'-', letter, ..] => {
+                        letter.is_ascii_alphabetic() && word.ends_with(b"o") || word.ends_with(b"O")
+                    }
+                    _ => false,
+                };
+                let mut pairs = command.words.windows(2);
+                let to = pairs.find(|pair| names(&pair[0])).map(|pair| &pair[1]);
+                if let (Some(to), Some(url)) = (to, copied_from(command)) {
+                    self.made.insert(path(to), Made::Copy(url));
+                }
+            }
+            _ => {}
         }
     }
 
     /// Puts a command among those done, and what it starts among those waiting.
     fn take_apart(&mut self, command: Command, depth: u8) {
-        let Some(tool) = command.tool() else {
-            self.done.push(command);
-            return;
-        };
+        let tool = command.tool();
         if depth >= MAX_DEPTH {
-            self.was_cut = true;
+            self.was_cut |= tool.is_some();
             self.done.push(command);
             return;
         }
+        let number = self.done.len();
+        let mut from = Origin {
+            through: command.through.clone(),
+            within: Some(number),
+            ..Origin::default()
+        };
+        from.through.push(
+            command
+                .words
+                .first()
+                .map(|word| file_name(word))
+                .unwrap_or_default(),
+        );
+        let mut again = self.of_made(&command);
+        // A whole text where a program's name should be: its quotes were those of another language.
+        if let Some(first) = command.words.first()
+            && !command.is_code
+            && first.len() <= MAX_TEXT_AS_NAME
+            && first.trim_ascii().contains(&b' ')
+        {
+            again.push(Made::Text(first.clone()));
+        }
+        for made in again {
+            match made {
+                Made::Text(text) => self.read_script(&text, &from, depth + 1),
+                Made::Copy(name) => {
+                    let mut copy = command.clone();
+                    copy.words[0] = name;
+                    (copy.through, copy.within) = (from.through.clone(), from.within);
+                    self.waiting.push_back((copy, depth + 1));
+                }
+            }
+        }
+        let Some(tool) = tool else {
+            self.done.push(command);
+            return;
+        };
         let parts = split::split(&command, tool);
-        let mut through = command.through.clone();
-        through.push(file_name(&command.words[0]));
-        let within = Some(self.done.len());
         for started in parts.starts {
             let inner = Command {
                 words: started,
                 variables: [command.variables.clone(), parts.variables.clone()].concat(),
                 input: command.input.clone(),
+                is_piped: command.is_piped,
+                reads: command.reads.clone(),
                 writes: command.writes,
+                into: command.into.clone(),
                 pipes: command.pipes,
-                through: through.clone(),
-                within,
+                through: from.through.clone(),
+                within: from.within,
                 is_code: false,
             };
             self.waiting.push_back((inner, depth + 1));
         }
-        for script in parts.scripts {
-            self.read_script(&script, &through, within, depth + 1);
+        // A shell reads its input itself, and then it is one of the texts.
+        if !matches!(tool, Tool::Shells) {
+            from.input.clone_from(&command.input);
+            from.is_piped = command.is_piped;
         }
+        for script in parts.scripts {
+            self.read_script(&script, &from, depth + 1);
+        }
+        from.input.clear();
         // Before what it starts: that names it by its number.
         self.done.push(command);
-        for code in parts.codes {
+        for mut code in parts.codes {
+            let starts = code::starts(&code);
+            for text in code::decoded(&code) {
+                if starts {
+                    self.read_script(&text, &from, depth + 1);
+                }
+                code.push(b'\n');
+                code.extend(text);
+            }
+            for script in code::started(&code) {
+                self.read_script(&script, &from, depth + 1);
+            }
             self.done.push(Command {
                 words: vec![code],
-                through: through.clone(),
-                within,
+                through: from.through.clone(),
+                within: from.within,
                 is_code: true,
                 ..Command::default()
             });
         }
     }
-}
 
-/// Texts that are printed into a shell, each with the shell's name: `echo TEXT | sh`, perhaps with
-/// `base64 -d` between the two.
-fn piped_scripts(commands: &[Command]) -> Vec<(Vec<u8>, String)> {
-    let name_of = |command: &Command| command.words.first().map(|word| file_name(word));
-    let decodes = |command: &Command| {
-        let mut words = command.words.iter();
-        name_of(command).as_deref() == Some("base64") && words.any(|word| word.starts_with(b"-"))
-    };
-    let mut scripts = Vec::new();
-    for (at, printer) in commands.iter().enumerate() {
-        if !printer.pipes || printer.words.is_empty() {
-            continue;
-        }
-        let mut text = match printer.tool() {
-            Some(Tool::Writes) if printer.input.is_empty() => {
-                let words = printer.words[1..].iter();
-                let words = words.filter(|word| !word.starts_with(b"-"));
-                words.map(Vec::as_slice).collect::<Vec<_>>().join(&b' ')
-            }
-            Some(Tool::Writes) => printer.input.clone(),
-            _ if decodes(printer) => match decoded(&printer.input) {
-                Some(text) => text,
-                None => continue,
-            },
-            _ => continue,
+    /// What a command starts that is a file which the line itself made.
+    fn of_made(&mut self, command: &Command) -> Vec<Made> {
+        let Some(first) = command.words.first().filter(|_| !command.is_code) else {
+            return Vec::new();
         };
-        let mut behind = commands[at + 1..].iter();
-        let mut next = behind.next();
-        if next.is_some_and(|next| next.pipes && decodes(next)) {
-            match decoded(&text) {
-                Some(decoded) => text = decoded,
-                None => continue,
-            }
-            next = behind.next();
-        }
-        let Some(shell) = next else {
-            continue;
+        let path = first.strip_prefix(b"./").unwrap_or(first);
+        let Some(made) = self.made.get(path).cloned() else {
+            return Vec::new();
         };
-        let name = name_of(shell).unwrap_or_default();
-        if shell.tool() == Some(Tool::Shells) || matches!(name.as_str(), "at" | "crontab") {
-            scripts.push((text, name));
+        self.taken += match &made {
+            Made::Text(text) | Made::Copy(text) => text.len(),
+        };
+        if self.taken > MAX_TAKEN_BYTES {
+            self.was_cut = true;
+            return Vec::new();
         }
+        vec![made]
     }
-    scripts
 }
 
-fn decoded(text: &[u8]) -> Option<Vec<u8>> {
-    use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD
-        .decode(text.trim_ascii())
-        .ok()
+/// What a text comes from.
+#[derive(Debug, Clone, Default)]
+struct Origin {
+    through: Vec<String>,
+    within: Option<usize>,
+    input: Vec<u8>,
+    is_piped: bool,
+}
+
+/// So many files that a line makes are remembered.
+const MAX_MADE: usize = 64;
+
+/// So many bytes of them are taken apart.
+const MAX_TAKEN_BYTES: usize = 1 << 20;
+
+/// A longer text is no name, and a program's name is no longer text.
+const MAX_TEXT_AS_NAME: usize = 4096;
+
+/// So many bytes go through all pipes of a line.
+const MAX_PIPED_BYTES: usize = 4 << 20;
+
+/// The file or URL whose content a command prints.
+fn copied_from(command: &Command) -> Option<Vec<u8>> {
+    let mut plain = command
+        .words
+        .iter()
+        .skip(1)
+        .filter(|word| !word.starts_with(b"-"));
+    let is_url = |word: &&Vec<u8>| word.windows(3).any(|part| part == b"://");
+    match command.tool() {
+        Some(Tool::Fetches) => plain.find(is_url).cloned(),
+        Some(Tool::Writes) if command.words[0].ends_with(b"cat") => plain.next().cloned(),
+        _ => None,
+    }
+}
+
+/// Hands what commands print to those they are piped into, as far as that is known. Gives whether
+/// all could be.
+fn join_pipes(commands: &mut [Command]) -> bool {
+    let mut bytes = 0;
+    for at in 1..commands.len() {
+        let (before, behind) = commands.split_at_mut(at);
+        let (printer, reader) = (&before[at - 1], &mut behind[0]);
+        if !printer.pipes || !reader.input.is_empty() {
+            continue;
+        }
+        let Some(printed) = printed::by(printer) else {
+            if let Some(from) = copied_from(printer) {
+                reader.reads = from;
+            }
+            continue;
+        };
+        bytes += printed.len();
+        if bytes > MAX_PIPED_BYTES {
+            return false;
+        }
+        reader.input = printed;
+        reader.is_piped = true;
+    }
+    true
 }
 
 #[cfg(test)]

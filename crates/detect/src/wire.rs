@@ -6,8 +6,9 @@
 //! What must stay true: a handshake is recognised however it is cut into segments, in either
 //! direction; what is kept of a flow is bounded; a packet that cannot be read is said to be so.
 //!
-//! Deliberately not here: reading files of captures, and what a sign leads to.
+//! Deliberately not here: files, and what a sign leads to.
 
+pub mod capture;
 mod flow;
 mod names;
 mod packet;

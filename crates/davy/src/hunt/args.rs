@@ -10,6 +10,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SpanRelativeTo, Timestamp};
 
+use crate::indicators::SetsArgs;
+
 /// Find the mining in the logs
 #[derive(Debug, Args)]
 pub struct HuntArgs {
@@ -239,6 +241,8 @@ pub struct LogArgs {
     /// The fields of flow logs that do not start with a line of names, as AWS writes a format
     #[arg(long, value_name = "FORMAT")]
     pub flow_format: Option<FlowFormat>,
+    #[command(flatten)]
+    pub sets: SetsArgs,
     /// Another endpoint for AWS, such as a test server's
     #[arg(long, value_name = "URL")]
     pub endpoint_url: Option<String>,

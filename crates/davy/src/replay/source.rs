@@ -5,9 +5,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use davylamp_detect::wire::capture::{self, Form};
 use serde_json::Value;
 
-use super::capture::{self, Form};
 use crate::failure::Failure;
 
 /// One line may have this many bytes: a little more than Linux lets a process have.

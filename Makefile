@@ -64,6 +64,7 @@ test-kernels:
 
 bench-guard: build
 	$(AS_ROOT) cargo xtask bench-guard --record
+	$(AS_ROOT) cargo run --release --package davylamp-guard --example bench_wire
 
 bench-respond: lambda
 	@scripts/setup test

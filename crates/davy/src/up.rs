@@ -139,15 +139,19 @@ pub fn up(args: &UpArgs) -> Result<ExitCode, Failure> {
     };
     emit(format!(
         "this machine is guarded{replaced}\n\
-         mode     {}\n\
-         strings  {}\n\
-         log      {}\n\
+         mode        {}\n\
+         detections  {}\n\
+         strings     {}\n\
+         file rules  {}\n\
+         log         {}\n\
          \n\
          try it:  sh -c 'sleep 1 && echo \
          beiquatohGa1uay0ahMies9couyahPeiz9xohju3Ahvaik3FaeM7eey1thaish1U'\n\
          end it:  davy down\n",
         ready["mode"].as_str().unwrap_or("?"),
+        ready["detections"],
         ready["patterns"],
+        ready["file_rules"],
         state.log.display(),
     ))?;
     Ok(ExitCode::SUCCESS)

@@ -21,7 +21,7 @@ use davylamp_detect::automaton::Table;
 use davylamp_guard::{
     abi::Settings,
     config::{Flows, Wire, WirePolicy},
-    kernel::{Kernel, Pinning, Start, TestFaults},
+    kernel::{Ceilings, Kernel, Pinning, Start, TestFaults},
     protect::CgroupMounts,
     wire,
 };
@@ -46,6 +46,8 @@ fn main() {
 
     let table = Table::build(&[], &[], false, 1).expect("an empty table");
     let start = Start {
+        rules: None,
+        ceilings: &Ceilings::default(),
         table: &table,
         settings: Settings::default(),
         executables: &[],

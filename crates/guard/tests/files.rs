@@ -20,7 +20,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use davylamp_guard::agent;
-use davylamp_guard::config::{Config, FileScan, Terminals, UnknownFile};
+use davylamp_guard::config::{Config, FileScan, Terminals, UnknownFile, WirePolicy};
 use davylamp_guard::kernel::TestFaults;
 use davylamp_model::guard_event::Mode;
 use davylamp_testkit::programs::{
@@ -56,6 +56,14 @@ impl Agent {
         config.containers.cri_sockets.clear();
         config.containers.docker_sockets.clear();
         config.sweep.on_start = false;
+        // One sense at a time: the others are about all processes of the machine.
+        config.detections.enabled = false;
+        config.behaviour.rounding = false;
+        config.behaviour.sample_secs = 0;
+        config.wire.protocols = WirePolicy::Off;
+        config.wire.names = WirePolicy::Off;
+        config.wire.addresses = WirePolicy::Off;
+        config.wire.rhythm = false;
         config.files.trust = ["/root", "/work", "/var", "/home"]
             .map(PathBuf::from)
             .to_vec();

@@ -40,7 +40,9 @@ impl Guard {
         };
         let text = format!(
             "[guard]\n{first}\n{pinning}\n[guard.sweep]\non_start = false\ninterval_secs = 0\n\
-             [guard.containers]\ncri_sockets = []\ndocker_sockets = []\n{more}"
+             [guard.containers]\ncri_sockets = []\ndocker_sockets = []\n\
+             [guard.detections]\nenabled = false\n[guard.files]\nscan = \"off\"\n\
+             [guard.behaviour]\nrounding = false\nsample_secs = 0\n{more}"
         );
         let path = folder.path().join("davy.toml");
         std::fs::write(&path, text).expect("written");

@@ -22,6 +22,11 @@ pub const READY_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a line of the log may take that is said at once.
 pub const LINE_DEADLINE: Duration = Duration::from_secs(20);
 
+/// Tables that switch every sense off: each is about all processes of the machine.
+pub const WITHOUT_SENSES: &str = "[guard.files]\nscan = \"off\"\n\
+    [guard.wire]\nprotocols = \"off\"\nnames = \"off\"\naddresses = \"off\"\nrhythm = false\n\
+    [guard.behaviour]\nrounding = false\nsample_secs = 0\n";
+
 const BPF_FS: &str = "/sys/fs/bpf";
 /// Magic number of the BPF file system (include/uapi/linux/magic.h).
 const BPF_FS_MAGIC: u32 = 0xcafe_4a11;
@@ -41,14 +46,15 @@ pub struct Setup {
 
 impl Setup {
     /// Pins, and all settings at their defaults but for the container sockets, of which a test has none,
-    /// and the detections, which are about other tests' processes as well.
+    /// and the detections and senses, which are about other tests' processes as well.
     pub fn new(davy: impl Into<PathBuf>, blocklist: impl Into<String>) -> Self {
         Self {
             davy: davy.into(),
             blocklist: blocklist.into(),
-            config: "[guard.containers]\ncri_sockets = []\ndocker_sockets = []\n\
-                     [guard.detections]\nenabled = false\n"
-                .to_owned(),
+            config: format!(
+                "[guard.containers]\ncri_sockets = []\ndocker_sockets = []\n\
+                 [guard.detections]\nenabled = false\n{WITHOUT_SENSES}"
+            ),
             pin: true,
         }
     }

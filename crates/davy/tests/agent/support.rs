@@ -150,6 +150,9 @@ impl Scene {
         if !tables.contains("[guard.detections]") {
             text.push_str("[guard.detections]\nenabled = false\n");
         }
+        if !tables.contains("[guard.files]") {
+            text.push_str(davylamp_testkit::guard::WITHOUT_SENSES);
+        }
         if !tables.contains("[guard.log]") {
             text.push_str("[guard.log]\nevents_per_second = 100000\nburst = 1000000\n");
         }

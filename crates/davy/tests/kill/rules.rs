@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use davylamp_testkit::guard::{Guard, LINE_DEADLINE, Setup, unique_word};
-use davylamp_testkit::programs::{Launch, Outcome, Programs, Stage, Word};
+use davylamp_testkit::programs::{End, Launch, Outcome, Programs, Stage, Word};
 use serde_json::Value;
 
 use crate::bench::DAVY;
@@ -125,8 +125,9 @@ action = "alert"
         let list = format!("bannedCommandStrings: [\"{}\"]\n", unique_word());
         let mut setup = Setup::new(DAVY, list);
         setup.config = format!(
-            "[guard.containers]\ncri_sockets = []\ndocker_sockets = []\n\
+            "[guard.containers]\ncri_sockets = []\ndocker_sockets = []\n{}\
              [guard.detections]\nshipped = false\npaths = [{:?}]\n{config}",
+            davylamp_testkit::guard::WITHOUT_SENSES,
             detections.path(),
         );
         Ok(Self {
@@ -244,14 +245,18 @@ fn what_is_nearly_so_runs_and_is_not_told() -> anyhow::Result<()> {
 #[test]
 fn a_tool_that_only_names_it_is_held_and_released() -> anyhow::Result<()> {
     let ground = Ground::new("")?;
-    // The witness in the place of a tool: what its file is called decides.
-    let grep = ground.named("grep")?;
-    let (outcome, line) = ground.run(&grep, &["grep", &ground.name, "notes"], &[], "spared")?;
-    ensure!(outcome.is_unharmed(), "{outcome:?}");
+    let grep = Path::new("/usr/bin/grep");
+    let (outcome, line) = ground.run(grep, &["grep", &ground.name, "/dev/null"], &[], "spared")?;
+    ensure!(matches!(outcome.end, End::Exited(_)), "{outcome:?}");
     ensure!(line["source"] == "davylamp.hold", "{line}");
-    // Who calls himself a tool is none.
+    // Who calls himself a tool is none, nor is what lies where no tool lies.
     let path = ground.named(&ground.name.clone())?;
     ground.dies(&path, &["grep", "notes"], &[])?;
+    ground.dies(
+        &ground.named("grep")?,
+        &["grep", &format!("--{}", ground.option)],
+        &[],
+    )?;
     Ok(())
 }
 
@@ -302,10 +307,10 @@ fn without_its_agent_it_goes_on() -> anyhow::Result<()> {
     let outcome = ground.stage.run(&launch)?;
     ensure!(outcome.is_killed_unrun(), "{outcome:?}");
     // What somebody would have to take apart is no reason to die of.
-    let grep = ground.named("grep")?;
-    let launch = Launch::of(&grep, &["grep".into(), ground.name.as_str().into()], &[])?;
+    let grep = Path::new("/usr/bin/grep");
+    let launch = Launch::of(grep, &["grep".into(), ground.name.as_str().into()], &[])?;
     let outcome = ground.stage.run(&launch)?;
-    ensure!(outcome.is_unharmed(), "{outcome:?}");
+    ensure!(matches!(outcome.end, End::Exited(_)), "{outcome:?}");
     Ok(())
 }
 

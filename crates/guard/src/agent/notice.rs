@@ -209,7 +209,17 @@ impl Agent {
         let now = Timestamp::now();
         let mark = self.suspicions.mark(&notice, now);
         let mut subjects = subjects_in(found);
-        subjects.insert(0, self.tree_of(&notice.event, found));
+        // A process that is dead already is a tree by itself: whoever started it is not ended for it.
+        subjects.insert(
+            0,
+            match notice.done {
+                Some(Action::Killed) => Subject::Tree {
+                    pid: notice.event.pid,
+                    start_boottime_ns: notice.event.start_boottime_ns,
+                },
+                _ => self.tree_of(&notice.event, found),
+            },
+        );
         let (standing, subject) = self.suspicions.add(&subjects, &mark, now);
         let level = match notice.done {
             // What the kernel spared or only looked at is not ended here.

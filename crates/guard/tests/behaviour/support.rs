@@ -46,6 +46,13 @@ pub fn config() -> Config {
     config.containers.cri_sockets.clear();
     config.containers.docker_sockets.clear();
     config.behaviour.sample_secs = 5;
+    // One sense at a time.
+    config.files.scan = davylamp_guard::config::FileScan::Off;
+    config.detections.enabled = false;
+    config.wire.protocols = davylamp_guard::config::WirePolicy::Off;
+    config.wire.names = davylamp_guard::config::WirePolicy::Off;
+    config.wire.addresses = davylamp_guard::config::WirePolicy::Off;
+    config.wire.rhythm = false;
     config
 }
 

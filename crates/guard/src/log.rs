@@ -300,7 +300,7 @@ mod tests {
         let ids: std::collections::BTreeSet<String> = said
             .iter()
             .map(|line| {
-                let line: serde_json::Value = serde_json::from_str(line).expect("an object");
+                let line: Value = serde_json::from_str(line).expect("an object");
                 line["id"].as_str().expect("an id").to_owned()
             })
             .collect();
@@ -326,11 +326,11 @@ mod tests {
         drop(log);
         let mut reader = davylamp_spool::Reader::open(dir.path(), "test").expect("a reader");
         let batch = reader.next_batch(10_000, 1 << 20).expect("a batch");
-        let said: Vec<serde_json::Value> = batch
+        let said: Vec<Value> = batch
             .lines
             .iter()
             .map(|line| serde_json::from_str(line).expect("an object"))
-            .filter(|line: &serde_json::Value| line["event"] == "spool lines dropped")
+            .filter(|line: &Value| line["event"] == "spool lines dropped")
             .collect();
         assert!(!said.is_empty(), "{:?}", batch.lines);
         assert_eq!(said[0]["node"], "node-1");

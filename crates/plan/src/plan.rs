@@ -173,12 +173,14 @@ impl Plan {
     /// A digest of what the plan does: 64 hexadecimal digits. Two plans with the same place,
     /// incident, playbook and steps have the same one; reasons and remarks do not matter.
     pub fn hash(&self) -> String {
-        let essence = serde_json::json!({
+        let mut essence = serde_json::json!({
             "incident": self.incident,
             "place": self.place,
             "playbook": self.playbook,
             "steps": self.steps.iter().map(|step| (&step.id, &step.action, &step.only_after)).collect::<Vec<_>>(),
         });
+        // A build keeps members in another order than the next, by what else is in it.
+        essence.sort_all_objects();
         hex::encode(Sha256::digest(essence.to_string().as_bytes()))
     }
 

@@ -20,6 +20,8 @@ fn check_sums_up_the_lists_and_warns_beside_the_data() {
         "davy.toml",
         "--blocklist",
         "list.yaml",
+        "--set",
+        "guard.detections.enabled=false",
     ]);
     insta::assert_snapshot!(ran.whole());
 }

@@ -117,6 +117,12 @@ kind = "hostile"
 name = "in another case"
 command = "./tool {}"
 action = "alert"
+
+[[cases]]
+kind = "benign"
+name = "looked for"
+command = "grep {word} notes"
+action = "spare"
 "#,
                 word.to_ascii_uppercase()
             );

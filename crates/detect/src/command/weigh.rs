@@ -79,7 +79,8 @@ impl Rules {
         let tool = honest_tool(command, place);
         let mut words = Cow::Borrowed(&command.words);
         // What is piped into a program that nobody knows is data of which nothing is known.
-        if !command.input.is_empty() && !(command.is_piped && tool.is_none()) {
+        let is_handed_on = command.is_piped && tool.is_none();
+        if !command.input.is_empty() && !is_handed_on {
             words.to_mut().push(command.input.clone());
         }
         if command.is_code {

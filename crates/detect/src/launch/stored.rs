@@ -60,7 +60,7 @@ pub(super) fn of(path: &[u8], text: &[u8]) -> Option<Starts> {
     let path = format!("/{}", String::from_utf8_lossy(path));
     let is_within = |folder: &&str| path.contains(*folder);
     let mut starts = Starts::default();
-    if SCRIPT_FOLDERS.iter().any(|folder| is_within(&folder)) {
+    if SCRIPT_FOLDERS.iter().any(is_within) {
         starts.scripts.push(text.to_vec());
     } else if path.contains("/cron") {
         starts.scripts = of_crontab(text, path.contains("/etc/"));

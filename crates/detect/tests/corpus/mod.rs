@@ -42,6 +42,7 @@ pub struct Line {
     /// What must come of it.
     pub wanted: Action,
     /// What is known to come of it instead.
+    #[allow(dead_code, reason = "the measure counts what is wanted alone")]
     pub gap: Option<Action>,
 }
 

@@ -232,6 +232,10 @@ pub fn freeze_cgroup(
         if began.elapsed() > FREEZE_DEADLINE {
             return Ok(Frozen::UnderWay);
         }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "between two looks at a condition with a deadline"
+        )]
         std::thread::sleep(LOOK_AGAIN);
     }
     Ok(Frozen::Whole)

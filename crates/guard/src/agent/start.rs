@@ -106,7 +106,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         Ok(watch) => watch,
         Err(wire::WireError::Banned(error)) => return Err(error.into()),
         Err(error) => {
-            lost.push(format!("wire: {}", super::chain(&error)));
+            lost.push(format!("wire: {}", chain(&error)));
             None
         }
     };

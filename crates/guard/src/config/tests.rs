@@ -58,7 +58,7 @@ fn nothing_given_is_the_defaults() {
         load(Some(("davy.toml", "[guard]\n")), &[]).expect("an empty table"),
         config
     );
-    assert_eq!(config.pin_dir, std::path::Path::new("/sys/fs/bpf/davylamp"));
+    assert_eq!(config.pin_dir, Path::new("/sys/fs/bpf/davylamp"));
     assert_eq!(config.metrics.listen, None);
 }
 

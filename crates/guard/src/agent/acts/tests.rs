@@ -121,7 +121,7 @@ fn a_tree_dies_from_its_root() {
         .expect("a shell");
     let mut line = String::new();
     let out = shell.stdout.take().expect("output");
-    std::io::BufRead::read_line(&mut io::BufReader::new(out), &mut line).expect("a pid");
+    io::BufRead::read_line(&mut io::BufReader::new(out), &mut line).expect("a pid");
     let (root, child) = (shell.id(), line.trim().parse::<u32>().expect("a pid"));
     let killed = kill_tree(root, || vec![(root, 1), (child, root)], |_| false);
     assert_eq!(killed, 2);

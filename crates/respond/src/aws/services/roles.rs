@@ -46,7 +46,7 @@ impl<'a> Denial<'a> {
                 },
             }),
         };
-        let document = json!({
+        let mut document = json!({
             "Version": "2012-10-17",
             "Statement": [{
                 "Sid": "Davylamp",
@@ -56,7 +56,9 @@ impl<'a> Denial<'a> {
                 "Condition": condition,
             }],
         });
-        // Two denials to one role, for two instances, are two policies.
+        // Two denials to one role, for two instances, are two policies. A build keeps members in
+        // another order than the next, by what else is in it.
+        document.sort_all_objects();
         let digest = hex::encode(Sha256::digest(document.to_string().as_bytes()));
         Ok(Self {
             role,

@@ -16,6 +16,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -43,8 +44,14 @@ struct Agent {
 impl Agent {
     fn start(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let lock = File::create("/tmp/davytest-files.lock").expect("a lock");
-        rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).expect("locked");
+        // For the whole test: what one guard holds while its agent is away, no other test may start.
+        static LOCK: OnceLock<File> = OnceLock::new();
+        let lock = LOCK.get_or_init(|| {
+            let lock = File::create("/tmp/davytest-files.lock").expect("a lock");
+            rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).expect("locked");
+            lock
+        });
+        let lock = lock.try_clone().expect("the lock again");
         let list = folder.path().join("list.yaml");
         let word = davylamp_testkit::guard::unique_word();
         fs::write(&list, format!("bannedCommandStrings:\n  - {word}\n")).expect("written");

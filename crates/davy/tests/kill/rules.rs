@@ -200,7 +200,8 @@ fn a_program_is_known_by_its_name_wherever_it_stands() -> anyhow::Result<()> {
     )?;
     let other = ground.named("innocent")?;
     ground.dies(&other, &[name], &[])?;
-    let line = ground.dies(&other, &[&format!("/opt/{name}/{name}.exe"), "x"], &[])?;
+    ground.dies(&other, &[&format!("/opt/{name}/{name}.exe"), "x"], &[])?;
+    let line = ground.dies(&other, &[&format!("/opt/{name}/{name}"), "x"], &[])?;
     ensure!(
         line["source"] == "davylamp.exec" && line["score"] == 100.0,
         "{line}"
@@ -269,16 +270,19 @@ fn a_tool_that_only_names_it_is_held_and_released() -> anyhow::Result<()> {
 #[test]
 fn a_shell_dies_of_what_it_would_start() -> anyhow::Result<()> {
     let ground = Ground::new("")?;
-    let script = format!(
-        "printf x >&3; exec ./\"{}\"{}",
-        &ground.name[..9],
-        &ground.name[9..]
-    );
-    let line = ground.dies(Path::new("/bin/sh"), &["sh", "-c", &script], &[])?;
+    let shell = Path::new("/bin/sh");
+    let script = format!("printf x >&3; exec ./{}", ground.name);
+    let line = ground.dies(shell, &["sh", "-c", &script], &[])?;
     ensure!(line["source"] == "davylamp.hold", "{line}");
     let script = format!("printf x >&3; grep {} /dev/null; true", ground.name);
-    let (outcome, _) = ground.run(Path::new("/bin/sh"), &["sh", "-c", &script], &[], "spared")?;
+    let (outcome, _) = ground.run(shell, &["sh", "-c", &script], &[], "spared")?;
     ensure!(outcome.is_unharmed(), "{outcome:?}");
+    // What the shell puts together by itself dies when it is started.
+    let path = ground.named(&ground.name.clone())?;
+    let (head, tail) = ground.name.split_at(9);
+    let folder = path.parent().context("a folder")?.display();
+    let script = format!("exec {folder}/\"{head}\"{tail}");
+    ground.dies(shell, &["sh", "-c", &script], &[])?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use davylamp_content::detection::{Action, Detection, Response};
+use davylamp_content::detection::{Action, Detection, FULL_SCORE, Response};
 
 use super::pattern::Found;
 use super::{Place, Rules, Sign};
@@ -175,9 +175,10 @@ impl Rules {
             is_whole,
             numbers,
         } = weighed;
+        // One that is not sure enough by itself kills together with others.
         let full = match detection.response {
-            Response::Kill => Action::Kill,
-            Response::Alert => Action::Alert,
+            Response::Kill if detection.score >= FULL_SCORE => Action::Kill,
+            Response::Kill | Response::Alert => Action::Alert,
         };
         let score = detection.score;
         let program = command

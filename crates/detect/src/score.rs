@@ -3,7 +3,7 @@
 //! A detection counts once within a subject, by its strongest sign, and fades with time. Of signs of
 //! one [`Kind`] only the strongest counts, so that two detections that see the same thing are no two
 //! witnesses. What the sum leads to is policy; how far it may lead is decided by the signs themselves
-//! (see [`Policy::furthest`]).
+//! (see `Policy::furthest`).
 //!
 //! What must stay true: the order in which signs come in changes nothing; one more sign never makes a
 //! subject less suspicious; without new signs a score only falls; what is kept is bounded, and what

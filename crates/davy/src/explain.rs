@@ -125,7 +125,7 @@ pub fn run(args: &ExplainArgs, colour: ColourChoice) -> Result<ExitCode, Failure
         container: args.container.as_deref(),
         is_host: args.host,
     };
-    let reasoner = Reasoner::new(&config, &lists.blocklist, &judge, rules.as_ref(), place)
+    let reasoner = Reasoner::new(&config, &lists.blocklist, &judge, rules.as_deref(), place)
         .map_err(|error| Failure::new(error.into(), "this is a bug in davy: please report it"))?;
     let mut answers = Answers {
         args,

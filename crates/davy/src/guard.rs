@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use davylamp_content::settings::Override;
@@ -231,8 +232,11 @@ fn check(config: &Config, colour: ColourChoice) -> Result<(), Failure> {
 }
 
 /// Builds the judges of these lists and of the detections.
-pub fn judges(lists: &lists::Lists, config: &Config) -> Result<(Judge, Option<Rules>), Failure> {
-    lists::judges(lists, &config.detections).map_err(|error| match error {
+pub fn judges(
+    lists: &lists::Lists,
+    config: &Config,
+) -> Result<(Judge, Option<Arc<Rules>>), Failure> {
+    lists::judges(lists, &config.detections, None).map_err(|error| match error {
         JudgesError::Detections(error) => error.into(),
         JudgesError::Pools(faults) => faults.into(),
         other => {

@@ -169,7 +169,6 @@ enum event_reason {
 	REASON_RULE = 13, /* words of detections */
 	REASON_UNSEEN_FILE = 14, /* its file is to be looked into first */
 	REASON_KNOWN_BAD_FILE = 15, /* its file was looked into before */
-	REASON_FILELESS = 16, /* it lies in memory, or its file is deleted */
 	REASON_MAYBE_RULE = 17, /* words of detections, whose meaning the agent has to find out */
 	REASON_POOL_PROTOCOL = 20,
 	REASON_POOL_NAME = 21,
@@ -325,8 +324,7 @@ enum ceiling_kind {
 	CEILING_OTHERS = 1, /* the rules that there is no room for */
 	CEILING_UNREADABLE = 2, /* what could not be read */
 	CEILING_STRING = 3, /* a set of banned strings of the table of this generation */
-	CEILING_RULE = 4, /* kept for a rule that is no detection's */
-	CEILING_DETECTION = 5, /* a detection, by the digest of its name; generation 0 */
+	CEILING_DETECTION = 4, /* a detection, by the digest of its name; generation 0 */
 };
 
 /* The number of the detection that a known bad file was found by: see `detect::breaker::digest`. */

@@ -247,9 +247,6 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 		scan->hit = 0;
 		scan->fault = 1;
 	}
-	/* Nothing else matches but rules over their ceilings: what would happen is told. */
-	if (!scan->hit)
-		scan->hit = scan->passed;
 	what.info = scan->hit;
 	if (!scan->hit && scan->rule_generation)
 		what.reason = rules_say(scan, &what);
@@ -260,6 +257,11 @@ int BPF_PROG(on_exec, struct task_struct *task, s32 old_pid, struct linux_binprm
 		 */
 		what.reason = 0;
 		what.noted = SCORE_FULL;
+	}
+	/* Nothing else matches but rules over their ceilings: what would happen is told. */
+	if (!scan->hit && !what.reason) {
+		scan->hit = scan->passed;
+		what.info = scan->hit;
 	}
 
 	if (scan->hit || what.reason) {

@@ -360,8 +360,6 @@ pub enum CeilingKind {
     Unreadable,
     /// A set of banned strings of the table of this generation.
     String,
-    /// A rule of the rule table of this generation.
-    Rule,
     /// A detection, by the digest of its name; generation 0.
     Detection,
 }
@@ -545,8 +543,6 @@ pub enum Reason {
     UnseenFile = 14,
     /// Its file was looked into before.
     KnownBadFile = 15,
-    /// It lies in memory, or its file is deleted.
-    Fileless = 16,
     /// It speaks a pool's protocol.
     PoolProtocol = 20,
     /// It names a pool.
@@ -581,7 +577,6 @@ impl Reason {
             30 => Self::Rounds,
             14 => Self::UnseenFile,
             15 => Self::KnownBadFile,
-            16 => Self::Fileless,
             20 => Self::PoolProtocol,
             21 => Self::PoolName,
             22 => Self::PoolAddress,
@@ -619,7 +614,6 @@ impl Reason {
             Self::Rounds => "it does not round to the nearest",
             Self::UnseenFile => "its file is looked into first",
             Self::KnownBadFile => "its file is known to be bad",
-            Self::Fileless => "it has no file",
             Self::PoolProtocol => "it speaks the protocol of a mining pool",
             Self::PoolName => "it names a mining pool",
             Self::PoolAddress => "it speaks to the address of a mining pool",

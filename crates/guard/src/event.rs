@@ -3,7 +3,7 @@
 use zerocopy::FromBytes;
 
 use crate::abi::{EVENT_QUIET, EventHeader, EventKind, Reason};
-use davylamp_detect::judge::Region;
+use davylamp_detect::judge::{Region, Subject};
 
 /// An event as the kernel programs wrote it, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,16 @@ pub enum EventError {
 const LOST: &str = "…";
 
 impl KernelEvent {
+    /// The process as the judges see it, from what was captured.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject {
+            arguments: &self.arguments,
+            path: &self.path,
+            executable: self.executable().as_bytes(),
+            environment: &self.environment,
+        }
+    }
+
     /// Takes an event apart.
     ///
     /// # Errors

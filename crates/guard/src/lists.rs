@@ -9,6 +9,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use davylamp_content::blocklist::{self, Blocklist, Warning};
 use davylamp_content::detection::{self, Detection};
@@ -283,16 +284,25 @@ impl JudgesError {
     }
 }
 
-/// The judges of lists and of detections, where these are wanted.
+/// The judges of lists and of detections, where these are wanted; that of detections is `built` where
+/// it is made of the same.
 ///
 /// # Errors
 /// [`JudgesError`] where the detections cannot be read, or either is too large.
-pub fn judges(lists: &Lists, wanted: &Detections) -> Result<(Judge, Option<Rules>), JudgesError> {
+pub fn judges(
+    lists: &Lists,
+    wanted: &Detections,
+    built: Option<Arc<Rules>>,
+) -> Result<(Judge, Option<Arc<Rules>>), JudgesError> {
     if !wanted.enabled {
         return Ok((Judge::new(&lists.blocklist)?, None));
     }
     let pools = davylamp_content::indicators::shipped_pools()?;
-    let rules = Rules::new(detections(wanted)?, &pools)?;
+    let detections = detections(wanted)?;
+    let rules = match built {
+        Some(built) if built.detections() == detections => built,
+        _ => Arc::new(Rules::new(detections, &pools)?),
+    };
     Ok((Judge::with_pools(&lists.blocklist, &pools)?, Some(rules)))
 }
 

@@ -464,7 +464,6 @@ fn kinds_reasons_and_regions_have_the_same_numbers() {
         ("CEILING_OTHERS", abi::CeilingKind::Others as u32),
         ("CEILING_UNREADABLE", abi::CeilingKind::Unreadable as u32),
         ("CEILING_STRING", abi::CeilingKind::String as u32),
-        ("CEILING_RULE", abi::CeilingKind::Rule as u32),
         ("CEILING_DETECTION", abi::CeilingKind::Detection as u32),
     ] {
         assert!(

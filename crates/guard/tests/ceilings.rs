@@ -12,9 +12,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use davylamp_content::Source;
-use davylamp_content::blocklist;
+use davylamp_content::{blocklist, detection};
 use davylamp_detect::automaton::Table;
 use davylamp_detect::breaker::{Answer, Slots, victim_of};
+use davylamp_detect::command;
 use davylamp_detect::judge::Judge;
 use davylamp_guard::abi::{
     CeilingAnswer, CeilingHow, CeilingKey, CeilingLimits, EventKind, Reason, Settings,
@@ -69,12 +70,17 @@ impl Drop for Tree {
 
 /// Starts a program in a cgroup with these words as arguments. Whether it was killed.
 fn dies(cgroup: &Path, words: &[&str]) -> bool {
+    dies_as(Path::new("/bin/true"), cgroup, words)
+}
+
+/// As [`dies`], of this program.
+fn dies_as(program: &Path, cgroup: &Path, words: &[&str]) -> bool {
     let procs = fs::File::options()
         .write(true)
         .open(cgroup.join("cgroup.procs"))
         .expect("the list of processes");
     let fd = procs.as_raw_fd();
-    let mut command = Command::new("/bin/true");
+    let mut command = Command::new(program);
     command.args(words).stdin(Stdio::null());
     // SAFETY: only write(2) on a descriptor that is open.
     unsafe {
@@ -144,17 +150,22 @@ impl Rules {
     }
 
     fn start(&self, ceilings: &Ceilings) -> Kernel {
+        self.start_with(ceilings, None)
+    }
+
+    fn start_with(&self, ceilings: &Ceilings, words: Option<&command::Table>) -> Kernel {
         let settings = Settings {
             event_interval_ns: 1_000,
             event_burst: 1_000_000,
             hold_deadline_ns: 1_000_000_000,
             capture_arguments: 256,
+            rules_enabled: u32::from(words.is_some()),
             ..Settings::default()
         };
         Kernel::start(
             &Pinning::None,
             &Start {
-                rules: None,
+                rules: words,
                 table: self.table(),
                 settings,
                 executables: &[],
@@ -239,6 +250,45 @@ fn a_bad_rule_has_as_many_victims_as_its_ceiling_and_shouts_once() {
         .reset_ceilings(&rules.ceilings(MOST, 0))
         .expect("a reset");
     assert!(dies(&places[17], &[&word]));
+}
+
+/// A detection kills where only a string is over its ceiling.
+#[test]
+fn what_only_observes_shields_no_detection() {
+    let (word, option) = (unique_word(), unique_word());
+    let case = |kind: &str, command: &str, action: &str| {
+        format!(
+            "[[cases]]\nkind = \"{kind}\"\nname = \"{kind}\"\ncommand = \"{command}\"\naction = \"{action}\"\n"
+        )
+    };
+    let text = format!(
+        "name = \"an-option\"\ntitle = \"an option of this test\"\nreason = \"Nothing else says it.\"\n\
+         techniques = [\"T1496.001\"]\nseverity = \"high\"\nscore = 100\nresponse = \"kill\"\n\
+         benign = [\"none\"]\nnext = [\"nothing\"]\n\
+         [words.option]\nwhere = \"argument\"\nliterals = [\"--{option}\"]\n{}{}{}{}",
+        case("fires", &format!("./x --{option}"), "kill"),
+        case("near-miss", &format!("./x --{option}s"), "clean"),
+        case("hostile", &format!("sh -c './x --{option}'"), "kill"),
+        case("benign", &format!("grep -e --{option} f"), "spare"),
+    );
+    let source = Source {
+        name: "an-option.toml",
+        text: &text,
+    };
+    let detection = detection::parse(source).expect("a detection").detection;
+    let words = command::Rules::new(vec![detection], &[]).expect("rules");
+    let rules = Rules::of(&[&word]);
+    let kernel = rules.start_with(&rules.ceilings(1, 0), Some(words.table()));
+    let tree = Tree::new();
+    assert!(dies(&tree.make("first"), &[&word]));
+    let later = tree.make("later");
+    assert!(!dies(&later, &[&word]));
+    // A program that is no tool: what a tool is given would have to be taken apart.
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("innocent");
+    fs::copy("/bin/true", &program).expect("a program");
+    assert!(dies_as(&program, &later, &[&word, &format!("--{option}")]));
+    assert_eq!(refused(&kernel, CeilingKey::detection("an-option")), (0, 0));
 }
 
 #[test]

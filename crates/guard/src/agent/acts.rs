@@ -115,25 +115,31 @@ pub fn kill_cgroup(directory: &Path, is_protected: impl Fn(&Process) -> bool) ->
 }
 
 /// Kills a process and all that descends from it, parents first, so that none starts another in its
-/// place. `children` lists all processes as (pid, parent).
+/// place. `children` lists all processes as (pid, parent). Returns how many.
 pub fn kill_tree(
     root: u32,
     mut children: impl FnMut() -> Vec<(u32, u32)>,
     is_protected: impl Fn(&Process) -> bool,
 ) -> usize {
-    let mut doomed = std::collections::HashSet::from([root]);
+    let mut doomed = vec![root];
     let mut killed = std::collections::HashSet::new();
     for _ in 0..ROUNDS {
-        let before = killed.len();
-        if !killed.contains(&root) && kill_one(root, &is_protected) {
-            killed.insert(root);
+        // Listed before anything dies: the children of the dead belong to somebody else.
+        let all = children();
+        let mut at = 0;
+        while let Some(parent) = doomed.get(at).copied() {
+            at += 1;
+            let below = all.iter().filter(|(_, of)| *of == parent);
+            let fresh: Vec<u32> = below
+                .map(|(pid, _)| *pid)
+                .filter(|pid| !doomed.contains(pid))
+                .collect();
+            doomed.extend(fresh);
         }
-        for (pid, parent) in children() {
-            if doomed.contains(&parent) {
-                doomed.insert(pid);
-                if !killed.contains(&pid) && kill_one(pid, &is_protected) {
-                    killed.insert(pid);
-                }
+        let before = killed.len();
+        for pid in &doomed {
+            if !killed.contains(pid) && kill_one(*pid, &is_protected) {
+                killed.insert(*pid);
             }
         }
         if killed.len() == before {

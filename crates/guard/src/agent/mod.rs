@@ -165,17 +165,19 @@ struct InForce {
 }
 
 impl InForce {
-    fn read(config: &Config) -> Result<Self, GuardError> {
+    /// Reads the lists and detections. The automaton of detections, which takes seconds, is built
+    /// only if it is not `built` from the same already.
+    fn read(config: &Config, built: Option<Arc<Rules>>) -> Result<Self, GuardError> {
         let looked = reload::Fingerprint::take(config);
         let lists = lists::read(&config.blocklists)?;
         for warning in &lists.warnings {
             tracing::warn!("{}:{}: {warning}", warning.file(), warning.line());
         }
-        let (judge, rules) = lists::judges(&lists, &config.detections)?;
+        let (judge, rules) = lists::judges(&lists, &config.detections, built)?;
         Ok(Self {
             lists,
             judge,
-            rules: rules.map(Arc::new),
+            rules,
             looked,
         })
     }

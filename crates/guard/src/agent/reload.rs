@@ -5,6 +5,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     rc::Rc,
+    sync::Arc,
 };
 
 use davylamp_model::guard_event::micros;
@@ -14,7 +15,10 @@ use super::{
     Agent, GuardError, InForce, chain,
     start::{can_hold, settings, trim_memory},
 };
-use crate::{config::Config, lists};
+use crate::{
+    config::Config,
+    lists::{self, JudgesError},
+};
 
 /// What files look like from outside. Two that differ were changed in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +69,8 @@ impl Agent {
     async fn reload_once(self: &Rc<Self>, why: &str) {
         let began = std::time::Instant::now();
         let config = self.config.clone();
-        let fresh = tokio::task::spawn_blocking(move || InForce::read(&config)).await;
+        let built = self.in_force().rules.clone();
+        let fresh = tokio::task::spawn_blocking(move || InForce::read(&config, built)).await;
         let done = match fresh {
             Ok(fresh) => fresh.and_then(|fresh| self.put_in_force(fresh)),
             Err(error) => Err(GuardError::System {
@@ -117,14 +122,13 @@ impl Agent {
         }
         kernel.set_settings(&settings(&self.config))?;
         let in_force = self.in_force();
-        if let Some(rules) = &fresh.rules {
-            let before = in_force
+        if let Some(rules) = &fresh.rules
+            && !in_force
                 .rules
                 .as_ref()
-                .map(|rules| rules.table().generation());
-            if before != Some(rules.table().generation()) {
-                kernel.set_rules(rules.table())?;
-            }
+                .is_some_and(|before| Arc::ptr_eq(before, rules))
+        {
+            kernel.set_rules(rules.table())?;
         }
         kernel.set_table(fresh.judge.table())?;
         kernel.set_ceilings(&super::breaker::ceilings(&self.config, &fresh.judge))?;
@@ -145,7 +149,8 @@ const MOST_FAULTS: usize = 20;
 
 /// Each fault of the lists, with its place.
 fn faults_of(error: &GuardError) -> Vec<String> {
-    let GuardError::Lists(error) = error else {
+    let (GuardError::Lists(error) | GuardError::Judge(JudgesError::Detections(error))) = error
+    else {
         return Vec::new();
     };
     let paths = error.paths.iter().map(|trouble| chain(trouble));

@@ -8,7 +8,7 @@ use std::{
 
 use davylamp_detect::{
     automaton::{Place, Table},
-    judge::{Match, Region, Subject},
+    judge::{Match, Region},
 };
 use davylamp_model::{
     guard_event::{Action, Ancestor, GuardEvent, Sign, micros},
@@ -404,13 +404,7 @@ impl Agent {
 /// kernel's number belongs to other lists or says something else.
 pub(super) fn found_in(in_force: &InForce, event: &KernelEvent) -> Option<Match> {
     let judge = &in_force.judge;
-    let subject = Subject {
-        arguments: &event.arguments,
-        path: &event.path,
-        executable: event.executable().as_bytes(),
-        environment: &event.environment,
-    };
-    if let Some(found) = judge.first_match(&subject) {
+    if let Some(found) = judge.first_match(&event.subject()) {
         return Some(found);
     }
     // It stood behind what was captured.

@@ -2,7 +2,6 @@
 
 use std::{collections::HashSet, rc::Rc};
 
-use davylamp_detect::judge::Subject;
 use davylamp_model::guard_event::{Action, micros};
 use rustix::process::Signal;
 use serde_json::json;
@@ -23,7 +22,7 @@ use crate::{
 
 /// How often a cgroup is gone through: processes may fork while they are killed. Starts after the
 /// first round die at exec, by suppression.
-pub(super) const ROUNDS: usize = 16;
+const ROUNDS: usize = 16;
 
 /// Seconds of the real clock.
 fn now_secs() -> u64 {
@@ -254,16 +253,7 @@ impl Agent {
             return Some(spared.because("its namespace is protected"));
         }
         if event.reason == Reason::MaybeRule {
-            let ruling = self.ruling_by_rules(
-                &Subject {
-                    arguments: &event.arguments,
-                    path: &event.path,
-                    executable: event.executable().as_bytes(),
-                    environment: &event.environment,
-                },
-                &place,
-                Source::Exec,
-            )?;
+            let ruling = self.ruling_by_rules(&event.subject(), &place, Source::Exec)?;
             return Some(match ruling.action {
                 Action::Killed => Outcome {
                     action: Action::WouldKill,

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use davylamp_content::{blocklist::Place, detection};
 use davylamp_detect::{
-    command::{Finding, Rules},
+    command::Finding,
     judge::{Subject, command_line},
 };
 use davylamp_model::guard_event::{Action, Sign};
@@ -19,22 +19,13 @@ use super::{
 };
 use crate::{
     abi::{CeilingKey, Reason},
+    container::Lookup,
     event::KernelEvent,
     process::Process,
 };
 
-/// What the rules say of a process, as it was captured.
-pub(super) fn finding_of<'a>(rules: &'a Rules, event: &KernelEvent) -> Option<Finding<'a>> {
-    rules.judge(&Subject {
-        arguments: &event.arguments,
-        path: &event.path,
-        executable: event.executable().as_bytes(),
-        environment: &event.environment,
-    })
-}
-
 /// A finding for the log, by the sign that weighs most.
-pub(super) fn noticed(finding: &Finding<'_>) -> Option<Noticed> {
+fn noticed(finding: &Finding<'_>) -> Option<Noticed> {
     let strongest = finding.signs.first()?;
     let now = jiff::Timestamp::now();
     let signs = finding.signs.iter().map(|sign| Sign {
@@ -54,8 +45,7 @@ pub(super) fn noticed(finding: &Finding<'_>) -> Option<Noticed> {
 
 impl Outcome {
     /// What comes of a process by what the rules found. `None` where they found nothing.
-    pub(super) fn of_finding(finding: Option<&Finding<'_>>, source: Source) -> Option<Self> {
-        let finding = finding?;
+    fn of_finding(finding: &Finding<'_>, source: Source) -> Option<Self> {
         let action = match finding.action {
             detection::Action::Clean => return None,
             detection::Action::Spare => Action::Spared,
@@ -83,7 +73,7 @@ impl Agent {
         let in_force = self.in_force();
         let rules = in_force.rules.as_ref()?;
         let finding = rules.judge(subject)?;
-        let outcome = Outcome::of_finding(Some(&finding), source)?;
+        let outcome = Outcome::of_finding(&finding, source)?;
         if outcome.action != Action::Killed {
             return Some(outcome);
         }
@@ -102,15 +92,11 @@ impl Agent {
         let agent = Rc::clone(self);
         tokio::task::spawn_local(async move {
             let found = agent.index.lookup(&event.cgroup_path).await;
-            let subject = Subject {
-                arguments: &event.arguments,
-                path: &event.path,
-                executable: event.executable().as_bytes(),
-                environment: &event.environment,
-            };
-            let ruling = agent.ruling_by_rules(&subject, &place_of(&found), Source::Exec);
+            let ruling = agent.ruling_by_rules(&event.subject(), &place_of(&found), Source::Exec);
             let outcome = match ruling {
-                Some(ruling) if ruling.action == Action::Killed => agent.kill_noted(&event, ruling),
+                Some(ruling) if ruling.action == Action::Killed => {
+                    agent.kill_noted(&event, ruling, &found)
+                }
                 Some(ruling) if ruling.action == Action::Alerted => ruling,
                 // What a tool merely names is no news.
                 _ => return,
@@ -120,13 +106,14 @@ impl Agent {
     }
 
     /// Kills what was let run at its exec, a tool at a terminal, now that it is known what it starts.
-    fn kill_noted(&self, event: &KernelEvent, ruling: Outcome) -> Outcome {
+    fn kill_noted(&self, event: &KernelEvent, ruling: Outcome, found: &Lookup) -> Outcome {
         let name = ruling
             .noticed
             .as_ref()
             .map_or("", |noticed| &noticed.detection);
         let victim = self.victim_at(event.cgroup, &event.cgroup_path);
         let action = match () {
+            () if self.is_protected(found) => Action::Spared,
             () if self.observes() => Action::WouldKill,
             () if !self.may_kill(CeilingKey::detection(name), victim) => Action::WouldKill,
             () => match Process::open(event.pid, Some(event.start_boottime_ns)) {
@@ -152,7 +139,7 @@ impl Agent {
             return None;
         }
         let rules = in_force.rules.as_ref()?;
-        if let Some(finding) = finding_of(rules, event) {
+        if let Some(finding) = rules.judge(&event.subject()) {
             return noticed(&finding);
         }
         // It stood behind what was captured.

@@ -55,7 +55,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
     // Before anything is loaded, so that it has no descriptor of it.
     let cards = behaviour::Cards::start();
     lost.extend(behaviour::lost_of_cards(&cards));
-    let in_force = InForce::read(&config)?;
+    let in_force = InForce::read(&config, None)?;
     let mounts = CgroupMounts::read().map_err(system("read the machine's mounts"))?;
     let executables = protected_executables(&config)?;
     // Forked off while this is one thread without a kernel map, so before all of those.

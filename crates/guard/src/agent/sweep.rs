@@ -6,7 +6,6 @@
 use std::{io, rc::Rc};
 
 use davylamp_content::{blocklist::Place, detection};
-use davylamp_detect::judge::Subject;
 use davylamp_model::guard_event::Action;
 use rustix::process::Signal;
 
@@ -187,15 +186,9 @@ fn suspect(in_force: &InForce, task: &SweptTask) -> io::Result<Option<Suspect>> 
     if in_force.rules.is_some() || in_force.judge.table().scans_environment() {
         event.environment = process.environment()?;
     }
-    let subject = Subject {
-        arguments: &event.arguments,
-        path: &event.path,
-        executable: event.executable().as_bytes(),
-        environment: &event.environment,
-    };
-    let Some(found) = in_force.judge.first_match(&subject) else {
+    let Some(found) = in_force.judge.first_match(&event.subject()) else {
         let finding = in_force.rules.as_ref();
-        let finding = finding.and_then(|rules| super::rules::finding_of(rules, &event));
+        let finding = finding.and_then(|rules| rules.judge(&event.subject()));
         if finding.is_some_and(|finding| finding.action == detection::Action::Kill) {
             event.reason = Reason::Rule;
             return Ok(Some(Suspect {

@@ -134,3 +134,20 @@ fn a_file_too_large_is_not_read() {
         "{error:?}"
     );
 }
+
+#[test]
+fn detections_are_built_anew_only_where_they_changed() {
+    let lists = read(&[]).expect("it is tested");
+    let mut wanted = Detections::default();
+    let built = |wanted: &Detections, before| {
+        let (_, rules) = judges(&lists, wanted, before).expect("what ships is good");
+        rules.expect("they are wanted")
+    };
+    let first = built(&wanted, None);
+    let again = built(&wanted, Some(Arc::clone(&first)));
+    assert!(Arc::ptr_eq(&first, &again));
+    wanted.off.push("miner-program".to_owned());
+    let fewer = built(&wanted, Some(Arc::clone(&first)));
+    assert!(!Arc::ptr_eq(&first, &fewer));
+    assert_ne!(first.table().generation(), fewer.table().generation());
+}

@@ -3,7 +3,7 @@
 //! What must stay true: the container that is frozen or killed is the one whose runtime knows it, by
 //! its own cgroup, and never the guard's; what could not be done is said with its reason.
 
-use std::{collections::HashSet, fs, path::Path};
+use std::{fs, path::Path};
 
 use davylamp_model::{
     container::Container,
@@ -12,12 +12,11 @@ use davylamp_model::{
 
 use super::outermost;
 use crate::{
-    abi::{CeilingKey, Reason},
+    abi::{CeilingKey, Reason, SweptTask},
     agent::{
         Agent,
         acts::{self, Evidence, Limits},
         chain,
-        response::ROUNDS,
     },
     container::{Lookup, cgroup_path},
     event::KernelEvent,
@@ -230,32 +229,19 @@ impl Agent {
         if !matches!(is_it, Ok(Some(_))) {
             return Done::gone("it had ended");
         }
-        let mut doomed: HashSet<u32> = [event.pid].into();
-        let mut killed: HashSet<u32> = HashSet::new();
-        if self.kill(event.pid) {
-            killed.insert(event.pid);
-        }
-        for _ in 0..ROUNDS {
-            let Ok(tasks) = self.kernel.borrow().tasks() else {
-                break;
+        let children = || {
+            let tasks = self.kernel.borrow().tasks().unwrap_or_default();
+            // A number that was given to another process meanwhile is not a descendant.
+            let is_below = |task: &&SweptTask| {
+                task.cgroup == event.cgroup && task.start_boottime_ns >= event.start_boottime_ns
             };
-            let before = killed.len();
-            for task in tasks.iter().filter(|task| task.cgroup == event.cgroup) {
-                // A number that was given to another process meanwhile is not a descendant.
-                let is_younger = task.start_boottime_ns >= event.start_boottime_ns;
-                if is_younger && doomed.contains(&task.parent) && doomed.insert(task.pid) {
-                    self.kill(task.pid);
-                    killed.insert(task.pid);
-                }
-            }
-            if killed.len() == before {
-                break;
-            }
-        }
-        if !killed.contains(&event.pid) {
+            let below = tasks.iter().filter(is_below);
+            below.map(|task| (task.pid, task.parent)).collect()
+        };
+        let killed = acts::kill_tree(event.pid, children, |process| self.runs_protected(process));
+        let Some(others) = killed.checked_sub(1) else {
             return Done::because(Action::Missed, "the signal could not be sent");
-        }
-        let others = killed.len() - 1;
+        };
         self.count(|counts| counts.response_killed += others as u64);
         match others {
             0 => Done::plain(Action::Killed),

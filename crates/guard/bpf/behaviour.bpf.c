@@ -20,6 +20,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "abi.h"
+#include "maps.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -51,16 +52,6 @@ struct fpu___within {
 /* Which of the counters of the first step. */
 #define ROUNDS_TO_NEAREST 0
 
-#define ONE(name_, type_)                          \
-	struct {                                   \
-		__uint(type, BPF_MAP_TYPE_ARRAY);  \
-		__uint(max_entries, 1);            \
-		__type(key, u32);                  \
-		__type(value, type_);              \
-	} name_ SEC(".maps")
-
-ONE(settings, struct guard_settings);
-
 /* A thread, which a later one with its number is not. */
 struct thread_key {
 	u64 start_boottime_ns;
@@ -91,26 +82,6 @@ struct {
 	__type(key, u64);
 	__type(value, struct event_budget);
 } rounding_budgets SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, COUNT_MAX);
-	__type(key, u32);
-	__type(value, u64);
-} counters SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
-} events SEC(".maps");
-
-static __always_inline void count(u32 counter, u64 by)
-{
-	u64 *value = bpf_map_lookup_elem(&counters, &counter);
-
-	if (value)
-		*value += by;
-}
 
 #include "budget.h"
 #include "cgroup.h"

@@ -19,6 +19,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "abi.h"
+#include "maps.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -58,15 +59,6 @@ struct {
 	__array(values, struct table);
 } tables SEC(".maps");
 
-#define ONE(name_, type_)                          \
-	struct {                                   \
-		__uint(type, BPF_MAP_TYPE_ARRAY);  \
-		__uint(max_entries, 1);            \
-		__type(key, u32);                  \
-		__type(value, type_);              \
-	} name_ SEC(".maps")
-
-ONE(settings, struct guard_settings);
 ONE(agent, struct guard_agent);
 
 struct {
@@ -77,28 +69,6 @@ struct {
 } holds SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 256);
-	__type(key, struct exe_key);
-	__type(value, u32);
-} protected_executables SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, u64);
-	__type(value, u32);
-} cgroups SEC(".maps");
-
-/* Protected cgroups are few and must never be evicted, so they have a map of their own. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__type(key, u64);
-	__type(value, u32);
-} protected_cgroups SEC(".maps");
-
-struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, u64);
@@ -106,30 +76,11 @@ struct {
 } suppressed SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
-	__type(key, u64);
-	__type(value, struct event_budget);
-} event_budgets SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, COUNT_MAX);
-	__type(key, u32);
-	__type(value, u64);
-} counters SEC(".maps");
-
-struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, LATENCY_BUCKETS);
 	__type(key, u32);
 	__type(value, u64);
 } latencies SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
-} events SEC(".maps");
 
 /* A search under way. One for each processor: no exec interrupts another in here. */
 struct scan {
@@ -187,14 +138,6 @@ struct occurrence {
 	u32 ceiling; /* what the ceiling of the detection is known by */
 	u32 reserved;
 };
-
-static __always_inline void count(u32 counter, u64 by)
-{
-	u64 *value = bpf_map_lookup_elem(&counters, &counter);
-
-	if (value)
-		*value += by;
-}
 
 #include "place.h"
 #include "ceiling.h"

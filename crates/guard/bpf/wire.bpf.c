@@ -23,6 +23,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "abi.h"
+#include "maps.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -63,57 +64,6 @@ struct mm_struct___file {
 #define LOOPBACK 1 /* the interface, in every network namespace */
 #define STATE_SYN_SENT 2 /* include/net/tcp_states.h */
 #define STATE_LISTEN 10
-
-/* Maps of the guard's, shared by their names. */
-#define ONE(name_, type_)                          \
-	struct {                                   \
-		__uint(type, BPF_MAP_TYPE_ARRAY);  \
-		__uint(max_entries, 1);            \
-		__type(key, u32);                  \
-		__type(value, type_);              \
-	} name_ SEC(".maps")
-
-ONE(settings, struct guard_settings);
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 256);
-	__type(key, struct exe_key);
-	__type(value, u32);
-} protected_executables SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, u64);
-	__type(value, u32);
-} cgroups SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__type(key, u64);
-	__type(value, u32);
-} protected_cgroups SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
-	__type(key, u64);
-	__type(value, struct event_budget);
-} event_budgets SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, COUNT_MAX);
-	__type(key, u32);
-	__type(value, u64);
-} counters SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
-} events SEC(".maps");
 
 /* Maps of this sense. */
 
@@ -227,14 +177,6 @@ struct {
 	__type(value, u64);
 } destinations SEC(".maps");
 #define TELL_AGAIN_NS 1000000000ull
-
-static __always_inline void count(u32 counter, u64 by)
-{
-	u64 *value = bpf_map_lookup_elem(&counters, &counter);
-
-	if (value)
-		*value += by;
-}
 
 /*
  * Room for the text of a name. Packets are handled wherever they come in, one in the middle of another,

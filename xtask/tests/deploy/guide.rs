@@ -80,18 +80,31 @@ fn the_table_of_keys_and_the_schema_agree() {
         .nth(1)
         .expect("the table of keys");
     let mut in_guide = Vec::new();
+    let mut known = std::collections::BTreeSet::new();
     for cell in table
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split('|').next())
     {
         // "`a.b` (*chart*), `c`": the mark belongs to the key before it.
-        for part in cell.split(", ").filter(|part| !part.contains("(*chart*)")) {
-            in_guide.push(part.trim().trim_matches('`').to_owned());
+        for part in cell.split(", ") {
+            let key = part.split(" (*").next().unwrap_or(part).trim();
+            let key = key.trim_matches('`').to_owned();
+            if !part.contains("(*") {
+                in_guide.push(key.clone());
+            }
+            known.insert(key);
         }
     }
     in_schema.sort();
     in_guide.sort();
     assert_eq!(in_guide, in_schema);
+    // A test of the guard's holds that page to the keys that there are.
+    let configuration = text("docs/configuration.md");
+    let documented = configuration
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `guard.")?.split('`').next())
+        .map(str::to_owned);
+    assert_eq!(known, documented.collect());
 }
 
 fn keys(prefix: &str, properties: &Value, found: &mut Vec<String>) {

@@ -41,7 +41,7 @@ impl Default for Limits {
             cmdline_bytes: 1024,
             executable_bytes: 64 << 20,
             sockets: 64,
-            variables: 64,
+            variables: 256,
             time: Duration::from_millis(500),
         }
     }
@@ -76,15 +76,20 @@ impl Evidence {
             };
             processes.push(described(&process, limits, &mut hashes));
             for socket in sockets_of(*pid, &mut tables) {
-                if sockets.len() < limits.sockets && !sockets.contains(&socket) {
+                if !sockets.contains(&socket) {
                     sockets.push(socket);
                 }
             }
         }
+        let sockets_left_out = sockets.len().saturating_sub(limits.sockets);
+        sockets.truncate(limits.sockets);
         let left_out = pids.len() - processes.len();
         let mut found = Map::new();
         found.insert("processes".into(), Value::Array(processes));
         found.insert("sockets".into(), Value::Array(sockets));
+        if sockets_left_out > 0 {
+            found.insert("sockets_left_out".into(), json!(sockets_left_out));
+        }
         if left_out > 0 {
             found.insert("left_out".into(), json!(left_out));
             found.insert("gone".into(), json!(unread));
@@ -100,21 +105,24 @@ fn described(
     hashes: &mut BTreeMap<(u64, u64), Value>,
 ) -> Value {
     let arguments = process.arguments().unwrap_or_default();
-    let names: BTreeSet<String> = process
-        .environment()
-        .unwrap_or_default()
+    let environment = process.environment().unwrap_or_default();
+    let mut names: BTreeSet<String> = environment
         .split(|byte| *byte == 0)
         .filter_map(|pair| pair.split(|byte| *byte == b'=').next())
         .filter(|name| !name.is_empty())
-        .take(limits.variables)
         .map(|name| String::from_utf8_lossy(&name[..name.len().min(128)]).into_owned())
         .collect();
+    let names_left_out = names.len().saturating_sub(limits.variables);
+    while names.len() > limits.variables {
+        names.pop_last();
+    }
     json!({
         "pid": process.pid(),
         "cmdline": cmdline::render(&arguments, limits.cmdline_bytes, &[]).text,
         "exe": process.executable().map(|path| path.to_string_lossy().into_owned()).ok(),
         "exe_sha256": hash(&process.executable_file(), limits, hashes),
         "env_names": names,
+        "env_names_left_out": names_left_out,
     })
 }
 
@@ -222,6 +230,8 @@ fn address(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Child, Command, Stdio};
+
     use super::*;
 
     #[test]
@@ -233,19 +243,38 @@ mod tests {
         assert_eq!(address("00:00"), None);
     }
 
+    /// A process with these variables, which ends when its input does.
+    fn with_variables(variables: &[(&str, &str)]) -> Child {
+        let mut command = Command::new("cat");
+        command.env_clear().envs(variables.iter().copied());
+        command.stdin(Stdio::piped()).spawn().expect("it starts")
+    }
+
+    fn end(mut child: Child) {
+        drop(child.stdin.take());
+        child.wait().expect("it ends");
+    }
+
     #[test]
     fn what_runs_is_described_without_the_values_of_its_variables() {
+        let child = with_variables(&[("POOL", "of-this-test.example"), ("EMPTY", "")]);
+        let found = Evidence::of(&[child.id()], &Limits::default()).0;
+        let process = &found["processes"][0];
+        assert_eq!(process["pid"], child.id());
+        assert_eq!(process["env_names"], json!(["EMPTY", "POOL"]));
+        assert_eq!(process["env_names_left_out"], 0);
+        let digest = process["exe_sha256"].as_str().expect("a hash");
+        assert_eq!(digest.len(), 64);
+        let text = Value::from(found).to_string();
+        assert!(!text.contains("of-this-test"), "{text}");
+        end(child);
+    }
+
+    #[test]
+    fn sockets_are_listed() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let found = Evidence::of(&[std::process::id()], &Limits::default()).0;
-        let process = &found["processes"][0];
-        assert_eq!(process["pid"], std::process::id());
-        let names = process["env_names"].as_array().expect("names");
-        assert!(names.iter().any(|name| name == "PATH"), "{names:?}");
-        let text = Value::from(found.clone()).to_string();
-        assert!(!text.contains(&std::env::var("PATH").expect("a path")));
-        let digest = process["exe_sha256"].as_str().expect("a hash");
-        assert!(digest.len() == 64 || digest == "too large", "{digest}");
         let wanted = format!("127.0.0.1:{port}");
         let sockets = found["sockets"].as_array().expect("sockets");
         assert!(
@@ -262,11 +291,23 @@ mod tests {
         let limits = Limits {
             processes: 1,
             executable_bytes: 10,
+            sockets: 1,
+            variables: 2,
             ..Limits::default()
         };
+        let bind = || std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let _listeners = [bind(), bind()];
         let found = Evidence::of(&[me, me, 0x7fff_fff0], &limits).0;
         assert_eq!(found["processes"].as_array().expect("processes").len(), 1);
         assert_eq!(found["processes"][0]["exe_sha256"], "too large");
         assert_eq!(found["left_out"], 2);
+        assert_eq!(found["sockets"].as_array().expect("sockets").len(), 1);
+        assert!(found["sockets_left_out"].as_u64().expect("a number") >= 1);
+
+        let child = with_variables(&[("A", "1"), ("B", "2"), ("C", "3")]);
+        let found = Evidence::of(&[child.id()], &limits).0;
+        assert_eq!(found["processes"][0]["env_names"], json!(["A", "B"]));
+        assert_eq!(found["processes"][0]["env_names_left_out"], 1);
+        end(child);
     }
 }

@@ -190,6 +190,8 @@ pub struct Traffic {
     pub asks: Option<String>,
     /// The name in a TLS greeting; empty for one that names nobody.
     pub greets: Option<String>,
+    /// The server's address and port, where they matter.
+    pub reaches: Option<String>,
     /// How long both go on with short messages, in seconds.
     pub lasts_secs: u32,
     /// How often, in seconds.

@@ -236,8 +236,10 @@ pub fn judges(
     lists: &lists::Lists,
     config: &Config,
 ) -> Result<(Judge, Option<Arc<Rules>>), Failure> {
-    lists::judges(lists, &config.detections, None).map_err(|error| match error {
-        JudgesError::Detections(error) => error.into(),
+    let built = lists::judges(lists, config, None);
+    let built = built.map(|(judge, built)| (judge, built.rules));
+    built.map_err(|error| match error {
+        JudgesError::Files(error) => error.into(),
         JudgesError::Pools(faults) => faults.into(),
         other => {
             let hint = other.hint();

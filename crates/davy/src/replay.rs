@@ -84,7 +84,7 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     let detections = detections(&args.detections)?;
     let pools = crate::indicators::all(&args.sets)?;
     let indicators = Indicators::new(&pools);
-    let rules = Rules::new(detections, &pools).map_err(|error| {
+    let rules = davylamp_rules::rules(detections, &pools).map_err(|error| {
         Failure::new(
             error.into(),
             "use fewer or shorter expressions; the longest loops cost most",

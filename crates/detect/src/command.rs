@@ -59,12 +59,25 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Builds the automaton.
+    /// Builds the automaton, which takes seconds where the detections are many.
     ///
     /// # Errors
     /// Where the detections together need a larger automaton than there may be.
     pub fn new(detections: Vec<Detection>, indicators: &[Indicator]) -> Result<Self, RulesError> {
-        let patterns = Patterns::new(&detections, indicators)?;
+        Self::with_table(detections, indicators, None)
+    }
+
+    /// Takes the automaton that is `ready` where it was built of the same detections, and builds one
+    /// where it was not.
+    ///
+    /// # Errors
+    /// As those of [`Rules::new`].
+    pub fn with_table(
+        detections: Vec<Detection>,
+        indicators: &[Indicator],
+        ready: Option<Table>,
+    ) -> Result<Self, RulesError> {
+        let patterns = Patterns::new(&detections, indicators, ready)?;
         Ok(Self {
             detections,
             patterns,

@@ -103,10 +103,19 @@ impl Indicators {
         known.filter_map(move |(name, found)| (found.confidence >= least).then_some(&**name))
     }
 
-    /// The addresses that are known, with a port or without.
-    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        let with_port = self.address_ports.keys().map(|(address, _)| *address);
-        self.addresses.keys().copied().chain(with_port)
+    /// The networks that are known, by their first address and length in bits; an address alone is
+    /// one of full length.
+    pub fn networks(&self) -> impl Iterator<Item = (IpAddr, u8)> {
+        let networks = self.networks.iter();
+        let networks = networks
+            .flat_map(|(Reverse(bits), known)| known.keys().map(move |first| (*first, *bits)));
+        let full = |address: &IpAddr| (*address, if address.is_ipv4() { 32 } else { 128 });
+        networks.chain(self.addresses.keys().map(full))
+    }
+
+    /// The addresses that are known with a port alone.
+    pub fn endpoints(&self) -> impl Iterator<Item = (IpAddr, u16)> {
+        self.address_ports.keys().copied()
     }
 
     /// A name, by itself or by a domain it lies in: the longest.

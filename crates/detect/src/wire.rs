@@ -147,10 +147,18 @@ impl<'a> Judge<'a> {
         if !self.flows.contains_key(&key) && self.flows.len() >= MAX_FLOWS {
             self.make_room();
         }
-        let flow = self
-            .flows
-            .entry(key)
-            .or_insert_with(|| Flow::begin(time_ns, segment));
+        if !self.flows.contains_key(&key) {
+            let flow = Flow::begin(time_ns, segment);
+            let server = flow.server;
+            let is_known = self.indicators.address(server.ip(), Some(server.port()));
+            if is_known.is_some() {
+                signs.push(self.sign(Seen::PoolAddress, time_ns, &flow, Facts::default()));
+            }
+            self.flows.insert(key, flow);
+        }
+        let Some(flow) = self.flows.get_mut(&key) else {
+            return;
+        };
         flow.take(time_ns, segment);
         if segment.from.port() == 53 || segment.to.port() == 53 {
             for message in flow.messages_of_names(segment) {
@@ -166,7 +174,6 @@ impl<'a> Judge<'a> {
         if seen == Seen::PoolNameInTls && !self.is_pool(name.as_deref()) {
             return;
         }
-        let key = Key::of(segment.from, segment.to);
         if let Some(flow) = self.flows.get(&key) {
             let sign = self.sign(seen, time_ns, flow, facts);
             signs.push(sign);

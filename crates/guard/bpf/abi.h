@@ -462,6 +462,7 @@ struct wire_rule {
 #define SEEN_POOL_NAME_LOOKUP 7
 #define SEEN_POOL_NAME_IN_TLS 8
 #define SEEN_POOL_ADDRESS 11
+#define SEEN_MAX 16
 
 #define WIRE_WALKED 1024 /* bytes of each direction that are walked */
 #define WIRE_KEPT 1536 /* bytes of each direction that are kept while it is followed */
@@ -505,6 +506,7 @@ enum wire_policy {
 struct wire_constants {
 	struct wire_token tokens[WIRE_TOKENS];
 	struct wire_rule rules[WIRE_RULES];
+	u32 ceilings[SEEN_MAX]; /* the number of the detection of what is seen; at 0 that of banned addresses */
 	u64 rhythm_min_ns; /* how long a flow must last before its rhythm is told */
 	u64 names_last_ns; /* how long an answered address is remembered at most */
 	u32 protocols; /* enum wire_policy */
@@ -519,6 +521,11 @@ struct wire_constants {
 struct wire_prefix {
 	u32 length; /* in bits */
 	u8 address[16];
+};
+
+struct wire_endpoint {
+	u8 address[16];
+	u32 port;
 };
 
 struct wire_known_name {

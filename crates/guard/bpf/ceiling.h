@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The circuit breaker: how many victims a rule may have on this node before it only observes.
- * Part of guard.bpf.c. Needs place.h.
+ * Part of guard.bpf.c and of wire.bpf.c. Needs place.h.
  *
  * What is counted is never a process but a victim: the pod, the service, the login of a user or the
  * container that a process belongs to. A rule that kills one container's processes ten thousand

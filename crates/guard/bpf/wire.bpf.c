@@ -142,6 +142,15 @@ struct {
 	__type(value, u32);
 } pool_addresses SEC(".maps");
 
+/* Pools that are known at one port alone. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct wire_endpoint);
+	__type(value, u32);
+} pool_endpoints SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -216,6 +225,7 @@ static __always_inline void leave_room(struct room *room)
 
 #include "budget.h"
 #include "place.h"
+#include "ceiling.h"
 #include "wire_walk.h"
 #include "wire_tell.h"
 #include "wire_names.h"
@@ -441,6 +451,8 @@ __noinline int act(struct __sk_buff *skb, struct flow *flow, struct start *start
 			seeing->done = EVENT_WOULD_KILL;
 		else if (seeing->policy == POLICY_DROP)
 			seeing->done = WIRE_DROPPED;
+		else if (task && is_over_ceiling(task, seeing->seen, &seeing->is_silent))
+			seeing->done = EVENT_WOULD_KILL, seeing->spared = REASON_CEILING;
 		else
 			seeing->done = task && !bpf_send_signal_task(task, SIGKILL, PIDTYPE_TGID, 0) ?
 					       EVENT_KILLED :
@@ -454,10 +466,18 @@ __noinline int act(struct __sk_buff *skb, struct flow *flow, struct start *start
 			flow->state |= FLOW_KILLED;
 		count(COUNT_WIRE_DROPPED, 1);
 	}
-	tell(skb, task, flow, start, seeing);
+	if (!seeing->is_silent)
+		tell(skb, task, flow, start, seeing);
 	if (task)
 		bpf_task_release(task);
 	return flow->state & FLOW_CONDEMNED ? DROP : PASS;
+}
+
+/* Its owner may not be killed after all: what was dropped is sent again, and is not judged again. */
+static __always_inline void acquit(struct flow *flow)
+{
+	flow->state &= ~FLOW_CONDEMNED;
+	flow->state |= FLOW_SENT_DONE | FLOW_RECEIVED_DONE;
 }
 
 /* Another packet of a condemned flow. The signal is tried again until it went through. */
@@ -470,14 +490,19 @@ __noinline int condemned(struct __sk_buff *skb, struct flow *flow)
 	count(COUNT_WIRE_DROPPED, 1);
 	if (!(flow->state & FLOW_KILLED) && flow->owner) {
 		struct task_struct *task = bpf_task_from_pid(flow->owner);
+		u32 is_silent;
 
 		if (task) {
-			if (task->start_boottime == flow->owner_start_ns &&
-			    !reason_to_spare(task) &&
-			    !bpf_send_signal_task(task, SIGKILL, PIDTYPE_TGID, 0))
-				flow->state |= FLOW_KILLED;
+			if (task->start_boottime == flow->owner_start_ns && !reason_to_spare(task)) {
+				if (is_over_ceiling(task, flow->seen, &is_silent))
+					acquit(flow);
+				else if (!bpf_send_signal_task(task, SIGKILL, PIDTYPE_TGID, 0))
+					flow->state |= FLOW_KILLED;
+			}
 			bpf_task_release(task);
 		}
+		if (!(flow->state & FLOW_CONDEMNED))
+			return PASS;
 	}
 	/* That it is over, the other side may hear. */
 	if (!read_packet(skb, &packet) && packet.tcp_flags & TCP_RST)
@@ -490,12 +515,16 @@ static __noinline int look_up_address(struct __sk_buff *skb, struct bpf_sock *sk
 {
 	struct seeing seeing = { .seen = SEEN_POOL_ADDRESS, .reason = REASON_POOL_ADDRESS };
 	struct wire_prefix key = { .length = 128 };
+	struct wire_endpoint endpoint = { .port = bpf_ntohs(sk->dst_port) };
 
 	flow->state |= FLOW_LOOKED_UP;
+	count(COUNT_WIRE_FLOWS, 1);
 	if (!wire.addresses)
 		return 0;
 	remote_of(sk, key.address);
-	if (!bpf_map_lookup_elem(&pool_addresses, &key))
+	__builtin_memcpy(endpoint.address, key.address, 16);
+	if (!bpf_map_lookup_elem(&pool_endpoints, &endpoint) &&
+	    !bpf_map_lookup_elem(&pool_addresses, &key))
 		return 0;
 	seeing.policy = wire.addresses;
 	fill_ends(&seeing, sk);
@@ -522,17 +551,10 @@ static __noinline int follow(struct __sk_buff *skb, struct bpf_sock *sk, struct 
 			taken_to = tcp->rcv_nxt;
 	}
 	if (!side->begun) {
-		if (!(flow->state & FLOW_LOOKED_UP))
-			count(COUNT_WIRE_FLOWS, 1);
 		side->begun = 1;
 		side->next = taken_to;
 		side->walk.hash = HASH_SEED;
 		bpf_skb_load_bytes(skb, packet->offset, &side->first, 1);
-	}
-	if (!(flow->state & FLOW_LOOKED_UP)) {
-		look_up_address(skb, sk, flow);
-		if (flow->state & FLOW_CONDEMNED)
-			return DROP;
 	}
 	ahead = packet->sequence - side->next;
 	if (ahead > 0) {
@@ -713,6 +735,12 @@ static __always_inline int on_packet(struct __sk_buff *skb, u32 is_received)
 		return PASS;
 	if (!packet.length || packet.tcp_flags & TCP_SYN)
 		return PASS;
+	/* Before the rest, since the stack is not deep enough for one within the other. */
+	if (!(flow->state & FLOW_LOOKED_UP)) {
+		look_up_address(skb, sk, flow);
+		if (flow->state & FLOW_CONDEMNED)
+			return DROP;
+	}
 	measure(skb, sk, flow, packet.length);
 	if (flow->state & done)
 		return PASS;
@@ -753,11 +781,15 @@ static __always_inline void own(struct flow *flow, struct task_struct *task)
 static __noinline int condemn_current(struct sock *sk, struct flow *flow)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	u32 zero = 0;
+	u32 zero = 0, is_silent = 0;
 	struct guard_settings *cfg = bpf_map_lookup_elem(&settings, &zero);
 
 	if (!cfg || cfg->mode == MODE_OBSERVE || reason_to_spare(task))
 		return 0;
+	if (is_over_ceiling(task, flow->seen, &is_silent)) {
+		acquit(flow);
+		return 0;
+	}
 	if (bpf_send_signal(SIGKILL))
 		return 0;
 	flow->state |= FLOW_KILLED;

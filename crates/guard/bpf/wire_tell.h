@@ -13,6 +13,7 @@ struct seeing {
 	u32 policy;
 	u32 done;
 	u32 spared; /* why, as an event_reason */
+	u32 is_silent; /* the ceiling of its detection is reached, which was told */
 	u32 seen;
 	u32 is_received;
 	u32 offset; /* of a datagram's payload, where there is no start */
@@ -70,6 +71,31 @@ static __noinline int reason_to_spare(struct task_struct *task)
 			return REASON_PROTECTED_EXECUTABLE;
 	}
 	return cgroup_flags(task) & CGROUP_PROTECTED ? REASON_PROTECTED_CGROUP : 0;
+}
+
+/*
+ * Whether the detection of what was seen, or this node, has had as many victims as it may. A global
+ * function, because the verifier goes through these once. Returns CEILING_*.
+ */
+__noinline int ask_for(u64 seen, u64 victim)
+{
+	if (seen >= SEEN_MAX)
+		seen = 0;
+	return ceiling_of(0, (u64)CEILING_DETECTION << 32 | wire.ceilings[seen], victim,
+			  CEILING_CLAIM);
+}
+
+/* If so, nothing is done, and only the first time since there was room is told by itself. */
+static __always_inline bool is_over_ceiling(struct task_struct *task, u32 seen, u32 *is_silent)
+{
+	int answer = ask_for(seen, victim_of_task(task));
+
+	barrier_var(answer);
+	if (answer < CEILING_OVER)
+		return false;
+	*is_silent = answer != CEILING_TRIPS;
+	count(COUNT_CEILING_REFUSED, 1);
+	return true;
 }
 
 #define TEXT_PART 256
@@ -357,6 +383,7 @@ static __noinline int on_connect(struct sock *sk, struct flow *flow)
 	u64 now = bpf_ktime_get_ns(), *told;
 	u32 zero = 0, done = 0, spared = 0;
 	struct guard_settings *cfg = bpf_map_lookup_elem(&settings, &zero);
+	u32 is_silent = 0;
 	bool is_banned;
 
 	if (!cfg)
@@ -374,8 +401,12 @@ static __noinline int on_connect(struct sock *sk, struct flow *flow)
 			done = EVENT_SPARED;
 		else if (cfg->mode == MODE_OBSERVE)
 			done = EVENT_WOULD_KILL;
+		else if (is_over_ceiling(task, 0, &is_silent))
+			done = EVENT_WOULD_KILL, spared = REASON_CEILING;
 		else
 			done = bpf_send_signal(SIGKILL) ? EVENT_MISSED : EVENT_KILLED;
+		if (is_silent)
+			return 0;
 		if (done == EVENT_KILLED || done == EVENT_MISSED)
 			flow->state |= FLOW_CONDEMNED | (done == EVENT_KILLED ? FLOW_KILLED : 0);
 	} else if (!wire.connects) {

@@ -17,10 +17,11 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use davylamp_content::indicators::shipped_pools;
 use davylamp_detect::automaton::Table;
 use davylamp_guard::{
     abi::Settings,
-    config::{Flows, Wire, WirePolicy},
+    config::{Config, Wire, WirePolicy},
     kernel::{Ceilings, Kernel, Pinning, Start, TestFaults},
     protect::CgroupMounts,
     wire,
@@ -57,7 +58,7 @@ fn main() {
         faults: TestFaults::default(),
     };
     let kernel = Kernel::start(&Pinning::None, &start).expect("the guard starts");
-    let config = match std::env::args().nth(1).as_deref() {
+    let wire = match std::env::args().nth(1).as_deref() {
         Some("whole") => Wire {
             protocols: WirePolicy::Alert,
             names: WirePolicy::Alert,
@@ -68,8 +69,13 @@ fn main() {
             ..Wire::default()
         },
     };
+    let config = Config {
+        wire,
+        ..Config::default()
+    };
+    let pools = shipped_pools().expect("what ships is good");
     let watch = || {
-        wire::watch(&kernel, &config, &Flows::default(), &mounts)
+        wire::watch(&kernel, &config, &pools, &mounts)
             .expect("the wire can be watched")
             .expect("it is to be")
     };

@@ -662,6 +662,19 @@ pub struct WireRule {
     pub seen: u32,
 }
 
+/// `struct wire_endpoint`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct WireEndpoint {
+    /// An address; version 4 is mapped into version 6.
+    pub address: [u8; 16],
+    /// Its port.
+    pub port: u32,
+}
+
+/// So many things can be seen.
+pub const SEEN_MAX: usize = 16;
+
 /// `struct wire_constants`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -670,6 +683,8 @@ pub struct WireConstants {
     pub tokens: [WireToken; WIRE_TOKENS],
     /// The rules.
     pub rules: [WireRule; WIRE_RULES],
+    /// The numbers of the ceilings of what is seen; the first is that of banned addresses.
+    pub ceilings: [u32; SEEN_MAX],
     /// How long a flow must last before its rhythm is told; 0: never.
     pub rhythm_min_ns: u64,
     /// How long an answered address is remembered at most.

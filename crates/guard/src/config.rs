@@ -46,6 +46,9 @@ pub struct Config {
     pub mode: Mode,
     /// Blocklist files, and directories of them. Empty: the list that ships with Davylamp.
     pub blocklists: Vec<PathBuf>,
+    /// Sets of indicators, and directories of them, beside those that ship. Empty:
+    /// `/etc/davylamp/indicators`, if it is there.
+    pub indicators: Vec<PathBuf>,
     /// What the detections find in command lines, beside the lists.
     pub detections: Detections,
     /// Where programs, maps and links are pinned: a directory on a BPF file system.
@@ -89,6 +92,7 @@ impl Default for Config {
         Self {
             mode: Mode::Enforce,
             blocklists: Vec::new(),
+            indicators: Vec::new(),
             detections: Detections::default(),
             pin_dir: DEFAULT_PIN_DIR.into(),
             pin: true,

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use davylamp_content::blocklist::{self, Blocklist, Warning};
 use davylamp_content::detection::{self, Detection};
+use davylamp_content::indicators::{self, Indicator, change::joined};
 use davylamp_content::{DEFAULT_BLOCKLIST, DEFAULT_BLOCKLIST_NAME, Faults, Source};
 use davylamp_detect::{
     command::{Rules, RulesError},
@@ -22,7 +23,7 @@ use miette::Diagnostic;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use crate::config::Detections;
+use crate::config::{Config, Detections};
 
 /// A file may have this many bytes, as `content` limits it; more is not even read.
 pub const MAX_FILE_BYTES: u64 = 16 << 20;
@@ -38,6 +39,12 @@ const LISTS: &[&str] = &["yaml", "yml", "json"];
 
 /// The end of names of detection files.
 const DETECTIONS: &[&str] = &["toml"];
+
+/// The end of names of sets of indicators.
+const INDICATORS: &[&str] = &["csv"];
+
+/// Where sets of indicators lie that `davy indicators refresh` wrote, if no place is named.
+const DEFAULT_INDICATORS: &str = "/etc/davylamp/indicators";
 
 /// Case files lie beside their lists and are no lists.
 const CASES_SUFFIX: &str = ".cases";
@@ -118,7 +125,7 @@ impl PathTrouble {
         match self {
             Self::Unreadable { path, source } => match source.kind() {
                 io::ErrorKind::NotFound => format!(
-                    "create it, or take it out of `guard.blocklists` or `--blocklist`; `ls -l {}` \
+                    "create it, or take it out of the configuration or `--blocklist`; `ls -l {}` \
                      shows what is there",
                     path.parent()
                         .filter(|p| !p.as_os_str().is_empty())
@@ -157,11 +164,23 @@ impl Diagnostic for PathTrouble {
     }
 }
 
-/// Why lists or detections were refused: everything that is wrong with the paths and with the texts.
+/// What was to be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Blocklists.
+    #[default]
+    Blocklists,
+    /// Detections.
+    Detections,
+    /// Sets of indicators.
+    Indicators,
+}
+
+/// Why lists, detections or indicators were refused: everything that is wrong with the paths and with the texts.
 #[derive(Debug, Default)]
 pub struct ListsError {
-    /// Whether they are detections.
-    pub are_detections: bool,
+    /// What they are.
+    pub kind: Kind,
     /// What is wrong with paths.
     pub paths: Vec<PathTrouble>,
     /// What is wrong with texts.
@@ -171,9 +190,10 @@ pub struct ListsError {
 impl fmt::Display for ListsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let faults: usize = self.faults.iter().map(|faults| faults.faults().len()).sum();
-        let what = match self.are_detections {
-            true => "detections",
-            false => "blocklists",
+        let what = match self.kind {
+            Kind::Blocklists => "blocklists",
+            Kind::Detections => "detections",
+            Kind::Indicators => "indicators",
         };
         match self.paths.len() + faults {
             1 => write!(f, "the {what} cannot be used: one fault"),
@@ -258,9 +278,9 @@ pub fn read(paths: &[PathBuf]) -> Result<Lists, ListsError> {
 /// Why lists and detections cannot be put to use together.
 #[derive(Debug, Error)]
 pub enum JudgesError {
-    /// The detections cannot be read.
+    /// The detections or indicators cannot be read.
     #[error(transparent)]
-    Detections(#[from] ListsError),
+    Files(#[from] ListsError),
     /// The pools that ship cannot be read: a bug.
     #[error("the pools that ship with Davylamp cannot be read")]
     Pools(#[from] Faults),
@@ -276,7 +296,7 @@ impl JudgesError {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Detections(_) => "`davy guard --check` shows each fault",
+            Self::Files(_) => "`davy guard --check` shows each fault",
             Self::Pools(_) => "this is a bug in davy: please report it",
             Self::Lists(_) => "ban fewer or shorter strings",
             Self::Rules(_) => "use fewer or shorter expressions; the longest loops cost most",
@@ -284,26 +304,75 @@ impl JudgesError {
     }
 }
 
-/// The judges of lists and of detections, where these are wanted; that of detections is `built` where
-/// it is made of the same.
+/// What is built beside the judge of the lists, and kept over reloads that do not change it.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// The judge by detections, where they are wanted.
+    pub rules: Option<Arc<Rules>>,
+    /// The indicators that the detections know.
+    pub pools: Arc<Vec<Indicator>>,
+}
+
+/// Builds what judges by these lists. The automaton of the detections, which takes seconds, is taken
+/// over from `before` where it is made of the same.
 ///
 /// # Errors
-/// [`JudgesError`] where the detections cannot be read, or either is too large.
+/// [`JudgesError`] where detections or indicators cannot be read, or one is too large.
 pub fn judges(
     lists: &Lists,
-    wanted: &Detections,
-    built: Option<Arc<Rules>>,
-) -> Result<(Judge, Option<Arc<Rules>>), JudgesError> {
-    if !wanted.enabled {
-        return Ok((Judge::new(&lists.blocklist)?, None));
+    config: &Config,
+    before: Option<&Built>,
+) -> Result<(Judge, Built), JudgesError> {
+    let pools = Arc::new(pools(&config.indicators)?);
+    if !config.detections.enabled {
+        let judge = Judge::new(&lists.blocklist)?;
+        return Ok((judge, Built { rules: None, pools }));
     }
-    let pools = davylamp_content::indicators::shipped_pools()?;
-    let detections = detections(wanted)?;
-    let rules = match built {
-        Some(built) if built.detections() == detections => built,
-        _ => Arc::new(Rules::new(detections, &pools)?),
+    let detections = detections(&config.detections)?;
+    let same = before.filter(|before| before.pools == pools);
+    let same = same.and_then(|before| before.rules.clone());
+    let rules = match same.filter(|rules| rules.detections() == detections) {
+        Some(rules) => rules,
+        None => Arc::new(davylamp_rules::rules(detections, &pools)?),
     };
-    Ok((Judge::with_pools(&lists.blocklist, &pools)?, Some(rules)))
+    let judge = Judge::with_pools(&lists.blocklist, &pools)?;
+    let rules = Some(rules);
+    Ok((judge, Built { rules, pools }))
+}
+
+/// The pools that ship, and those of the sets at these paths; of the folder where
+/// `davy indicators refresh` writes them, if none is named.
+fn pools(paths: &[PathBuf]) -> Result<Vec<Indicator>, JudgesError> {
+    let mut all = indicators::shipped_pools()?;
+    let mut error = ListsError {
+        kind: Kind::Indicators,
+        ..ListsError::default()
+    };
+    let mut room = MAX_TOTAL_BYTES;
+    for file in files(&indicator_paths(paths), INDICATORS, &mut error) {
+        let name = file.display().to_string();
+        match read_file(&file, &mut room) {
+            Err(trouble) => error.paths.push(trouble),
+            Ok(bytes) => match Source::from_bytes(&name, &bytes).and_then(indicators::parse) {
+                Ok(set) => all.extend(set),
+                Err(faults) => error.faults.push(faults),
+            },
+        }
+    }
+    match error.paths.is_empty() && error.faults.is_empty() {
+        true => Ok(joined(all)),
+        false => Err(error.into()),
+    }
+}
+
+fn indicator_paths(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let default = Path::new(DEFAULT_INDICATORS);
+    // A folder that nobody named may be without a set.
+    let holds_any = || list_files(default, INDICATORS).is_ok_and(|found| !found.is_empty());
+    match paths.is_empty() && holds_any() {
+        true => vec![default.to_owned()],
+        false => paths.to_vec(),
+    }
 }
 
 /// The detections that ship, where they are wanted, and those at these paths, but for those that are off.
@@ -312,7 +381,7 @@ pub fn judges(
 /// All that is wrong with any path or text, and names to be left off that no detection has.
 pub fn detections(wanted: &Detections) -> Result<Vec<Detection>, ListsError> {
     let mut error = ListsError {
-        are_detections: true,
+        kind: Kind::Detections,
         ..ListsError::default()
     };
     let mut all = Vec::new();
@@ -354,12 +423,19 @@ pub fn detections(wanted: &Detections) -> Result<Vec<Detection>, ListsError> {
     }
 }
 
-/// The files of lists and detections that the paths stand for at this moment, as far as they can be
-/// listed.
-pub(crate) fn files_at(lists: &[PathBuf], detections: &[PathBuf]) -> Vec<PathBuf> {
-    let mut all = files(lists, LISTS, &mut ListsError::default());
-    all.extend(files(detections, DETECTIONS, &mut ListsError::default()));
-    all
+/// The files of lists, detections and indicators that the configuration stands for at this moment, as
+/// far as they can be listed.
+pub(crate) fn files_of(config: &Config) -> Vec<PathBuf> {
+    let sets = indicator_paths(&config.indicators);
+    let kinds = [
+        (&config.blocklists, LISTS),
+        (&config.detections.paths, DETECTIONS),
+        (&sets, INDICATORS),
+    ];
+    let listed = kinds
+        .into_iter()
+        .flat_map(|(paths, ends)| files(paths, ends, &mut ListsError::default()));
+    listed.collect()
 }
 
 /// The files that the paths stand for, each once.

@@ -193,10 +193,11 @@ fn what_is_seen_on_the_wire_is_laid_out_alike() {
         ("wire_rule", mirrored!(abi::WireRule: all any seen)),
         (
             "wire_constants",
-            mirrored!(abi::WireConstants: tokens rules rhythm_min_ns names_last_ns protocols names
+            mirrored!(abi::WireConstants: tokens rules ceilings rhythm_min_ns names_last_ns protocols names
                 addresses connects banned whole_machine),
         ),
         ("wire_prefix", mirrored!(abi::WirePrefix: length address)),
+        ("wire_endpoint", mirrored!(abi::WireEndpoint: address port)),
         (
             "wire_sight",
             mirrored!(abi::WireSight: began_ns last_ns longest_gap_ns bytes packets done sent_len

@@ -297,6 +297,87 @@ fn outside_of_the_cgroup_nobody_is_listened_to() {
 }
 
 #[test]
+fn in_a_network_of_its_own_it_is_heard_as_well() {
+    let cgroup = Cgroup::new().expect("a cgroup");
+    let mut guard = Guard::start(&wire(&cgroup, ""));
+    let (_, message) = handshakes().swap_remove(4);
+    let talk = talk(
+        &cgroup,
+        &format!("apart\nitself\nsend {}\nend\nsay heard\n", hex(&message)),
+    );
+    assert!(talk.was_killed(), "{:?}", talk.status);
+    assert_eq!(talk.said, "");
+    let line = guard.line_of(talk.pid);
+    assert_eq!(line["evidence"]["wallet"], WALLET, "{line:#}");
+}
+
+#[test]
+fn over_its_ceiling_a_detection_only_observes_and_shouts() {
+    let cgroup = Cgroup::new().expect("a cgroup");
+    let places = ["one", "two", "three"].map(|name| cgroup.within(name).expect("a cgroup"));
+    let server = Listener::tcp("127.0.0.1:0", b"").expect("a server");
+    let (_, message) = handshakes().swap_remove(4);
+    let speak = |place: usize| talk(&places[place], &script(&server, &message, message.len()));
+    let breaker = "[guard.breaker]\nper_rule = 2\n";
+    let mut guard = Guard::start(&wire(&cgroup, breaker));
+
+    assert!(speak(0).was_killed());
+    assert!(speak(1).was_killed());
+    let third = speak(2);
+    assert!(third.status.success(), "{:?}", third.status);
+    assert_eq!(
+        server.heard().last(),
+        Some(&message),
+        "nothing of it is dropped"
+    );
+    let line = guard.line_of(third.pid);
+    assert_eq!(line["action"], "would-kill", "{line:#}");
+    let shout = guard.line(|line| line["rule"] == "pool-protocol");
+    assert_eq!(shout["rule_kind"], "detection", "{shout:#}");
+    assert_eq!(shout["victims"], 2, "{shout:#}");
+
+    // Who was counted stays killed.
+    assert!(speak(1).was_killed());
+}
+
+#[test]
+fn the_addresses_of_pools_are_told_with_their_ports_and_networks() {
+    let cgroup = Cgroup::new().expect("a cgroup");
+    let [known, beside, within, outside] =
+        ["127.0.0.1:0", "127.0.0.1:0", "127.66.9.9:0", "127.67.0.1:0"]
+            .map(|address| Listener::tcp(address, b"").expect("a server"));
+    let set = tempfile::Builder::new().suffix(".csv").tempfile();
+    let mut set = set.expect("a file");
+    write!(
+        set,
+        "kind,value,confidence,sources,licences\n\
+         address_port,{},low,this-test,CC0-1.0\nnetwork,127.66.0.0/16,low,this-test,CC0-1.0\n",
+        known.address
+    )
+    .expect("written");
+    let indicators = format!("indicators = [\"{}\"]", set.path().display());
+    // By itself it is too weak to be told.
+    let policy = "[guard.policy]\nalert = 10\n";
+    let mut guard = Guard::start_with(&indicators, &wire(&cgroup, policy), None);
+    let reach = |server: &Listener| {
+        let talk = talk(&cgroup, &script(server, b"hello", 5));
+        assert!(talk.status.success(), "{:?}", talk.status);
+        talk.pid
+    };
+    for server in [&beside, &outside] {
+        reach(server);
+    }
+    for server in [&known, &within] {
+        let pid = reach(server);
+        let line = guard.line(|line| line["source"] == "davylamp.wire");
+        assert_eq!(line["pid"], pid, "{line:#}");
+        assert_eq!(line["detection"], "pool-address");
+        assert_eq!(line["action"], "alerted");
+        assert_eq!(line["evidence"]["pool"], server.address.to_string());
+    }
+}
+
+#[test]
 fn who_only_observes_drops_nothing() {
     let cgroup = Cgroup::new().expect("a cgroup");
     let mut guard = Guard::start_with("mode = \"observe\"", &wire(&cgroup, ""), None);

@@ -30,6 +30,17 @@ impl Cgroup {
         Ok(Self { folder, path })
     }
 
+    /// Makes one within this.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    pub fn within(&self, name: &str) -> anyhow::Result<Self> {
+        let folder = self.folder.join(name);
+        fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let path = format!("{}/{name}", self.path);
+        Ok(Self { folder, path })
+    }
+
     /// Its path from the root of its hierarchy.
     pub fn path(&self) -> &str {
         &self.path

@@ -94,6 +94,7 @@ record!(Traffic, "traffic", {
     received "received" = Vec::new(),
     asks "asks" = None,
     greets "greets" = None,
+    reaches "reaches" = None,
     lasts_secs "lasts_secs" = 0,
     every_secs "every_secs" = 0,
 });

@@ -27,6 +27,7 @@ pub const SHIPPED: &[(&str, &str)] = shipped![
     "mining-algorithm",
     "mining-module",
     "packed-file",
+    "pool-address",
     "pool-domain",
     "pool-handshake-hidden",
     "pool-login",

@@ -16,6 +16,7 @@ use regex_automata::dfa::{StartKind, dense};
 use regex_automata::util::syntax;
 use regex_automata::{MatchKind, nfa::thompson};
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, HirKind};
+use sha2::{Digest as _, Sha256};
 
 use super::table::{AtExec, MAX_RULES, MAX_WORDS, Masks, Rule, SET_IS_TOOL, Table};
 use crate::breaker;
@@ -139,64 +140,125 @@ pub(super) struct Patterns {
     indicators: Indicators,
 }
 
-impl Patterns {
-    pub fn new(detections: &[Detection], indicators: &[Indicator]) -> Result<Self, RulesError> {
+/// What an automaton is built of.
+struct Plan {
+    /// What is found, as expressions.
+    texts: Vec<String>,
+    /// What each of them but the last means; the last is of the names of tools.
+    meanings: Vec<Meaning>,
+    domains: [u64; 3],
+    rules: Vec<Rule>,
+}
+
+impl Plan {
+    /// The words of each detection have numbers from `first` on.
+    fn new(detections: &[Detection], first: &[usize]) -> Result<Self, RulesError> {
         let (mut texts, mut meanings) = (Vec::new(), Vec::new());
-        let (mut entries, mut first) = (Vec::new(), Vec::new());
-        for detection in detections {
-            first.push(entries.len());
-            for words in &detection.words {
-                let number = entries.len();
-                let texts_of = Texts::of(words);
-                for (text, how) in texts_of.placed(words.place) {
-                    texts.push(text);
-                    meanings.push(Meaning { words: number, how });
-                }
-                let failed = |source| RulesError::Word {
-                    detection: detection.name.clone(),
-                    words: words.name.clone(),
-                    source: Box::new(source),
-                };
-                entries.push(Entry {
-                    shown: texts_of.shown(words.place).map_err(failed)?,
-                    named: texts_of.named().map_err(failed)?,
-                    place: words.place,
-                    checksum: words.checksum,
-                    domains: words.domains,
-                });
+        let all = || detections.iter().flat_map(|detection| &detection.words);
+        for (number, words) in all().enumerate() {
+            for (text, how) in Texts::of(words).placed(words.place) {
+                texts.push(text);
+                meanings.push(Meaning { words: number, how });
             }
-        }
-        if entries.len() > MAX_WORDS {
-            return Err(RulesError::TooMany {
-                what: "sets of words",
-                count: entries.len(),
-                limit: MAX_WORDS,
-            });
         }
         // What stands behind a tool's name may be a version.
         let tools: Vec<String> = tool_names().map(escaped).collect();
         texts.push(format!(r"(?s-u)\x01-?(?i:{})[0-9.-]*\x01", tools.join("|")));
-        let rules = rules_of(detections, &first);
-        if rules.len() > MAX_RULES {
-            return Err(RulesError::TooMany {
-                what: "rules",
-                count: rules.len(),
-                limit: MAX_RULES,
-            });
+        let rules = rules_of(detections, first);
+        for (what, count, limit) in [
+            ("sets of words", all().count(), MAX_WORDS),
+            ("rules", rules.len(), MAX_RULES),
+        ] {
+            if count > limit {
+                return Err(RulesError::TooMany { what, count, limit });
+            }
         }
-        let found = |pattern: usize| match meanings.get(pattern) {
+        Ok(Self {
+            texts,
+            meanings,
+            domains: domains_of(all()),
+            rules,
+        })
+    }
+
+    /// Tells what makes one automaton from what makes another, in every build of this program.
+    fn digest(&self) -> u64 {
+        let mut hasher = Sha256::new();
+        // All of them are plain data, which is written without loss.
+        hasher.update(format!(
+            "{:?}{:?}{:?}{:?}",
+            self.texts, self.meanings, self.domains, self.rules
+        ));
+        hasher
+            .finalize()
+            .iter()
+            .take(8)
+            .fold(0, |digest, byte| digest << 8 | u64::from(*byte))
+    }
+
+    fn table(&self) -> Result<Table, RulesError> {
+        let found = |pattern: usize| match self.meanings.get(pattern) {
             None => Masks {
                 flags: SET_IS_TOOL,
                 ..Masks::default()
             },
             Some(meaning) => meaning.found(),
         };
-        let table =
-            Table::pack(&build(&texts)?, found, domains_of(&entries), &rules).map_err(|_| {
-                RulesError::TooLarge {
-                    limit: MAX_TABLE_BYTES,
-                }
-            })?;
+        let automaton = build(&self.texts)?;
+        let table = Table::pack(&automaton, found, self.domains, &self.rules, self.digest());
+        table.map_err(|_| RulesError::TooLarge {
+            limit: MAX_TABLE_BYTES,
+        })
+    }
+}
+
+/// The number of each detection's first words.
+fn first_words(detections: &[Detection]) -> Vec<usize> {
+    let mut next = 0;
+    let begin = |detection: &Detection| {
+        let first = next;
+        next += detection.words.len();
+        first
+    };
+    detections.iter().map(begin).collect()
+}
+
+/// Builds the automaton of detections.
+pub(super) fn table_of(detections: &[Detection]) -> Result<Table, RulesError> {
+    Plan::new(detections, &first_words(detections))?.table()
+}
+
+impl Patterns {
+    /// Takes the table that is `ready` where it was built of the same.
+    pub fn new(
+        detections: &[Detection],
+        indicators: &[Indicator],
+        ready: Option<Table>,
+    ) -> Result<Self, RulesError> {
+        let first = first_words(detections);
+        let mut entries = Vec::new();
+        for detection in detections {
+            for words in &detection.words {
+                let texts = Texts::of(words);
+                let failed = |source| RulesError::Word {
+                    detection: detection.name.clone(),
+                    words: words.name.clone(),
+                    source: Box::new(source),
+                };
+                entries.push(Entry {
+                    shown: texts.shown(words.place).map_err(failed)?,
+                    named: texts.named().map_err(failed)?,
+                    place: words.place,
+                    checksum: words.checksum,
+                    domains: words.domains,
+                });
+            }
+        }
+        let plan = Plan::new(detections, &first)?;
+        let table = match ready.filter(|ready| ready.made_of() == plan.digest()) {
+            Some(ready) => ready,
+            None => plan.table()?,
+        };
         Ok(Self {
             table,
             entries,
@@ -390,11 +452,11 @@ fn rules_of(detections: &[Detection], first: &[usize]) -> Vec<Rule> {
 }
 
 /// Which words a domain of low, medium or high confidence is one of.
-fn domains_of(entries: &[Entry]) -> [u64; 3] {
+fn domains_of<'a>(all: impl Iterator<Item = &'a Words> + Clone) -> [u64; 3] {
     [Confidence::Low, Confidence::Medium, Confidence::High].map(|known| {
         let mut mask = 0;
-        for (number, entry) in entries.iter().enumerate() {
-            if entry.domains.is_some_and(|wanted| known >= wanted) {
+        for (number, words) in all.clone().enumerate() {
+            if words.domains.is_some_and(|wanted| known >= wanted) {
                 mask |= 1 << number;
             }
         }

@@ -10,7 +10,7 @@
 //! # Layout
 //! One array of 64-bit words, mirrored by `crates/guard/bpf/abi.h`. The first [`HEADER_SLOTS`] words
 //! are a header: the class of each byte, the generation, the first states, where rules and sets begin,
-//! and where the whole rows begin. Behind it the rows, then the slots (`owner << 32 | next`), then for
+//! where the whole rows begin, and what the table was built of. Behind it the rows, then the slots (`owner << 32 | next`), then for
 //! each set of words that is found in one place [`SET_WORDS`] words, then for each rule
 //! [`RULE_WORDS`]. A state is `base | row << ROW_SHIFT`, and [`STATE_ACCEPTS`] where words are found:
 //! then the slot at its base holds the number of their set. With [`STATE_LEADS_ON`] the slot behind that
@@ -19,11 +19,12 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use davylamp_content::detection::FULL_SCORE;
+use davylamp_content::detection::{Detection, FULL_SCORE};
 use regex_automata::dfa::{Automaton, dense};
 use regex_automata::util::primitives::StateID;
 use regex_automata::{Anchored, Input};
 
+use super::pattern::{RulesError, table_of};
 use crate::automaton::{BuildError, Layout, PAGE_SLOTS, is_word};
 
 /// Words before the first row.
@@ -39,6 +40,9 @@ const HEADER_SIZES: usize = 259;
 const HEADER_DOMAINS: usize = 260;
 /// Where each whole row begins.
 const HEADER_ROWS: usize = 264;
+/// States of the automaton, and the digest of what it was built of: of no use to the kernel.
+const HEADER_STATES: usize = 272;
+const HEADER_MADE_OF: usize = 273;
 
 const STATE_ACCEPTS: u32 = 0x8000_0000;
 const ROW_SHIFT: u32 = 28;
@@ -110,7 +114,6 @@ pub(super) struct Rule {
 #[derive(Debug, Clone)]
 pub struct Table {
     words: Vec<u64>,
-    states: usize,
 }
 
 /// How large a table is.
@@ -167,12 +170,14 @@ pub(super) struct Walk {
 }
 
 impl Table {
-    /// Packs an automaton whose patterns mean `found`, and `rules` over what is found.
+    /// Packs an automaton whose patterns mean `found`, and `rules` over what is found; `made_of` tells
+    /// what all of it was made of.
     pub(super) fn pack(
         automaton: &dense::DFA<Vec<u32>>,
         found: impl Fn(usize) -> Masks,
         domains: [u64; 3],
         rules: &[Rule],
+        made_of: u64,
     ) -> Result<Self, BuildError> {
         let states = States::of(automaton);
         let rows = states.choose_rows();
@@ -281,13 +286,33 @@ impl Table {
         for (at, place) in row_places.iter().enumerate() {
             words[HEADER_ROWS + at] = u64::from(*place);
         }
+        words[HEADER_STATES] = states.rows.len() as u64;
+        words[HEADER_MADE_OF] = made_of;
         let mut hasher = DefaultHasher::new();
         words.hash(&mut hasher);
         words[HEADER_GENERATION] = hasher.finish().max(1);
-        Ok(Self {
-            words,
-            states: states.rows.len(),
-        })
+        Ok(Self { words })
+    }
+
+    /// Builds the table of detections, which takes seconds where they are many.
+    ///
+    /// # Errors
+    /// Where they need a larger one than there may be.
+    pub fn of(detections: &[Detection]) -> Result<Self, RulesError> {
+        table_of(detections)
+    }
+
+    /// Takes over the words of a table that was built before. What is no table at all is none; that
+    /// nobody changed one since is for the caller to know.
+    pub fn from_words(words: Vec<u64>) -> Option<Self> {
+        let pages = words.get(HEADER_SIZES)? & u64::from(u32::MAX);
+        let is_whole = words.len() == pages as usize * PAGE_SLOTS;
+        is_whole.then_some(Self { words })
+    }
+
+    /// What it was made of.
+    pub(super) fn made_of(&self) -> u64 {
+        self.words[HEADER_MADE_OF]
     }
 
     /// The words to load into the kernel: a whole number of pages.
@@ -303,7 +328,7 @@ impl Table {
     /// How large it is.
     pub fn size(&self) -> Size {
         Size {
-            states: self.states,
+            states: self.words[HEADER_STATES] as usize,
             rules: (self.words[HEADER_SIZES] >> 32) as usize,
             bytes: self.words.len() * size_of::<u64>(),
         }

@@ -18,12 +18,18 @@ struct Wire {
     packets: Vec<(u64, Vec<u8>)>,
     now_ns: u64,
     sequences: [u32; 2],
+    server: ([u8; 4], u16),
 }
 
 impl Wire {
     fn begin() -> Self {
+        Self::begin_with(SERVER)
+    }
+
+    fn begin_with(server: ([u8; 4], u16)) -> Self {
         let mut wire = Self {
             sequences: [1000, u32::MAX - 5],
+            server,
             ..Self::default()
         };
         wire.segment(true, true, b"");
@@ -33,9 +39,9 @@ impl Wire {
 
     fn segment(&mut self, is_sent: bool, is_start: bool, payload: &[u8]) {
         let (from, to) = if is_sent {
-            (CLIENT, SERVER)
+            (CLIENT, self.server)
         } else {
-            (SERVER, CLIENT)
+            (self.server, CLIENT)
         };
         let at = usize::from(!is_sent);
         let builder =
@@ -64,7 +70,11 @@ impl Wire {
     }
 
     fn of(traffic: &Traffic) -> Self {
-        let mut wire = Self::begin();
+        let reaches = traffic.reaches.as_deref().map(|text| {
+            let reached: std::net::SocketAddrV4 = text.parse().expect("an address and a port");
+            (reached.ip().octets(), reached.port())
+        });
+        let mut wire = Self::begin_with(reaches.unwrap_or(SERVER));
         if let Some(name) = &traffic.asks {
             wire.datagram(true, &question(name, None));
         }

@@ -6,6 +6,7 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
+use davylamp_content::detection;
 use davylamp_detect::{
     automaton::{Place, Table},
     breaker::{Tenant, Tenants, victim_of},
@@ -24,6 +25,7 @@ use crate::{
     container::Lookup,
     event::KernelEvent,
     kernel::Ceilings,
+    wire::{BANNED_ADDRESS, MANY_DESTINATIONS},
 };
 
 /// All places that are nested too deeply, as the kernel programs number them.
@@ -228,12 +230,17 @@ impl Agent {
             return ("string", name);
         }
         if is_kind(CeilingKind::Detection) {
-            let named = self.config.breaker.own();
-            let name = named
-                .map(|(name, _)| name)
-                .find(|name| CeilingKey::detection(name) == *key);
-            let name = name.map_or_else(|| format!("{:08x}", key.rule), str::to_owned);
-            return ("detection", name);
+            let brought = in_force.rules.iter().flat_map(|rules| rules.detections());
+            let shipped = detection::shipped().unwrap_or_default().into_iter();
+            let own = self.config.breaker.own().map(|(name, _)| name.to_owned());
+            let mut names = brought
+                .map(|detection| detection.name.clone())
+                .chain(shipped.map(|parsed| parsed.detection.name))
+                .chain([MANY_DESTINATIONS, BANNED_ADDRESS].map(str::to_owned))
+                .chain(own);
+            let name = names.find(|name| CeilingKey::detection(name) == *key);
+            let number = || format!("{:08x}", key.rule);
+            return ("detection", name.unwrap_or_else(number));
         }
         let kind = match key.kind {
             kind if kind == CeilingKind::Node as u32 => "node",

@@ -30,7 +30,7 @@ use std::{
     time::Duration,
 };
 
-use davylamp_content::blocklist::Place;
+use davylamp_content::{blocklist::Place, indicators::Indicator};
 use davylamp_detect::{command::Rules, judge::Judge};
 use davylamp_model::{guard_event::Mode, ids::NodeName};
 use davylamp_spool::SpoolError;
@@ -48,7 +48,7 @@ use crate::{
     event::KernelEvent,
     http::{self, HttpError},
     kernel::{Kernel, KernelError},
-    lists::{self, Lists, ListsError},
+    lists::{self, Built, Lists, ListsError},
     log::Log,
     machine,
     metrics::AgentCounts,
@@ -160,24 +160,26 @@ struct InForce {
     judge: Judge,
     /// The detections, where they are judged by.
     rules: Option<Arc<Rules>>,
+    /// The indicators that the detections and the wire know.
+    pools: Arc<Vec<Indicator>>,
     /// The files as they looked before they were read: what changes meanwhile is read again.
     looked: reload::Fingerprint,
 }
 
 impl InForce {
-    /// Reads the lists and detections. The automaton of detections, which takes seconds, is built
-    /// only if it is not `built` from the same already.
-    fn read(config: &Config, built: Option<Arc<Rules>>) -> Result<Self, GuardError> {
+    /// Reads the lists and all that is built from them, but for what stayed as it was `before`.
+    fn read(config: &Config, before: Option<&Built>) -> Result<Self, GuardError> {
         let looked = reload::Fingerprint::take(config);
         let lists = lists::read(&config.blocklists)?;
         for warning in &lists.warnings {
             tracing::warn!("{}:{}: {warning}", warning.file(), warning.line());
         }
-        let (judge, rules) = lists::judges(&lists, &config.detections, built)?;
+        let (judge, Built { rules, pools }) = lists::judges(&lists, config, before)?;
         Ok(Self {
             lists,
             judge,
             rules,
+            pools,
             looked,
         })
     }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    lists::{self, JudgesError},
+    lists::{self, Built, JudgesError},
 };
 
 /// What files look like from outside. Two that differ were changed in between.
@@ -28,7 +28,7 @@ impl Fingerprint {
     /// Looks at the files of lists and detections that the paths stand for.
     pub(super) fn take(config: &Config) -> Self {
         Self(
-            lists::files_at(&config.blocklists, &config.detections.paths)
+            lists::files_of(config)
                 .iter()
                 .filter_map(|path| look(path))
                 .collect(),
@@ -69,8 +69,13 @@ impl Agent {
     async fn reload_once(self: &Rc<Self>, why: &str) {
         let began = std::time::Instant::now();
         let config = self.config.clone();
-        let built = self.in_force().rules.clone();
-        let fresh = tokio::task::spawn_blocking(move || InForce::read(&config, built)).await;
+        let in_force = self.in_force();
+        let before = Built {
+            rules: in_force.rules.clone(),
+            pools: Arc::clone(&in_force.pools),
+        };
+        let read = move || InForce::read(&config, Some(&before));
+        let fresh = tokio::task::spawn_blocking(read).await;
         let done = match fresh {
             Ok(fresh) => fresh.and_then(|fresh| self.put_in_force(fresh)),
             Err(error) => Err(GuardError::System {
@@ -149,8 +154,7 @@ const MOST_FAULTS: usize = 20;
 
 /// Each fault of the lists, with its place.
 fn faults_of(error: &GuardError) -> Vec<String> {
-    let (GuardError::Lists(error) | GuardError::Judge(JudgesError::Detections(error))) = error
-    else {
+    let (GuardError::Lists(error) | GuardError::Judge(JudgesError::Files(error))) = error else {
         return Vec::new();
     };
     let paths = error.paths.iter().map(|trouble| chain(trouble));

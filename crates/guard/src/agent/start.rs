@@ -102,7 +102,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
         lost.push(format!("behaviour.rounding: {}", chain(&error)));
         None
     });
-    let wire = match wire::watch(&kernel, &config.wire, &config.flows, &mounts) {
+    let wire = match wire::watch(&kernel, &config, &in_force.pools, &mounts) {
         Ok(watch) => watch,
         Err(wire::WireError::Banned(error)) => return Err(error.into()),
         Err(error) => {

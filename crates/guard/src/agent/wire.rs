@@ -2,27 +2,19 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use davylamp_content::detection::{Wire as Seen, shipped};
+use davylamp_content::detection::{Detection, Wire as Seen};
 use davylamp_model::guard_event::{Action, micros};
 use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 
 use super::{Agent, chain, notice::Notice, report::Source};
 use crate::{
-    abi::{EventKind, Reason},
+    abi::{CeilingKey, EventKind, Reason},
     config::Config,
     event::KernelEvent,
     process::Process,
-    wire::{Connect, Destinations, Done, Sight},
+    wire::{self, BANNED_ADDRESS, Connect, Destinations, Done, MANY_DESTINATIONS, Sight},
 };
-
-/// The detections of cryptnono's flow killer.
-const MANY_DESTINATIONS: &str = "many-destinations";
-const BANNED_ADDRESS: &str = "banned-address";
-
-/// How sure something is that no detection is about: the address of a pool, which may be another's by
-/// now.
-const SCORE_ALONE: u8 = 20;
 
 /// What the agent knows about the wire.
 pub(super) struct Wire {
@@ -33,17 +25,12 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(config: &Config) -> Self {
-        let mut detections = HashMap::new();
-        for parsed in shipped().unwrap_or_default() {
-            for seen in &parsed.detection.sees {
-                let known = (parsed.detection.name.clone(), parsed.detection.score);
-                detections.insert(*seen, known);
-            }
-        }
+        let known =
+            |(seen, detection): (Seen, Detection)| (seen, (detection.name, detection.score));
         let window_ns = u64::from(config.flows.lookback_duration_seconds) * 1_000_000_000;
         let threshold = config.flows.unique_destinations_threshold as usize;
         Self {
-            detections,
+            detections: wire::detections().map(known).collect(),
             destinations: Destinations::new(window_ns, threshold).into(),
         }
     }
@@ -71,22 +58,26 @@ impl Agent {
         let Some(seen) = sight.seen else {
             return;
         };
-        let (detection, score) = match self.wire.detections.get(&seen) {
-            Some((detection, score)) => (detection.clone(), *score),
-            None => (seen.as_str().to_owned(), SCORE_ALONE),
+        // A test holds that there is one for whatever can be seen.
+        let Some((detection, score)) = self.wire.detections.get(&seen).cloned() else {
+            return;
         };
         let mut what = sight.told();
         let done = match sight.done {
             Done::Told => None,
             Done::Dropped => Some(Action::Alerted),
             Done::Killed => Some(Action::Killed),
-            Done::WouldKill => Some(Action::WouldKill),
+            Done::WouldKill if event.reason != Reason::Ceiling => Some(Action::WouldKill),
+            Done::WouldKill => {
+                what = over_ceiling(&what);
+                Some(Action::WouldKill)
+            }
             Done::Spared => {
                 let why = event.reason.as_str().unwrap_or_default();
                 what = format!("{what}; {why}");
                 Some(Action::Spared)
             }
-            Done::Missed => Some(self.finish_on_wire(&event, &mut what)),
+            Done::Missed => Some(self.finish_on_wire(&event, &detection, &mut what)),
         };
         if matches!(sight.done, Done::Dropped) {
             what.push_str("; it was dropped");
@@ -105,11 +96,16 @@ impl Agent {
     }
 
     /// The kernel could not reach the owner from where it was; here it is reached by descriptor.
-    fn finish_on_wire(&self, event: &KernelEvent, what: &mut String) -> Action {
+    fn finish_on_wire(&self, event: &KernelEvent, detection: &str, what: &mut String) -> Action {
         if event.pid == 0 {
             let why = Reason::OwnerUnknown.as_str().unwrap_or_default();
             what.push_str(&format!("; {why}: it is killed at its next call"));
             return Action::Missed;
+        }
+        let victim = self.victim_at(event.cgroup, &event.cgroup_path);
+        if !self.may_kill(CeilingKey::detection(detection), victim) {
+            *what = over_ceiling(what);
+            return Action::WouldKill;
         }
         let process = Process::open(event.pid, Some(event.start_boottime_ns));
         match process.map(|process| process.map(|process| process.signal(Signal::KILL))) {
@@ -151,8 +147,15 @@ impl Agent {
             let action = match done {
                 Done::Killed => Action::Killed,
                 Done::Spared => Action::Spared,
-                Done::WouldKill => Action::WouldKill,
-                Done::Told | Done::Dropped | Done::Missed => self.finish_on_wire(&event, &mut what),
+                Done::WouldKill => {
+                    if event.reason == Reason::Ceiling {
+                        what = over_ceiling(&what);
+                    }
+                    Action::WouldKill
+                }
+                Done::Told | Done::Dropped | Done::Missed => {
+                    self.finish_on_wire(&event, BANNED_ADDRESS, &mut what)
+                }
             };
             self.count(|counts| counts.flows_banned.add(action));
             self.flow_notice(
@@ -197,7 +200,7 @@ impl Agent {
             what = format!("{what}; {why}");
             Action::Spared
         } else {
-            self.finish_on_wire(&event, &mut what)
+            self.finish_on_wire(&event, MANY_DESTINATIONS, &mut what)
         };
         self.count(|counts| counts.flows_many.add(action));
         self.flow_notice(
@@ -251,6 +254,10 @@ impl Agent {
         let is_protected = runs.is_ok_and(|key| self.protected.borrow().contains(&key));
         is_protected.then_some(Reason::ProtectedExecutable.as_str()?)
     }
+}
+
+fn over_ceiling(what: &str) -> String {
+    format!("{what}; {}", Reason::Ceiling.as_str().unwrap_or_default())
 }
 
 /// Addresses within a network, which cryptnono does not count.

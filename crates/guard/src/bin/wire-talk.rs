@@ -1,7 +1,8 @@
 //! A stand-in for whoever speaks over the wire, for the tests of this crate. It does what the lines of
 //! its standard input say, one after the other, and leaves with 0 when all is done:
 //!
-//! - `connect ADDRESS:PORT`, `listen ADDRESS:PORT` (then the first to come is spoken with);
+//! - `apart` goes into a network namespace of its own, which has loopback alone;
+//! - `connect ADDRESS:PORT`, `itself` (what it sends, it hears), `listen ADDRESS:PORT` (then the first to come is spoken with);
 //! - `send HEX`, one segment for each line; `expect COUNT` waits for so many bytes, `end` for the end;
 //! - `ask ADDRESS:PORT HEX` sends a datagram and waits for an answer, at most half a second;
 //! - `say WORD` writes a line to standard output.
@@ -14,6 +15,7 @@
 
 use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -39,6 +41,19 @@ fn talk() -> io::Result<()> {
         let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
         let connected = || io::Error::other("connect first");
         match verb {
+            "apart" => apart()?,
+            "itself" => {
+                let listener = TcpListener::bind("127.0.0.1:0")?;
+                let address = listener.local_addr()?;
+                std::thread::spawn(move || {
+                    let heard = listener.accept().map(|(mut stream, _)| {
+                        let _ = stream.set_read_timeout(Some(PATIENCE));
+                        stream.read_to_end(&mut Vec::new())
+                    });
+                    drop(heard);
+                });
+                stream = Some(ready(TcpStream::connect(address)?)?);
+            }
             "connect" => stream = Some(ready(TcpStream::connect(rest)?)?),
             "listen" => {
                 let listener = TcpListener::bind(rest)?;
@@ -65,6 +80,32 @@ fn talk() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Leaves the network of the machine, and raises the loopback of its own.
+fn apart() -> io::Result<()> {
+    // SAFETY: it takes no pointers.
+    if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    // SAFETY: all zeros are a request, which is written below.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: the socket is open, and the request is one of this call.
+    match unsafe {
+        libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCSIFFLAGS as _,
+            &raw const request,
+        )
+    } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 fn ready(stream: TcpStream) -> io::Result<TcpStream> {

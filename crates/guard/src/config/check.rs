@@ -61,10 +61,10 @@ pub(super) fn text(key: &str, text: &str) -> Result<(), &'static str> {
         return Err("a NUL cannot stand in it");
     }
     match key {
-        "guard.blocklists" | "guard.detections.paths" if text.is_empty() => {
+        "guard.blocklists" | "guard.detections.paths" | "guard.indicators" if text.is_empty() => {
             Err("name a file or directory")
         }
-        "guard.blocklists" | "guard.detections.paths" if text == "-" => {
+        "guard.blocklists" | "guard.detections.paths" | "guard.indicators" if text == "-" => {
             Err("lists are read again on each reload, so they must be files, not standard input")
         }
         "guard.pin_dir"

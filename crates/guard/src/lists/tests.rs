@@ -138,16 +138,40 @@ fn a_file_too_large_is_not_read() {
 #[test]
 fn detections_are_built_anew_only_where_they_changed() {
     let lists = read(&[]).expect("it is tested");
-    let mut wanted = Detections::default();
-    let built = |wanted: &Detections, before| {
-        let (_, rules) = judges(&lists, wanted, before).expect("what ships is good");
-        rules.expect("they are wanted")
-    };
-    let first = built(&wanted, None);
-    let again = built(&wanted, Some(Arc::clone(&first)));
-    assert!(Arc::ptr_eq(&first, &again));
-    wanted.off.push("miner-program".to_owned());
-    let fewer = built(&wanted, Some(Arc::clone(&first)));
-    assert!(!Arc::ptr_eq(&first, &fewer));
-    assert_ne!(first.table().generation(), fewer.table().generation());
+    let mut config = Config::default();
+    let built = |config: &Config, before| judges(&lists, config, before).expect("it is good").1;
+    let rules = |built: &Built| Arc::clone(built.rules.as_ref().expect("they are wanted"));
+    let first = built(&config, None);
+    let again = built(&config, Some(&first));
+    assert!(Arc::ptr_eq(&rules(&first), &rules(&again)));
+    config.detections.off.push("miner-program".to_owned());
+    let fewer = built(&config, Some(&first));
+    assert_ne!(
+        rules(&first).table().generation(),
+        rules(&fewer).table().generation()
+    );
+}
+
+#[test]
+fn sets_of_indicators_that_somebody_brought_are_known() {
+    let set = "kind,value,confidence,sources,licences\n\
+               domain,pool.of-this-test.example,high,somebody,CC0-1.0\n";
+    let folder = folder(&[("mine.csv", set), ("notes.txt", "no set")]);
+    let mut config = Config::default();
+    config.indicators = vec![folder.path().to_owned()];
+    let lists = read(&[]).expect("it is tested");
+    let (_, built) = judges(&lists, &config, None).expect("it is good");
+    let line = b"./kernel -o pool.of-this-test.example:443";
+    let rules = built.rules.expect("they are wanted");
+    let found = rules.judge_line(line).expect("it is found");
+    assert!(
+        found
+            .signs
+            .iter()
+            .any(|sign| sign.detection.name == "pool-domain")
+    );
+
+    config.indicators = vec![folder.path().join("none.csv")];
+    let wrong = judges(&lists, &config, None).expect_err("there is none");
+    assert!(matches!(wrong, JudgesError::Files(error) if error.kind == Kind::Indicators));
 }

@@ -40,11 +40,13 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// One address alone.
-    pub fn of(address: IpAddr) -> Self {
+    /// A network, by its first address and how many bits of that count.
+    pub fn new(address: IpAddr, bits: u8) -> Self {
+        // Version 4 stands in the last 32 bits of version 6.
+        let before = if address.is_ipv4() { 96 } else { 0 };
         Self {
             address,
-            length: 128,
+            length: before + u32::from(bits),
         }
     }
 }
@@ -75,22 +77,14 @@ pub(super) fn read(path: &Path) -> Result<Vec<Prefix>, BannedError> {
 }
 
 fn prefix(text: &str) -> Option<Prefix> {
-    let (address, length) = match text.split_once('/') {
-        Some((address, length)) => (address, Some(length.parse::<u32>().ok()?)),
+    let (address, bits) = match text.split_once('/') {
+        Some((address, bits)) => (address, Some(bits.parse::<u8>().ok()?)),
         None => (text, None),
     };
     let address: IpAddr = address.parse().ok()?;
-    // Version 4 stands in the last 32 bits of version 6.
-    let (most, before) = if address.is_ipv4() {
-        (32, 96)
-    } else {
-        (128, 0)
-    };
-    let length = length.unwrap_or(most);
-    (length <= most).then_some(Prefix {
-        address,
-        length: before + length,
-    })
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let bits = bits.unwrap_or(most);
+    (bits <= most).then(|| Prefix::new(address, bits))
 }
 
 #[cfg(test)]

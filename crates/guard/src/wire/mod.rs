@@ -18,20 +18,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use davylamp_content::indicators::{Confidence, shipped_pools};
+use davylamp_content::{
+    detection::{Detection, Wire as Seen, shipped},
+    indicators::{Confidence, Indicator},
+};
 use davylamp_detect::{
+    breaker::digest,
     indicator::Indicators,
     wire::{
         MIN_RHYTHM_NS,
-        walk::{name_hash, tables},
+        walk::{name_hash, number_of as number_of_seen, tables},
     },
 };
 use libbpf_rs::{MapCore, MapFlags, MapHandle, libbpf_sys};
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::{
-    abi::{WireConstants, WirePrefix, WireRule, WireToken},
-    config::{Flows, Wire, WirePolicy},
+    abi::{WireConstants, WireEndpoint, WirePrefix, WireRule, WireToken},
+    config::{Config, Flows, Wire, WirePolicy},
     kernel::{Hook, Kernel, KernelError, Plan, Sense},
     protect::CgroupMounts,
 };
@@ -60,6 +64,21 @@ const ROOT_CGROUP: u64 = 1;
 /// Names of this confidence are looked for, as in captures.
 const LEAST_CONFIDENCE: Confidence = Confidence::Medium;
 
+/// The detections of cryptnono's flow killer.
+pub(crate) const MANY_DESTINATIONS: &str = "many-destinations";
+pub(crate) const BANNED_ADDRESS: &str = "banned-address";
+
+/// What can be seen, each with the detection that is about it.
+pub(crate) fn detections() -> impl Iterator<Item = (Seen, Detection)> {
+    // What ships is tested to be without a fault.
+    let all = shipped().unwrap_or_default().into_iter();
+    all.flat_map(|parsed| {
+        let sees = parsed.detection.sees.clone();
+        sees.into_iter()
+            .map(move |seen| (seen, parsed.detection.clone()))
+    })
+}
+
 /// Why the wire is not watched.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
@@ -77,9 +96,6 @@ pub enum WireError {
     /// The list of banned addresses cannot be used.
     #[error(transparent)]
     Banned(#[from] BannedError),
-    /// A bug: the indicators that ship cannot be read.
-    #[error("the indicators that ship with this program cannot be read, which is a bug")]
-    Indicators,
 }
 
 /// The wire, watched for as long as this lives, or longer where it is pinned.
@@ -96,10 +112,11 @@ pub struct Watch {
 /// [`WireError`].
 pub fn watch(
     kernel: &Kernel,
-    wire: &Wire,
-    flows: &Flows,
+    config: &Config,
+    pools: &[Indicator],
     mounts: &CgroupMounts,
 ) -> Result<Option<Watch>, WireError> {
+    let Config { wire, flows, .. } = config;
     let banned = match &flows.banned_ipv4_file {
         file if file.as_os_str().is_empty() => Vec::new(),
         file => banned::read(file)?,
@@ -118,8 +135,7 @@ pub fn watch(
         path: wire.cgroup.clone(),
         source,
     })?;
-    let pools = shipped_pools().map_err(|_| WireError::Indicators)?;
-    let indicators = Indicators::new(&pools);
+    let indicators = Indicators::new(pools);
     let root = directory
         .metadata()
         .is_ok_and(|found| found.ino() == ROOT_CGROUP);
@@ -145,8 +161,10 @@ pub fn watch(
         if wire.names != WirePolicy::Off {
             fill_names(sense.map("pool_names"), &indicators)?;
         }
-        let addresses = indicators.addresses().map(Prefix::of);
-        fill(sense.map("pool_addresses"), addresses)?;
+        let networks = indicators.networks();
+        let networks = networks.map(|(first, bits)| Prefix::new(first, bits));
+        fill(sense.map("pool_addresses"), networks)?;
+        fill_endpoints(sense.map("pool_endpoints"), &indicators)?;
         fill(sense.map("banned_addresses"), banned.iter().copied())
     })?;
     let mut lost: Vec<String> = sense
@@ -199,6 +217,16 @@ fn constants(wire: &Wire, flows: &Flows, is_banning: bool, whole_machine: bool) 
             seen: rule.seen.into(),
         };
     }
+    constants.ceilings[0] = digest(BANNED_ADDRESS);
+    for (seen, detection) in detections() {
+        // What is not of the wire has a number as well, and no place here.
+        if let Some(slot) = constants
+            .ceilings
+            .get_mut(usize::from(number_of_seen(seen)))
+        {
+            *slot = digest(&detection.name);
+        }
+    }
     constants.rhythm_min_ns = if wire.rhythm { MIN_RHYTHM_NS } else { 0 };
     constants.names_last_ns = NAMES_LAST_NS;
     constants.protocols = number_of(wire.protocols);
@@ -227,6 +255,17 @@ fn fill_names(map: &MapHandle, indicators: &Indicators) -> Result<(), KernelErro
     Ok(())
 }
 
+fn fill_endpoints(map: &MapHandle, indicators: &Indicators) -> Result<(), KernelError> {
+    for (address, port) in indicators.endpoints() {
+        let key = WireEndpoint {
+            address: mapped(address),
+            port: port.into(),
+        };
+        put(map, key.as_bytes())?;
+    }
+    Ok(())
+}
+
 fn fill(map: &MapHandle, prefixes: impl Iterator<Item = Prefix>) -> Result<(), KernelError> {
     for prefix in prefixes {
         let key = WirePrefix {
@@ -251,5 +290,21 @@ fn mapped(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => address.octets(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::SEEN_MAX;
+
+    #[test]
+    fn whatever_can_be_seen_has_one_detection_and_a_ceiling() {
+        let of_wire = |seen: &Seen| !seen.is_behaviour() && !seen.is_of_file();
+        for (seen, name) in Seen::ALL.iter().filter(|(seen, _)| of_wire(seen)) {
+            let about = detections().filter(|(other, _)| other == seen);
+            assert_eq!(about.count(), 1, "{name}");
+            assert!(usize::from(number_of_seen(*seen)) < SEEN_MAX, "{name}");
+        }
     }
 }

@@ -82,7 +82,7 @@ pub struct Detection {
     pub rules: Vec<Vec<usize>>,
     /// The numbers by which a behaviour is judged, by their names ([`Wire::parameters`]).
     pub parameters: BTreeMap<String, u64>,
-    /// The names that a behaviour is about: of modules that it looks for, or of what excuses it.
+    /// The names that it is about: of modules that it looks for, or of what excuses it; of resolvers.
     pub names: Vec<String>,
 }
 
@@ -157,6 +157,8 @@ pub enum Wire {
     ThinFlowInTlsWithoutName,
     /// A connection to the address of a pool.
     PoolAddress,
+    /// Names are asked for by TLS or HTTPS.
+    EncryptedDns,
     /// A thread computes in all directed rounding modes, as programs of RandomX do.
     RandomXRounding,
     /// A thread computes in a directed rounding mode.
@@ -290,6 +292,7 @@ impl Wire {
             "thin-flow-in-tls-without-name",
         ),
         (Self::PoolAddress, "pool-address"),
+        (Self::EncryptedDns, "encrypted-dns"),
         (Self::RandomXRounding, "randomx-rounding"),
         (Self::DirectedRounding, "directed-rounding"),
         (Self::HugePages, "huge-pages"),

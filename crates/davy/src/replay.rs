@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use davylamp_content::detection::{self, Action, Detection};
+use davylamp_content::detection::{self, Action, Detection, Wire};
 use davylamp_content::{Faults, Source};
 use davylamp_detect::command::Rules;
 use davylamp_detect::indicator::Indicators;
@@ -63,6 +63,9 @@ pub struct ReplayArgs {
     pub detections: Vec<PathBuf>,
     #[command(flatten)]
     pub sets: SetsArgs,
+    /// Tell of encrypted questions for names in captures as well: a very weak sign, which browsers give
+    #[arg(long)]
+    pub encrypted_dns: bool,
     /// How to print: text, one JSON object a line (docs/detections.md), or OCSF Detection Findings
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
@@ -90,9 +93,16 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
             "use fewer or shorter expressions; the longest loops cost most",
         )
     })?;
+    let sees = |detection: &&Detection| detection.sees.contains(&Wire::EncryptedDns);
+    let encrypted = rules.detections().iter().filter(sees);
+    let resolvers = Indicators::of_domains(encrypted.flat_map(|detection| {
+        let names = detection.names.iter();
+        names.map(String::as_str)
+    }));
     let mut replay = Replay {
         rules,
         indicators,
+        resolvers: args.encrypted_dns.then_some(resolvers),
         output: args.output,
         is_one_of_many: args.commands.len() + args.files.len() > 1,
         counts: Counts::default(),
@@ -108,6 +118,8 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
 }
 
 struct Replay {
+    /// The resolvers whose greetings are told, where they are.
+    resolvers: Option<Indicators>,
     rules: Rules,
     indicators: Indicators,
     output: Output,
@@ -204,7 +216,7 @@ impl Replay {
         let tally = capture::read(
             form,
             reader,
-            indicators,
+            wire::Judge::new(indicators).with_resolvers(self.resolvers.as_ref()),
             &mut |sign: wire::Sign| -> Result<(), Failure> {
                 let detections = rules.detections().iter();
                 for detection in detections.filter(|detection| detection.sees.contains(&sign.seen))

@@ -21,7 +21,7 @@ use davylamp_content::detection::{Action, Detection, shipped};
 use davylamp_content::indicators::shipped_pools;
 use davylamp_detect::command::Rules;
 use davylamp_detect::indicator::Indicators;
-use davylamp_detect::wire::capture;
+use davylamp_detect::wire::{self, capture};
 
 use corpus::Class;
 
@@ -285,7 +285,7 @@ fn speeds(rules: &Rules, detections: &[Detection], classes: &[&[Class]]) -> Stri
             let tally = capture::read::<std::convert::Infallible>(
                 capture::Form::Pcap,
                 capture.as_slice(),
-                &indicators,
+                wire::Judge::new(&indicators),
                 &mut |sign| {
                     black_box(sign);
                     Ok(())

@@ -97,6 +97,19 @@ impl Indicators {
         set
     }
 
+    /// The set of these domains, with everything below them.
+    pub fn of_domains<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let known = |name: &str| {
+            let id = Value::Domain(name.to_owned()).id().into();
+            let confidence = Confidence::High;
+            (name.into(), Match { id, confidence })
+        };
+        Self {
+            domains: names.into_iter().map(known).collect(),
+            ..Self::default()
+        }
+    }
+
     /// The domains that are known with this confidence or more.
     pub fn domains(&self, least: Confidence) -> impl Iterator<Item = &str> {
         let known = self.domains.iter();

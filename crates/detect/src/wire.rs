@@ -23,7 +23,7 @@ use davylamp_content::detection::Wire as Seen;
 use davylamp_content::indicators::Confidence;
 
 use crate::indicator::Indicators;
-use flow::{Flow, Key};
+use flow::{Flow, Key, Start};
 
 pub use flow::{MIN_RHYTHM_NS, Rhythm};
 pub use packet::Link;
@@ -31,6 +31,9 @@ pub use sniff::{Facts, payload, payload_cut};
 
 /// So many flows are followed at once; those that have been silent for longest make room.
 const MAX_FLOWS: usize = 65_536;
+
+/// The port of DNS over TLS (RFC 7858, section 3.1).
+const DNS_OVER_TLS: u16 = 853;
 
 /// So many addresses are remembered with the name that led to them.
 const MAX_NAMES: usize = 65_536;
@@ -81,6 +84,7 @@ pub enum Judged {
 #[derive(Debug)]
 pub struct Judge<'a> {
     indicators: &'a Indicators,
+    resolvers: Option<&'a Indicators>,
     flows: HashMap<Key, Flow>,
     names: HashMap<IpAddr, String>,
     evicted: u64,
@@ -91,10 +95,17 @@ impl<'a> Judge<'a> {
     pub fn new(indicators: &'a Indicators) -> Self {
         Self {
             indicators,
+            resolvers: None,
             flows: HashMap::new(),
             names: HashMap::new(),
             evicted: 0,
         }
+    }
+
+    /// Looks for encrypted questions too: greetings of resolvers with these names, or at the port of
+    /// DNS over TLS.
+    pub fn with_resolvers(self, resolvers: Option<&'a Indicators>) -> Self {
+        Self { resolvers, ..self }
     }
 
     /// How many flows had to make room before they ended.
@@ -166,18 +177,35 @@ impl<'a> Judge<'a> {
             }
             return;
         }
-        let Some((seen, facts)) = flow.sniff() else {
+        let Some(start) = flow.sniff() else {
             return;
         };
-        let name = facts.name.clone();
-        // A name in the clear is a sign only where it is known.
-        if seen == Seen::PoolNameInTls && !self.is_pool(name.as_deref()) {
-            return;
+        let found = match start {
+            Start::Protocol(seen, facts) => Some((seen, facts)),
+            Start::Greeting(name) => {
+                let server = flow.server;
+                self.greeted(server, name.as_deref()).map(|seen| {
+                    let facts = Facts {
+                        name,
+                        ..Facts::default()
+                    };
+                    (seen, facts)
+                })
+            }
+        };
+        if let (Some((seen, facts)), Some(flow)) = (found, self.flows.get(&key)) {
+            signs.push(self.sign(seen, time_ns, flow, facts));
         }
-        if let Some(flow) = self.flows.get(&key) {
-            let sign = self.sign(seen, time_ns, flow, facts);
-            signs.push(sign);
+    }
+
+    /// What it is a sign of that a server is greeted by this name.
+    fn greeted(&self, server: SocketAddr, name: Option<&str>) -> Option<Seen> {
+        if self.is_pool(name) {
+            return Some(Seen::PoolNameInTls);
         }
+        let resolvers = self.resolvers?;
+        let is_resolver = || name.is_some_and(|name| resolvers.domain(name).is_some());
+        (server.port() == DNS_OVER_TLS || is_resolver()).then_some(Seen::EncryptedDns)
     }
 
     fn sign(&self, seen: Seen, time_ns: u64, flow: &Flow, facts: Facts) -> Sign {

@@ -117,7 +117,8 @@ proptest! {
             false => (Form::Pcap, &[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 0, 0, 1, 0, 0, 0]),
         };
         bytes.splice(0..0, start.iter().copied());
-        let read = capture::read::<()>(form, bytes.as_slice(), &Indicators::default(), &mut |_| Ok(()));
+        let none = Indicators::default();
+        let read = capture::read::<()>(form, bytes.as_slice(), Judge::new(&none), &mut |_| Ok(()));
         prop_assert!(read.is_ok());
     }
 }

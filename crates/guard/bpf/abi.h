@@ -462,6 +462,7 @@ struct wire_rule {
 #define SEEN_POOL_NAME_LOOKUP 7
 #define SEEN_POOL_NAME_IN_TLS 8
 #define SEEN_POOL_ADDRESS 11
+#define SEEN_ENCRYPTED_DNS 12
 #define SEEN_MAX 16
 
 #define WIRE_WALKED 1024 /* bytes of each direction that are walked */
@@ -514,7 +515,9 @@ struct wire_constants {
 	u32 addresses;
 	u32 connects; /* whether each new destination of a process is told */
 	u32 banned; /* whether banned addresses are looked up */
+	u32 encrypted_dns; /* enum wire_policy */
 	u32 whole_machine; /* whether every socket of the machine is watched */
+	u32 reserved;
 };
 
 /* An address with its prefix length; version 4 is mapped into version 6. */
@@ -522,6 +525,10 @@ struct wire_prefix {
 	u32 length; /* in bits */
 	u8 address[16];
 };
+
+/* What a name is, in pool_names. */
+#define NAME_POOL 1
+#define NAME_RESOLVER 2 /* of one that is asked by TLS or HTTPS */
 
 struct wire_endpoint {
 	u8 address[16];

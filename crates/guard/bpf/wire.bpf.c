@@ -61,6 +61,7 @@ struct mm_struct___file {
 #define FAMILY_4 2
 #define FAMILY_6 10
 #define PORT_NAMES 53
+#define PORT_NAMES_BY_TLS 853
 #define LOOPBACK 1 /* the interface, in every network namespace */
 #define STATE_SYN_SENT 2 /* include/net/tcp_states.h */
 #define STATE_LISTEN 10
@@ -125,7 +126,7 @@ struct {
 	__type(value, struct start);
 } starts SEC(".maps");
 
-/* Pool names by the hash of their letters, the last one first. */
+/* Names by the hash of their letters, the last one first, and what they are: NAME_*. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -531,6 +532,27 @@ static __noinline int look_up_address(struct __sk_buff *skb, struct bpf_sock *sk
 	return act(skb, flow, NULL, &seeing);
 }
 
+/* Whom the start of what is sent is addressed to: NAME_*, or 0. */
+static __always_inline u32 whom_it_names(struct start *start, struct flow *flow, u32 is_names,
+					 u16 port)
+{
+	u32 greeted = flow->state & FLOW_GREETING, name;
+
+	if (!wire.names && !wire.encrypted_dns)
+		return 0;
+	name = names_in_start(start, flow, is_names);
+	barrier_var(name);
+	if (name == NAME_POOL)
+		return name;
+	/* That a resolver is looked up says nothing. */
+	if (is_names || !wire.encrypted_dns)
+		return 0;
+	/* Once, whatever comes behind the greeting. */
+	if (port == PORT_NAMES_BY_TLS && !greeted && flow->state & FLOW_GREETING)
+		return NAME_RESOLVER;
+	return name;
+}
+
 /* A packet of a direction that is still being judged. */
 static __noinline int follow(struct __sk_buff *skb, struct bpf_sock *sk, struct flow *flow,
 			     struct packet *packet, u32 is_received)
@@ -541,6 +563,7 @@ static __noinline int follow(struct __sk_buff *skb, struct bpf_sock *sk, struct 
 	struct side *side = is_received ? &flow->sides[1] : &flow->sides[0];
 	u32 taken_to = packet->sequence;
 	u32 skip = 0, seen = 0, length, done = is_received ? FLOW_RECEIVED_DONE : FLOW_SENT_DONE;
+	u32 name = 0;
 	bool is_tls, is_names;
 	s32 ahead;
 
@@ -592,6 +615,8 @@ static __noinline int follow(struct __sk_buff *skb, struct bpf_sock *sk, struct 
 	}
 	fill_ends(&seeing, sk);
 	seeing.is_received = is_received;
+	if (start && (is_tls || is_names) && !is_received)
+		name = whom_it_names(start, flow, is_names, seeing.remote_port);
 	if (seen) {
 		seeing.seen = seen;
 		seeing.reason = REASON_POOL_PROTOCOL;
@@ -600,11 +625,12 @@ static __noinline int follow(struct __sk_buff *skb, struct bpf_sock *sk, struct 
 		if (flow->state & FLOW_CONDEMNED)
 			return DROP;
 		flow->state |= FLOW_SENT_DONE | FLOW_RECEIVED_DONE;
-	} else if (start && (is_tls || is_names) && !is_received && wire.names &&
-		   names_in_start(start, flow, is_names)) {
-		seeing.seen = is_tls ? SEEN_POOL_NAME_IN_TLS : SEEN_POOL_NAME_LOOKUP;
+	} else if (name) {
+		seeing.seen = name == NAME_RESOLVER ? SEEN_ENCRYPTED_DNS :
+			      is_tls		    ? SEEN_POOL_NAME_IN_TLS :
+						      SEEN_POOL_NAME_LOOKUP;
 		seeing.reason = REASON_POOL_NAME;
-		seeing.policy = wire.names;
+		seeing.policy = name == NAME_RESOLVER ? wire.encrypted_dns : wire.names;
 		act(skb, flow, start, &seeing);
 		if (flow->state & FLOW_CONDEMNED)
 			return DROP;
@@ -674,6 +700,7 @@ static __noinline int on_datagram(struct __sk_buff *skb, struct bpf_sock *sk, u3
 	struct seeing seeing = {};
 	struct task_struct *task;
 	struct flow nobody = {};
+	u32 name;
 
 	if (read_packet(skb, &packet) || packet.length <= DNS_HEAD)
 		return PASS;
@@ -682,7 +709,11 @@ static __noinline int on_datagram(struct __sk_buff *skb, struct bpf_sock *sk, u3
 			remember_answers(skb, packet.offset, packet.length);
 		return PASS;
 	}
-	if (packet.target != PORT_NAMES || !asks_for_pool(skb, packet.offset, packet.length))
+	if (packet.target != PORT_NAMES)
+		return PASS;
+	name = asks_for(skb, packet.offset, packet.length);
+	barrier_var(name);
+	if (name != NAME_POOL)
 		return PASS;
 	/* A datagram is sent by the process that runs. */
 	nobody.owner = bpf_get_current_pid_tgid() >> 32;

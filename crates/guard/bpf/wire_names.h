@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The names of pools: in questions to a name server, in TLS greetings; and the addresses that name
+ * Names of pools and of resolvers: in questions to a name server, in TLS greetings; and the addresses that name
  * servers answer. A name is hashed from its end, so that the hash at each border of a label is that
  * of a domain it lies in.
  * Part of wire.bpf.c, whose maps it uses.
@@ -19,9 +19,11 @@ static __always_inline u8 lowered(u8 byte)
 	return byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte;
 }
 
-static __always_inline bool is_pool(u64 hash)
+static __always_inline u32 name_is(u64 hash)
 {
-	return bpf_map_lookup_elem(&pool_names, &hash) != NULL;
+	u32 *known = bpf_map_lookup_elem(&pool_names, &hash);
+
+	return known ? *known : 0;
 }
 
 struct labels {
@@ -78,32 +80,33 @@ static long next_letter(u64 index, struct naming *naming)
 	if (byte == '.') {
 		if (index == 0)
 			return 0; /* the root */
-		if (is_pool(naming->hash)) {
-			naming->found = 1;
+		naming->found = name_is(naming->hash);
+		if (naming->found)
 			return 1;
-		}
 	}
 	naming->hash = hashed(naming->hash, lowered(byte));
 	return 0;
 }
 
-/* Whether a name lies in a pool's domain, or is one. */
-static __always_inline bool names_pool(const u8 *text, u32 length)
+/* What a name is, or the domain it lies in: NAME_*, or 0. */
+static __always_inline u32 name_of(const u8 *text, u32 length)
 {
 	struct naming naming = { .text = text, .hash = HASH_SEED, .left = length };
 
 	if (!length || length > NAME_MOST)
-		return false;
+		return 0;
 	bpf_loop(length, next_letter, &naming, 0);
-	return naming.found || (!naming.left && is_pool(naming.hash));
+	if (!naming.found && !naming.left)
+		return name_is(naming.hash);
+	return naming.found;
 }
 
-/* Whether a datagram to a name server asks for a pool. */
-__noinline int asks_for_pool(struct __sk_buff *skb, u32 offset, u32 length)
+/* What a datagram to a name server asks for: NAME_*, or 0. */
+__noinline int asks_for(struct __sk_buff *skb, u32 offset, u32 length)
 {
 	u64 most = length - DNS_HEAD;
 	struct room *room;
-	bool is_one;
+	u32 found = 0;
 
 	if (most > NAME_MOST)
 		most = NAME_MOST;
@@ -115,10 +118,10 @@ __noinline int asks_for_pool(struct __sk_buff *skb, u32 offset, u32 length)
 	if (!room)
 		return 0;
 	__builtin_memset(room->text, 0, sizeof(room->text));
-	is_one = !bpf_skb_load_bytes(skb, offset + DNS_HEAD, room->text, most) &&
-		 names_pool(room->text, dotted(room->text, NAME_MOST));
+	if (!bpf_skb_load_bytes(skb, offset + DNS_HEAD, room->text, most))
+		found = name_of(room->text, dotted(room->text, NAME_MOST));
 	leave_room(room);
-	return is_one;
+	return found;
 }
 
 static __always_inline u32 kept_at(struct start *start, u32 at)
@@ -155,25 +158,25 @@ static long next_extension(u64 index, struct extensions *walk)
 }
 
 /* The question in a message to a name server by TCP, behind its length. */
-static __always_inline bool question_in_start(struct start *start)
+static __always_inline u32 question_in_start(struct start *start)
 {
 	struct room *room = take_room();
-	bool is_one = false;
-	u32 end;
+	u32 found = 0, end;
 
 	if (!room)
-		return false;
+		return 0;
 	if (!bpf_probe_read_kernel(room->text, NAME_MOST, start->sent + 2 + DNS_HEAD)) {
 		end = dotted(room->text, NAME_MOST);
-		is_one = 2 + DNS_HEAD + end < start->lengths[0] && names_pool(room->text, end);
+		if (2 + DNS_HEAD + end < start->lengths[0])
+			found = name_of(room->text, end);
 	}
 	leave_room(room);
-	return is_one;
+	return found;
 }
 
 /*
- * Whether the start of what is sent names a pool: a TLS greeting (RFC 8446, section 4.1.2), or a
- * question to a name server. Says in the flow's state what greeting it has.
+ * Whom the start of what is sent names: a TLS greeting (RFC 8446, section 4.1.2), or a question to a
+ * name server. Says in the flow's state what greeting it has. Returns NAME_*, or 0.
  */
 __noinline int names_in_start(struct start *start, struct flow *flow, u32 is_names)
 {
@@ -184,7 +187,7 @@ __noinline int names_in_start(struct start *start, struct flow *flow, u32 is_nam
 		return 0;
 	taken = start->lengths[0];
 	if (is_names)
-		return taken > 2 + DNS_HEAD && question_in_start(start);
+		return taken > 2 + DNS_HEAD ? question_in_start(start) : 0;
 	if (flow->state & FLOW_GREETING || kept_at(start, 0) != 0x16 || taken < 44 ||
 	    kept_at(start, 5) != 1)
 		return 0;
@@ -207,7 +210,7 @@ __noinline int names_in_start(struct start *start, struct flow *flow, u32 is_nam
 	barrier_var(at);
 	if (at >= WIRE_KEPT)
 		return 0;
-	return names_pool(start->sent + at, walk.name_length);
+	return name_of(start->sent + at, walk.name_length);
 }
 
 struct records {

@@ -5,7 +5,7 @@
 //! ratios. Both ends of each connection lie in a cgroup of the benchmark's own that is watched, so that
 //! each packet is judged twice: between machines it is once. With the argument `whole` the whole machine
 //! is watched, as a guard does by default, and what comes in by loopback is judged once; then nothing is
-//! dropped and nobody killed.
+//! dropped and nobody killed. At the end stands what each program takes of one connection.
 
 #![allow(
     clippy::print_stdout,
@@ -26,6 +26,7 @@ use davylamp_guard::{
     protect::CgroupMounts,
     wire,
 };
+use libbpf_rs::query::ProgInfoIter;
 
 /// Rounds of each kind. Their medians are compared.
 const ROUNDS: usize = 5;
@@ -36,6 +37,18 @@ const WRITE: usize = 128 << 10;
 /// A request and its answer when connections are counted.
 const REQUEST: &[u8] = b"GET /api/contents/notebook.ipynb HTTP/1.1\r\nHost: hub.example\r\nAccept: application/json\r\nUser-Agent: curl/8\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 27\r\n\r\n{\"name\":\"notebook.ipynb\"}\r\n";
+
+/// The kernel's switch for counting runs and time of programs.
+const COUNTING: &str = "/proc/sys/kernel/bpf_stats_enabled";
+/// The programs of the wire.
+const PROGRAMS: &[&str] = &[
+    "on_egress",
+    "on_ingress",
+    "on_state",
+    "on_create",
+    "on_send",
+    "on_receive",
+];
 
 fn main() {
     let mounts = CgroupMounts::read().expect("the mounts can be read");
@@ -103,8 +116,40 @@ fn main() {
             with / without
         );
     }
+    let watched = watch();
+    by_program(&server);
+    drop(watched);
     fs::write(unified.join("cgroup.procs"), "0").expect("the cgroup can be left");
     fs::remove_dir(&folder).expect("and removed");
+}
+
+/// Where the time goes: what each program takes of one connection, as the kernel counts it.
+fn by_program(server: &str) {
+    let before = fs::read_to_string(COUNTING).expect("the kernel counts");
+    fs::write(COUNTING, "1").expect("it can be told to");
+    let taken = || -> Vec<(String, u64, u64)> {
+        let ours = ProgInfoIter::default().filter(|program| {
+            let name = program.name.to_string_lossy();
+            PROGRAMS.contains(&name.as_ref())
+        });
+        ours.map(|program| {
+            let name = program.name.to_string_lossy().into_owned();
+            (name, program.run_cnt, program.run_time_ns)
+        })
+        .collect()
+    };
+    let begun = taken();
+    let connections = connections_a_second(server) * LASTS.as_secs_f64();
+    for ((name, runs, time), (_, runs_before, time_before)) in taken().into_iter().zip(begun) {
+        let runs = (runs - runs_before) as f64;
+        let time = (time - time_before) as f64;
+        println!(
+            "{name}: {:.1} runs and {:.0} ns a connection",
+            runs / connections,
+            time / connections
+        );
+    }
+    fs::write(COUNTING, before).expect("it can be told to stop");
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -699,8 +699,12 @@ pub struct WireConstants {
     pub connects: u32,
     /// Whether banned addresses are looked up.
     pub banned: u32,
+    /// `enum wire_policy` of encrypted questions for names.
+    pub encrypted_dns: u32,
     /// Whether every socket of the machine is watched.
     pub whole_machine: u32,
+    /// Padding.
+    pub reserved: u32,
 }
 
 /// `struct wire_prefix`.

@@ -530,6 +530,8 @@ pub struct Wire {
     pub names: WirePolicy,
     /// The addresses of mining pools. They age and change hands, so that they are told only.
     pub addresses: WirePolicy,
+    /// Questions for names by TLS and HTTPS: a very weak sign, which browsers give as well.
+    pub encrypted_dns: WirePolicy,
     /// Tell of long, thin, even connections: a weak sign.
     pub rhythm: bool,
 }
@@ -541,6 +543,7 @@ impl Default for Wire {
             protocols: WirePolicy::Kill,
             names: WirePolicy::Drop,
             addresses: WirePolicy::Alert,
+            encrypted_dns: WirePolicy::Off,
             rhythm: true,
         }
     }

@@ -194,7 +194,7 @@ fn what_is_seen_on_the_wire_is_laid_out_alike() {
         (
             "wire_constants",
             mirrored!(abi::WireConstants: tokens rules ceilings rhythm_min_ns names_last_ns protocols names
-                addresses connects banned whole_machine),
+                addresses connects banned encrypted_dns whole_machine reserved),
         ),
         ("wire_prefix", mirrored!(abi::WirePrefix: length address)),
         ("wire_endpoint", mirrored!(abi::WireEndpoint: address port)),

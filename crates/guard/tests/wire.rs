@@ -378,6 +378,45 @@ fn the_addresses_of_pools_are_told_with_their_ports_and_networks() {
 }
 
 #[test]
+fn encrypted_questions_for_names_are_told_where_somebody_wants_it() {
+    let cgroup = Cgroup::new().expect("a cgroup");
+    let server = Listener::tcp("127.0.0.1:0", b"").expect("a server");
+    let by_tls = Listener::tcp("127.9.8.5:853", b"").expect("a name server");
+    let speak = |to: &Listener, message: &[u8], piece| {
+        let talk = talk(&cgroup, &script(to, message, piece));
+        assert!(talk.status.success(), "{:?}", talk.status);
+        talk.pid
+    };
+    let resolver = client_hello(Some("DNS.google"));
+    // By itself it is too weak to be told.
+    let policy = "[guard.policy]\nalert = 10\n";
+    {
+        let guard = Guard::start(&wire(&cgroup, policy));
+        speak(&server, &resolver, 5);
+        speak(&by_tls, &client_hello(None), 5);
+        assert_eq!(guard.lines.try_iter().count(), 0);
+    }
+    let wanted = format!("encrypted_dns = \"alert\"\n{policy}");
+    let mut guard = Guard::start(&wire(&cgroup, &wanted));
+    for message in [client_hello(Some("pypi.org")), b"hello".to_vec()] {
+        speak(&server, &message, 5);
+    }
+    speak(&by_tls, b"hello", 5);
+    for piece in [7, resolver.len()] {
+        let pid = speak(&server, &resolver, piece);
+        let line = guard.line(|line| line["source"] == "davylamp.wire");
+        assert_eq!(line["pid"], pid, "{line:#}");
+        assert_eq!(line["detection"], "encrypted-dns");
+        assert_eq!(line["matched"], "dns.google");
+        assert_eq!(line["action"], "alerted");
+    }
+    let pid = speak(&by_tls, &client_hello(None), 7);
+    let line = guard.line(|line| line["source"] == "davylamp.wire");
+    assert_eq!(line["pid"], pid, "{line:#}");
+    assert_eq!(line["matched"], by_tls.address.to_string());
+}
+
+#[test]
 fn who_only_observes_drops_nothing() {
     let cgroup = Cgroup::new().expect("a cgroup");
     let mut guard = Guard::start_with("mode = \"observe\"", &wire(&cgroup, ""), None);

@@ -118,7 +118,8 @@ fn parameters(fields: &mut Fields<'_>, root: NodeId, written: &Written) {
             told(fields, at, DetectionTrouble::LacksParameter { name });
         }
     }
-    if !written.names.is_empty() && !written.sees.iter().any(|seen| seen.is_behaviour()) {
+    let is_about_names = |seen: &Wire| seen.is_behaviour() || *seen == Wire::EncryptedDns;
+    if !written.names.is_empty() && !written.sees.iter().any(is_about_names) {
         let at = fields.lookup(root, "names").unwrap_or(root);
         told(fields, at, DetectionTrouble::NamesOfNothing);
     }

@@ -17,6 +17,7 @@ macro_rules! shipped {
 pub const SHIPPED: &[(&str, &str)] = shipped![
     "anonymous-code",
     "directed-rounding",
+    "encrypted-dns",
     "gpu-without-framework",
     "huge-pages",
     "fileless-program",

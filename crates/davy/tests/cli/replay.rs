@@ -122,7 +122,7 @@ fn detections_of_ones_own_are_used_and_their_faults_told() {
 }
 
 /// A pcap of raw IP packets: each payload goes from a client to port 3333 as one segment.
-fn pcap(payloads: &[&str]) -> Vec<u8> {
+fn pcap<Payload: AsRef<[u8]>>(payloads: &[Payload]) -> Vec<u8> {
     let mut file = Vec::new();
     // Magic, version 2.4, zone, accuracy, snapshot length, link type 101.
     for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 101] {
@@ -130,6 +130,7 @@ fn pcap(payloads: &[&str]) -> Vec<u8> {
     }
     let mut sequence = 1_u32;
     for payload in payloads {
+        let payload = payload.as_ref();
         let length = u16::try_from(40 + payload.len()).expect("it is short");
         let mut packet = vec![0x45, 0];
         packet.extend(length.to_be_bytes());
@@ -137,7 +138,7 @@ fn pcap(payloads: &[&str]) -> Vec<u8> {
         packet.extend([0x9c, 0x40, 0x0d, 0x05]);
         packet.extend(sequence.to_be_bytes());
         packet.extend([0, 0, 0, 0, 0x50, 0x18, 4, 0, 0, 0, 0, 0]);
-        packet.extend(payload.as_bytes());
+        packet.extend(payload);
         sequence += u32::try_from(payload.len()).expect("it is short");
         let size = u32::try_from(packet.len()).expect("it is short");
         for word in [1_700_000_000, 250_000, size, size] {
@@ -169,6 +170,22 @@ fn a_capture_tells_who_is_paid() {
 
     std::fs::write(&path, pcap(&["GET / HTTP/1.1\r\n\r\n"])).expect("written");
     assert_eq!(replay(&[file], "").status.code(), Some(0));
+}
+
+#[test]
+fn encrypted_questions_are_told_where_they_are_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.pcap");
+    let file = path.to_str().expect("a path");
+    let greeting = davylamp_testkit::wire::client_hello(Some("dns.quad9.net"));
+    std::fs::write(&path, pcap(&[greeting])).expect("written");
+    assert_eq!(replay(&[file], "").status.code(), Some(0));
+    let output = replay(&[file, "--encrypted-dns", "--output", "json"], "");
+    let found = objects(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0]["action"], "alert");
+    assert_eq!(found[0]["detection"], "encrypted-dns");
 }
 
 #[test]

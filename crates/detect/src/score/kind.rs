@@ -38,7 +38,9 @@ impl Kind {
 
     fn of_seen(seen: Wire) -> Self {
         match seen {
-            Wire::PoolNameLookup | Wire::PoolNameInTls | Wire::PoolAddress => Self::Name,
+            Wire::PoolNameLookup | Wire::PoolNameInTls | Wire::PoolAddress | Wire::EncryptedDns => {
+                Self::Name
+            }
             Wire::MinerFile | Wire::PackedFile | Wire::FilelessProgram => Self::File,
             Wire::ThinFlow | Wire::ThinFlowInTlsWithoutName => Self::Flow,
             Wire::RandomXRounding | Wire::DirectedRounding => Self::Compute,

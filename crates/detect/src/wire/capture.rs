@@ -10,7 +10,6 @@ use pcap_file::pcapng::{Block, PcapNgReader};
 use pcap_file::{PcapError, TsResolution};
 
 use super::{Judge, Judged, Link, Sign};
-use crate::indicator::Indicators;
 
 /// The first bytes of pcap, of either byte order and unit, and of pcapng
 /// (<https://datatracker.ietf.org/doc/draft-ietf-opsawg-pcap/>).
@@ -54,18 +53,18 @@ pub struct Tally {
     pub evicted: u64,
 }
 
-/// Judges a capture to its end, or as far as it can be read.
+/// Has a capture judged to its end, or as far as it can be read.
 ///
 /// # Errors
 /// Those of `each`.
 pub fn read<E>(
     form: Form,
     reader: impl Read,
-    indicators: &Indicators,
+    judge: Judge<'_>,
     each: &mut dyn FnMut(Sign) -> Result<(), E>,
 ) -> Result<Tally, E> {
     let mut taking = Taking {
-        judge: Judge::new(indicators),
+        judge,
         tally: Tally::default(),
         signs: Vec::new(),
         each,

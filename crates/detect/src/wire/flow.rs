@@ -29,6 +29,14 @@ const PACKETS_A_MINUTE: std::ops::RangeInclusive<f64> = 1.0..=60.0;
 const MAX_GAP_NS: u64 = 120 * 1_000_000_000;
 const MAX_BYTES_A_PACKET: f64 = 1200.0;
 
+/// What the start of a flow shows.
+pub(super) enum Start {
+    /// A protocol of pools.
+    Protocol(Seen, Facts),
+    /// A TLS greeting, and whom it names.
+    Greeting(Option<String>),
+}
+
 #[derive(Debug)]
 pub(super) struct Flow {
     pub client: SocketAddr,
@@ -93,24 +101,17 @@ impl Flow {
     }
 
     /// What the start of the flow shows, once.
-    pub fn sniff(&mut self) -> Option<(Seen, Facts)> {
+    pub fn sniff(&mut self) -> Option<Start> {
         if self.is_known || !std::mem::take(&mut self.has_grown) {
             return None;
         }
         if let Some(name) = sniff::greeting(self.sent.bytes()) {
-            if self.greeting.is_none() {
-                self.greeting = Some(name.is_some());
-                let facts = Facts {
-                    name: name.clone(),
-                    ..Facts::default()
-                };
-                return name.map(|_| (Seen::PoolNameInTls, facts));
-            }
-            return None;
+            let is_first = self.greeting.replace(name.is_some()).is_none();
+            return is_first.then_some(Start::Greeting(name));
         }
         let found = sniff::payload(self.sent.bytes(), self.received.bytes());
         self.is_known = found.is_some();
-        found
+        found.map(|(seen, facts)| Start::Protocol(seen, facts))
     }
 
     /// The messages of a name server that have come whole (RFC 1035, section 4.2.2).

@@ -103,7 +103,8 @@ impl Wire {
     fn judged(&self) -> Vec<Sign> {
         let pools = shipped_pools().expect("what ships is good");
         let indicators = Indicators::new(&pools);
-        let mut judge = Judge::new(&indicators);
+        let resolvers = resolvers();
+        let mut judge = Judge::new(&indicators).with_resolvers(Some(&resolvers));
         let mut signs = Vec::new();
         for (time, packet) in &self.packets {
             let judged = judge.packet(*time, Link::Ip, packet, &mut signs);
@@ -112,6 +113,16 @@ impl Wire {
         judge.finish(&mut signs);
         signs
     }
+}
+
+/// Those of the detection that ships.
+fn resolvers() -> Indicators {
+    let shipped = shipped().expect("what ships is good");
+    let about = |parsed: &&davylamp_content::detection::Parsed| {
+        parsed.detection.sees.contains(&Seen::EncryptedDns)
+    };
+    let detection = &shipped.iter().find(about).expect("one ships").detection;
+    Indicators::of_domains(detection.names.iter().map(String::as_str))
 }
 
 /// A text as bytes; `random:N` is N bytes without an order.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use davylamp_content::detection::Wire as Seen;
 use davylamp_content::indicators::shipped_pools;
 use davylamp_detect::indicator::Indicators;
-use davylamp_detect::wire::capture;
+use davylamp_detect::wire::{Judge, capture};
 use etherparse::{PacketBuilder, VlanId};
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
@@ -432,10 +432,15 @@ pub fn seen(bytes: &[u8]) -> (Vec<Seen>, u64) {
     let indicators = Indicators::new(&pools);
     let form = capture::form_of(bytes).expect("it is a capture");
     let mut seen = Vec::new();
-    let tally = capture::read::<std::convert::Infallible>(form, bytes, &indicators, &mut |sign| {
-        seen.push(sign.seen);
-        Ok(())
-    });
+    let tally = capture::read::<std::convert::Infallible>(
+        form,
+        bytes,
+        Judge::new(&indicators),
+        &mut |sign| {
+            seen.push(sign.seen);
+            Ok(())
+        },
+    );
     let Ok(tally) = tally;
     assert_eq!(tally.ended, None);
     (seen, tally.unreadable)

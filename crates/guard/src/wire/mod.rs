@@ -79,6 +79,10 @@ pub(crate) fn detections() -> impl Iterator<Item = (Seen, Detection)> {
     })
 }
 
+/// What a name is: `NAME_…` of `bpf/abi.h`.
+const NAME_POOL: u32 = 1;
+const NAME_RESOLVER: u32 = 2;
+
 /// Why the wire is not watched.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
@@ -121,9 +125,14 @@ pub fn watch(
         file if file.as_os_str().is_empty() => Vec::new(),
         file => banned::read(file)?,
     };
-    let is_off = [wire.protocols, wire.names, wire.addresses]
-        .iter()
-        .all(|policy| *policy == WirePolicy::Off)
+    let is_off = [
+        wire.protocols,
+        wire.names,
+        wire.addresses,
+        wire.encrypted_dns,
+    ]
+    .iter()
+    .all(|policy| *policy == WirePolicy::Off)
         && !wire.rhythm
         && !flows.is_on();
     if is_off {
@@ -158,8 +167,18 @@ pub fn watch(
         constants: constants.as_bytes(),
     };
     let sense = kernel.start_sense(&plan, |sense| {
+        let names = sense.map("pool_names");
+        if wire.encrypted_dns != WirePolicy::Off {
+            let encrypted = detections().filter(|(seen, _)| *seen == Seen::EncryptedDns);
+            for name in encrypted.flat_map(|(_, detection)| detection.names) {
+                put(names, name_hash(&name).as_bytes(), NAME_RESOLVER)?;
+            }
+        }
+        // What is both is a pool's.
         if wire.names != WirePolicy::Off {
-            fill_names(sense.map("pool_names"), &indicators)?;
+            for name in indicators.domains(LEAST_CONFIDENCE) {
+                put(names, name_hash(name).as_bytes(), NAME_POOL)?;
+            }
         }
         let networks = indicators.networks();
         let networks = networks.map(|(first, bits)| Prefix::new(first, bits));
@@ -234,6 +253,7 @@ fn constants(wire: &Wire, flows: &Flows, is_banning: bool, whole_machine: bool) 
     constants.addresses = number_of(wire.addresses);
     constants.connects = u32::from(flows.unique_destinations_threshold > 0 || flows.log_connects);
     constants.banned = u32::from(is_banning);
+    constants.encrypted_dns = number_of(wire.encrypted_dns);
     constants.whole_machine = u32::from(whole_machine);
     constants
 }
@@ -248,20 +268,13 @@ fn number_of(policy: WirePolicy) -> u32 {
     }
 }
 
-fn fill_names(map: &MapHandle, indicators: &Indicators) -> Result<(), KernelError> {
-    for name in indicators.domains(LEAST_CONFIDENCE) {
-        put(map, name_hash(name).as_bytes())?;
-    }
-    Ok(())
-}
-
 fn fill_endpoints(map: &MapHandle, indicators: &Indicators) -> Result<(), KernelError> {
     for (address, port) in indicators.endpoints() {
         let key = WireEndpoint {
             address: mapped(address),
             port: port.into(),
         };
-        put(map, key.as_bytes())?;
+        put(map, key.as_bytes(), 1)?;
     }
     Ok(())
 }
@@ -272,13 +285,13 @@ fn fill(map: &MapHandle, prefixes: impl Iterator<Item = Prefix>) -> Result<(), K
             length: prefix.length,
             address: mapped(prefix.address),
         };
-        put(map, key.as_bytes())?;
+        put(map, key.as_bytes(), 1)?;
     }
     Ok(())
 }
 
-fn put(map: &MapHandle, key: &[u8]) -> Result<(), KernelError> {
-    map.update(key, 1u32.as_bytes(), MapFlags::ANY)
+fn put(map: &MapHandle, key: &[u8], value: u32) -> Result<(), KernelError> {
+    map.update(key, value.as_bytes(), MapFlags::ANY)
         .map_err(|source| KernelError::Bpf {
             doing: "fill a table of the wire",
             source,

@@ -123,7 +123,7 @@ impl Sight {
                     _ => name_asked(&[sent.get(2..).unwrap_or_default(), &[0; 4]].concat()),
                 };
             }
-            (_, Some(Seen::PoolNameInTls)) => name = name_greeted(&sent),
+            (_, Some(Seen::PoolNameInTls | Seen::EncryptedDns)) => name = name_greeted(&sent),
             (_, Some(Seen::Stratum2Handshake)) => {
                 seen = payload(&sent, &received).map(|(seen, _)| seen);
             }
@@ -197,6 +197,9 @@ impl Sight {
         let named = match self.seen {
             Some(Seen::PoolNameLookup | Seen::PoolNameInTls) => self.name.clone(),
             Some(Seen::PoolAddress) => Some(self.remote.to_string()),
+            Some(Seen::EncryptedDns) => {
+                Some(self.name.clone().unwrap_or_else(|| self.remote.to_string()))
+            }
             _ => self.facts.method.clone(),
         };
         named.unwrap_or_else(|| self.seen.map_or("", Seen::as_str).to_owned())
@@ -213,6 +216,7 @@ impl Sight {
                 format!("it asks {} for {}", self.remote, self.matched())
             }
             Some(Seen::PoolNameInTls) => format!("its TLS greeting to {} names a pool", pool),
+            Some(Seen::EncryptedDns) => format!("it asks {pool} for names, encrypted"),
             Some(Seen::PoolAddress) => format!("it connects to {pool}, the address of a pool"),
             Some(Seen::ThinFlow | Seen::ThinFlowInTlsWithoutName) => {
                 format!("its connection with {pool}: {}", self.rhythm.told())

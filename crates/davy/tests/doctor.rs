@@ -143,7 +143,7 @@ fn as_root_without_the_capabilities_to_load() {
 #[test]
 fn with_no_more_capabilities_than_the_guard_names() {
     let installed = install();
-    let kept = "--bounding-set=-all,+bpf,+perfmon,+kill,+sys_ptrace,+dac_read_search";
+    let kept = "--bounding-set=-all,+bpf,+perfmon,+net_admin,+kill,+sys_ptrace,+dac_read_search";
     let answer = json("setpriv", &[kept], &installed);
     for id in [
         "bpf.syscall",
@@ -151,6 +151,7 @@ fn with_no_more_capabilities_than_the_guard_names() {
         "bpf.loop",
         "bpf.send-signal",
         "bpf.iter-task",
+        "bpf.cgroup-skb",
     ] {
         answer.check(id, "pass", "");
     }

@@ -239,9 +239,7 @@ struct packet {
 	u8 protocol;
 	u8 tcp_flags;
 };
-#define TCP_FIN 1
 #define TCP_SYN 2
-#define TCP_RST 4
 
 #define EXTENSIONS_MOST 6
 
@@ -325,7 +323,7 @@ static __always_inline bool read_plain(struct __sk_buff *skb, struct packet *pac
 }
 
 /* A piece that is walked is on the stack, so it is short. */
-#define WALK_PIECE 32
+#define WALK_PIECE 64
 
 struct walking {
 	struct __sk_buff *skb;
@@ -481,11 +479,9 @@ static __always_inline void acquit(struct flow *flow)
 	flow->state |= FLOW_SENT_DONE | FLOW_RECEIVED_DONE;
 }
 
-/* Another packet of a condemned flow. The signal is tried again until it went through. */
-__noinline int condemned(struct __sk_buff *skb, struct flow *flow)
+/* Another payload of a condemned flow. The signal is tried again until it went through. */
+__noinline int condemned(struct flow *flow)
 {
-	struct packet packet = {};
-
 	if (!flow)
 		return DROP;
 	count(COUNT_WIRE_DROPPED, 1);
@@ -505,9 +501,6 @@ __noinline int condemned(struct __sk_buff *skb, struct flow *flow)
 		if (!(flow->state & FLOW_CONDEMNED))
 			return PASS;
 	}
-	/* That it is over, the other side may hear. */
-	if (!read_packet(skb, &packet) && packet.tcp_flags & TCP_RST)
-		return PASS;
 	return DROP;
 }
 
@@ -520,7 +513,7 @@ static __noinline int look_up_address(struct __sk_buff *skb, struct bpf_sock *sk
 
 	flow->state |= FLOW_LOOKED_UP;
 	count(COUNT_WIRE_FLOWS, 1);
-	if (!wire.addresses)
+	if (!wire.addresses || (flow->state & (FLOW_LISTENS | FLOW_CONNECTED)) == FLOW_LISTENS)
 		return 0;
 	remote_of(sk, key.address);
 	__builtin_memcpy(endpoint.address, key.address, 16);
@@ -753,18 +746,19 @@ static __always_inline int on_packet(struct __sk_buff *skb, u32 is_received)
 		return PASS;
 	if (sk->protocol != IP_TCP || sk->state == STATE_LISTEN)
 		return PASS;
+	/* What carries nothing passes whatever the flow says: that it is over, the other side may hear. */
+	if (!read_plain(skb, &packet) && read_packet(skb, &packet))
+		return PASS;
+	if (!packet.length || packet.tcp_flags & TCP_SYN)
+		return PASS;
 	flow = bpf_sk_storage_get(&flows, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!flow) {
 		count(COUNT_WIRE_NO_ROOM, 1);
 		return PASS;
 	}
 	if (flow->state & FLOW_CONDEMNED)
-		return condemned(skb, flow);
+		return condemned(flow);
 	if (flow->state & FLOW_FAT)
-		return PASS;
-	if (!read_plain(skb, &packet) && read_packet(skb, &packet))
-		return PASS;
-	if (!packet.length || packet.tcp_flags & TCP_SYN)
 		return PASS;
 	/* Before the rest, since the stack is not deep enough for one within the other. */
 	if (!(flow->state & FLOW_LOOKED_UP)) {

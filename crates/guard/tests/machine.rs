@@ -73,6 +73,9 @@ fn tracepoints_are_those_of_tracefs() {
         ("tracepoint.page-fault-user", "exceptions/page_fault_user"),
         ("tracepoint.signal-generate", "signal/signal_generate"),
         ("tracepoint.cgroup-mkdir", "cgroup/cgroup_mkdir"),
+        ("tracepoint.inet-sock-set-state", "sock/inet_sock_set_state"),
+        ("tracepoint.sock-send-length", "sock/sock_send_length"),
+        ("tracepoint.sock-recv-length", "sock/sock_recv_length"),
         (
             "tracepoint.x86-fpu-regs-deactivated",
             "x86_fpu/x86_fpu_regs_deactivated",

@@ -38,7 +38,7 @@ const fn feature(
     }
 }
 
-const FEATURES: [Feature; 15] = [
+const FEATURES: [Feature; 16] = [
     feature(
         "bpf.tp-btf",
         "program at sched_process_exec",
@@ -128,6 +128,14 @@ const FEATURES: [Feature; 15] = [
         probes::task_from_pid,
         "a program cannot look up another process; the agent does it by pidfd",
         "use kernel 6.2 or later",
+    ),
+    feature(
+        "bpf.cgroup-skb",
+        "program on a cgroup's packets",
+        Need::Improves,
+        probes::cgroup_skb,
+        "what sockets say is not followed: no pool is seen on the wire, by protocol, name or address",
+        "use a kernel with CONFIG_CGROUP_BPF, and give the guard CAP_NET_ADMIN",
     ),
     feature(
         "bpf.kprobe",

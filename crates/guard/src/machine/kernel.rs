@@ -162,7 +162,7 @@ const fn tracepoint(
 
 /// The tracepoints the guard attaches to, each with the typedef by which the kernel's types name
 /// it.
-const TRACEPOINTS: [(Question, &str); 5] = [
+const TRACEPOINTS: [(Question, &str); 8] = [
     (
         tracepoint(
             "tracepoint.sched-process-exec",
@@ -209,6 +209,34 @@ const TRACEPOINTS: [(Question, &str); 5] = [
              x86_64 alone has this",
         ),
         "btf_trace_x86_fpu_regs_deactivated",
+    ),
+    (
+        tracepoint(
+            "tracepoint.inet-sock-set-state",
+            "sock:inet_sock_set_state",
+            Need::Improves,
+            "who connects is not noted, so banned addresses and many destinations are not seen, \
+             and who speaks to a pool is killed at its next call on the socket",
+        ),
+        "btf_trace_inet_sock_set_state",
+    ),
+    (
+        tracepoint(
+            "tracepoint.sock-send-length",
+            "sock:sock_send_length",
+            Need::Improves,
+            "a socket that was handed on is taken to be whose it was before, until it receives",
+        ),
+        "btf_trace_sock_send_length",
+    ),
+    (
+        tracepoint(
+            "tracepoint.sock-recv-length",
+            "sock:sock_recv_length",
+            Need::Improves,
+            "a socket that was handed on is taken to be whose it was before, until it sends",
+        ),
+        "btf_trace_sock_recv_length",
     ),
 ];
 

@@ -45,12 +45,13 @@ struct Capability {
 const DAC_OVERRIDE: u8 = 1;
 const DAC_READ_SEARCH: u8 = 2;
 const KILL: u8 = 5;
+const NET_ADMIN: u8 = 12;
 const SYS_PTRACE: u8 = 19;
 const SYS_ADMIN: u8 = 21;
 const PERFMON: u8 = 38;
 const BPF: u8 = 39;
 
-const CAPABILITIES: [Capability; 6] = [
+const CAPABILITIES: [Capability; 7] = [
     Capability {
         id: "capability.bpf",
         name: "CAP_BPF",
@@ -85,6 +86,13 @@ const CAPABILITIES: [Capability; 6] = [
         any_of: &[DAC_READ_SEARCH, DAC_OVERRIDE],
         need: Need::Improves,
         lost: "executables and blocklists under directories closed to this user are not read",
+    },
+    Capability {
+        id: "capability.net-admin",
+        name: "CAP_NET_ADMIN",
+        any_of: &[NET_ADMIN, SYS_ADMIN],
+        need: Need::Improves,
+        lost: "what sockets say is not followed: no pool is seen on the wire",
     },
     Capability {
         id: "capability.sys-admin",

@@ -176,6 +176,16 @@ pub(super) fn raw_tracepoint(_: &Probing<'_>) -> Result<String, Failed> {
     Ok("loads".to_owned())
 }
 
+pub(super) fn cgroup_skb(_: &Probing<'_>) -> Result<String, Failed> {
+    load_program(&ProgramSpec {
+        kind: sys::BPF_PROG_TYPE_CGROUP_SKB,
+        attach: sys::BPF_CGROUP_INET_EGRESS,
+        instructions: &RETURN_ZERO,
+        ..ProgramSpec::default()
+    })?;
+    Ok("loads".to_owned())
+}
+
 pub(super) fn send_signal_task(probing: &Probing<'_>) -> Result<String, Failed> {
     let signal = probing.function(SEND_SIGNAL_TASK)?;
     probing.load_at_exec(&[

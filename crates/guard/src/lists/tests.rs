@@ -157,8 +157,10 @@ fn sets_of_indicators_that_somebody_brought_are_known() {
     let set = "kind,value,confidence,sources,licences\n\
                domain,pool.of-this-test.example,high,somebody,CC0-1.0\n";
     let folder = folder(&[("mine.csv", set), ("notes.txt", "no set")]);
-    let mut config = Config::default();
-    config.indicators = vec![folder.path().to_owned()];
+    let mut config = Config {
+        indicators: vec![folder.path().to_owned()],
+        ..Config::default()
+    };
     let lists = read(&[]).expect("it is tested");
     let (_, built) = judges(&lists, &config, None).expect("it is good");
     let line = b"./kernel -o pool.of-this-test.example:443";

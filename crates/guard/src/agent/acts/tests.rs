@@ -112,6 +112,47 @@ fn a_frozen_cgroup_is_found_by_its_mark_and_thawed_when_it_is_due() {
     assert!(matches!(missing, Err(ActError::NoFreezer { .. })));
 }
 
+/// A cgroup of version 1 in the hierarchy of this controller, where that is mounted.
+fn version1(controller: &str) -> Option<PathBuf> {
+    let mount = Path::new("/sys/fs/cgroup").join(controller);
+    mount.join("tasks").exists().then(|| {
+        let directory = mount.join(format!("acts-{}", std::process::id()));
+        fs::create_dir(&directory).expect("a cgroup");
+        directory
+    })
+}
+
+#[test]
+fn a_container_in_version_1_is_frozen_by_that_hierarchys_freezer() {
+    let (Some(memory), Some(freezer)) = (version1("memory"), version1("freezer")) else {
+        return; // This machine has no hierarchies of version 1.
+    };
+    let mut child = Command::new("sleep").arg("30").spawn().expect("a sleeper");
+    for directory in [&memory, &freezer] {
+        let procs = directory.join("cgroup.procs");
+        fs::write(procs, child.id().to_string()).expect("it moves");
+    }
+    let state = || fs::read_to_string(freezer.join("freezer.state")).expect("a state");
+
+    let frozen = freeze_cgroup(&memory, Some(&freezer), 100, |_| false).expect("it freezes");
+    assert_eq!(frozen, Frozen::Whole);
+    assert_eq!(state().trim(), "FROZEN");
+    assert_eq!(frozen_below(&freezer)[0].until_secs, 100);
+    let thawed = thaw_due(&freezer, None);
+    assert!(thawed.len() == 1 && thawed[0].1.is_ok(), "{thawed:?}");
+    assert_eq!(state().trim(), "THAWED");
+    assert_eq!(frozen_below(&freezer), []);
+
+    child.kill().expect("an end");
+    child.wait().expect("an end");
+    for directory in [memory, freezer] {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while fs::remove_dir(&directory).is_err() && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+    }
+}
+
 #[test]
 fn a_tree_dies_from_its_root() {
     let mut shell = Command::new("sh")

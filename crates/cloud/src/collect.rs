@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use crate::aws::fetch::{Read, Sizes, doors};
 use crate::aws::read::ReadConfig;
-use crate::aws::session::Sessions;
+use crate::aws::session::{SessionError, Sessions};
 use crate::hub::Hub;
 use crate::kubernetes::Clusters;
 use crate::kubernetes::read::{self, Question};
@@ -162,8 +162,10 @@ impl Collector {
         wanted: &[Wanted],
         leads: &[Lead],
     ) -> Vec<(usize, Inventory)> {
-        let session = match self.sessions.reading(place).await {
-            Ok(session) => session,
+        let (session, absent) = match self.sessions.reading(place).await {
+            Ok(session) => (Some(session), None),
+            // Clusters and the Hub can be asked all the same.
+            Err(error @ SessionError::Absent) => (None, Some(Missed::from(&error))),
             Err(error) => {
                 let missed = Missed::from(&error);
                 let blind = |at: usize| (at, blind(place, &leads[at], &missed));
@@ -175,7 +177,9 @@ impl Collector {
             all.join(&leads[*at]);
         }
         let mut store = Store::default();
-        store.begin(&session, &all, self.sizes).await;
+        if let Some(session) = &session {
+            store.begin(session, &all, self.sizes).await;
+        }
 
         let questions: Vec<BTreeMap<ClusterName, Question>> = members
             .iter()
@@ -186,13 +190,18 @@ impl Collector {
             .iter()
             .flat_map(|each| machines(&clusters, each))
             .collect();
-        store.add_instances(&session, nodes, self.sizes).await;
-        store.finish(&session, &all, self.sizes).await;
+        if let Some(session) = &session {
+            store.add_instances(session, nodes, self.sizes).await;
+            store.finish(session, &all, self.sizes).await;
+        }
 
         let lockdown = members
             .iter()
             .any(|at| wanted[*at].purpose == Purpose::Lockdown);
-        let (doors, doors_unread) = self.doors(&session, place, lockdown).await;
+        let (doors, doors_unread) = match &session {
+            Some(session) => self.doors(session, place, lockdown).await,
+            None => (Reading::NotAsked, Vec::new()),
+        };
         let taken_at = Timestamp::now();
         members
             .into_iter()
@@ -218,6 +227,12 @@ impl Collector {
                             .to_owned(),
                         again: false,
                     });
+                }
+                if let Some(missed) = &absent {
+                    let machines = machines(&clusters, questions);
+                    let machines = machines.iter().map(|id| format!("instance {id}"));
+                    let names = leads[at].names().into_iter().chain(machines);
+                    unread.extend(names.map(|what| missed.unread(what)));
                 }
                 if wanted[at].purpose == Purpose::Lockdown {
                     inventory.doors = doors.clone();

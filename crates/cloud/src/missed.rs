@@ -96,7 +96,8 @@ fn session(error: &SessionError) -> bool {
         | SessionError::Credentials { .. }
         | SessionError::Unreachable { .. }
         | SessionError::Regions { .. } => true,
-        SessionError::NoRegion
+        SessionError::Absent
+        | SessionError::NoRegion
         | SessionError::ForeignAccount { .. }
         | SessionError::IllFormed { .. } => false,
     }

@@ -546,6 +546,7 @@ fn session_hint(error: &SessionError) -> &'static str {
         SessionError::Credentials { .. } => {
             "see whose they are and whether they have run out: aws sts get-caller-identity"
         }
+        SessionError::Absent => "this needs an AWS account: take `respond.aws = false` out",
         SessionError::Regions { .. } => {
             "allow ec2:DescribeRegions, or name one region with --region"
         }

@@ -35,6 +35,8 @@ pub fn section() -> Section {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Whether there is an AWS account. Without one, clusters and the Hub alone are answered in.
+    pub aws: bool,
     /// The home region. Empty: the environment's.
     pub region: String,
     /// Another endpoint for every AWS service. Empty: AWS's own.
@@ -96,6 +98,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            aws: true,
             region: String::new(),
             endpoint_url: String::new(),
             role: String::new(),

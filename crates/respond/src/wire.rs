@@ -141,6 +141,7 @@ pub async fn tell_unset(config: &Config, why: &str) -> Vec<(String, String)> {
 async fn sessions(config: &Config, account: Option<AccountId>) -> Result<Sessions, SessionError> {
     let text = |text: &str| present(text).map(str::to_owned);
     Sessions::new(SessionOptions {
+        absent: !config.aws,
         region: text(&config.region),
         endpoint_url: text(&config.endpoint_url),
         account,
@@ -375,8 +376,13 @@ fn clusters(config: &Config) -> Vec<ClusterEntry> {
 }
 
 async fn journal(config: &Config, sessions: &Arc<Sessions>) -> Result<Arc<dyn Journal>, WireError> {
-    if config.journal.store != Store::Sqlite && sessions.home_region().is_none() {
-        return Err(SessionError::NoRegion.into());
+    if config.journal.store != Store::Sqlite {
+        if sessions.is_absent() {
+            return Err(SessionError::Absent.into());
+        }
+        if sessions.home_region().is_none() {
+            return Err(SessionError::NoRegion.into());
+        }
     }
     Ok(match config.journal.store {
         Store::Sqlite => Arc::new(SqliteJournal::open(&config.journal.path).await?),

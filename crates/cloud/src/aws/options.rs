@@ -14,6 +14,8 @@ pub struct SessionOptions {
     pub region: Option<String>,
     /// Another endpoint for every service, for a test server or a private gateway.
     pub endpoint_url: Option<String>,
+    /// There is no AWS: nothing is asked of it, and nothing is looked for credentials in.
+    pub absent: bool,
     /// The account our own credentials belong to, where it is known already (a Lambda is told it):
     /// saves one call at the start.
     pub account: Option<AccountId>,

@@ -31,6 +31,10 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// The name of our sessions in the account's trail.
 const SESSION_NAME: &str = "davylamp";
 
+/// Where things are that are in no account: twelve zeros are nobody's, and no region is called so.
+const NO_ACCOUNT: &str = "000000000000";
+const NO_REGION: &str = "none";
+
 /// Makes configurations of SDK clients. One is enough for a program; it may be shared.
 pub struct Sessions {
     home: SdkConfig,
@@ -68,6 +72,9 @@ pub enum SessionError {
         /// What went wrong on the way.
         why: String,
     },
+    /// We are to do without AWS.
+    #[error("there is no AWS here, as `respond.aws = false` says")]
+    Absent,
     /// No region is configured.
     #[error("no AWS region is configured: add --region, or set `respond.region` or AWS_REGION")]
     NoRegion,
@@ -144,6 +151,9 @@ impl Sessions {
         if let Some(credentials) = credentials {
             loader = loader.credentials_provider(credentials);
         }
+        if options.absent {
+            loader = loader.no_credentials().region(None::<aws_config::Region>);
+        }
         let home = loader.load().await;
         Ok(Self {
             home,
@@ -160,6 +170,9 @@ impl Sessions {
     pub async fn home_account(&self) -> Result<&AccountId, SessionError> {
         self.account
             .get_or_try_init(|| async {
+                if self.options.absent {
+                    return Err(SessionError::Absent);
+                }
                 if self.home_region().is_none() {
                     return Err(SessionError::NoRegion);
                 }
@@ -189,13 +202,24 @@ impl Sessions {
             .await
     }
 
+    /// Whether we are to do without AWS.
+    pub fn is_absent(&self) -> bool {
+        self.options.absent
+    }
+
     /// The home region.
     pub fn home_region(&self) -> Option<&str> {
         self.home.region().map(AsRef::as_ref)
     }
 
-    /// Our own account in its home region.
+    /// Our own account in its home region; without AWS a place that is none.
     pub async fn home_place(&self) -> Result<Place, SessionError> {
+        if self.options.absent {
+            return Ok(Place {
+                account: AccountId::from(NO_ACCOUNT),
+                region: Region::from(NO_REGION),
+            });
+        }
         let region = self.home_region().ok_or(SessionError::NoRegion)?;
         Ok(Place {
             account: self.home_account().await?.clone(),
@@ -283,6 +307,9 @@ impl Sessions {
 
     /// In an account that is not ours the configured role is assumed.
     async fn config(&self, place: &Place) -> Result<SdkConfig, SessionError> {
+        if self.options.absent {
+            return Err(SessionError::Absent);
+        }
         check(place)?;
         let account = place.account.as_str();
         let paced = PacedClient::new(

@@ -142,8 +142,12 @@ pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn work(desk: &Desk, queue: &str, how: &RunArgs) -> Result<ExitCode, Failure> {
-    if desk.wiring.sessions().home_region().is_none() {
-        let error = SessionError::NoRegion;
+    let sessions = desk.wiring.sessions();
+    if sessions.home_region().is_none() {
+        let error = match sessions.is_absent() {
+            true => SessionError::Absent,
+            false => SessionError::NoRegion,
+        };
         let hint = session_hint(&error);
         return Err(Failure::new(anyhow!(error), hint));
     }

@@ -181,6 +181,49 @@ fn of_two_users_the_one_whom_the_guard_saw_is_stopped() {
 }
 
 #[test]
+fn without_aws_a_pod_that_starts_its_miner_again_is_evicted_and_its_user_stopped() {
+    let mut campus = Campus::new(&["alice", "bob"]);
+    campus.ground.set("respond.aws=false");
+    let ground = &campus.ground;
+    ground.bare_node("rack7", &["alice", "bob"]);
+    let killed = |second: u32| {
+        json!({
+            "timestamp": format!("2026-11-20T10:00:{second:02}Z"), "level": "warning",
+            "action": "killed", "event": "Killed process", "pid": 4711 + second,
+            "cmdline": "./worker", "matched": "a-word", "detection": "miner-program",
+            "source": "davylamp.exec", "exe": "/worker", "container_type": "cri", "node": "rack7",
+            "cgroup": "/kubepods/pod1", "namespace": NAMESPACE, "pod": "jupyter-bob",
+            "hub_user": "bob",
+            "labels": {"io.kubernetes.pod.name": "jupyter-bob",
+                "io.kubernetes.pod.namespace": NAMESPACE},
+        })
+    };
+    let pod = || ground.cluster.get("pods", NAMESPACE, "jupyter-bob");
+    ground.proxy.clear_calls();
+
+    let once = ground.davy_reading(&["--spool", "-"], format!("{}\n", killed(1)).as_bytes());
+    once.ended(0);
+    assert!(pod().is_some(), "one kill is the guard's own matter");
+    let lines = format!("{}\n{}\n", killed(1), killed(9));
+    let ran = ground.davy_reading(&["--spool", "-"], lines.as_bytes());
+    assert!(pod().is_none(), "{ran:#?}");
+    assert!(!campus.works("bob"), "{ran:#?}");
+    assert!(campus.works("alice"), "a stranger was stopped");
+    ran.ended(1)
+        .says(&["guard-evict", "evict-pod", "the pod is gone"]);
+    assert_eq!(ground.proxy.calls().len(), 0, "AWS was asked");
+
+    // What does need an account says so.
+    let finding = mining("123456789012", "one", "i-0123456789abcdef0");
+    let finding = ground.save("f.json", &finding);
+    let ran = ground.davy(&["plan", "--finding", &finding]);
+    ran.ended(2).says(&["there is no AWS here"]);
+    let ran = ground.davy(&["--queue", "sqs:https://example.org/q", "--once"]);
+    ran.ended(2).says(&["there is no AWS here", "respond.aws"]);
+    assert_eq!(ground.proxy.calls().len(), 0, "AWS was asked");
+}
+
+#[test]
 fn both_casings_of_a_finding_lead_to_the_same_plan() {
     let mut ground = Ground::new();
     ground.set("respond.portal.names=claim");

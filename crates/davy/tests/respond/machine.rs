@@ -63,6 +63,19 @@ impl Ground {
         machine
     }
 
+    /// A node of a cluster that is in no cloud, with a pod for each user.
+    pub fn bare_node(&self, name: &str, users: &[&str]) {
+        self.cluster.put(json!({
+            "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE},
+        }));
+        self.cluster.put(json!({
+            "apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": {},
+        }));
+        for user in users {
+            self.cluster.put(pod(user, name));
+        }
+    }
+
     fn put_claim(&self, user: &str, claim: &str, volume: &str) {
         self.cluster.put(json!({
             "apiVersion": "v1", "kind": "PersistentVolumeClaim",

@@ -106,6 +106,9 @@ pub fn of_session(error: &SessionError) -> ActError {
         SessionError::ForeignAccount { account } => ActError::NotConfigured {
             what: format!("act in account {account}, which is not ours"),
         },
+        SessionError::Absent => ActError::NotConfigured {
+            what: "act in AWS, without which this runs".to_owned(),
+        },
         // Whose credentials these are could not be asked, or nobody answered: that may pass.
         other @ (SessionError::NoCredentials { .. }
         | SessionError::Credentials { .. }

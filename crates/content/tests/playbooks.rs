@@ -35,10 +35,10 @@ fn the_shipped_ones_are_read_without_a_warning_and_tried_in_this_order() {
     assert_eq!(
         names,
         [
+            "guard-evict",
             "hub-miner",
             "stolen-key-miner",
             "node-miner",
-            "guard-evict",
             "pod-miner",
             "fargate-or-ecs-miner",
             "lambda-miner",

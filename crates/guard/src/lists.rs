@@ -176,7 +176,8 @@ pub enum Kind {
     Indicators,
 }
 
-/// Why lists, detections or indicators were refused: everything that is wrong with the paths and with the texts.
+/// Why lists, detections or indicators were refused: everything that is wrong with the paths and with
+/// the texts.
 #[derive(Debug, Default)]
 pub struct ListsError {
     /// What they are.

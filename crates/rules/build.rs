@@ -8,10 +8,11 @@ use davylamp_detect::command::Table;
 fn main() -> Result<(), Box<dyn Error>> {
     // The detections are a part of `content`: where they change, this program does.
     println!("cargo:rerun-if-changed=build.rs");
-    let detections: Vec<_> = shipped()?
-        .into_iter()
-        .map(|parsed| parsed.detection)
-        .collect();
+    let shipped = shipped().map_err(|faults| {
+        let told = faults.faults().iter().map(ToString::to_string);
+        told.collect::<Vec<_>>().join("; ")
+    })?;
+    let detections: Vec<_> = shipped.into_iter().map(|parsed| parsed.detection).collect();
     let table = Table::of(&detections)?;
     let bytes: Vec<u8> = table
         .words()

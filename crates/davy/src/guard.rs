@@ -184,6 +184,7 @@ fn check(config: &Config, colour: ColourChoice) -> Result<(), Failure> {
     let lists = lists::read(&config.blocklists)?;
     let (judge, rules) = judges(&lists, config)?;
     print_warnings(&lists, colour);
+    agent::check(config).map_err(failure)?;
     let size = judge.table().size();
     let detections = match &rules {
         None => "off".to_owned(),

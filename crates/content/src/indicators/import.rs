@@ -195,8 +195,15 @@ impl Taking<'_> {
                 .map(str::to_owned)
                 .collect()
         };
+        let said_confidence = cell(columns.confidence);
+        if let Some(text) = &said_confidence
+            && confidence(text).is_none()
+        {
+            let why = "its confidence is none: low, medium, high, or 0 to 100";
+            return self.refuse(place, text, why);
+        }
         let said = Said {
-            confidence: cell(columns.confidence).and_then(|text| confidence(&text)),
+            confidence: said_confidence.and_then(|text| confidence(&text)),
             sources: words(columns.sources),
             licences: words(columns.licences),
             first_seen: cell(columns.first_seen).and_then(|text| day(&text)),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use davylamp_detect::wire::capture::{self, Form};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::failure::Failure;
 
@@ -62,6 +62,10 @@ pub(super) fn form_of(path: &Path, reader: &mut dyn BufRead) -> Result<Option<Fo
     Ok(capture::form_of(start))
 }
 
+/// The first two bytes of gzip (RFC 1952, section 2.3.1), and the marks of UTF-16.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const UTF_16: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
+
 /// Gives each line of a file, numbered from 1, to `each`.
 pub(super) fn read(
     path: &Path,
@@ -88,6 +92,18 @@ pub(super) fn read(
         }
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
+        if number == 1 && text.starts_with(&GZIP) {
+            return Err(Failure::new(
+                anyhow!("{} is compressed", path.display()),
+                "decompress it first: gunzip -c FILE | davy replay -, or --commands -",
+            ));
+        }
+        if number == 1 && UTF_16.iter().any(|mark| text.starts_with(mark)) {
+            return Err(Failure::new(
+                anyhow!("{} is UTF-16", path.display()),
+                "convert it first: iconv -f UTF-16 -t UTF-8 FILE | davy replay --commands -",
+            ));
+        }
         if number == 1 && kept == Kept::Commands && capture::form_of(text).is_some() {
             return Err(Failure::new(
                 anyhow!(
@@ -128,16 +144,47 @@ fn logged(
     each: &mut dyn FnMut(u64, Item<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     match serde_json::from_slice::<Value>(text) {
-        Ok(Value::Object(event)) => match event.get("cmdline").and_then(Value::as_str) {
-            Some(line) => each(number, Item::Line(line.as_bytes())),
-            None => each(number, Item::NoProcess),
-        },
+        Ok(Value::Object(event)) => of_event(number, &event, each),
         Ok(_) => each(number, Item::Unreadable("it is no JSON object".to_owned())),
         Err(error) => {
             let why = format!("it is no JSON ({error}); give lists of commands with --commands");
             each(number, Item::Unreadable(why))
         }
     }
+}
+
+/// Judges the command line of one event, in the guard's own form, cryptnono's, or OCSF's, in whatever
+/// casing its members are. One that should have a command line and has none that can be read is not
+/// clean.
+fn of_event(
+    number: u64,
+    event: &Map<String, Value>,
+    each: &mut dyn FnMut(u64, Item<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let unreadable = |why: &str| Item::Unreadable(why.to_owned());
+    let process = member(event, "process").and_then(Value::as_object);
+    let line = member(event, "cmdline").or_else(|| member(process?, "cmd_line"));
+    if let Some(cut) = member(event, "cmdline_cut_from_bytes").filter(|cut| !cut.is_null()) {
+        let why = format!("only the start of its command line is there, of {cut} bytes");
+        each(number, Item::Unreadable(why))?;
+    }
+    match line {
+        Some(Value::String(line)) => each(number, Item::Line(line.as_bytes())),
+        Some(Value::Array(words)) if words.iter().all(Value::is_string) => {
+            let words = words.iter().filter_map(Value::as_str);
+            let arguments: String = words.flat_map(|word| [word, "\0"]).collect();
+            each(number, Item::Arguments(arguments.as_bytes()))
+        }
+        Some(Value::Null) => each(number, unreadable("its command line is null")),
+        Some(_) => each(number, unreadable("its command line is no text")),
+        None => each(number, Item::NoProcess),
+    }
+}
+
+/// A member by its name in any casing, as it is written before all others.
+fn member<'a>(event: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    let other = || event.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+    event.get(name).or_else(|| Some(other()?.1))
 }
 
 /// The detections at these paths, by name.

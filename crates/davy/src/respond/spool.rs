@@ -3,6 +3,7 @@
 //! A batch is committed once everything in it was answered. One that was not is read again, and doing
 //! twice what was done does nothing: a line's finding has the same id each time.
 
+use std::io::BufRead as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -97,7 +98,9 @@ async fn follow_input(desk: &Desk, repeats: &mut Repeats) -> Result<ExitCode, Fa
     let (sender, mut input) = tokio::sync::mpsc::channel(BATCH_LINES);
     // Reading a terminal or a pipe cannot be broken off, so it is a thread's, which ends with us.
     std::thread::spawn(move || {
-        for line in std::io::stdin().lines() {
+        for line in std::io::stdin().lock().split(b'\n') {
+            // What is no text is no line of a guard's log either, and is counted as such.
+            let line = line.map(|line| String::from_utf8_lossy(&line).into_owned());
             if sender.blocking_send(line).is_err() {
                 return;
             }
@@ -137,7 +140,10 @@ async fn answer(desk: &Desk, lines: &[String], repeats: &mut Repeats) -> Result<
             Some(Judged::Escalate(finding)) => wanted.push(*finding),
             Some(Judged::Noted(_)) => {}
             None if line.trim().is_empty() => {}
-            None => unreadable += u64::from(serde_json::from_str::<Value>(line).is_err()),
+            None => {
+                let read = serde_json::from_str::<Value>(line);
+                unreadable += u64::from(!read.is_ok_and(|value| value.is_object()));
+            }
         }
     }
     if unreadable > 0 {

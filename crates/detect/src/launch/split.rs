@@ -1,5 +1,7 @@
 //! From a tool's words to what it starts.
 
+use serde_json::Value;
+
 use super::Command;
 use super::tools::{Language, Tool, Wrap, file_name};
 use super::{printed, stored};
@@ -711,14 +713,52 @@ fn clustered(command: &Command, words: &[Vec<u8>], parts: &mut Parts) {
     }
     told(words, parts);
     manifest(command, words, parts);
+    let tool = command.words.first().map(|word| file_name(word));
+    if tool.is_some_and(|tool| CLUSTER_TOOLS.contains(&tool.as_ref())) {
+        // Its first word is what it does; `deploy` and `run` further on are names of things.
+        let words = words.strip_prefix(&[b"--".to_vec()]).unwrap_or(words);
+        let does = plain(words).next();
+        if does.is_some_and(|word| word == b"set") {
+            return set(words, parts);
+        }
+        if !does.is_some_and(|word| starts(word)) {
+            return;
+        }
+    }
     if let Some(at) = words.iter().position(|word| starts(word)) {
         images(&words[at + 1..], parts);
+    }
+}
+
+/// The tools whose first word is a verb of Kubernetes.
+const CLUSTER_TOOLS: &[&[u8]] = &[b"kubectl", b"oc", b"k3s", b"microk8s.kubectl"];
+
+/// `kubectl set image deployment/NAME CONTAINER=IMAGE`: what follows the name of the container runs;
+/// `kubectl set env deployment/NAME NAME=VALUE`: with these variables.
+fn set(words: &[Vec<u8>], parts: &mut Parts) {
+    let mut own = plain(words).skip(1);
+    let what = own.next();
+    for word in own.take(MAX_IMAGE_WORDS) {
+        let Some(at) = word.iter().position(|byte| *byte == b'=') else {
+            continue;
+        };
+        match what.map(Vec::as_slice) {
+            Some(b"image") => parts.starts.push(vec![image_name(&word[at + 1..])]),
+            Some(b"env") => {
+                parts.variables.push(word.clone());
+                parts.starts.push(vec![b"container".to_vec(), word.clone()]);
+            }
+            _ => {}
+        }
     }
 }
 
 /// What the options of tools of clusters and clouds say that is to run: as a text for a shell, or in
 /// JSON.
 fn told(words: &[Vec<u8>], parts: &mut Parts) {
+    // What stands behind is a command of its own, with options of its own.
+    let own = words.iter().position(|word| word == b"--");
+    let words = &words[..own.unwrap_or(words.len())];
     for (at, word) in words.iter().enumerate() {
         let text = String::from_utf8_lossy(word);
         let (option, joined) = match text.split_once('=') {
@@ -744,6 +784,27 @@ fn told(words: &[Vec<u8>], parts: &mut Parts) {
             parts.scripts.extend(run);
         }
         if text.contains("{\"") || text.contains("[\"") {
+            in_json(word, parts);
+        }
+    }
+}
+
+/// What JSON on the line starts: the images and commands in it, and where it cannot be read, all of its
+/// texts. What is a bare list is taken for a command, unless a name stands before it that says otherwise.
+fn in_json(word: &[u8], parts: &mut Parts) {
+    let at = word.iter().position(|byte| b"{[".contains(byte));
+    let at = at.unwrap_or_default();
+    let (before, json) = word.split_at(at);
+    let named = before.strip_suffix(b"=").map(|name| {
+        let last = name.rsplit(|byte| b".,/".contains(byte)).next();
+        String::from_utf8_lossy(last.unwrap_or_default()).into_owned()
+    });
+    match serde_json::from_slice(json) {
+        Ok(value) => {
+            let key = named.filter(|name| !name.starts_with('-'));
+            started_in(key.as_deref().unwrap_or("command"), &value, parts, 0);
+        }
+        Err(_) => {
             let strings = super::code::strings(word);
             parts
                 .starts
@@ -752,6 +813,70 @@ fn told(words: &[Vec<u8>], parts: &mut Parts) {
                 .starts
                 .push([vec![b"container".to_vec()], strings].concat());
         }
+    }
+}
+
+/// JSON is not followed deeper.
+const JSON_DEPTH: usize = 32;
+
+fn started_in(key: &str, value: &Value, parts: &mut Parts, depth: usize) {
+    let key = key.to_ascii_lowercase();
+    let runs = [
+        "command",
+        "commands",
+        "cmd",
+        "args",
+        "entrypoint",
+        "script",
+        "exec",
+        "run",
+    ];
+    let runs = runs.contains(&key.as_str());
+    match value {
+        _ if depth > JSON_DEPTH => {}
+        Value::String(image) if key == "image" || key.ends_with("imageuri") => {
+            parts.starts.push(vec![image_name(image.as_bytes())]);
+        }
+        Value::String(text) if runs => parts.scripts.push(text.clone().into_bytes()),
+        Value::Array(all) if runs && all.iter().all(Value::is_string) => {
+            let words = all.iter().filter_map(Value::as_str);
+            let words: Vec<Vec<u8>> = words.map(|word| word.as_bytes().to_vec()).collect();
+            // A list of commands has each as a text, a command its words.
+            if key == "commands" || words.len() == 1 {
+                parts.scripts.extend(words.iter().cloned());
+            }
+            if key == "args" {
+                parts
+                    .starts
+                    .push([vec![b"container".to_vec()], words].concat());
+            } else if !words.is_empty() {
+                parts.starts.push(words);
+            }
+        }
+        Value::Array(all) => {
+            for value in all {
+                started_in(&key, value, parts, depth + 1);
+            }
+        }
+        Value::Object(members) => {
+            // A patch says by a path which member it sets (RFC 6902, section 4).
+            let path = members.get("path").and_then(Value::as_str);
+            let set =
+                path.and_then(|path| path.rsplit('/').find(|part| part.parse::<u32>().is_err()));
+            if let (Some(set), Some(value)) = (set, members.get("value")) {
+                started_in(set, value, parts, depth + 1);
+            }
+            // QEMU's guest agent: {"execute":"guest-exec","arguments":{"path":"…"}}.
+            let does = members.get("execute").and_then(Value::as_str);
+            let program = members.get("arguments").and_then(|given| given.get("path"));
+            if let (Some("guest-exec"), Some(Value::String(program))) = (does, program) {
+                parts.starts.push(vec![program.clone().into_bytes()]);
+            }
+            for (key, value) in members {
+                started_in(key, value, parts, depth + 1);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -893,6 +1018,45 @@ const LOOKS: &[&[u8]] = &[
     b"prune",
 ];
 
+/// Options of tools of containers, clusters and clouds whose value is a word of its own.
+const VALUED: &[&[u8]] = &[
+    b"-n",
+    b"--namespace",
+    b"--context",
+    b"--kube-context",
+    b"--cluster",
+    b"--kubeconfig",
+    b"--user",
+    b"--as",
+    b"--as-group",
+    b"--token",
+    b"-s",
+    b"--server",
+    b"--profile",
+    b"--region",
+    b"--endpoint-url",
+    b"--project",
+    b"--host",
+    b"-H",
+    b"-l",
+    b"--selector",
+    b"--log-level",
+    b"--config",
+    b"--request-timeout",
+    b"--cache-dir",
+    b"--query",
+    b"--filter",
+    b"--tag",
+];
+
+/// The words that are neither options nor values of those that are known to take one, up to `--`.
+fn plain(words: &[Vec<u8>]) -> impl Iterator<Item = &Vec<u8>> + Clone {
+    let is_value = |at: usize| at > 0 && VALUED.contains(&words[at - 1].as_slice());
+    let own = words.iter().take_while(|word| *word != b"--").enumerate();
+    own.filter(move |(at, word)| !is_option(word) && !is_value(*at))
+        .map(|(_, word)| word)
+}
+
 /// Whether a tool of containers or clusters only looks, by these words. The first word that is no
 /// option says so, or where that is an option's value, a word of these and none that starts anything.
 pub fn only_looks(words: &[Vec<u8>]) -> bool {
@@ -914,7 +1078,7 @@ pub fn only_looks(words: &[Vec<u8>]) -> bool {
                 | b"pull"
         )
     };
-    let mut plain = words.iter().filter(|word| !is_option(word));
+    let mut plain = plain(words);
     let grouped = [&b"compose"[..], b"container", b"image", b"pod", b"task"];
     let Some(first) = plain.next() else {
         return false;
@@ -924,5 +1088,9 @@ pub fn only_looks(words: &[Vec<u8>]) -> bool {
     {
         return true;
     }
-    plain.clone().any(looks) && !starts(first) && !plain.any(starts)
+    // What stands behind `--` is a command of its own.
+    !words.iter().any(|word| word == b"--")
+        && plain.clone().any(looks)
+        && !starts(first)
+        && !plain.any(starts)
 }

@@ -115,6 +115,13 @@ fn what_finders_and_managers_start() {
     check("docker run -d a/x:1", &["docker > x"]);
     check("kubectl run web --image=a/x:1", &["kubectl > x"]);
     check("kubectl exec pod -- ./x -a", &["kubectl > ./x -a"]);
+    check("kubectl exec pod -- pgrep -a x", &["kubectl > pgrep -a x"]);
+    check("kubectl -n info exec pod -- ./x", &["kubectl > ./x"]);
+    check("kubectl set image deploy/x y=a/z:1", &["kubectl > z"]);
+    check(
+        r#"kubectl run a --overrides='{"spec":{"containers":[{"image":"a/x:1","command":["./y","-a"]}]}}'"#,
+        &["kubectl > x", "kubectl > ./y -a"],
+    );
     check("systemctl enable --now x.service", &["systemctl > x"]);
     check(
         "docker run -v a:/b alpine grep x /b",

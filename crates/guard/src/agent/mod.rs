@@ -188,7 +188,7 @@ impl InForce {
 use start::{Started, can_hold, depends_on_place, file_detections, protected_executables};
 use stream::Events;
 
-pub use start::run;
+pub use start::{check, run};
 
 /// The agent's state. Tasks share it; none holds a borrow across a wait.
 struct Agent {

@@ -31,6 +31,17 @@ mod files;
 
 pub(super) use files::file_detections;
 
+/// Says whether the files that configuration names, beside lists and detections, can be used, as
+/// [`run`] would.
+///
+/// # Errors
+/// What is wrong with the first that cannot.
+pub fn check(config: &Config) -> Result<(), GuardError> {
+    files::check(config)?;
+    wire::check(config)?;
+    Ok(())
+}
+
 /// Guards this machine until it is told to stop (SIGTERM, SIGINT). Pinned programs stay in force
 /// afterwards. Takes over the whole process: it gives up privileges and writes its log to standard
 /// output. `faults` is for tests.
@@ -95,7 +106,7 @@ pub fn run(config: Config, node: NodeName, faults: TestFaults) -> Result<(), Gua
             faults,
         },
     )?;
-    let (file_settings, roots) = files::settings(&config)?;
+    let (file_settings, roots) = files::settings(&config, &mut lost)?;
     kernel.set_files(&file_settings, &roots)?;
     // The guard does without a sense, and says so.
     let behaviour = behaviour::start(&kernel, &config.behaviour).unwrap_or_else(|error| {

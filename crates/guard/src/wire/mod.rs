@@ -201,6 +201,18 @@ pub fn watch(
     Ok(Some(Watch { sense, lost }))
 }
 
+/// Says whether the lists that configuration names can be used, as [`watch`] would.
+///
+/// # Errors
+/// [`BannedError`].
+pub fn check(config: &Config) -> Result<(), BannedError> {
+    let file = &config.flows.banned_ipv4_file;
+    if !file.as_os_str().is_empty() {
+        banned::read(file)?;
+    }
+    Ok(())
+}
+
 /// The compiled object, for tests.
 pub fn object_bytes() -> &'static [u8] {
     &OBJECT.0

@@ -23,6 +23,8 @@ const ROOTS: [&str; 8] = [
 ];
 /// The machine's first process sees the machine's own files; the agent may be in a container.
 const MACHINE: &str = "/proc/1";
+/// Where that process may not be looked at, the agent's own files stand for the machine's.
+const OURSELVES: &str = "/proc/self";
 
 /// Starts the processes that look into files, where that is wanted.
 pub(super) fn start(config: &Config) -> Result<Option<scan::Started>, GuardError> {
@@ -81,8 +83,19 @@ pub(in crate::agent) fn file_detections() -> Vec<Detection> {
         .collect()
 }
 
-/// What the kernel programs are told about files.
-pub(super) fn settings(config: &Config) -> Result<(FileSettings, Vec<ExeKey>), GuardError> {
+/// Says whether the rules can be used, as [`start`] would.
+pub(super) fn check(config: &Config) -> Result<(), GuardError> {
+    if config.files.scan != FileScan::Off {
+        scan::Engine::new(&sources(config)?).map_err(scan::ScanError::from)?;
+    }
+    Ok(())
+}
+
+/// What the kernel programs are told about files; adds what that is less sure of to `lost`.
+pub(super) fn settings(
+    config: &Config,
+    lost: &mut Vec<String>,
+) -> Result<(FileSettings, Vec<ExeKey>), GuardError> {
     let mut hasher = DefaultHasher::new();
     for source in sources(config)? {
         source.text.hash(&mut hasher);
@@ -107,11 +120,21 @@ pub(super) fn settings(config: &Config) -> Result<(FileSettings, Vec<ExeKey>), G
         host_mounts: host_mounts(),
         spares_terminals: u32::from(config.files.terminals == Terminals::Meanwhile),
     };
+    let machine = match fs::metadata(Path::new(MACHINE).join("root/.")) {
+        Ok(_) => MACHINE,
+        Err(error) => {
+            lost.push(format!(
+                "files: {MACHINE}/root cannot be read ({error}), so programs are trusted by the folders \
+                 that the guard itself sees"
+            ));
+            OURSELVES
+        }
+    };
     let roots = ROOTS
         .iter()
         .map(Path::new)
         .chain(config.files.trust.iter().map(PathBuf::as_path))
-        .filter_map(folder_key)
+        .filter_map(|folder| folder_key(Path::new(machine), folder))
         .collect();
     Ok((settings, roots))
 }
@@ -126,13 +149,13 @@ fn host_mounts() -> u32 {
 
 /// Names a folder of the machine's as the kernel does. `stat` tells another device than the kernel's on
 /// some file systems (btrfs, overlayfs); the list of mounts does not.
-fn folder_key(folder: &Path) -> Option<ExeKey> {
+fn folder_key(machine: &Path, folder: &Path) -> Option<ExeKey> {
     use rustix::fs::{AtFlags, StatxFlags, statx};
     let relative = folder.strip_prefix("/").ok()?;
-    let path = Path::new(MACHINE).join("root").join(relative);
+    let path = machine.join("root").join(relative);
     let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
     let found = statx(rustix::fs::CWD, &path, AtFlags::empty(), wanted).ok()?;
-    let mounts = fs::read_to_string(Path::new(MACHINE).join("mountinfo")).ok()?;
+    let mounts = fs::read_to_string(machine.join("mountinfo")).ok()?;
     // `ID PARENT MAJOR:MINOR …` (proc_pid_mountinfo(5)).
     let device = mounts.lines().find_map(|line| {
         let mut fields = line.split(' ');

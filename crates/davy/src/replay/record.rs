@@ -232,8 +232,11 @@ impl<'a> Packet<'a> {
             let what = if what == "name" { "domain" } else { what };
             (what, value.to_owned())
         });
+        let server: Option<std::net::SocketAddr> = self.server.parse().ok();
+        let address = server.map_or_else(|| self.server.clone(), |server| server.ip().to_string());
         let ends = [
-            ("remote-address", self.server.clone()),
+            ("remote-address", address),
+            ("server", self.server.clone()),
             ("matched", self.matched.clone()),
         ];
         finding
@@ -269,6 +272,9 @@ fn finding(detection: &Detection, place: &str, gap: &str) -> finding::Finding {
 
 fn object(finding: &finding::Finding, why: &str, score: u32) -> String {
     let mut object = to_ocsf(finding);
+    // What was kept says nothing of a cloud.
+    object.as_object_mut().map(|object| object.remove("cloud"));
+    object["metadata"]["profiles"] = json!(["datetime"]);
     object["finding_info"]["desc"] = json!(why);
     object["confidence_score"] = json!(score.min(100));
     object.to_string() + "\n"

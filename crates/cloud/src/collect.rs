@@ -162,10 +162,10 @@ impl Collector {
         wanted: &[Wanted],
         leads: &[Lead],
     ) -> Vec<(usize, Inventory)> {
-        let (session, absent) = match self.sessions.reading(place).await {
-            Ok(session) => (Some(session), None),
+        let session = match self.sessions.reading(place).await {
+            Ok(session) => Ok(session),
             // Clusters and the Hub can be asked all the same.
-            Err(error @ SessionError::Absent) => (None, Some(Missed::from(&error))),
+            Err(error @ SessionError::Absent) => Err(Missed::from(&error)),
             Err(error) => {
                 let missed = Missed::from(&error);
                 let blind = |at: usize| (at, blind(place, &leads[at], &missed));
@@ -177,7 +177,7 @@ impl Collector {
             all.join(&leads[*at]);
         }
         let mut store = Store::default();
-        if let Some(session) = &session {
+        if let Ok(session) = &session {
             store.begin(session, &all, self.sizes).await;
         }
 
@@ -190,7 +190,7 @@ impl Collector {
             .iter()
             .flat_map(|each| machines(&clusters, each))
             .collect();
-        if let Some(session) = &session {
+        if let Ok(session) = &session {
             store.add_instances(session, nodes, self.sizes).await;
             store.finish(session, &all, self.sizes).await;
         }
@@ -199,8 +199,8 @@ impl Collector {
             .iter()
             .any(|at| wanted[*at].purpose == Purpose::Lockdown);
         let (doors, doors_unread) = match &session {
-            Some(session) => self.doors(session, place, lockdown).await,
-            None => (Reading::NotAsked, Vec::new()),
+            Ok(session) => self.doors(session, place, lockdown).await,
+            Err(_) => (Reading::NotAsked, Vec::new()),
         };
         let taken_at = Timestamp::now();
         members
@@ -228,7 +228,7 @@ impl Collector {
                         again: false,
                     });
                 }
-                if let Some(missed) = &absent {
+                if let Err(missed) = &session {
                     let machines = machines(&clusters, questions);
                     let machines = machines.iter().map(|id| format!("instance {id}"));
                     let names = leads[at].names().into_iter().chain(machines);

@@ -134,7 +134,8 @@ fn columns_are_found_by_their_names() {
     let text = "first_seen,ioc_type,ioc,confidence_level,source\n\
                 2025-01-02 10:00:00,domain,miner-site.net,90,a b\n\
                 2025-01-02,md5_hash,900150983cd24fb0,75,a\n\
-                ,ip:port,\"45.9.148.7:3333\",,\n";
+                ,ip:port,\"45.9.148.7:3333\",,\n\
+                ,domain,b.miner-site.net,certain,\n";
     let imported = import(text, &about());
     assert_eq!(
         shown(&imported),
@@ -142,6 +143,7 @@ fn columns_are_found_by_their_names() {
             "domain:miner-site.net",
             "address_port:45.9.148.7:3333",
             "3: 900150983cd24fb0: `md5_hash` is nothing that is looked up here",
+            "5: certain: its confidence is none: low, medium, high, or 0 to 100",
         ]
     );
     let first = &imported.indicators[0];

@@ -14,12 +14,10 @@ use davylamp_content::indicators::change::{Changes, joined, written};
 use davylamp_content::indicators::import::{About, Imported, import};
 use davylamp_content::indicators::{self, Confidence, Indicator, shipped_pools};
 use davylamp_content::{Faults, Source};
+use davylamp_guard::lists::DEFAULT_INDICATORS;
 
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::output::{counted, emit_lines, note};
-
-/// Where sets lie unless another folder is named.
-pub const DEFAULT_FOLDER: &str = "/etc/davylamp/indicators";
 
 /// A list or set may have this many bytes.
 const MAX_LIST_BYTES: u64 = 256 << 20;
@@ -271,7 +269,7 @@ fn refresh(args: &RefreshArgs) -> Result<ExitCode, Failure> {
         .sets
         .indicators
         .clone()
-        .unwrap_or_else(|| PathBuf::from(DEFAULT_FOLDER));
+        .unwrap_or_else(|| PathBuf::from(DEFAULT_INDICATORS));
     let path = folder.join(format!("{}.csv", args.set));
     let before = match path.try_exists() {
         Ok(false) => Vec::new(),
@@ -400,8 +398,8 @@ fn write(folder: &Path, path: &Path, text: &str) -> Result<(), Failure> {
 fn sets_of(sets: &SetsArgs) -> Result<Vec<(String, Vec<Indicator>)>, Failure> {
     let folder = match &sets.indicators {
         Some(folder) => folder.as_path(),
-        None if !Path::new(DEFAULT_FOLDER).is_dir() => return Ok(Vec::new()),
-        None => Path::new(DEFAULT_FOLDER),
+        None if !Path::new(DEFAULT_INDICATORS).is_dir() => return Ok(Vec::new()),
+        None => Path::new(DEFAULT_INDICATORS),
     };
     let listed = std::fs::read_dir(folder)
         .and_then(|entries| {

@@ -9,6 +9,7 @@ mod forward;
 mod guard;
 mod hunt;
 mod indicators;
+mod input;
 mod output;
 mod replay;
 mod respond;

@@ -12,6 +12,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+mod clusters;
 mod code;
 mod printed;
 mod shell;
@@ -19,8 +20,8 @@ mod split;
 mod stored;
 mod tools;
 
+pub use clusters::only_looks;
 pub use code::outside_quotes;
-pub use split::only_looks;
 pub use tools::{Tool, file_name, lies_with_tools, names as tool_names, of as tool_of};
 
 /// A command line may start this many commands; a script of more is judged as one text.

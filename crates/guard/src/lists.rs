@@ -44,7 +44,7 @@ const DETECTIONS: &[&str] = &["toml"];
 const INDICATORS: &[&str] = &["csv"];
 
 /// Where sets of indicators lie that `davy indicators refresh` wrote, if no place is named.
-const DEFAULT_INDICATORS: &str = "/etc/davylamp/indicators";
+pub const DEFAULT_INDICATORS: &str = "/etc/davylamp/indicators";
 
 /// Case files lie beside their lists and are no lists.
 const CASES_SUFFIX: &str = ".cases";

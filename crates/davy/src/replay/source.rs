@@ -1,7 +1,7 @@
 //! Files to lines, within bounds.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
@@ -49,11 +49,7 @@ fn failed(path: &Path, doing: &str) -> impl Fn(std::io::Error) -> Failure {
 
 /// Opens a file; `-` is standard input.
 pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
-    if path == Path::new("-") {
-        return Ok(Box::new(BufReader::new(std::io::stdin())));
-    }
-    let file = File::open(path).map_err(failed(path, "open"))?;
-    Ok(Box::new(BufReader::new(file)))
+    crate::input::open(path).map_err(failed(path, "open"))
 }
 
 /// What kind of capture a file is, if it is one.
@@ -62,8 +58,7 @@ pub(super) fn form_of(path: &Path, reader: &mut dyn BufRead) -> Result<Option<Fo
     Ok(capture::form_of(start))
 }
 
-/// The first two bytes of gzip (RFC 1952, section 2.3.1), and the marks of UTF-16.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// The marks of UTF-16.
 const UTF_16: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
 
 /// Gives each line of a file, numbered from 1, to `each`.
@@ -92,12 +87,6 @@ pub(super) fn read(
         }
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        if number == 1 && text.starts_with(&GZIP) {
-            return Err(Failure::new(
-                anyhow!("{} is compressed", path.display()),
-                "decompress it first: gunzip -c FILE | davy replay -, or --commands -",
-            ));
-        }
         if number == 1 && UTF_16.iter().any(|mark| text.starts_with(mark)) {
             return Err(Failure::new(
                 anyhow!("{} is UTF-16", path.display()),

@@ -1,7 +1,7 @@
 //! Where findings come from: a file, standard input, a queue, GuardDuty.
 
-use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +14,12 @@ use davylamp_model::resource::Place;
 use davylamp_respond::responder::Unread;
 use davylamp_respond::source::guardduty::poll;
 use davylamp_respond::source::queue::{Handled, Worker};
-use flate2::read::MultiGzDecoder;
 use jiff::{SignedDuration, Timestamp};
 
 use super::args::{Common, RespondArgs, RunArgs, Service};
 use super::{Desk, FOUND, INCOMPLETE, planning_config, polling_config, session_hint};
 use crate::failure::Failure;
 use crate::output::{ColourChoice, counted, note};
-
-/// The first two bytes of gzip.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Findings that were updated so long before the last poll are asked for again: GuardDuty's own
 /// index lags, and asking twice does nothing twice.
@@ -53,30 +49,17 @@ pub(super) fn bytes(finding: &str) -> Result<Vec<u8>, Failure> {
         };
         Failure::new(anyhow!(error).context(format!("cannot read {name}")), hint)
     };
-    let read = |input: &mut dyn Read| -> Result<Vec<u8>, Failure> {
-        let mut bytes = Vec::new();
-        input
-            .take(MAX_BYTES as u64 + 1)
-            .read_to_end(&mut bytes)
-            .map_err(cannot)?;
-        if bytes.len() > MAX_BYTES {
-            return Err(Failure::new(
-                anyhow!("{name} is larger than {MAX_BYTES} bytes"),
-                "split it; findings may stand one a line",
-            ));
-        }
-        Ok(bytes)
-    };
-    let bytes = if finding == "-" {
-        read(&mut std::io::stdin().lock())?
-    } else {
-        read(&mut File::open(finding).map_err(cannot)?)?
-    };
-    if bytes.starts_with(&GZIP) {
-        read(&mut MultiGzDecoder::new(bytes.as_slice()))
-    } else {
-        Ok(bytes)
+    let mut bytes = Vec::new();
+    crate::input::open(Path::new(finding))
+        .and_then(|input| input.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .map_err(cannot)?;
+    if bytes.len() > MAX_BYTES {
+        return Err(Failure::new(
+            anyhow!("{name} is larger than {MAX_BYTES} bytes"),
+            "split it; findings may stand one a line",
+        ));
     }
+    Ok(bytes)
 }
 
 /// Responds to what the source has.

@@ -35,6 +35,35 @@ fn without_lists_the_shipped_one_is_checked() {
 }
 
 #[test]
+fn check_refuses_what_the_start_would_refuse() {
+    let bench = Bench::new();
+    bench.write("bad.yar", "rule broken { condition: }");
+    bench.write("addresses", "999.1.1.1\n");
+    for (setting, told) in [
+        ("guard.files.rules=[\"bad.yar\"]", "bad.yar"),
+        ("guard.files.rules=[\"none.yar\"]", "none.yar"),
+        (
+            "guard.flows.banned_ipv4_file=\"HERE/addresses\"",
+            "999.1.1.1",
+        ),
+        ("guard.flows.banned_ipv4_file=\"HERE/none\"", "none"),
+        ("guard.indicators=[\"none.csv\"]", "none.csv"),
+    ] {
+        let setting = &setting.replace("HERE", &bench.path().display().to_string());
+        let ran = bench.run(&[
+            "guard",
+            "--check",
+            "--config",
+            "davy.toml",
+            "--set",
+            setting,
+        ]);
+        assert_eq!(ran.code, Some(2), "{setting}: {}", ran.whole());
+        assert!(ran.whole().contains(told), "{setting}: {}", ran.whole());
+    }
+}
+
+#[test]
 fn file_environment_set_and_options_in_that_order() {
     let bench = Bench::new();
     bench.write(

@@ -121,6 +121,42 @@ fn detections_of_ones_own_are_used_and_their_faults_told() {
     assert_eq!(missing.status.code(), Some(2));
 }
 
+#[test]
+fn what_is_no_command_line_is_never_clean() {
+    let event = |line: &str| {
+        let output = replay(&["-", "--output", "json"], line);
+        (output.status.code(), objects(&output).len())
+    };
+    // As others write them.
+    let listed = r#"{"pid":7,"cmdline":["./kernel","-a","rx/0"],"action":"killed"}"#;
+    assert_eq!(event(listed), (Some(1), 1));
+    assert_eq!(event(r#"{"CmdLine":"./kernel -a rx/0"}"#), (Some(1), 1));
+    let ocsf = r#"{"class_uid":2004,"process":{"cmd_line":"./kernel -a rx/0"}}"#;
+    assert_eq!(event(ocsf), (Some(1), 1));
+    assert_eq!(event(r#"{"event":"ready"}"#), (Some(0), 0));
+    for unknown in [
+        r#"{"cmdline":null}"#,
+        r#"{"cmdline":7}"#,
+        r#"{"cmdline":[7]}"#,
+        r#"{"cmdline":"./a","cmdline_cut_from_bytes":100000}"#,
+    ] {
+        assert_eq!(event(unknown), (Some(2), 0), "{unknown}");
+    }
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("lines");
+    let file = path.to_str().expect("a path");
+    std::fs::write(&path, b"\xff\xfel\0s\0\n\0").expect("written");
+    assert_eq!(replay(&["--commands", file], "").status.code(), Some(2));
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(b"ls\n./kernel -a rx/0\n").expect("packed");
+    let packed = packed.finish().expect("packed");
+    std::fs::write(&path, &packed).expect("written");
+    assert_eq!(replay(&["--commands", file], "").status.code(), Some(1));
+    std::fs::write(&path, &packed[..packed.len() - 9]).expect("written");
+    assert_eq!(replay(&["--commands", file], "").status.code(), Some(2));
+}
+
 /// A pcap of raw IP packets: each payload goes from a client to port 3333 as one segment.
 fn pcap<Payload: AsRef<[u8]>>(payloads: &[Payload]) -> Vec<u8> {
     let mut file = Vec::new();

@@ -213,6 +213,9 @@ fn without_aws_a_pod_that_starts_its_miner_again_is_evicted_and_its_user_stopped
         .says(&["guard-evict", "evict-pod", "the pod is gone"]);
     assert_eq!(ground.proxy.calls().len(), 0, "AWS was asked");
 
+    let torn = ground.davy_reading(&["--spool", "-"], b"\x00\xff\xfe\n[]\n");
+    torn.ended(2).says(&["1 line could not be read"]);
+
     // What does need an account says so.
     let finding = mining("123456789012", "one", "i-0123456789abcdef0");
     let finding = ground.save("f.json", &finding);

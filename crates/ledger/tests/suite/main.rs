@@ -1,0 +1,8 @@
+//! The ledger over both databases, as real as they are: a file, and a PostgreSQL of its own.
+
+mod both;
+mod grouping;
+mod make;
+mod people;
+mod storms;
+mod tamper;

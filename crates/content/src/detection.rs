@@ -167,6 +167,10 @@ pub enum Wire {
     HugePages,
     /// A container computes at one rate for long.
     SteadyUse,
+    /// A process reaches many destinations within a while.
+    ManyDestinations,
+    /// A process connects to an address that the operator has banned.
+    BannedAddress,
     /// A process in a container has a graphics card open and maps no framework for it.
     GpuWithoutFramework,
     /// A process has much executable memory that is of no file.
@@ -224,6 +228,10 @@ pub struct Observed {
     pub cpu_percent: Vec<u64>,
     /// The time between two samples, in seconds.
     pub every_secs: u64,
+    /// How many addresses and ports the process connected to within `lasts_secs`.
+    pub destinations: u64,
+    /// The banned address that it connects to, if it does.
+    pub banned: Option<String>,
     /// Whether the process has a graphics card open to compute on it.
     pub uses_gpu: bool,
     /// How busy it keeps the card, in percent, where that is known.
@@ -297,6 +305,8 @@ impl Wire {
         (Self::DirectedRounding, "directed-rounding"),
         (Self::HugePages, "huge-pages"),
         (Self::SteadyUse, "steady-use"),
+        (Self::ManyDestinations, "many-destinations"),
+        (Self::BannedAddress, "banned-address"),
         (Self::GpuWithoutFramework, "gpu-without-framework"),
         (Self::AnonymousCode, "anonymous-code"),
         (Self::MiningModule, "mining-module"),
@@ -313,6 +323,8 @@ impl Wire {
                 | Self::DirectedRounding
                 | Self::HugePages
                 | Self::SteadyUse
+                | Self::ManyDestinations
+                | Self::BannedAddress
                 | Self::GpuWithoutFramework
                 | Self::AnonymousCode
                 | Self::MiningModule
@@ -331,6 +343,7 @@ impl Wire {
                 "window_secs",
                 "within_percent",
             ],
+            Self::ManyDestinations => &["more_than", "within_secs"],
             Self::GpuWithoutFramework => &["least_percent"],
             _ => &[],
         }

@@ -97,6 +97,19 @@ fn see(seen: Seen, detection: &Detection, observed: &Observed) -> Option<(String
             (mib >= at_least("least_mib")).then(|| (format!("{mib} MiB in huge pages"), None))
         }
         Seen::SteadyUse => plain(steady(detection, observed)?),
+        Seen::ManyDestinations => {
+            let (count, secs) = (observed.destinations, observed.lasts_secs);
+            let is_many = count > at_least("more_than") && secs <= at_least("within_secs");
+            is_many.then(|| {
+                let what = format!("it reached {count} destinations within {secs} seconds");
+                (what, Some(count.to_string()))
+            })
+        }
+        Seen::BannedAddress => {
+            let address = observed.banned.as_ref()?;
+            let what = format!("it connects to {address}, which is banned");
+            Some((what, Some(address.clone())))
+        }
         Seen::GpuWithoutFramework => {
             if !observed.uses_gpu
                 || !observed.in_container

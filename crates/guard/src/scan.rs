@@ -42,6 +42,8 @@ pub struct Report {
     pub signs: Vec<Sign>,
     /// Why not all of it was searched, if so.
     pub unknown: Option<String>,
+    /// Whether that is its size alone: another search would come to the same.
+    pub is_too_large: bool,
 }
 
 impl Report {
@@ -72,6 +74,7 @@ enum Answer {
         /// Names of what is seen, rules, and what they say.
         signs: Vec<(String, String, String)>,
         unknown: Option<String>,
+        is_too_large: bool,
     },
     /// From the keeper: the worker at this socket died, and why. Another one is there.
     Died { why: String },

@@ -425,6 +425,18 @@ fn what_cannot_be_looked_into_to_its_end_is_unknown_by_policy() {
                 "{line}"
             );
         }
+        // Once its file has not changed for a while, what a search came to is remembered.
+        let began = Instant::now();
+        loop {
+            let outcome = run(&stage, &path);
+            assert!(outcome.is_unharmed(), "{outcome:?}");
+            let line = agent.about(&path);
+            assert_eq!(line["detection"], "unscanned-file", "{line}");
+            if line["evidence"]["searched"] == "at an earlier start" {
+                break;
+            }
+            assert!(began.elapsed() < DEADLINE, "searched at each start: {line}");
+        }
         // A program that is cut short does not even start.
         let cut = programs.folder().join("cut");
         write_program(&cut, &witness_with(b"")[..60]);

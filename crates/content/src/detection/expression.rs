@@ -125,15 +125,22 @@ fn holds_border(hir: &Hir) -> bool {
     }
 }
 
-/// Whether an expression says itself where its word ends: its last byte is never part of a word.
+/// Whether an expression says itself where its word ends: its last byte is never part of a word, or
+/// `[^ ]`, which asks for more of the same argument, whatever it is.
 pub fn ends_itself(hir: &Hir) -> bool {
     let is_border = |byte: u8| !is_word_byte(byte);
     match hir.kind() {
         HirKind::Literal(literal) => literal.0.last().is_some_and(|byte| is_border(*byte)),
-        HirKind::Class(Class::Bytes(class)) => class
-            .ranges()
-            .iter()
-            .all(|range| (range.start()..=range.end()).all(is_border)),
+        HirKind::Class(Class::Bytes(class)) => {
+            let mut bytes = class
+                .ranges()
+                .iter()
+                .flat_map(|range| range.start()..=range.end());
+            // A border between arguments is a space here, and a NUL to who searches.
+            let is_in_argument = |byte: &u8| !matches!(byte, b' ' | 0);
+            let in_argument = (0..=u8::MAX).filter(is_in_argument);
+            bytes.clone().filter(is_in_argument).eq(in_argument) || bytes.all(is_border)
+        }
         HirKind::Repetition(repetition) => repetition.min > 0 && ends_itself(&repetition.sub),
         HirKind::Capture(capture) => ends_itself(&capture.sub),
         HirKind::Concat(parts) => parts.last().is_some_and(ends_itself),

@@ -110,6 +110,8 @@ record!(Observed, "what was observed", {
     maps "maps" = Vec::new(),
     cpu_percent "cpu_percent" = Vec::new(),
     every_secs "every_secs" = 0,
+    destinations "destinations" = 0,
+    banned "banned" = None,
     uses_gpu "uses_gpu" = false,
     gpu_percent "gpu_percent" = None,
     in_container "in_container" = true,

@@ -16,10 +16,12 @@ macro_rules! shipped {
 /// The files that ship: the name shown for each, and its text.
 pub const SHIPPED: &[(&str, &str)] = shipped![
     "anonymous-code",
+    "banned-address",
     "directed-rounding",
     "encrypted-dns",
     "gpu-without-framework",
     "huge-pages",
+    "many-destinations",
     "fileless-program",
     "miner-file",
     "miner-file-name",

@@ -38,9 +38,14 @@ fn each_case_of_each_detection_comes_out_as_it_says() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// But for those that do nothing until an operator has given their numbers or addresses.
 #[test]
 fn no_behaviour_is_enough_by_itself() {
+    let is_configured = |seen: &Seen| matches!(seen, Seen::ManyDestinations | Seen::BannedAddress);
     for detection in &judge().detections {
+        if detection.sees.iter().all(is_configured) {
+            continue;
+        }
         assert!(detection.score < 100, "{}", detection.name);
     }
 }

@@ -38,11 +38,13 @@ impl Kind {
 
     fn of_seen(seen: Wire) -> Self {
         match seen {
-            Wire::PoolNameLookup | Wire::PoolNameInTls | Wire::PoolAddress | Wire::EncryptedDns => {
-                Self::Name
-            }
+            Wire::PoolNameLookup
+            | Wire::PoolNameInTls
+            | Wire::PoolAddress
+            | Wire::BannedAddress
+            | Wire::EncryptedDns => Self::Name,
             Wire::MinerFile | Wire::PackedFile | Wire::FilelessProgram => Self::File,
-            Wire::ThinFlow | Wire::ThinFlowInTlsWithoutName => Self::Flow,
+            Wire::ThinFlow | Wire::ThinFlowInTlsWithoutName | Wire::ManyDestinations => Self::Flow,
             Wire::RandomXRounding | Wire::DirectedRounding => Self::Compute,
             Wire::HugePages => Self::Memory,
             Wire::SteadyUse => Self::Use,

@@ -25,7 +25,6 @@ use crate::{
     container::Lookup,
     event::KernelEvent,
     kernel::Ceilings,
-    wire::{BANNED_ADDRESS, MANY_DESTINATIONS},
 };
 
 /// All places that are nested too deeply, as the kernel programs number them.
@@ -236,7 +235,6 @@ impl Agent {
             let mut names = brought
                 .map(|detection| detection.name.clone())
                 .chain(shipped.map(|parsed| parsed.detection.name))
-                .chain([MANY_DESTINATIONS, BANNED_ADDRESS].map(str::to_owned))
                 .chain(own);
             let name = names.find(|name| CeilingKey::detection(name) == *key);
             let number = || format!("{:08x}", key.rule);

@@ -27,14 +27,12 @@ use crate::{
 };
 
 pub(super) use known::Files;
-use known::Verdict;
+use known::{REMEMBERED, Verdict};
 use script::{is_fresh, key_of, open_script};
 use told::{fileless_sign, told};
 
 /// How often what runs from a bad file is gone through: processes may fork while they are killed.
 const ROUNDS: usize = 16;
-/// Verdicts of scripts, and findings about bad files, that are remembered.
-const REMEMBERED: usize = 8192;
 
 /// A program that waits for a verdict over its file, or runs meanwhile.
 struct Waiting {
@@ -54,6 +52,8 @@ struct Judged {
     place: u32,
     /// Whether it is the program itself that is bad, and not what it was given to read.
     is_program_bad: bool,
+    /// Whether the program was searched at an earlier start, and was too large then.
+    is_remembered: bool,
 }
 
 impl Agent {
@@ -152,14 +152,18 @@ impl Agent {
         let mut found: Vec<(Rc<Verdict>, String)> = Vec::new();
         let mut signs = Vec::new();
         let mut is_program_bad = false;
+        let known = self.files.remembered(&file.key);
+        let is_remembered = known.is_some();
         if file.place & abi::PLACE_PROGRAM != 0 {
-            let verdict = self
-                .files
-                .verdict_of(file.key, || {
-                    Ok(std::fs::File::open(process.executable_file())?.into())
-                })
-                .await;
-            self.remember(file, &verdict);
+            let verdict = match known {
+                Some(known) => known,
+                None => {
+                    let open = || Ok(std::fs::File::open(process.executable_file())?.into());
+                    let verdict = self.files.verdict_of(file.key, open).await;
+                    self.remember(file, &verdict);
+                    verdict
+                }
+            };
             is_program_bad = verdict.is_bad();
             found.push((verdict, executable.clone()));
             signs.extend(fileless_sign(file, &executable));
@@ -185,6 +189,7 @@ impl Agent {
             path,
             place: file.place,
             is_program_bad,
+            is_remembered,
         }
     }
 
@@ -200,28 +205,29 @@ impl Agent {
                 return (Rc::new(self.files.weighed(Report::unknown(why))), shown);
             }
         };
-        if let Some(known) = self.files.scripts.borrow().get(&key) {
-            return (Rc::clone(known), shown);
+        if let Some(known) = self.files.remembered(&key) {
+            return (known, shown);
         }
         let verdict = self.files.verdict_of(key, || Ok(file)).await;
         if verdict.is_bad() || (!verdict.is_unknown() && !is_fresh) {
-            let mut scripts = self.files.scripts.borrow_mut();
-            if scripts.len() >= REMEMBERED {
-                scripts.clear();
-            }
-            scripts.insert(key, Rc::clone(&verdict));
+            self.files.remember(key, &verdict);
         }
         (verdict, shown)
     }
 
     /// Lets the kernel know the verdict over a program's file.
     fn remember(&self, file: &UnseenFile, verdict: &Rc<Verdict>) {
+        let may_change = file.place & abi::PLACE_FOREIGN != 0
+            || is_fresh(file.key.changed_sec, file.key.changed_nsec);
         let decided = if verdict.is_bad() {
             abi::VERDICT_BAD
-        } else if verdict.is_unknown()
-            || file.place & abi::PLACE_FOREIGN != 0
-            || is_fresh(file.key.changed_sec, file.key.changed_nsec)
-        {
+        } else if may_change {
+            return;
+        } else if verdict.is_unknown() {
+            // Each start is told, but not searched for.
+            if verdict.report.is_too_large {
+                self.files.remember(file.key, verdict);
+            }
             return;
         } else {
             abi::VERDICT_RUNS
@@ -411,5 +417,6 @@ fn unknown_start(why: &str) -> Judged {
         unknown: Some(why.to_owned()),
         place: 0,
         is_program_bad: false,
+        is_remembered: false,
     }
 }

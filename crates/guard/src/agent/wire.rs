@@ -2,10 +2,11 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use davylamp_content::detection::{Detection, Wire as Seen};
+use davylamp_content::detection::{Detection, Observed, Wire as Seen};
+use davylamp_detect::behaviour::Judge;
 use davylamp_model::guard_event::{Action, micros};
 use rustix::process::Signal;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use super::{Agent, chain, notice::Notice, report::Source};
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     config::Config,
     event::KernelEvent,
     process::Process,
-    wire::{self, BANNED_ADDRESS, Connect, Destinations, Done, MANY_DESTINATIONS, Sight},
+    wire::{self, BANNED_ADDRESS, Connect, Destinations, Done, Sight},
 };
 
 /// What the agent knows about the wire.
@@ -21,17 +22,32 @@ pub(super) struct Wire {
     /// Which detection sees what, and how sure it is.
     detections: HashMap<Seen, (String, u8)>,
     destinations: std::cell::RefCell<Destinations>,
+    /// Judges where a process connects to, and how often, by the numbers of the configuration.
+    flows: Judge,
 }
 
 impl Wire {
     pub(super) fn new(config: &Config) -> Self {
+        let window_secs = u64::from(config.flows.lookback_duration_seconds);
+        let threshold = config.flows.unique_destinations_threshold;
         let known =
             |(seen, detection): (Seen, Detection)| (seen, (detection.name, detection.score));
-        let window_ns = u64::from(config.flows.lookback_duration_seconds) * 1_000_000_000;
-        let threshold = config.flows.unique_destinations_threshold as usize;
+        let of_flows = wire::detections()
+            .filter(|(seen, _)| matches!(seen, Seen::ManyDestinations | Seen::BannedAddress));
+        let configured = of_flows.map(|(_, mut detection)| {
+            for (name, value) in &mut detection.parameters {
+                match name.as_str() {
+                    "more_than" => *value = threshold.into(),
+                    "within_secs" => *value = window_secs,
+                    _ => {}
+                }
+            }
+            detection
+        });
         Self {
             detections: wire::detections().map(known).collect(),
-            destinations: Destinations::new(window_ns, threshold).into(),
+            destinations: Destinations::new(window_secs * 1_000_000_000, threshold as usize).into(),
+            flows: Judge::new(configured),
         }
     }
 }
@@ -143,7 +159,13 @@ impl Agent {
         let to = connect.remote;
         evidence.insert("remote".to_owned(), json!(to.to_string()));
         if let Some(done) = connect.banned {
-            let mut what = format!("it connects to {}, which is banned", to.ip());
+            let observed = Observed {
+                banned: Some(to.ip().to_string()),
+                ..Observed::default()
+            };
+            let Some((detection, score, mut what)) = self.sign_of_flows(&observed) else {
+                return;
+            };
             let action = match done {
                 Done::Killed => Action::Killed,
                 Done::Spared => Action::Spared,
@@ -158,14 +180,16 @@ impl Agent {
                 }
             };
             self.count(|counts| counts.flows_banned.add(action));
-            self.flow_notice(
-                event,
-                BANNED_ADDRESS,
-                to.to_string(),
+            self.notice(Notice {
+                event: self.completed(event),
+                source: Source::Wire,
+                detection,
+                score,
+                matched: to.to_string(),
                 what,
                 evidence,
-                action,
-            );
+                done: Some(action),
+            });
             return;
         }
         if self.config.flows.log_connects {
@@ -191,8 +215,14 @@ impl Agent {
             return;
         };
         drop(destinations);
-        let window = self.config.flows.lookback_duration_seconds;
-        let mut what = format!("it reached {reached} destinations within {window} seconds");
+        let observed = Observed {
+            destinations: reached as u64,
+            lasts_secs: self.config.flows.lookback_duration_seconds.into(),
+            ..Observed::default()
+        };
+        let Some((detection, score, mut what)) = self.sign_of_flows(&observed) else {
+            return;
+        };
         evidence.insert("destinations".to_owned(), json!(reached));
         let action = if self.observes() {
             Action::WouldKill
@@ -200,39 +230,30 @@ impl Agent {
             what = format!("{what}; {why}");
             Action::Spared
         } else {
-            self.finish_on_wire(&event, MANY_DESTINATIONS, &mut what)
+            self.finish_on_wire(&event, &detection, &mut what)
         };
         self.count(|counts| counts.flows_many.add(action));
-        self.flow_notice(
-            event,
-            MANY_DESTINATIONS,
-            reached.to_string(),
-            what,
-            evidence,
-            action,
-        );
-    }
-
-    fn flow_notice(
-        self: &Rc<Self>,
-        mut event: KernelEvent,
-        detection: &str,
-        matched: String,
-        what: String,
-        evidence: Map<String, Value>,
-        action: Action,
-    ) {
-        self.complete(&mut event);
         self.notice(Notice {
-            event,
+            event: self.completed(event),
             source: Source::Wire,
-            detection: detection.to_owned(),
-            score: 100,
-            matched,
+            detection,
+            score,
+            matched: reached.to_string(),
             what,
             evidence,
             done: Some(action),
         });
+    }
+
+    /// The detection that sees something in where a process connects to, its score, and what it saw.
+    fn sign_of_flows(&self, observed: &Observed) -> Option<(String, u8, String)> {
+        let sign = self.wire.flows.judge(observed).into_iter().next()?;
+        Some((sign.detection.name.clone(), sign.detection.score, sign.what))
+    }
+
+    fn completed(&self, mut event: KernelEvent) -> KernelEvent {
+        self.complete(&mut event);
+        event
     }
 
     /// Why a process that the kernel did not judge is not killed.

@@ -119,6 +119,7 @@ impl Scanner {
                     sha256,
                     signs,
                     unknown,
+                    is_too_large,
                     ..
                 } => {
                     let sign = |(seen, rule, says): (String, String, String)| {
@@ -133,6 +134,7 @@ impl Scanner {
                         sha256,
                         signs: signs.into_iter().filter_map(sign).collect(),
                         unknown,
+                        is_too_large,
                     });
                 }
             }

@@ -85,6 +85,7 @@ fn search(engine: &Engine, id: u64, file: Option<OwnedFd>, limits: Limits) -> An
         sha256: done.sha256,
         signs: done.signs,
         unknown: done.unknown,
+        is_too_large: done.is_too_large,
     }
 }
 
@@ -94,6 +95,7 @@ struct Done {
     sha256: Option<String>,
     signs: Vec<(String, String, String)>,
     unknown: Option<String>,
+    is_too_large: bool,
 }
 
 impl Done {
@@ -113,6 +115,7 @@ impl Done {
         if let Err(error) = file.read_to_end(&mut bytes) {
             self.unknown = Some(format!("it cannot be read: {error}"));
         } else if !whole {
+            self.is_too_large = true;
             self.unknown = Some(format!(
                 "it has {} bytes, of which {} were searched",
                 self.size, limits.max_bytes
@@ -127,7 +130,10 @@ impl Done {
                     .map(|sign| (sign.seen.as_str().to_owned(), sign.rule, sign.says))
                     .collect();
             }
-            Err(why) => self.unknown = Some(format!("the search did not end: {why}")),
+            Err(why) => {
+                self.is_too_large = false;
+                self.unknown = Some(format!("the search did not end: {why}"));
+            }
         }
         if !self.signs.is_empty() {
             let digest = <sha2::Sha256 as sha2::Digest>::digest(&bytes);

@@ -64,8 +64,7 @@ const ROOT_CGROUP: u64 = 1;
 /// Names of this confidence are looked for, as in captures.
 const LEAST_CONFIDENCE: Confidence = Confidence::Medium;
 
-/// The detections of cryptnono's flow killer.
-pub(crate) const MANY_DESTINATIONS: &str = "many-destinations";
+/// The detection whose kills by the kernel have a ceiling of their own.
 pub(crate) const BANNED_ADDRESS: &str = "banned-address";
 
 /// What can be seen, each with the detection that is about it.

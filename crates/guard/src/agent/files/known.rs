@@ -18,6 +18,9 @@ use crate::{
     scan::{Report, Scanner},
 };
 
+/// Verdicts that are remembered of scripts and large programs, and of bad files.
+pub(super) const REMEMBERED: usize = 8192;
+
 /// What a file is.
 #[derive(Debug)]
 pub(in crate::agent) struct Verdict {
@@ -49,7 +52,9 @@ pub(in crate::agent) struct Files {
     pub(super) detections: Vec<Detection>,
     allow: HashSet<String>,
     under_way: RefCell<HashMap<FileKey, Once>>,
-    pub(super) scripts: RefCell<HashMap<FileKey, Rc<Verdict>>>,
+    /// What the kernel does not remember and need not be searched again: scripts, and programs that
+    /// are too large to be searched whole.
+    remembered: RefCell<HashMap<FileKey, Rc<Verdict>>>,
     pub(super) bad: RefCell<HashMap<u64, Rc<Verdict>>>,
     pub(super) busy: RefCell<HashSet<u32>>,
     pub(super) told_gone: Cell<bool>,
@@ -71,7 +76,7 @@ impl Files {
                 .map(|digest| digest.to_ascii_lowercase())
                 .collect(),
             under_way: RefCell::default(),
-            scripts: RefCell::default(),
+            remembered: RefCell::default(),
             bad: RefCell::default(),
             busy: RefCell::default(),
             told_gone: Cell::default(),
@@ -82,6 +87,20 @@ impl Files {
     /// Whether a held process's file is being looked into.
     pub(in crate::agent) fn is_busy(&self, pid: u32) -> bool {
         self.busy.borrow().contains(&pid)
+    }
+
+    /// What is remembered of a file.
+    pub(super) fn remembered(&self, key: &FileKey) -> Option<Rc<Verdict>> {
+        self.remembered.borrow().get(key).cloned()
+    }
+
+    /// Remembers what a file came to.
+    pub(super) fn remember(&self, key: FileKey, verdict: &Rc<Verdict>) {
+        let mut remembered = self.remembered.borrow_mut();
+        if remembered.len() >= REMEMBERED {
+            remembered.clear();
+        }
+        remembered.insert(key, Rc::clone(verdict));
     }
 
     /// Looks into a file, or waits for whoever does already.

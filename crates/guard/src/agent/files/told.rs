@@ -155,6 +155,9 @@ pub(super) fn told(
     if let Some(why) = &judged.unknown {
         evidence.insert("unknown".to_owned(), json!(why));
     }
+    if judged.is_remembered {
+        evidence.insert("searched".to_owned(), json!("at an earlier start"));
+    }
     if judged.weighed.by.is_empty() {
         let why = judged.unknown.as_deref().unwrap_or_default();
         return Notice {

@@ -85,6 +85,11 @@ impl Ledger {
         Ok(receipt)
     }
 
+    /// The database, for tables of others beside the ledger's.
+    pub fn database(&self) -> &AnyPool {
+        &self.pool
+    }
+
     /// Writes one record, such as a person's decision.
     pub async fn record(&self, record: Record, now: Timestamp) -> Result<Receipt, LedgerError> {
         self.deliver(None, &[Input::Record(Box::new(record))], now)

@@ -1,0 +1,198 @@
+//! The `[console]` table of `davy.toml`.
+//!
+//! The types are the one place where keys, defaults and kinds are written down; docs/configuration.md
+//! describes each key, and a test compares the two. No key holds a secret: they name files.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use davylamp_content::settings::{Bounds, Section, Trouble};
+use serde::{Deserialize, Serialize};
+use toml::Value;
+
+/// The table's name.
+pub const SECTION: &str = "console";
+
+/// The variable that holds PostgreSQL's password, where no file does.
+pub const PASSWORD_VARIABLE: &str = "DAVY_CONSOLE_DATABASE_PASSWORD";
+
+/// The bounds of every key that takes a number.
+pub const BOUNDS: [Bounds; 6] = [
+    Bounds::new("console.connections", 2, 64, "connections"),
+    Bounds::new("console.incident_window_secs", 60, 30 * 86_400, "seconds"),
+    Bounds::new("console.ingest.max_bytes", 1 << 10, 256 << 20, "bytes"),
+    Bounds::new(
+        "console.ingest.events_per_second",
+        1,
+        1_000_000,
+        "events a second",
+    ),
+    Bounds::new("console.ingest.waiting", 1, 1000, "batches"),
+    Bounds::new("console.retention.findings_days", 0, 36_500, "days"),
+];
+
+/// The `[console]` table for `settings::load`.
+pub fn section() -> Section {
+    Section {
+        bounds: &BOUNDS,
+        text,
+        whole,
+        ..Section::of::<Config>(SECTION)
+    }
+}
+
+/// The console.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address and port to listen on. Wider than this machine only with TLS or behind a proxy that has
+    /// it.
+    pub listen: String,
+    /// Where the ledger is: `sqlite:///path` or `postgres://user@host/name`.
+    pub database: String,
+    /// The file with PostgreSQL's password. Empty: the variable `DAVY_CONSOLE_DATABASE_PASSWORD`.
+    pub database_password_file: PathBuf,
+    /// Connections to the database.
+    pub connections: u32,
+    /// Findings about one thing that lie no further apart than this are one incident, in seconds.
+    pub incident_window_secs: i64,
+    /// The certificate and those that vouch for it, as PEM. Empty: no TLS.
+    pub tls_certificate_file: PathBuf,
+    /// Its key, as PEM.
+    pub tls_key_file: PathBuf,
+    /// A proxy before the console has TLS, and passes `X-Forwarded-For` on.
+    pub behind_proxy: bool,
+    /// The address by which people reach it, such as `https://console.example`. Empty: where it
+    /// listens.
+    pub url: String,
+    /// What senders may send.
+    pub ingest: Ingest,
+    /// What is removed, and when.
+    pub retention: Retention,
+}
+
+impl Config {
+    /// Whether only this machine can reach it.
+    pub(crate) fn is_private(&self) -> bool {
+        let address = self.listen.parse::<SocketAddr>();
+        address.is_ok_and(|address| address.ip().is_loopback())
+    }
+
+    pub(crate) fn has_tls(&self) -> bool {
+        !self.tls_certificate_file.as_os_str().is_empty()
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:7878".to_owned(),
+            database: "sqlite:///var/lib/davylamp/console/ledger.db".to_owned(),
+            database_password_file: PathBuf::new(),
+            connections: 6,
+            incident_window_secs: 86_400,
+            tls_certificate_file: PathBuf::new(),
+            tls_key_file: PathBuf::new(),
+            behind_proxy: false,
+            url: String::new(),
+            ingest: Ingest::default(),
+            retention: Retention::default(),
+        }
+    }
+}
+
+/// `[console.ingest]`: what senders may send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ingest {
+    /// Bytes of one request, before and after it is unpacked.
+    pub max_bytes: usize,
+    /// Events a second of one sender, over a while; ten times as many at once.
+    pub events_per_second: u32,
+    /// Batches that may wait for the database; who comes then is asked to come again.
+    pub waiting: usize,
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self {
+            max_bytes: 16 << 20,
+            events_per_second: 2000,
+            waiting: 16,
+        }
+    }
+}
+
+/// `[console.retention]`: what is removed, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// Findings of closed incidents, and those of none, go after so many days. 0: never.
+    pub findings_days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { findings_days: 400 }
+    }
+}
+
+/// What must hold between keys.
+fn whole(console: &Value) -> Vec<(&'static str, Trouble)> {
+    let Ok(config) = Config::deserialize(console.clone()) else {
+        return Vec::new();
+    };
+    let mut troubles = Vec::new();
+    let mut trouble = |key, message: &str, help: &str| {
+        let (message, help) = (message.to_owned(), help.to_owned());
+        troubles.push((key, Trouble::Whole { message, help }));
+    };
+    let files = [&config.tls_certificate_file, &config.tls_key_file];
+    let given = files.iter().filter(|file| !file.as_os_str().is_empty());
+    if given.count() == 1 {
+        trouble(
+            "console.tls_certificate_file",
+            "TLS needs a certificate and its key",
+            "name both `console.tls_certificate_file` and `console.tls_key_file`, or neither",
+        );
+    }
+    if !config.is_private() && !config.has_tls() && !config.behind_proxy {
+        trouble(
+            "console.listen",
+            "people's sessions would go over the network in the clear",
+            "listen on 127.0.0.1, or set `console.tls_certificate_file` and `console.tls_key_file`, or set \
+             `console.behind_proxy = true` where a proxy has TLS",
+        );
+    }
+    troubles
+}
+
+/// What a text must be.
+fn text(key: &str, text: &str) -> Result<(), &'static str> {
+    match key {
+        "console.listen" if text.parse::<SocketAddr>().is_err() => {
+            Err("write an address and a port, such as `127.0.0.1:7878` or `[::1]:7878`")
+        }
+        "console.database" if !text.starts_with("sqlite:") && !is_postgres(text) => {
+            Err("write `sqlite:///path/to/file` or `postgres://user@host/name`")
+        }
+        "console.url" if !text.is_empty() && !is_web(text) => {
+            Err("write an `https://` or `http://` address without path, query or fragment")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_postgres(text: &str) -> bool {
+    text.starts_with("postgres:") || text.starts_with("postgresql:")
+}
+
+fn is_web(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+    })
+}

@@ -1,0 +1,193 @@
+//! Events from agents: `POST /api/v1/events`.
+//!
+//! JSON lines, gzip or not, under a bearer token that says of which cluster they are. What must stay
+//! true: 200 is answered once the ledger has every line; a batch with a line that cannot be read is
+//! refused whole (422), which lets the sender halve it until the line stands alone; an event that comes
+//! twice counts once, whatever batch it is in.
+
+mod gate;
+mod lines;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::post;
+use serde_json::json;
+use tower_http::decompression::RequestDecompressionLayer;
+
+use crate::access::Refused;
+use crate::config::Config;
+use crate::site::Site;
+use crate::store::Sender;
+
+pub(crate) use gate::Gate;
+
+/// What a token must be allowed for this.
+pub const SCOPE: &str = "events:write";
+
+pub(crate) fn routes(config: &Config) -> Router<Site> {
+    Router::new()
+        .route("/api/v1/events", post(take))
+        // Counted behind the unpacking: a small body may be a large one.
+        .layer(DefaultBodyLimit::max(config.ingest.max_bytes))
+        .layer(RequestDecompressionLayer::new().gzip(true))
+}
+
+/// Why a batch is not taken.
+#[derive(Debug)]
+enum NotTaken {
+    /// No token, or one that does not hold.
+    Token,
+    /// The token is for something else.
+    Scope,
+    /// Too many events: how many seconds to wait.
+    TooFast(u64),
+    /// Too many batches wait already.
+    Busy,
+    /// Some lines cannot be read.
+    Lines(Vec<lines::Wrong>),
+    /// It is our fault: the sender keeps what it has.
+    Trouble(String),
+}
+
+impl IntoResponse for NotTaken {
+    fn into_response(self) -> Response {
+        let answer = |status: StatusCode, error: &str, more: serde_json::Value| {
+            (status, Json(json!({"error": error, "details": more}))).into_response()
+        };
+        match self {
+            Self::Token => {
+                let mut response = answer(
+                    StatusCode::UNAUTHORIZED,
+                    "a bearer token is needed that holds; `davy console token add` makes one",
+                    json!(null),
+                );
+                let value = axum::http::HeaderValue::from_static("Bearer");
+                response.headers_mut().insert(WWW_AUTHENTICATE, value);
+                response
+            }
+            Self::Scope => answer(
+                StatusCode::FORBIDDEN,
+                "this token may not write events",
+                json!({"needs": SCOPE}),
+            ),
+            Self::TooFast(secs) => later(
+                answer(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "this token sends more events than it may",
+                    json!(null),
+                ),
+                secs,
+            ),
+            Self::Busy => later(
+                answer(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the ledger is busy",
+                    json!(null),
+                ),
+                1,
+            ),
+            Self::Lines(wrong) => answer(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "nothing was taken: lines cannot be read",
+                json!(wrong),
+            ),
+            Self::Trouble(why) => {
+                tracing::error!(error = why, "a batch could not be taken");
+                later(
+                    answer(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "the ledger cannot be written; the console's log says why",
+                        json!(null),
+                    ),
+                    5,
+                )
+            }
+        }
+    }
+}
+
+fn later(mut response: Response, secs: u64) -> Response {
+    response.headers_mut().insert(RETRY_AFTER, secs.into());
+    response
+}
+
+async fn sender(site: &Site, headers: &HeaderMap) -> Result<Sender, NotTaken> {
+    let given = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let token = given.and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then_some(token.trim())
+    });
+    let token = token.ok_or(NotTaken::Token)?;
+    let known = site.store().sender(token, site.now()).await;
+    let sender = known
+        .map_err(|error| NotTaken::Trouble(crate::access::chain(&error)))?
+        .ok_or(NotTaken::Token)?;
+    match sender.scopes.iter().any(|scope| scope == SCOPE) {
+        true => Ok(sender),
+        false => Err(NotTaken::Scope),
+    }
+}
+
+async fn take(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+) -> Result<Response, Response> {
+    let sender = sender(&site, &headers)
+        .await
+        .map_err(IntoResponse::into_response)?;
+    // Too large, or cut short: the sender halves it, or sends it again.
+    let body = body.map_err(IntoResponse::into_response)?;
+    let taken = deliver(&site, &sender, &headers, &body).await;
+    taken.map_err(IntoResponse::into_response)
+}
+
+async fn deliver(
+    site: &Site,
+    sender: &Sender,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Response, NotTaken> {
+    let read = lines::read(body, &sender.cluster).map_err(NotTaken::Lines)?;
+    let events = read.inputs.len() as u32;
+    if let Some(wait) = site.gate().wait(&sender.name, events) {
+        return Err(NotTaken::TooFast(wait));
+    }
+    let _slot = site.gate().slot().ok_or(NotTaken::Busy)?;
+    // Two senders may choose the same key.
+    let key = headers
+        .get("idempotency-key")
+        .and_then(|key| key.to_str().ok());
+    let key = key.map(|key| format!("{} {key}", sender.name));
+    let receipt = site
+        .ledger()
+        .deliver(key.as_deref(), &read.inputs, site.now())
+        .await
+        .map_err(|error| NotTaken::Trouble(crate::access::chain(&error)))?;
+    site.live().wake();
+    site.gate().took(events);
+    Ok(Json(json!({
+        "new": receipt.new,
+        "updated": receipt.updated,
+        "unchanged": receipt.unchanged,
+        "opened": receipt.opened,
+        "passed_over": read.passed_over,
+        "head": receipt.last,
+    }))
+    .into_response())
+}
+
+/// A refusal that is no page.
+impl From<NotTaken> for Refused {
+    fn from(_: NotTaken) -> Self {
+        Self::Absent
+    }
+}

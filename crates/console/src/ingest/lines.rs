@@ -1,0 +1,223 @@
+//! From lines of agents to what the ledger takes.
+
+use std::collections::BTreeMap;
+
+use davylamp_ledger::record::Heartbeat;
+use davylamp_ledger::{Input, Reported, Reporter, Taken};
+use davylamp_model::finding::Severity;
+use davylamp_model::intake;
+use serde::Serialize;
+use serde_json::Value;
+
+/// Reported of one batch at most.
+const WRONG_SHOWN: usize = 20;
+/// Shown of a line that cannot be read.
+const EXCERPT_CHARS: usize = 80;
+
+/// A line that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Wrong {
+    /// From 1.
+    pub line: usize,
+    /// Why.
+    pub why: String,
+    /// How it begins.
+    pub begins: String,
+}
+
+/// What a batch holds.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub inputs: Vec<Input>,
+    /// Lines that say nothing the ledger keeps, by what they are.
+    pub passed_over: BTreeMap<String, u64>,
+}
+
+enum Line {
+    Input(Box<Input>),
+    Other(String),
+}
+
+/// Reads a batch.
+pub(super) fn read(body: &[u8], cluster: &str) -> Result<Read, Vec<Wrong>> {
+    let (mut read, mut wrong) = (Read::default(), Vec::new());
+    for (number, bytes) in body.split(|byte| *byte == b'\n').enumerate() {
+        let bytes = bytes.trim_ascii();
+        if bytes.is_empty() {
+            continue;
+        }
+        match line(bytes, cluster) {
+            Ok(Line::Input(input)) => read.inputs.push(*input),
+            Ok(Line::Other(name)) => *read.passed_over.entry(name).or_default() += 1,
+            Err(why) if wrong.len() < WRONG_SHOWN => wrong.push(Wrong {
+                line: number + 1,
+                why,
+                begins: String::from_utf8_lossy(bytes)
+                    .chars()
+                    .filter(|c| !c.is_control())
+                    .take(EXCERPT_CHARS)
+                    .collect(),
+            }),
+            Err(_) => {}
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(read),
+        false => Err(wrong),
+    }
+}
+
+fn line(bytes: &[u8], cluster: &str) -> Result<Line, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is no UTF-8".to_owned())?;
+    let value: Value =
+        serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
+    let Some(members) = value.as_object() else {
+        return Err("it is no JSON object".to_owned());
+    };
+    let member = |name: &str| {
+        members
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let reporter = Reporter {
+        cluster: cluster.to_owned(),
+        node: member("node").to_owned(),
+        agent: "guard".to_owned(),
+    };
+    let action = member("action").to_ascii_lowercase();
+    if let Some((taken, severity)) = taken(&action) {
+        return Ok(Line::Input(Box::new(Input::Finding(Box::new(Reported {
+            finding: intake::guard_finding(&value, severity),
+            reporter,
+            taken,
+            line: Some(text.to_owned()),
+        })))));
+    }
+    let event = member("event");
+    if event == "ready" {
+        return Ok(Line::Input(Box::new(Input::Heartbeat(heartbeat(
+            &value, reporter,
+        )))));
+    }
+    match (action.as_str(), event) {
+        ("", "") => Err("it has neither an `action` nor an `event`".to_owned()),
+        ("", event) => Ok(Line::Other(event.chars().take(EXCERPT_CHARS).collect())),
+        (action, _) => Ok(Line::Other(action.chars().take(EXCERPT_CHARS).collect())),
+    }
+}
+
+/// What an action of the guard, or of cryptnono, was, and how bad that is.
+fn taken(action: &str) -> Option<(Taken, Severity)> {
+    Some(match action {
+        "killed" => (Taken::Killed, Severity::High),
+        "frozen" => (Taken::Frozen, Severity::High),
+        "alerted" => (Taken::Alerted, Severity::Medium),
+        // Whatever matched is still running.
+        "would-kill" => (Taken::WouldKill, Severity::Critical),
+        "missed" | "missed-kill" => (Taken::Missed, Severity::Critical),
+        "spared" => (Taken::Spared, Severity::Low),
+        "held" => (Taken::Held, Severity::Low),
+        _ => return None,
+    })
+}
+
+fn heartbeat(ready: &Value, reporter: Reporter) -> Heartbeat {
+    let text = |name: &str| ready.get(name).and_then(Value::as_str).unwrap_or("unknown");
+    let count = |name: &str| ready.get(name).and_then(Value::as_i64).unwrap_or(0);
+    let lost: Vec<&str> = ready
+        .get("lost")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let mut coverage = format!(
+        "{}; {} detections, {} strings, {} file rules",
+        text("mode"),
+        count("detections"),
+        count("patterns"),
+        count("file_rules")
+    );
+    for lost in lost {
+        coverage.push_str("; without ");
+        coverage.push_str(lost);
+    }
+    Heartbeat {
+        reporter,
+        version: text("version").to_owned(),
+        coverage,
+        canary_at: None,
+        canary_caught: None,
+        lost_events: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(body: &str, expected: &str) {
+        let found = match read(body.as_bytes(), "hub") {
+            Ok(read) => {
+                let inputs = read.inputs.iter().map(|input| match input {
+                    Input::Finding(reported) => format!(
+                        "{} on {}/{}",
+                        reported.taken.as_str(),
+                        reported.reporter.cluster,
+                        reported.reporter.node
+                    ),
+                    Input::Heartbeat(heartbeat) => {
+                        format!("{}: {}", heartbeat.version, heartbeat.coverage)
+                    }
+                    Input::Record(record) => record.kind().to_owned(),
+                });
+                let over = read
+                    .passed_over
+                    .iter()
+                    .map(|(name, count)| format!("{count} {name}"));
+                inputs.chain(over).collect::<Vec<_>>().join("; ")
+            }
+            Err(wrong) => {
+                let lines = wrong
+                    .iter()
+                    .map(|wrong| format!("{}: {}", wrong.line, wrong.why));
+                lines.collect::<Vec<_>>().join("; ")
+            }
+        };
+        assert_eq!(found, expected, "{body}");
+    }
+
+    #[test]
+    fn lines_are_findings_nodes_or_nothing_and_a_wrong_one_refuses_all() {
+        check(
+            r#"{"action":"killed","node":"n1","id":"1"}"#,
+            "killed on hub/n1",
+        );
+        check(
+            r#"{"action":"Missed-Kill","node":"n1"}"#,
+            "missed on hub/n1",
+        );
+        check(
+            "\n{\"action\":\"spared\",\"node\":null}\r\n\n{\"event\":\"log lines left out\",\"count\":3}\n",
+            "spared on hub/; 1 log lines left out",
+        );
+        check(
+            r#"{"event":"ready","node":"n1","version":"0.1.0","mode":"enforce","detections":29,"patterns":1,"file_rules":17,"lost":["wire"]}"#,
+            "0.1.0: enforce; 29 detections, 1 strings, 17 file rules; without wire",
+        );
+        check(
+            "{\"action\":\"killed\"}\nno\n[1]\n{}",
+            "2: it is no JSON: expected ident at line 1 column 2; 3: it is no JSON object; 4: it has \
+             neither an `action` nor an `event`",
+        );
+        check("", "");
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_is_told() {
+        let wrong =
+            read(b"{\"action\":\"killed\",\"cmdline\":\"\xff\"}", "hub").expect_err("refused");
+        assert_eq!(wrong[0].why, "it is no UTF-8");
+    }
+}

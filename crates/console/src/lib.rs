@@ -1,0 +1,20 @@
+//! The console: what happened, who owns it and what is decided, as pages, an API and a live stream.
+//!
+//! What must stay true: the ledger is the only truth, and each decision of a person is an entry of it;
+//! nothing is answered as taken before the ledger has it; every page but the live one works without a
+//! script; nothing that an attacker named (a command line, a pod, a user) is ever more than text on a
+//! page; no secret is rendered or logged.
+//!
+//! Not here: judging, planning and doing anything to a cluster or account. Those who do report here.
+
+mod access;
+pub mod config;
+mod ingest;
+mod live;
+mod page;
+mod serve;
+mod site;
+pub mod store;
+
+pub use access::{PasswordError, Role, Scope, check_new as check_password, hash_password};
+pub use serve::{Console, ConsoleError, Ready};

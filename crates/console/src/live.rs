@@ -1,0 +1,85 @@
+//! What is new, for those who watch.
+//!
+//! One task reads the ledger's new entries and hands each to everybody: watchers do not ask the database.
+//! Entries of another console on the same database are seen as well, a second later.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use davylamp_ledger::{Entry, Ledger};
+use tokio::sync::{Notify, broadcast, watch};
+
+/// So many entries may wait for a watcher; who is slower is told what was left out.
+const WAITING: usize = 4096;
+/// How often other consoles' entries are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Entries read at once.
+const AT_ONCE: u32 = 500;
+
+/// What is new.
+#[derive(Debug, Clone)]
+pub(crate) struct Live {
+    entries: broadcast::Sender<Arc<Entry>>,
+    written: Arc<Notify>,
+}
+
+impl Live {
+    pub(crate) fn new() -> Self {
+        Self {
+            entries: broadcast::Sender::new(WAITING),
+            written: Arc::default(),
+        }
+    }
+
+    /// Something was written.
+    pub(crate) fn wake(&self) {
+        self.written.notify_one();
+    }
+
+    /// Everything that is written from now on.
+    pub(crate) fn watch(&self) -> broadcast::Receiver<Arc<Entry>> {
+        self.entries.subscribe()
+    }
+
+    /// Hands new entries on until it is told to stop.
+    pub(crate) async fn run(&self, ledger: &Ledger, mut stop: watch::Receiver<bool>) {
+        let mut seen = None;
+        loop {
+            match self.hand_on(ledger, seen).await {
+                Ok(last) => seen = Some(last),
+                Err(error) => tracing::warn!(%error, "new entries cannot be read"),
+            }
+            tokio::select! {
+                () = self.written.notified() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    /// Hands on what came behind `seen`, and says where it ends.
+    async fn hand_on(
+        &self,
+        ledger: &Ledger,
+        seen: Option<i64>,
+    ) -> Result<i64, davylamp_ledger::LedgerError> {
+        // Nobody has seen anything yet: what is there already is no news.
+        let Some(mut seen) = seen else {
+            return Ok(ledger.head().await?.seq);
+        };
+        // Without watchers the way is only kept.
+        if self.entries.receiver_count() == 0 {
+            return Ok(ledger.head().await?.seq);
+        }
+        loop {
+            let entries = ledger.entries_since(seen, AT_ONCE).await?;
+            let Some(last) = entries.last() else {
+                return Ok(seen);
+            };
+            seen = last.seq;
+            for entry in entries {
+                let _ = self.entries.send(Arc::new(entry));
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The server: listening, TLS, and what every answer carries.
+
+mod connection;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use davylamp_ledger::{Ledger, LedgerError, Options};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tower_http::compression::CompressionLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::access::{self, Refused};
+use crate::config::{Config, PASSWORD_VARIABLE};
+use crate::live::Live;
+use crate::site::Site;
+use crate::store::{Store, StoreError};
+use crate::{ingest, page};
+
+/// A page or a batch that takes longer has failed; the live stream is none of these.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// What a browser may do with our pages: nothing but ours, and no script that stands in a page.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Why there is no console.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    /// The ledger cannot be opened.
+    #[error("the ledger cannot be opened")]
+    Ledger(#[from] LedgerError),
+    /// What stands beside it cannot be read.
+    #[error("people and tokens cannot be read")]
+    Store(#[from] StoreError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// It.
+        address: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The certificate or its key cannot be used.
+    #[error("the certificate in {path} cannot be used: {why}")]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+}
+
+/// A console that is not served yet.
+#[derive(Debug)]
+pub struct Console {
+    config: Config,
+    ledger: Ledger,
+    store: Store,
+}
+
+/// A console that listens.
+#[derive(Debug)]
+pub struct Ready {
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    site: Site,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Console {
+    /// Opens the ledger.
+    ///
+    /// # Errors
+    /// [`ConsoleError`]
+    pub async fn open(config: Config) -> Result<Self, ConsoleError> {
+        let file = &config.database_password_file;
+        let options = Options {
+            within_secs: config.incident_window_secs,
+            connections: config.connections,
+            password_file: (!file.as_os_str().is_empty()).then(|| file.clone()),
+            password_variable: Some(PASSWORD_VARIABLE.to_owned()),
+        };
+        let ledger = Ledger::open(&config.database, &options).await?;
+        let store = Store::beside(&ledger).await?;
+        Ok(Self {
+            config,
+            ledger,
+            store,
+        })
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// People and tokens.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Listens.
+    ///
+    /// # Errors
+    /// [`ConsoleError`]
+    pub async fn listen(self) -> Result<Ready, ConsoleError> {
+        let tls = match self.config.has_tls() {
+            true => Some(connection::tls(&self.config)?),
+            false => None,
+        };
+        let failed = |source| ConsoleError::Listen {
+            address: self.config.listen.clone(),
+            source,
+        };
+        let listener = TcpListener::bind(&self.config.listen)
+            .await
+            .map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let is_secure = tls.is_some() || self.config.behind_proxy;
+        let site = Site::new(self.ledger, self.store, Live::new(), self.config, is_secure);
+        Ok(Ready {
+            listener,
+            tls,
+            site,
+            address,
+        })
+    }
+}
+
+impl Ready {
+    /// The address by which people reach it.
+    pub fn url(&self) -> String {
+        let config = self.site.config();
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        match config.url.trim_end_matches('/') {
+            "" => format!("{scheme}://{}", self.address),
+            url => url.to_owned(),
+        }
+    }
+
+    /// People and tokens.
+    pub fn store(&self) -> &Store {
+        self.site.store()
+    }
+
+    /// Answers until it is told to stop, and finishes what it had begun.
+    pub async fn serve(self, stop: watch::Receiver<bool>) {
+        let live = {
+            let (site, stop) = (self.site.clone(), stop.clone());
+            tokio::spawn(async move { site.live().run(site.ledger(), stop).await })
+        };
+        let app = app(&self.site);
+        connection::serve(self.listener, self.tls, app, stop).await;
+        let _ = live.await;
+        self.site.ledger().close().await;
+    }
+}
+
+fn app(site: &Site) -> Router {
+    let fixed = |name: HeaderName, value: &'static str| {
+        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+    };
+    let timeout = || TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_WITHIN);
+    let mut app = Router::new()
+        .merge(page::routes())
+        .merge(access::routes())
+        .layer(CompressionLayer::new())
+        .merge(ingest::routes(site.config()))
+        .layer(timeout())
+        .merge(page::stream())
+        .fallback(|| async { Refused::Absent })
+        .layer(fixed(header::CONTENT_SECURITY_POLICY, POLICY))
+        .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(fixed(header::REFERRER_POLICY, "same-origin"))
+        .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))
+        .layer(fixed(header::CACHE_CONTROL, "no-store"))
+        .layer(fixed(
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ))
+        .layer(fixed(
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ));
+    if site.is_secure() {
+        app = app.layer(fixed(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"));
+    }
+    app.with_state(site.clone())
+}
+
+/// Whom a request comes from: the proxy's word where there is one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct From(pub IpAddr);
+
+impl FromRequestParts<Site> for From {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Refused> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
+        if !site.config().behind_proxy {
+            return Ok(Self(peer));
+        }
+        // The last one is what our own proxy saw; those before are what it was told.
+        let told = parts.headers.get_all("x-forwarded-for").iter().next_back();
+        let last =
+            told.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+        Ok(Self(last.unwrap_or(peer)))
+    }
+}

@@ -343,7 +343,7 @@ fn what_is_too_old_goes_and_the_chain_stays() {
                 .incidents(&IncidentFilter::default(), &At::first(9))
                 .await
                 .expect("a list");
-            let closed: Vec<_> = list.items.iter().take(3).map(|row| row.clone()).collect();
+            let closed: Vec<_> = list.items.iter().take(3).cloned().collect();
             for row in &closed {
                 let record = Record::IncidentState(IncidentState {
                     incident: IncidentNo(row.id),

@@ -99,6 +99,7 @@ const CHILD: &str = "DAVYLAMP_LEDGER_CHILD";
 
 /// Not a test by itself: writes until it is killed, and says on its output what was answered.
 #[test]
+#[expect(clippy::print_stderr, reason = "its parent reads it")]
 fn child_that_is_killed() {
     let Ok(url) = std::env::var(CHILD) else {
         return;

@@ -138,11 +138,9 @@ fn every_change_is_named() {
                 );
             }
             // Cut off so that the rest is whole in itself: only who noted the head can know.
-            let cut = format!(
-                "DELETE FROM entry WHERE seq > 10;
-                 UPDATE head SET seq = 10, hash = (SELECT hash FROM entry WHERE seq = 10)"
-            );
-            run(&pool, &cut).await;
+            let cut = "DELETE FROM entry WHERE seq > 10;
+                 UPDATE head SET seq = 10, hash = (SELECT hash FROM entry WHERE seq = 10)";
+            run(&pool, cut).await;
             ledger.rebuild().await.expect("rebuilt");
             assert_eq!(fault(&stores, &ledger, None).await, None);
             let found = fault(&stores, &ledger, Some(&head)).await.expect("noticed");

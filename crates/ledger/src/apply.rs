@@ -13,15 +13,13 @@ use crate::rows::{
     ActionRow, EvidenceRow, IncidentRow, KeyRow, NOT_DUE, NodeRow, TimelineRow, severity_rank,
 };
 use crate::table::json;
-use crate::text::shown;
+use crate::text::{SHOWN_BYTES, shown};
 use crate::work::{Needs, Work, keys_of};
 
 mod findings;
 
 pub(crate) use findings::{version, version_of};
 
-/// How much of a title, a target or a name a list shows.
-const SHOWN_BYTES: usize = 512;
 /// How many clusters and users of an incident are kept in its row; all are in its findings.
 const NAMES: usize = 32;
 /// An hour, in microseconds.

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use davylamp_model::resource::{KeyHolder, Resource};
 use sha2::{Digest as _, Sha256};
 
-use super::{HOUR_US, SHOWN_BYTES, with_count, with_name};
+use super::{HOUR_US, with_count, with_name};
 use crate::record::FindingRecord;
 use crate::rows::{FindingRow, KeyRow, UpdateRow, severity_rank};
 use crate::table::json;
-use crate::text::{shown, words};
+use crate::text::{SHOWN_BYTES, shown, words};
 use crate::work::{Words, Work, keys_of};
 
 /// The order of a finding's states: whichever is greater is the later one. The times, then how often

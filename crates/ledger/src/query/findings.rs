@@ -87,8 +87,9 @@ impl Ledger {
                 question.text(&format!("{column} = {{}}"), value);
             }
         }
-        if let Some(key) = &filter.key {
-            question.text(
+        // A key that no finding can have is not asked for: PostgreSQL takes no NUL.
+        if let Some(key) = &filter.key.as_ref().map(|key| key.replace('\0', "")) {
+            question.raw(
                 "f.id IN (SELECT finding FROM finding_key WHERE key = {})",
                 key,
             );
@@ -100,7 +101,7 @@ impl Ledger {
         let mut from = "finding f";
         let (mut list, mut columns) = ("f", "f.at, f.id");
         if let Some(words) = &asked {
-            question.text(
+            question.raw(
                 self.dialect.words_match(),
                 &self.dialect.words_question(words),
             );

@@ -262,6 +262,27 @@ fn hostile_text_is_kept() {
                     .await
                     .expect("an answer");
             }
+            let user = FindingFilter {
+                user: Some("a\0b".to_owned()),
+                ..FindingFilter::default()
+            };
+            let found = ledger
+                .findings(&user, &At::first(9))
+                .await
+                .expect("an answer");
+            assert_eq!(found.items.len(), 1, "asked for as it came");
+            let key = FindingFilter {
+                key: Some("\0".to_owned()),
+                ..FindingFilter::default()
+            };
+            assert!(
+                ledger
+                    .findings(&key, &At::first(9))
+                    .await
+                    .expect("an answer")
+                    .items
+                    .is_empty()
+            );
             stores.verified(&ledger).await;
             heads.push(ledger.head().await.expect("a head"));
         }
@@ -461,5 +482,63 @@ fn no_password_stands_in_an_error() {
             let text = format!("{error} {error:?}");
             assert!(!text.contains("hunter2"), "{text}");
         }
+    });
+}
+
+#[test]
+fn a_password_comes_from_a_file_or_a_variable() {
+    let stores = Stores::new();
+    let secret = "ge heim#/@%:?&'";
+    block_on(async {
+        let url = stores.postgres();
+        open(&url).await.close().await;
+        let admin = sqlx::AnyPool::connect(&url).await.expect("opened");
+        // The server is told to ask for passwords from now on.
+        for statement in [
+            "ALTER USER davylamp PASSWORD 'ge heim#/@%:?&'''",
+            "DO $$ BEGIN EXECUTE format('COPY (SELECT ''local all all scram-sha-256'') TO %L',
+                                        current_setting('hba_file')); END $$",
+            "SELECT pg_reload_conf()",
+        ] {
+            sqlx::raw_sql(statement)
+                .execute(&admin)
+                .await
+                .expect("done");
+        }
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let refused = loop {
+            match Ledger::open(&url, &Options::default()).await {
+                Err(refused) => break refused,
+                Ok(_) => assert!(std::time::Instant::now() < end, "it never asks"),
+            }
+        };
+        assert!(matches!(refused, LedgerError::Database(_)), "{refused:?}");
+        let file = stores.folder.path().join("password");
+        for (kept, works) in [(format!("{secret}\n"), true), ("hunter2".to_owned(), false)] {
+            std::fs::write(&file, kept).expect("written");
+            let options = Options {
+                password_file: Some(file.clone()),
+                ..Options::default()
+            };
+            match Ledger::open(&url, &options).await {
+                Ok(ledger) => {
+                    assert!(works);
+                    ledger.head().await.expect("a head");
+                }
+                Err(error) => {
+                    assert!(!works, "{error}");
+                    assert!(!format!("{error} {error:?}").contains("hunter2"));
+                }
+            }
+        }
+        let options = Options {
+            password_variable: Some("NOT_SET_ANYWHERE".to_owned()),
+            ..Options::default()
+        };
+        let refused = Ledger::open(&url, &options).await;
+        assert!(
+            matches!(refused, Err(LedgerError::Address { .. })),
+            "{refused:?}"
+        );
     });
 }

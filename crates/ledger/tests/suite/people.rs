@@ -299,6 +299,21 @@ fn every_kind_is_written_and_read() {
             });
             let refused = ledger.record(nobody, at(0)).await;
             assert!(matches!(refused, Err(LedgerError::NoSuchIncident { .. })));
+            let mut deep = serde_json::json!(1);
+            for _ in 0..200 {
+                deep = serde_json::json!([deep]);
+            }
+            let setting = Record::Setting(Setting {
+                name: "deep".to_owned(),
+                from: None,
+                to: Some(deep),
+                by: by(),
+            });
+            let refused = ledger.record(setting, at(0)).await;
+            assert!(
+                matches!(refused, Err(LedgerError::NotStorable { .. })),
+                "{refused:?}"
+            );
             let entries = ledger.entries_since(0, 500).await.expect("entries");
             assert_eq!(
                 entries.len() as i64,

@@ -16,6 +16,8 @@ const WITHIN_SECS: i64 = 100;
 struct Case {
     at: i64,
     lasts: i64,
+    /// How much later a second state of it was seen, where there is one.
+    again: Option<i64>,
     user: Option<u8>,
     instance: Option<u8>,
     opens: bool,
@@ -25,17 +27,26 @@ fn case() -> impl Strategy<Value = Case> {
     (
         0..1500_i64,
         prop_oneof![Just(0), 0..150_i64],
+        prop::option::weighted(0.2, 0..600_i64),
         prop::option::weighted(0.7, 0..4_u8),
         prop::option::weighted(0.4, 0..4_u8),
         prop::bool::weighted(0.75),
     )
-        .prop_map(|(at, lasts, user, instance, opens)| Case {
+        .prop_map(|(at, lasts, again, user, instance, opens)| Case {
             at,
             lasts,
+            again,
             user,
             instance,
             opens,
         })
+}
+
+impl Case {
+    /// When it was last seen, of all its states.
+    fn end(&self) -> i64 {
+        self.at + self.lasts + self.again.unwrap_or(0)
+    }
 }
 
 fn made(number: usize, case: &Case) -> Reported {
@@ -53,6 +64,17 @@ fn made(number: usize, case: &Case) -> Reported {
     made
 }
 
+/// A later state, which says nothing of the earlier one's time.
+fn made_again(number: usize, case: &Case) -> Reported {
+    let mut made = made(number, case);
+    if let Some(again) = case.again {
+        made.finding.first_seen = Some(at(case.at + again));
+        made.finding.last_seen = Some(at(case.end()));
+        made.finding.count = 2;
+    }
+    made
+}
+
 /// The rule by brute force: for each finding the smallest number of its component, or `None`.
 fn expected(cases: &[Case]) -> Vec<Option<usize>> {
     let keys: Vec<Vec<String>> = cases
@@ -65,9 +87,7 @@ fn expected(cases: &[Case]) -> Vec<Option<usize>> {
         .enumerate()
         .map(|(number, case)| case.opens.then_some(number))
         .collect();
-    let near = |a: &Case, b: &Case| {
-        a.at <= b.at + b.lasts + WITHIN_SECS && b.at <= a.at + a.lasts + WITHIN_SECS
-    };
+    let near = |a: &Case, b: &Case| a.at <= b.end() + WITHIN_SECS && b.at <= a.end() + WITHIN_SECS;
     loop {
         let mut changed = false;
         for a in 0..cases.len() {
@@ -93,13 +113,13 @@ fn expected(cases: &[Case]) -> Vec<Option<usize>> {
         if cases[spared].opens {
             continue;
         }
-        let time = cases[spared].at + cases[spared].lasts;
+        let time = cases[spared].end();
         label[spared] = keys[spared].iter().find_map(|key| {
             (0..cases.len())
                 .filter(|other| cases[*other].opens && keys[*other].contains(key))
                 .filter(|other| {
                     let other = &cases[*other];
-                    other.at - WITHIN_SECS <= time && time <= other.at + other.lasts + WITHIN_SECS
+                    other.at - WITHIN_SECS <= time && time <= other.end() + WITHIN_SECS
                 })
                 .min_by_key(|other| cases[*other].at)
                 .and_then(|other| label[other])
@@ -133,16 +153,18 @@ async fn partition(ledger: &Ledger) -> BTreeSet<(bool, BTreeSet<String>)> {
 #[derive(Debug, Clone)]
 struct Delivery {
     cases: Vec<Case>,
-    /// Which findings are delivered in which order, some of them twice.
-    order: Vec<usize>,
+    /// Which findings are delivered in which order, some of them twice, and whether the later state.
+    order: Vec<(usize, bool)>,
     batch: usize,
 }
 
 fn delivery() -> impl Strategy<Value = Delivery> {
     prop::collection::vec(case(), 1..40)
         .prop_flat_map(|cases| {
-            let all: Vec<usize> = (0..cases.len()).collect();
-            let again = prop::collection::vec(0..cases.len(), 0..10);
+            let all: Vec<(usize, bool)> = (0..cases.len())
+                .flat_map(|number| [(number, false), (number, true)])
+                .collect();
+            let again = prop::collection::vec((0..cases.len(), prop::bool::ANY), 0..10);
             (Just(cases), Just(all), again, 1..12_usize)
         })
         .prop_flat_map(|(cases, mut all, again, batch)| {
@@ -165,7 +187,11 @@ async fn holds(stores: &Stores, url: &str, delivery: &Delivery) -> Result<(), Te
     for chunk in delivery.order.chunks(delivery.batch) {
         let inputs: Vec<Input> = chunk
             .iter()
-            .map(|number| Input::Finding(Box::new(made(*number, &delivery.cases[*number]))))
+            .map(|(number, later)| {
+                let case = &delivery.cases[*number];
+                let made = if *later { made_again } else { made };
+                Input::Finding(Box::new(made(*number, case)))
+            })
             .collect();
         ledger.deliver(None, &inputs, at(0)).await.expect("taken");
     }

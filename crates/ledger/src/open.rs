@@ -50,7 +50,9 @@ impl Default for Options {
 
 impl Ledger {
     /// Opens the ledger at `sqlite:///path` or `postgres://…`, and makes it if there is none. A file is
-    /// its owner's alone: findings name people.
+    /// its owner's alone: findings name people. A server on another machine has to prove who it is
+    /// (`sslmode=verify-full`, with `sslrootcert` where its issuer is not the system's) unless the address
+    /// names another `sslmode`.
     pub async fn open(url: &str, options: &Options) -> Result<Self, LedgerError> {
         static DRIVERS: Once = Once::new();
         DRIVERS.call_once(sqlx::any::install_default_drivers);
@@ -194,6 +196,7 @@ fn address(text: &str, options: &Options) -> Result<(Url, Dialect, Option<PathBu
         return Err(refused("it begins with neither sqlite:// nor postgres://"));
     }
     let mut url = Url::parse(text).map_err(|_| refused("it is not well formed"))?;
+    protect(&mut url);
     let secret = if let Some(file) = &options.password_file {
         let secret = std::fs::read_to_string(file).map_err(|source| LedgerError::Io {
             what: format!("read the password file {}", file.display()),
@@ -221,6 +224,32 @@ fn address(text: &str, options: &Options) -> Result<(Url, Dialect, Option<PathBu
         }
     }
     Ok((url, Dialect::Postgres, None))
+}
+
+/// Asks for a server that proves who it is, where it is on another machine and the address does not say
+/// otherwise: the driver alone would send a password in the clear to whoever answers.
+fn protect(url: &mut Url) {
+    let is_near = |host: &str| {
+        let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        host.is_empty()
+            || host == "localhost"
+            || host.starts_with('/')
+            || ip.is_ok_and(|ip| ip.is_loopback())
+    };
+    let near = url.host_str().is_none_or(is_near);
+    // The query's host goes before the other; one that is a path is a socket.
+    let mut elsewhere = None;
+    let mut said = false;
+    for (name, value) in url.query_pairs() {
+        match &*name {
+            "host" | "hostaddr" => elsewhere = Some(!is_near(&value)),
+            "sslmode" | "ssl-mode" => said = true,
+            _ => {}
+        }
+    }
+    if !said && elsewhere.unwrap_or(!near) {
+        url.query_pairs_mut().append_pair("sslmode", "verify-full");
+    }
 }
 
 fn failed(what: &str, path: &Path) -> impl FnOnce(std::io::Error) -> LedgerError {
@@ -262,4 +291,29 @@ fn keep_private(path: &Path) -> Result<(), LedgerError> {
         std::fs::set_permissions(path, rights).map_err(failed("protect the file", path))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_elsewhere_proves_who_it_is() {
+        for (text, asked) in [
+            ("postgres://u@db.example/x", true),
+            ("postgres://u@10.0.0.1/x", true),
+            ("postgres://u@127.0.0.1/x?host=db.example", true),
+            ("postgres://u@db.example/x?sslmode=require", false),
+            ("postgres://u@localhost/x", false),
+            ("postgres://u@127.0.0.1:5432/x", false),
+            ("postgres://u@[::1]/x", false),
+            ("postgres:///x?host=/run/postgresql", false),
+        ] {
+            let (url, ..) = address(text, &Options::default()).expect("an address");
+            let found = url
+                .query_pairs()
+                .any(|(name, value)| (&*name, &*value) == ("sslmode", "verify-full"));
+            assert_eq!(found, asked, "{text}");
+        }
+    }
 }

@@ -420,6 +420,84 @@ fn what_is_too_old_goes_and_the_chain_stays() {
     });
 }
 
+/// An incident that is larger than one step of retention, made of two, with later states and with findings
+/// that open nothing; then its user is seen again.
+#[test]
+fn a_large_incident_goes_in_steps() {
+    let stores = Stores::new();
+    block_on(async {
+        for url in stores.each() {
+            let ledger = open(&url).await;
+            let mut inputs = Vec::new();
+            for n in 0..600 {
+                let mut spared = of_user(reported(&format!("u{n}"), n), "ada");
+                if n % 9 == 3 {
+                    spared.taken = Taken::Spared;
+                }
+                inputs.push(input(spared));
+                inputs.push(input(of_instance(
+                    reported(&format!("i{n}"), n),
+                    "i-00000001",
+                )));
+            }
+            for n in 0..50 {
+                let mut later = of_user(reported(&format!("u{n}"), 900 + n), "ada");
+                later.finding.count = 2;
+                inputs.push(input(later));
+            }
+            inputs.push(input(of_instance(
+                of_user(reported("both", 5), "ada"),
+                "i-00000001",
+            )));
+            for batch in inputs.chunks(200) {
+                ledger.deliver(None, batch, at(0)).await.expect("taken");
+            }
+            let list = ledger
+                .incidents(&IncidentFilter::default(), &At::first(9))
+                .await
+                .expect("a list");
+            let [row] = list.items.as_slice() else {
+                panic!("one incident, not {}", list.items.len());
+            };
+            assert_eq!(row.findings, 1201);
+            let close = Record::IncidentState(IncidentState {
+                incident: IncidentNo(row.id),
+                state: State::Closed,
+                reason: "done".to_owned(),
+                by: "ada".to_owned(),
+            });
+            ledger.record(close, at(1000)).await.expect("taken");
+            let policy = Policy {
+                findings_days: Some(1),
+                evidence_days: None,
+            };
+            let removed = ledger.retain(policy, at(3 * 86_400)).await.expect("done");
+            assert_eq!((removed.findings, removed.bodies), (1201, 1251));
+            let told = ledger
+                .entries_of("retention", &At::first(9))
+                .await
+                .expect("a page");
+            assert_eq!(told.items.len(), 3);
+            stores.verified(&ledger).await;
+            let again = [input(of_user(reported("again", 2000), "ada"))];
+            let receipt = ledger
+                .deliver(None, &again, at(3 * 86_400))
+                .await
+                .expect("taken");
+            assert_eq!(receipt.opened.len(), 1, "what was removed links nothing");
+            let old = ledger
+                .incident(IncidentNo(row.id))
+                .await
+                .expect("read")
+                .expect("there");
+            assert_eq!((old.row.findings, old.row.state.as_str()), (1201, "closed"));
+            stores.verified(&ledger).await;
+            ledger.rebuild().await.expect("rebuilt");
+            stores.verified(&ledger).await;
+        }
+    });
+}
+
 #[test]
 fn a_file_is_its_owners_alone_and_a_newer_one_is_refused() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -175,6 +175,22 @@ fn lists_go_on_where_they_stopped() {
                 ids.dedup();
                 assert_eq!(ids.len(), 7);
             }
+            for (cluster, user, count) in [
+                ("hub-a", "user3", 1),
+                ("hub-a", "user99", 0),
+                ("hub-b", "user3", 0),
+            ] {
+                let filter = IncidentFilter {
+                    cluster: Some(cluster.to_owned()),
+                    user: Some(user.to_owned()),
+                    ..IncidentFilter::default()
+                };
+                let page = ledger
+                    .incidents(&filter, &At::first(9))
+                    .await
+                    .expect("a page");
+                assert_eq!(page.items.len(), count, "{cluster} {user}");
+            }
             let overview = ledger.overview(at(-3600)).await.expect("numbers");
             assert_eq!(overview.open(), 7);
             assert_eq!(overview.hours.iter().map(|row| row.n).sum::<i64>(), 120);

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, ConnectOptions as _, Connection as _, Row as _};
@@ -17,6 +17,10 @@ use crate::table::Dialect;
 const LAYOUT: i64 = 1;
 /// How long a writer waits for another. A batch takes milliseconds; a rebuild takes longer.
 const BUSY_MS: u32 = 30_000;
+/// The pause before connecting is tried again.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+/// SQLite's result code for a file that another connection has locked (sqlite.org/rescode.html).
+const SQLITE_BUSY: i32 = 5;
 /// Pages in memory for each connection, in KiB: the console's memory is small, the system caches the
 /// file as well.
 const CACHE_KIB: u32 = 8 << 10;
@@ -62,8 +66,7 @@ impl Ledger {
         }
         // Statements carry command lines: they are in no log.
         let connect = AnyConnectOptions::from_url(&url)?.disable_statement_logging();
-        // The pool would ask a server that is not there again and again until its patience ends.
-        AnyConnection::connect_with(&connect).await?.close().await?;
+        first(&connect, dialect).await?;
         let pool = AnyPoolOptions::new()
             .max_connections(options.connections.max(1))
             .min_connections(0)
@@ -145,6 +148,34 @@ impl Ledger {
         transaction.commit().await?;
         Ok(())
     }
+}
+
+/// Connects once, before the pool does. The pool would ask a server that is not there again and again until
+/// its patience ends; and SQLite does not wait where write-ahead mode is switched on or a log is
+/// recovered by two at once (sqlite.org/wal.html, "Sometimes Queries Return SQLITE_BUSY In WAL Mode"), so
+/// the waiting is done here.
+async fn first(connect: &AnyConnectOptions, dialect: Dialect) -> Result<(), LedgerError> {
+    let end = Instant::now() + Duration::from_millis(u64::from(BUSY_MS));
+    loop {
+        let mut connection = AnyConnection::connect_with(connect).await?;
+        let prepared = prepare(&mut connection, dialect).await;
+        connection.close().await?;
+        match prepared {
+            Err(error) if is_busy(&error) && Instant::now() < end => {
+                tokio::time::sleep(BUSY_PAUSE).await;
+            }
+            prepared => return Ok(prepared?),
+        }
+    }
+}
+
+/// Whether another connection has the file locked. The low byte of an extended code is the primary one
+/// (sqlite.org/rescode.html).
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error
+        .as_database_error()
+        .and_then(|error| error.code()?.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
 }
 
 /// What every connection is told.

@@ -199,3 +199,25 @@ fn a_killed_writer_loses_nothing_that_was_answered() {
         });
     }
 }
+
+#[test]
+fn many_open_a_new_ledger_at_once() {
+    let stores = Stores::new();
+    for round in 0..10 {
+        for url in stores.each() {
+            block_on(async {
+                let tasks: Vec<_> = (0..8)
+                    .map(|_| {
+                        let url = url.clone();
+                        tokio::spawn(
+                            async move { open(&url).await.head().await.expect("a head").seq },
+                        )
+                    })
+                    .collect();
+                for task in tasks {
+                    assert_eq!(task.await.expect("opened"), 0, "round {round}");
+                }
+            });
+        }
+    }
+}

@@ -161,7 +161,7 @@ async fn first(connect: &AnyConnectOptions, dialect: Dialect) -> Result<(), Ledg
         let prepared = prepare(&mut connection, dialect).await;
         connection.close().await?;
         match prepared {
-            Err(error) if is_busy(&error) && Instant::now() < end => {
+            Err(error) if dialect == Dialect::Sqlite && is_busy(&error) && Instant::now() < end => {
                 tokio::time::sleep(BUSY_PAUSE).await;
             }
             prepared => return Ok(prepared?),

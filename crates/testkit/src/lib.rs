@@ -24,6 +24,8 @@ pub mod mail;
 
 pub mod moto;
 
+pub mod postgres;
+
 pub mod programs;
 
 pub mod webhook;

@@ -1,0 +1,9 @@
+//! The ledger over both databases, as real as they are: a file, and a PostgreSQL of its own.
+
+mod both;
+mod grouping;
+mod links;
+mod make;
+mod people;
+mod storms;
+mod tamper;

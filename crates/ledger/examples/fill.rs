@@ -100,6 +100,28 @@ fn reported(n: i64, incidents: i64) -> Reported {
     }
 }
 
+/// Asks for a first page of each kind, again and again, twenty times a second.
+async fn read(ledger: Ledger) {
+    let mut times = Vec::new();
+    loop {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        let started = Instant::now();
+        let first = At::first(50);
+        let findings = ledger.findings(&FindingFilter::default(), &first).await;
+        let incidents = ledger.incidents(&IncidentFilter::default(), &first).await;
+        if findings.is_err() || incidents.is_err() {
+            println!("a reader was refused");
+        }
+        times.push(started.elapsed().as_secs_f64() * 1000.0);
+        if times.len() == 400 {
+            print(
+                "two pages while findings come in",
+                std::mem::take(&mut times),
+            );
+        }
+    }
+}
+
 fn rss_mib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     status
@@ -117,12 +139,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let (findings, incidents): (i64, i64) = (findings.parse()?, incidents.parse()?);
     let batch: usize = rest.first().map_or(Ok(300), |text| text.parse())?;
-    // Each user comes back once in incidents * STEP_MS; the window has to reach that far.
+    // Each user comes back once in incidents * STEP_MS, and some times are spared: the window has to reach
+    // over several of them.
     let options = Options {
-        within_secs: incidents * STEP_MS / 1000 + 60,
+        within_secs: 6 * incidents * STEP_MS / 1000,
         ..Options::default()
     };
     let ledger = Ledger::open(url, &options).await?;
+    // Somebody looks at pages meanwhile.
+    let reader = tokio::spawn(read(ledger.clone()));
     let begin = Instant::now();
     let mut slowest = 0.0_f64;
     let numbers: Vec<i64> = (0..findings).collect();
@@ -155,6 +180,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
 
+    reader.abort();
     let filter = FindingFilter::default;
     let end = Timestamp::from_millisecond(START_SECS * 1000 + findings.max(1) * STEP_MS)?;
     let lists: Vec<(&str, FindingFilter)> = vec![

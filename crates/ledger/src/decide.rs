@@ -144,6 +144,13 @@ impl<'a> Writer<'a> {
         if unreasoned {
             return Err(LedgerError::NoReason);
         }
+        // Plans and settings carry what somebody else wrote; what cannot be read again would stop a rebuild.
+        if let Err(error) = serde_json::from_str::<Record>(&json(record)) {
+            return Err(LedgerError::NotStorable {
+                kind: record.kind(),
+                why: error.to_string(),
+            });
+        }
         self.write(record);
         Ok(())
     }

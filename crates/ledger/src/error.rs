@@ -38,6 +38,14 @@ pub enum LedgerError {
         /// Its kind.
         kind: &'static str,
     },
+    /// A record that could not be read again: a text of a plan that is nested too deep.
+    #[error("a record of kind \"{kind}\" could not be read again: {why}")]
+    NotStorable {
+        /// Its kind.
+        kind: &'static str,
+        /// Why.
+        why: String,
+    },
     /// An incident that is not there.
     #[error("there is no incident {incident}")]
     NoSuchIncident {

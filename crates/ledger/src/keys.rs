@@ -16,6 +16,9 @@ use crate::text::shown;
 /// Longer parts of keys are cut and told apart by a digest. No service gives longer names.
 const PART_BYTES: usize = 256;
 
+/// Runtimes give 64 hexadecimal digits, Fargate a task's 32 and a number behind a hyphen.
+const CONTAINER_ID_BYTES: usize = 32;
+
 /// A finding's name among all findings: of its source, the reporting cluster and its id. A digest, as
 /// an id is as long as its source likes.
 pub fn reference(finding: &Finding, reporter: &Reporter) -> String {
@@ -101,15 +104,19 @@ pub fn keys(reported: &Reported) -> Vec<String> {
     let mut process_user = None;
     for observed in &finding.observed {
         match observed.what.as_str() {
-            "container" => add("container", &[&observed.value]),
+            "container" => {
+                if let Some(id) = container_id(&observed.value) {
+                    add("container", &[id]);
+                }
+            }
             "pod-uid" => add("pod-uid", &[&observed.value]),
             "access-key" => add("access-key", &[&observed.value]),
             "process-user" => process_user = Some(observed.value.as_str()),
             _ => {}
         }
     }
-    // A bare process of a machine's own user; one in a container has a better name, and root's are
-    // too many things at once only where they are in one.
+    // A bare process of a machine's own user. One in a container has a better name, and the same user
+    // there is somebody else in the next one.
     if let Some(user) = process_user
         && !reporter.node.is_empty()
         && keys.is_empty()
@@ -122,6 +129,17 @@ pub fn keys(reported: &Reported) -> Vec<String> {
         ));
     }
     keys.into_iter().collect()
+}
+
+/// A container's id, without the name of its runtime. Some sources give a container's name there, which
+/// strangers share.
+fn container_id(text: &str) -> Option<&str> {
+    let id = text.rsplit_once("://").map_or(text, |(_, id)| id);
+    let formed = id.len() >= CONTAINER_ID_BYTES
+        && id
+            .bytes()
+            .all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
+    formed.then_some(id)
 }
 
 /// A pod is known by the cluster that reported it; a finding of the cloud names it itself.

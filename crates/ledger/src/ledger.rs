@@ -22,6 +22,9 @@ const ENTRY: [(&str, Kind); 6] = [
     ("hash", Kind::Text),
 ];
 
+/// How much of entries one statement stores, unless one alone is larger.
+const STATEMENT_BYTES: usize = 16 << 20;
+
 /// A ledger.
 #[derive(Debug, Clone)]
 pub struct Ledger {
@@ -220,7 +223,18 @@ pub(crate) async fn append(
          SELECT seq, at_us, kind, body, body_hash, hash FROM {} WHERE true",
         dialect.records(1, &ENTRY)
     );
-    run(connection, sql, &json(entries)).await?;
+    // Large bodies go in several statements: PostgreSQL takes a parameter of one GiB at most.
+    let mut rest = entries;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fit = rest.iter().position(|entry| {
+            bytes += entry.body.as_ref().map_or(0, String::len);
+            bytes > STATEMENT_BYTES
+        });
+        let (now, later) = rest.split_at(fit.unwrap_or(rest.len()).max(1));
+        run(connection, sql.clone(), &json(now)).await?;
+        rest = later;
+    }
     sqlx::query("UPDATE head SET seq = $1, hash = $2")
         .bind(last.seq)
         .bind(last.hash.clone())

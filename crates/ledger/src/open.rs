@@ -3,7 +3,7 @@
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, ConnectOptions as _, Connection as _, Row as _};
@@ -17,6 +17,10 @@ use crate::table::Dialect;
 const LAYOUT: i64 = 1;
 /// How long a writer waits for another. A batch takes milliseconds; a rebuild takes longer.
 const BUSY_MS: u32 = 30_000;
+/// The pause before connecting is tried again.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+/// SQLite's result code for a file that another connection has locked (sqlite.org/rescode.html).
+const SQLITE_BUSY: i32 = 5;
 /// Pages in memory for each connection, in KiB: the console's memory is small, the system caches the
 /// file as well.
 const CACHE_KIB: u32 = 8 << 10;
@@ -50,7 +54,9 @@ impl Default for Options {
 
 impl Ledger {
     /// Opens the ledger at `sqlite:///path` or `postgres://…`, and makes it if there is none. A file is
-    /// its owner's alone: findings name people.
+    /// its owner's alone: findings name people. A server on another machine has to prove who it is
+    /// (`sslmode=verify-full`, with `sslrootcert` where its issuer is not the system's) unless the address
+    /// names another `sslmode`.
     pub async fn open(url: &str, options: &Options) -> Result<Self, LedgerError> {
         static DRIVERS: Once = Once::new();
         DRIVERS.call_once(sqlx::any::install_default_drivers);
@@ -60,8 +66,7 @@ impl Ledger {
         }
         // Statements carry command lines: they are in no log.
         let connect = AnyConnectOptions::from_url(&url)?.disable_statement_logging();
-        // The pool would ask a server that is not there again and again until its patience ends.
-        AnyConnection::connect_with(&connect).await?.close().await?;
+        first(&connect, dialect).await?;
         let pool = AnyPoolOptions::new()
             .max_connections(options.connections.max(1))
             .min_connections(0)
@@ -145,6 +150,34 @@ impl Ledger {
     }
 }
 
+/// Connects once, before the pool does. The pool would ask a server that is not there again and again until
+/// its patience ends; and SQLite does not wait where write-ahead mode is switched on or a log is
+/// recovered by two at once (sqlite.org/wal.html, "Sometimes Queries Return SQLITE_BUSY In WAL Mode"), so
+/// the waiting is done here.
+async fn first(connect: &AnyConnectOptions, dialect: Dialect) -> Result<(), LedgerError> {
+    let end = Instant::now() + Duration::from_millis(u64::from(BUSY_MS));
+    loop {
+        let mut connection = AnyConnection::connect_with(connect).await?;
+        let prepared = prepare(&mut connection, dialect).await;
+        connection.close().await?;
+        match prepared {
+            Err(error) if dialect == Dialect::Sqlite && is_busy(&error) && Instant::now() < end => {
+                tokio::time::sleep(BUSY_PAUSE).await;
+            }
+            prepared => return Ok(prepared?),
+        }
+    }
+}
+
+/// Whether another connection has the file locked. The low byte of an extended code is the primary one
+/// (sqlite.org/rescode.html).
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error
+        .as_database_error()
+        .and_then(|error| error.code()?.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
+}
+
 /// What every connection is told.
 async fn prepare(connection: &mut AnyConnection, dialect: Dialect) -> Result<(), sqlx::Error> {
     let settings = match dialect {
@@ -194,6 +227,7 @@ fn address(text: &str, options: &Options) -> Result<(Url, Dialect, Option<PathBu
         return Err(refused("it begins with neither sqlite:// nor postgres://"));
     }
     let mut url = Url::parse(text).map_err(|_| refused("it is not well formed"))?;
+    protect(&mut url);
     let secret = if let Some(file) = &options.password_file {
         let secret = std::fs::read_to_string(file).map_err(|source| LedgerError::Io {
             what: format!("read the password file {}", file.display()),
@@ -221,6 +255,32 @@ fn address(text: &str, options: &Options) -> Result<(Url, Dialect, Option<PathBu
         }
     }
     Ok((url, Dialect::Postgres, None))
+}
+
+/// Asks for a server that proves who it is, where it is on another machine and the address does not say
+/// otherwise: the driver alone would send a password in the clear to whoever answers.
+fn protect(url: &mut Url) {
+    let is_near = |host: &str| {
+        let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        host.is_empty()
+            || host == "localhost"
+            || host.starts_with('/')
+            || ip.is_ok_and(|ip| ip.is_loopback())
+    };
+    let near = url.host_str().is_none_or(is_near);
+    // The query's host goes before the other; one that is a path is a socket.
+    let mut elsewhere = None;
+    let mut said = false;
+    for (name, value) in url.query_pairs() {
+        match &*name {
+            "host" | "hostaddr" => elsewhere = Some(!is_near(&value)),
+            "sslmode" | "ssl-mode" => said = true,
+            _ => {}
+        }
+    }
+    if !said && elsewhere.unwrap_or(!near) {
+        url.query_pairs_mut().append_pair("sslmode", "verify-full");
+    }
 }
 
 fn failed(what: &str, path: &Path) -> impl FnOnce(std::io::Error) -> LedgerError {
@@ -262,4 +322,29 @@ fn keep_private(path: &Path) -> Result<(), LedgerError> {
         std::fs::set_permissions(path, rights).map_err(failed("protect the file", path))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_elsewhere_proves_who_it_is() {
+        for (text, asked) in [
+            ("postgres://u@db.example/x", true),
+            ("postgres://u@10.0.0.1/x", true),
+            ("postgres://u@127.0.0.1/x?host=db.example", true),
+            ("postgres://u@db.example/x?sslmode=require", false),
+            ("postgres://u@localhost/x", false),
+            ("postgres://u@127.0.0.1:5432/x", false),
+            ("postgres://u@[::1]/x", false),
+            ("postgres:///x?host=/run/postgresql", false),
+        ] {
+            let (url, ..) = address(text, &Options::default()).expect("an address");
+            let found = url
+                .query_pairs()
+                .any(|(name, value)| (&*name, &*value) == ("sslmode", "verify-full"));
+            assert_eq!(found, asked, "{text}");
+        }
+    }
 }

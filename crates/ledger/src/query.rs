@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
+use crate::text::{SHOWN_BYTES, shown};
 
 mod findings;
 mod incidents;
@@ -99,10 +100,16 @@ impl Question {
         self.conditions.push(condition.replace("{}", &parameter));
     }
 
-    fn text(&mut self, condition: &str, value: &str) {
+    /// The same with text as it is.
+    fn raw(&mut self, condition: &str, value: &str) {
         self.bound.push(Bound::Text(value.to_owned()));
         let parameter = format!("${}", self.bound.len());
         self.conditions.push(condition.replace("{}", &parameter));
+    }
+
+    /// The same with text, in the form in which columns hold it.
+    fn text(&mut self, condition: &str, value: &str) {
+        self.raw(condition, &shown(value, SHOWN_BYTES));
     }
 
     /// Adds that the row comes after the cursor in an order of columns.

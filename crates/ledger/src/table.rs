@@ -122,15 +122,11 @@ impl Dialect {
         }
     }
 
-    /// The condition that a finding's words match, with what is bound to it for `words`.
-    pub fn words_match(self, parameter: u8) -> String {
+    /// The condition that a finding's words, as `w`, match the question `{}`.
+    pub fn words_match(self) -> &'static str {
         match self {
-            Self::Sqlite => format!(
-                "f.id IN (SELECT rowid FROM finding_words WHERE finding_words MATCH ${parameter})"
-            ),
-            Self::Postgres => format!(
-                "f.id IN (SELECT id FROM finding_words WHERE words @@ ${parameter}::tsquery)"
-            ),
+            Self::Sqlite => "f.id = w.rowid AND w.finding_words MATCH {}",
+            Self::Postgres => "f.id = w.id AND w.words @@ {}::tsquery",
         }
     }
 

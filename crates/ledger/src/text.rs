@@ -1,5 +1,9 @@
 //! Text for columns: what somebody else wrote, made storable and bounded.
 
+/// How much of a title, a target or a name a list shows. Keys and questions in words are bounded by
+/// themselves, to less or to other lengths.
+pub(crate) const SHOWN_BYTES: usize = 512;
+
 /// `text` without characters that a column cannot hold or a page cannot show, which are written out
 /// (`\u{0}`), and of at most `most` bytes, with `…` where more was there.
 ///

@@ -87,24 +87,27 @@ impl Ledger {
                 question.text(&format!("{column} = {{}}"), value);
             }
         }
-        if let Some(key) = &filter.key {
-            question.text(
+        // A key that no finding can have is not asked for: PostgreSQL takes no NUL.
+        if let Some(key) = &filter.key.as_ref().map(|key| key.replace('\0', "")) {
+            question.raw(
                 "f.id IN (SELECT finding FROM finding_key WHERE key = {})",
                 key,
             );
         }
         let asked = filter.text.as_deref().map(|text| words([text]));
         let asked = asked.filter(|words| !words.is_empty());
+        // With words, those are walked in their own order, so that a page of a common word ends early.
+        let words_id = format!("w.{}", self.dialect.words_id());
+        let mut from = "finding f";
+        let (mut list, mut columns) = ("f", "f.at, f.id");
         if let Some(words) = &asked {
-            let parameter = u8::try_from(question.bound.len() + 1).unwrap_or(u8::MAX);
-            let condition = self.dialect.words_match(parameter);
-            question.text(&condition, &self.dialect.words_question(words));
+            question.raw(
+                self.dialect.words_match(),
+                &self.dialect.words_question(words),
+            );
+            from = "finding_words w CROSS JOIN finding f";
+            (list, columns) = ("w", words_id.as_str());
         }
-        let (list, columns) = if asked.is_some() {
-            ("w", "f.id")
-        } else {
-            ("f", "f.at, f.id")
-        };
         let (sign, direction) = if filter.oldest_first {
             (">", "ASC")
         } else {
@@ -122,7 +125,7 @@ impl Ledger {
             .map(|column| format!("{column} {direction}"))
             .collect::<Vec<_>>()
             .join(", ");
-        let select = format!("{} FROM finding f", FindingRow::TABLE.columns_of("f"));
+        let select = format!("{} FROM {from}", FindingRow::TABLE.columns_of("f"));
         let rows = question.ask(self, &select, &order, limit).await?;
         let rows = rows.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         Ok(paged(rows, limit, list, |row: &FindingRow| {

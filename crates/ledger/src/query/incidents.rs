@@ -37,6 +37,10 @@ pub struct IncidentFilter {
     pub without_owner: bool,
     /// Something is due.
     pub with_clock: bool,
+    /// With a finding of this cluster.
+    pub cluster: Option<String>,
+    /// With a finding of this user.
+    pub user: Option<String>,
     /// In which order.
     pub sort: IncidentSort,
 }
@@ -77,6 +81,14 @@ impl Ledger {
         }
         if filter.with_clock {
             question.int("i.due < {}", NOT_DUE);
+        }
+        for (column, value) in [("cluster", &filter.cluster), ("hub_user", &filter.user)] {
+            if let Some(value) = value {
+                let condition = format!(
+                    "EXISTS (SELECT 1 FROM finding f WHERE f.incident = i.id AND f.{column} = {{}})"
+                );
+                question.text(&condition, value);
+            }
         }
         let (list, columns, sign, direction) = match filter.sort {
             IncidentSort::LastSeen => ("i", "i.last_at, i.id", "<", "DESC"),

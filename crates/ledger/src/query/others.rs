@@ -134,6 +134,29 @@ impl Ledger {
         Ok(rows.iter().map(entry_of).collect::<Result<_, _>>()?)
     }
 
+    /// One entry.
+    pub async fn entry(&self, seq: i64) -> Result<Option<Entry>, LedgerError> {
+        let mut question = Question::new();
+        question.int("seq = {}", seq);
+        let select = "seq, at_us, kind, body, body_hash, hash FROM entry";
+        let rows = question.ask(self, select, "seq", 1).await?;
+        Ok(rows.first().map(entry_of).transpose()?)
+    }
+
+    /// Entries of a kind, such as settings, runs or what was removed, the latest first.
+    pub async fn entries_of(&self, kind: &str, at: &At) -> Result<Page<Entry>, LedgerError> {
+        let limit = at.limit();
+        let mut question = Question::new();
+        question.text("kind = {}", kind);
+        if let Some(numbers) = at.numbers::<1>("k")? {
+            question.after("seq", "<", &numbers);
+        }
+        let select = "seq, at_us, kind, body, body_hash, hash FROM entry";
+        let rows = question.ask(self, select, "seq DESC", limit).await?;
+        let entries = rows.iter().map(entry_of).collect::<Result<Vec<_>, _>>()?;
+        Ok(paged(entries, limit, "k", |entry: &Entry| vec![entry.seq]))
+    }
+
     /// The numbers of the first page, of the hours from `from` on.
     pub async fn overview(&self, from: Timestamp) -> Result<Overview, LedgerError> {
         let rows = sqlx::query("SELECT state, severity, n FROM counter WHERE n <> 0")

@@ -175,6 +175,22 @@ fn lists_go_on_where_they_stopped() {
                 ids.dedup();
                 assert_eq!(ids.len(), 7);
             }
+            for (cluster, user, count) in [
+                ("hub-a", "user3", 1),
+                ("hub-a", "user99", 0),
+                ("hub-b", "user3", 0),
+            ] {
+                let filter = IncidentFilter {
+                    cluster: Some(cluster.to_owned()),
+                    user: Some(user.to_owned()),
+                    ..IncidentFilter::default()
+                };
+                let page = ledger
+                    .incidents(&filter, &At::first(9))
+                    .await
+                    .expect("a page");
+                assert_eq!(page.items.len(), count, "{cluster} {user}");
+            }
             let overview = ledger.overview(at(-3600)).await.expect("numbers");
             assert_eq!(overview.open(), 7);
             assert_eq!(overview.hours.iter().map(|row| row.n).sum::<i64>(), 120);
@@ -262,6 +278,27 @@ fn hostile_text_is_kept() {
                     .await
                     .expect("an answer");
             }
+            let user = FindingFilter {
+                user: Some("a\0b".to_owned()),
+                ..FindingFilter::default()
+            };
+            let found = ledger
+                .findings(&user, &At::first(9))
+                .await
+                .expect("an answer");
+            assert_eq!(found.items.len(), 1, "asked for as it came");
+            let key = FindingFilter {
+                key: Some("\0".to_owned()),
+                ..FindingFilter::default()
+            };
+            assert!(
+                ledger
+                    .findings(&key, &At::first(9))
+                    .await
+                    .expect("an answer")
+                    .items
+                    .is_empty()
+            );
             stores.verified(&ledger).await;
             heads.push(ledger.head().await.expect("a head"));
         }
@@ -343,7 +380,7 @@ fn what_is_too_old_goes_and_the_chain_stays() {
                 .incidents(&IncidentFilter::default(), &At::first(9))
                 .await
                 .expect("a list");
-            let closed: Vec<_> = list.items.iter().take(3).map(|row| row.clone()).collect();
+            let closed: Vec<_> = list.items.iter().take(3).cloned().collect();
             for row in &closed {
                 let record = Record::IncidentState(IncidentState {
                     incident: IncidentNo(row.id),
@@ -395,6 +432,84 @@ fn what_is_too_old_goes_and_the_chain_stays() {
             let copy = open(&stores.sqlite()).await;
             assert_eq!(copy.import(file.as_slice()).await.expect("read"), head);
             stores.verified(&copy).await;
+        }
+    });
+}
+
+/// An incident that is larger than one step of retention, made of two, with later states and with findings
+/// that open nothing; then its user is seen again.
+#[test]
+fn a_large_incident_goes_in_steps() {
+    let stores = Stores::new();
+    block_on(async {
+        for url in stores.each() {
+            let ledger = open(&url).await;
+            let mut inputs = Vec::new();
+            for n in 0..600 {
+                let mut spared = of_user(reported(&format!("u{n}"), n), "ada");
+                if n % 9 == 3 {
+                    spared.taken = Taken::Spared;
+                }
+                inputs.push(input(spared));
+                inputs.push(input(of_instance(
+                    reported(&format!("i{n}"), n),
+                    "i-00000001",
+                )));
+            }
+            for n in 0..50 {
+                let mut later = of_user(reported(&format!("u{n}"), 900 + n), "ada");
+                later.finding.count = 2;
+                inputs.push(input(later));
+            }
+            inputs.push(input(of_instance(
+                of_user(reported("both", 5), "ada"),
+                "i-00000001",
+            )));
+            for batch in inputs.chunks(200) {
+                ledger.deliver(None, batch, at(0)).await.expect("taken");
+            }
+            let list = ledger
+                .incidents(&IncidentFilter::default(), &At::first(9))
+                .await
+                .expect("a list");
+            let [row] = list.items.as_slice() else {
+                panic!("one incident, not {}", list.items.len());
+            };
+            assert_eq!(row.findings, 1201);
+            let close = Record::IncidentState(IncidentState {
+                incident: IncidentNo(row.id),
+                state: State::Closed,
+                reason: "done".to_owned(),
+                by: "ada".to_owned(),
+            });
+            ledger.record(close, at(1000)).await.expect("taken");
+            let policy = Policy {
+                findings_days: Some(1),
+                evidence_days: None,
+            };
+            let removed = ledger.retain(policy, at(3 * 86_400)).await.expect("done");
+            assert_eq!((removed.findings, removed.bodies), (1201, 1251));
+            let told = ledger
+                .entries_of("retention", &At::first(9))
+                .await
+                .expect("a page");
+            assert_eq!(told.items.len(), 3);
+            stores.verified(&ledger).await;
+            let again = [input(of_user(reported("again", 2000), "ada"))];
+            let receipt = ledger
+                .deliver(None, &again, at(3 * 86_400))
+                .await
+                .expect("taken");
+            assert_eq!(receipt.opened.len(), 1, "what was removed links nothing");
+            let old = ledger
+                .incident(IncidentNo(row.id))
+                .await
+                .expect("read")
+                .expect("there");
+            assert_eq!((old.row.findings, old.row.state.as_str()), (1201, "closed"));
+            stores.verified(&ledger).await;
+            ledger.rebuild().await.expect("rebuilt");
+            stores.verified(&ledger).await;
         }
     });
 }
@@ -461,5 +576,63 @@ fn no_password_stands_in_an_error() {
             let text = format!("{error} {error:?}");
             assert!(!text.contains("hunter2"), "{text}");
         }
+    });
+}
+
+#[test]
+fn a_password_comes_from_a_file_or_a_variable() {
+    let stores = Stores::new();
+    let secret = "ge heim#/@%:?&'";
+    block_on(async {
+        let url = stores.postgres();
+        open(&url).await.close().await;
+        let admin = sqlx::AnyPool::connect(&url).await.expect("opened");
+        // The server is told to ask for passwords from now on.
+        for statement in [
+            "ALTER USER davylamp PASSWORD 'ge heim#/@%:?&'''",
+            "DO $$ BEGIN EXECUTE format('COPY (SELECT ''local all all scram-sha-256'') TO %L',
+                                        current_setting('hba_file')); END $$",
+            "SELECT pg_reload_conf()",
+        ] {
+            sqlx::raw_sql(statement)
+                .execute(&admin)
+                .await
+                .expect("done");
+        }
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let refused = loop {
+            match Ledger::open(&url, &Options::default()).await {
+                Err(refused) => break refused,
+                Ok(_) => assert!(std::time::Instant::now() < end, "it never asks"),
+            }
+        };
+        assert!(matches!(refused, LedgerError::Database(_)), "{refused:?}");
+        let file = stores.folder.path().join("password");
+        for (kept, works) in [(format!("{secret}\n"), true), ("hunter2".to_owned(), false)] {
+            std::fs::write(&file, kept).expect("written");
+            let options = Options {
+                password_file: Some(file.clone()),
+                ..Options::default()
+            };
+            match Ledger::open(&url, &options).await {
+                Ok(ledger) => {
+                    assert!(works);
+                    ledger.head().await.expect("a head");
+                }
+                Err(error) => {
+                    assert!(!works, "{error}");
+                    assert!(!format!("{error} {error:?}").contains("hunter2"));
+                }
+            }
+        }
+        let options = Options {
+            password_variable: Some("NOT_SET_ANYWHERE".to_owned()),
+            ..Options::default()
+        };
+        let refused = Ledger::open(&url, &options).await;
+        assert!(
+            matches!(refused, Err(LedgerError::Address { .. })),
+            "{refused:?}"
+        );
     });
 }

@@ -2,6 +2,7 @@
 
 mod both;
 mod grouping;
+mod links;
 mod make;
 mod people;
 mod storms;

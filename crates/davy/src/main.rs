@@ -1,6 +1,7 @@
 //! The `davy` command: arguments, wiring and printing.
 
 mod completions;
+mod console;
 mod deploy;
 mod doctor;
 mod explain;
@@ -33,7 +34,8 @@ const GLOBAL_LAST: usize = 100;
 /// `davy guard` kills a process whose command line holds a banned string before the new program runs
 /// its first instruction; `davy doctor` says whether it can run here. `davy respond` contains what
 /// findings are about, with the evidence kept. `davy hunt` finds the rest of an attack in the logs.
-/// `davy forward` carries the guard's events to a console, to OpenTelemetry, or away as OCSF.
+/// `davy console` shows all of it, and keeps who owns it and what is decided; `davy forward` carries the
+/// guard's events there, to OpenTelemetry, or away as OCSF.
 #[derive(Debug, Parser)]
 #[command(name = "davy", version, propagate_version = true)]
 #[command(
@@ -80,6 +82,7 @@ enum Verb {
     Respond(respond::RespondArgs),
     Hunt(hunt::HuntArgs),
     Forward(forward::ForwardArgs),
+    Console(console::ConsoleArgs),
     Indicators(indicators::IndicatorsArgs),
     Deploy(deploy::DeployArgs),
     Completions(completions::CompletionsArgs),
@@ -108,6 +111,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Respond(args) => respond::run(args),
         Verb::Hunt(args) => hunt::run(args),
         Verb::Forward(args) => forward::run(args),
+        Verb::Console(args) => console::run(args),
         Verb::Indicators(args) => indicators::run(args),
         Verb::Deploy(args) => deploy::run(args),
         Verb::Completions(args) => completions::run(args, &mut Cli::command()),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use clap::Args;
+use davylamp_console::config as console;
 use davylamp_content::settings::{self, DEFAULT_CONFIG_PATH, Override, Section};
 use davylamp_forward::config as forward;
 use davylamp_guard::config::{self as guard, Config};
@@ -34,8 +35,13 @@ pub struct SettingsArgs {
 }
 
 /// Every table of the file.
-pub fn sections() -> [Section; 3] {
-    [guard::section(), respond::section(), forward::section()]
+pub fn sections() -> [Section; 4] {
+    [
+        guard::section(),
+        respond::section(),
+        forward::section(),
+        console::section(),
+    ]
 }
 
 impl SettingsArgs {
@@ -52,6 +58,11 @@ impl SettingsArgs {
     /// Reads the forwarder's table, likewise.
     pub fn load_forward(&self, options: Vec<Override>) -> Result<forward::Config, Failure> {
         Ok(settings::section(&self.tree(options)?, forward::SECTION))
+    }
+
+    /// Reads the console's table, likewise.
+    pub fn load_console(&self, options: Vec<Override>) -> Result<console::Config, Failure> {
+        Ok(settings::section(&self.tree(options)?, console::SECTION))
     }
 
     fn tree(&self, options: Vec<Override>) -> Result<toml::Table, Failure> {

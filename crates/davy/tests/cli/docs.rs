@@ -12,7 +12,7 @@ const CONFIGURATION: &str = include_str!("../../../../docs/configuration.md");
 const EXPLAIN: &str = include_str!("../../../../docs/explain.md");
 const SCHEMA: &str = include_str!("../../../../deploy/helm/davylamp/values.schema.json");
 
-fn sections() -> [Section; 3] {
+fn sections() -> [Section; 4] {
     [
         davylamp_guard::config::section(),
         davylamp_respond::config::section(),

@@ -1,48 +1,50 @@
-//! `davy up` and `davy down`: the guard in the background of this machine.
+//! `davy up` and `davy down`: the guard and the console in the background of this machine.
 //!
-//! For a machine that keeps the guard over a restart there is the unit in `deploy/systemd`; this is
-//! for trying it, and for machines without an init system.
+//! For a machine that keeps them over a restart there are the units in `deploy/systemd`; this is for
+//! trying it, and for machines without an init system.
 
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::CommandExt;
+mod background;
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitCode};
 
 use anyhow::Context;
 use clap::Args;
 use davylamp_guard::machine::DEFAULT_PIN_DIR;
-use davylamp_guard::process::Process;
-use rustix::process::Signal;
 
 use crate::failure::Failure;
 use crate::output::emit;
+use background::Background;
 
-/// How long the guard may take to be ready.
-const READY_WITHIN: Duration = Duration::from_secs(60);
-/// How long an agent may take to end.
-const ENDS_WITHIN: Duration = Duration::from_secs(10);
-/// Pauses while waiting for either.
-const PAUSE: Duration = Duration::from_millis(50);
+/// The token by which this machine's events reach this machine's console.
+const TOKEN: &str = "davy-up";
 
 /// The arguments of `davy up`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    about = "Guard this machine in the background",
-    long_about = "Guard this machine in the background: start `davy guard`, wait until it is ready, \
-and say how to try it. A guard that was started so before is replaced; its pinned kernel programs go \
-on killing meanwhile. Options after `--` are given to `davy guard`."
+    about = "Guard this machine in the background, and show it on a page",
+    long_about = "Guard this machine in the background, and show it on a page: start `davy guard`, `davy \
+console` and `davy forward` between them, wait until they are ready, and say how to try it. A guard that \
+was started so before is replaced; its pinned kernel programs go on killing meanwhile. Options after `--` \
+are given to `davy guard`."
 )]
 #[command(after_long_help = "Examples:
   davy up
-  davy up -- --mode observe --metrics 127.0.0.1:9474
+  davy up --no-console -- --mode observe --metrics 127.0.0.1:9474
   davy down")]
 pub struct UpArgs {
-    /// Where the log and the pid of the guard are kept
+    /// Where the logs, pids, spool and ledger are kept
     #[arg(long, value_name = "DIR", default_value = "/var/lib/davylamp")]
     pub state_dir: PathBuf,
+    /// Address and port of the console
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7878")]
+    pub listen: std::net::SocketAddr,
+    /// Guard only
+    #[arg(long)]
+    pub no_console: bool,
     /// Options of `davy guard`
     #[arg(last = true, value_name = "OPTION")]
     pub options: Vec<String>,
@@ -51,12 +53,12 @@ pub struct UpArgs {
 /// The arguments of `davy down`.
 #[derive(Debug, Clone, Args)]
 #[command(
-    about = "End the guard that `davy up` started",
-    long_about = "End the guard that `davy up` started, and remove its pinned kernel programs, so \
-that nothing guards this machine any more."
+    about = "End what `davy up` started",
+    long_about = "End the guard, the console and the forwarder that `davy up` started, and remove the \
+guard's pinned kernel programs, so that nothing guards this machine any more. The ledger stays."
 )]
 pub struct DownArgs {
-    /// Where the log and the pid of the guard are kept
+    /// Where the logs and pids are kept
     #[arg(long, value_name = "DIR", default_value = "/var/lib/davylamp")]
     pub state_dir: PathBuf,
     /// End only the agent: the pinned programs go on killing
@@ -68,66 +70,58 @@ pub struct DownArgs {
     pub pin_dir: Option<PathBuf>,
 }
 
-/// The files of a guard in the background.
+/// What runs.
 struct State {
-    log: PathBuf,
-    pid: PathBuf,
+    guard: Background,
+    console: Background,
+    forward: Background,
+    /// Where the guard's programs are pinned, for `davy down`, which is not told the options.
     pins: PathBuf,
+    spool: PathBuf,
+    token: PathBuf,
+    database: String,
 }
 
 impl State {
     fn of(dir: &Path) -> Self {
         Self {
-            log: dir.join("guard.log"),
-            pid: dir.join("guard.pid"),
+            guard: Background::of(dir, "guard"),
+            console: Background::of(dir, "console"),
+            forward: Background::of(dir, "forward"),
             pins: dir.join("guard.pins"),
+            spool: dir.join("spool"),
+            token: dir.join("console.token"),
+            database: format!("sqlite://{}", dir.join("console/ledger.db").display()),
         }
-    }
-
-    /// The agent that runs, if the one noted still does: its start is compared, since a pid may be
-    /// another process's by now.
-    fn agent(&self) -> Option<Process> {
-        let noted = fs::read_to_string(&self.pid).ok()?;
-        let (pid, ticks) = noted.trim().split_once(' ')?;
-        let process = Process::open(pid.parse().ok()?, None).ok()??;
-        let is_it = process.relations().ok()?.start_ticks == ticks.parse::<u64>().ok()?;
-        is_it.then_some(process)
     }
 }
 
-/// Starts the guard in the background.
+/// Starts them in the background.
 pub fn up(args: &UpArgs) -> Result<ExitCode, Failure> {
     let hint = "run it as root, or name a directory that can be written with --state-dir";
     fs::create_dir_all(&args.state_dir)
         .with_context(|| format!("cannot make {}", args.state_dir.display()))
         .map_err(|error| Failure::new(error, hint))?;
-    let state = State::of(&args.state_dir);
+    let dir = fs::canonicalize(&args.state_dir)
+        .with_context(|| format!("cannot find {}", args.state_dir.display()))
+        .map_err(|error| Failure::new(error, hint))?;
+    let state = State::of(&dir);
+    let mut options = args.options.clone();
+    if !args.no_console {
+        let spool = toml::Value::from(state.spool.display().to_string());
+        options.insert(0, format!("--set=guard.spool.dir={spool}"));
+    }
     // The one that runs is ended only for one that can start.
-    check(args)?;
-    let replaced = match state.agent() {
-        Some(agent) => {
-            end(&agent)?;
-            true
-        }
-        None => false,
-    };
-    let log = File::options()
-        .create(true)
-        .append(true)
-        // It holds everybody's command lines.
-        .mode(0o600)
-        .open(&state.log)
-        .with_context(|| format!("cannot write {}", state.log.display()))
+    check(&options)?;
+    let hint = "`davy doctor` says what this machine lacks";
+    let replaced = state
+        .guard
+        .end()
         .map_err(|error| Failure::new(error, hint))?;
-    let before = log.metadata().map_or(0, |facts| facts.len());
-    let mut guard = spawn(args, log).map_err(|error| Failure::new(error, hint))?;
-    let started = Process::open(guard.id(), None).ok().flatten();
-    let ticks = started.and_then(|guard| Some(guard.relations().ok()?.start_ticks));
-    fs::write(&state.pid, format!("{} {}", guard.id(), ticks.unwrap_or(0)))
-        .with_context(|| format!("cannot write {}", state.pid.display()))
-        .map_err(|error| Failure::new(error, hint))?;
-    let ready = wait_until_ready(&mut guard, &state, before)?;
-    // For `davy down`, which is not told the options.
+    let is_ready = |line: &str| ready_line(line).is_some();
+    let said = state.guard.start(&options, is_ready);
+    let said = said.map_err(|error| Failure::new(error, hint))?;
+    let ready = ready_line(&said).unwrap_or_default();
     let _ = match ready["pins"].as_str() {
         Some(pins) => fs::write(&state.pins, pins),
         None => fs::remove_file(&state.pins),
@@ -137,37 +131,57 @@ pub fn up(args: &UpArgs) -> Result<ExitCode, Failure> {
     } else {
         ""
     };
-    emit(format!(
+    let page = match args.no_console {
+        true => None,
+        false => Some(console(&state, args)?),
+    };
+    let mut said = format!(
         "this machine is guarded{replaced}\n\
          mode        {}\n\
          detections  {}\n\
          strings     {}\n\
          file rules  {}\n\
-         log         {}\n\
-         \n\
-         try it:  sh -c 'sleep 1 && echo \
-         beiquatohGa1uay0ahMies9couyahPeiz9xohju3Ahvaik3FaeM7eey1thaish1U'\n\
-         end it:  davy down\n",
+         log         {}\n",
         ready["mode"].as_str().unwrap_or("?"),
         ready["detections"],
         ready["patterns"],
         ready["file_rules"],
-        state.log.display(),
-    ))?;
+        state.guard.log.display(),
+    );
+    if let Some(page) = page {
+        said.push_str(&format!(
+            "console     {}\n\nsign in:  {}\n",
+            page.url, page.link
+        ));
+    }
+    said.push_str(
+        "\n\
+         try it:  sh -c 'sleep 1 && echo \
+         beiquatohGa1uay0ahMies9couyahPeiz9xohju3Ahvaik3FaeM7eey1thaish1U'\n\
+         end it:  davy down\n",
+    );
+    emit(said)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ends it.
+/// Ends them.
 pub fn down(args: &DownArgs) -> Result<ExitCode, Failure> {
     let state = State::of(&args.state_dir);
-    match state.agent() {
-        Some(agent) => {
-            end(&agent)?;
-            emit("the guard has ended\n")?;
+    let hint = "run it as root";
+    for (background, name) in [
+        (&state.forward, "forwarder"),
+        (&state.console, "console"),
+        (&state.guard, "guard"),
+    ] {
+        match background
+            .end()
+            .map_err(|error| Failure::new(error, hint))?
+        {
+            true => emit(format!("the {name} has ended\n"))?,
+            false if background.verb == "guard" => emit("no guard runs in the background\n")?,
+            false => {}
         }
-        None => emit("no guard runs in the background\n")?,
     }
-    let _ = fs::remove_file(&state.pid);
     if !args.keep_pins {
         let noted = fs::read_to_string(&state.pins).ok().map(PathBuf::from);
         let pin_dir = args.pin_dir.clone().or(noted);
@@ -178,124 +192,93 @@ pub fn down(args: &DownArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The line by which the guard says that it is ready.
+fn ready_line(line: &str) -> Option<serde_json::Value> {
+    let value: serde_json::Value = serde_json::from_str(line).ok()?;
+    (value["event"] == "ready").then_some(value)
+}
+
 /// Has the guard look at its options, configuration and lists.
-fn check(args: &UpArgs) -> Result<(), Failure> {
+fn check(options: &[String]) -> Result<(), Failure> {
     let hint = "nothing was changed; a guard that ran before still does";
-    let checked = std::env::current_exe()
-        .and_then(|own| {
-            Command::new(own)
-                .args(["guard", "--check"])
-                .args(&args.options)
-                .output()
-        })
-        .context("cannot start the guard")
-        .map_err(|error| Failure::new(error, hint))?;
-    if checked.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&checked.stderr)
-        .trim_end()
-        .to_owned();
-    let error = anyhow::anyhow!("{said}").context("the guard cannot be started so");
-    Err(Failure::new(error, hint))
+    own("guard", |command| command.arg("--check").args(options))
+        .map(drop)
+        .map_err(|error| Failure::new(error.context("the guard cannot be started so"), hint))
 }
 
-fn spawn(args: &UpArgs, log: File) -> anyhow::Result<Child> {
-    let own = std::env::current_exe().context("cannot find the davy executable")?;
-    let errors = log.try_clone().context("cannot share the log")?;
-    let mut command = Command::new(own);
-    command
-        .arg("guard")
-        .args(&args.options)
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(log)
-        .stderr(errors);
-    // SAFETY: setsid is async-signal-safe and touches nothing of this process.
-    unsafe {
-        command.pre_exec(|| {
-            rustix::process::setsid()?;
-            Ok(())
-        });
+/// Runs a verb of this program, and gives what it says.
+fn own(verb: &str, with: impl FnOnce(&mut Command) -> &mut Command) -> anyhow::Result<String> {
+    let path = std::env::current_exe().context("cannot find the davy executable")?;
+    let mut command = Command::new(path);
+    let ran = with(command.arg(verb)).output();
+    let ran = ran.with_context(|| format!("cannot start `davy {verb}`"))?;
+    if ran.status.success() {
+        return Ok(String::from_utf8_lossy(&ran.stdout).into_owned());
     }
-    command.spawn().context("cannot start the guard")
+    let said = String::from_utf8_lossy(&ran.stderr);
+    Err(anyhow::anyhow!("{}", said.trim_end().to_owned()))
 }
 
-/// Reads the log from where it ended before, until the guard says that it is ready.
-fn wait_until_ready(
-    guard: &mut Child,
-    state: &State,
-    before: u64,
-) -> Result<serde_json::Value, Failure> {
-    let deadline = Instant::now() + READY_WITHIN;
-    loop {
-        let (ready, said) = read_log(&state.log, before);
-        if let Some(ready) = ready {
-            return Ok(ready);
+/// Where the console is.
+struct PageAt {
+    url: String,
+    link: String,
+}
+
+/// Starts the console, and what carries events to it.
+fn console(state: &State, args: &UpArgs) -> Result<PageAt, Failure> {
+    let hint = "the machine is guarded all the same; `davy up --no-console` does without it";
+    let started = || -> anyhow::Result<PageAt> {
+        state.forward.end()?;
+        state.console.end()?;
+        let database = format!("--database={}", state.database);
+        let listen = format!("--listen={}", args.listen);
+        let says = "the console listens on ";
+        let said = state
+            .console
+            .start(&[listen, database.clone()], |line| line.starts_with(says))?;
+        let url = said.trim_start_matches(says).trim().to_owned();
+        if !state.token.exists() {
+            make_token(state, &database)?;
         }
-        let failed = match guard.try_wait() {
-            Ok(Some(status)) => Some(format!("the guard ended ({status})")),
-            _ if Instant::now() > deadline => Some("the guard is not ready in time".to_owned()),
-            _ => None,
-        };
-        if let Some(failed) = failed {
-            let _ = fs::remove_file(&state.pid);
-            let error = anyhow::anyhow!("{}", said.trim_end()).context(failed);
-            return Err(Failure::new(
-                error,
-                "`davy doctor` says what this machine lacks",
-            ));
-        }
-        pause();
-    }
-}
-
-/// The ready line, if it is there, and everything else that was said since.
-fn read_log(log: &Path, before: u64) -> (Option<serde_json::Value>, String) {
-    let Ok(mut file) = File::open(log) else {
-        return (None, String::new());
+        let set =
+            |key: &str, value: String| format!("--set=forward.{key}={}", toml::Value::from(value));
+        let forwards = [
+            set("console.url", url.clone()),
+            set("console.token_file", state.token.display().to_string()),
+            set("spool", state.spool.display().to_string()),
+            "--output=json".to_owned(),
+        ];
+        own("forward", |command| command.arg("--check").args(&forwards))?;
+        state.forward.launch(&forwards)?;
+        let link = own("console", |command| command.args(["link", &database]))?;
+        // The one that is configured may be another than where it listens.
+        let key = link.trim().rsplit_once('/').map_or("", |(_, rest)| rest);
+        let link = format!("{url}/sign-in/{key}");
+        Ok(PageAt { url, link })
     };
-    if file.seek(SeekFrom::Start(before)).is_err() {
-        return (None, String::new());
-    }
-    let mut said = String::new();
-    for line in BufReader::new(file).lines().map_while(Result::ok) {
-        if let Ok(value) = serde_json::from_str::<serde_json::Value>(&line)
-            && value["event"] == "ready"
-        {
-            return (Some(value), said);
-        }
-        said.push_str(&line);
-        said.push('\n');
-    }
-    (None, said)
+    started().map_err(|error| Failure::new(error.context("the console cannot be started"), hint))
 }
 
-fn end(agent: &Process) -> Result<(), Failure> {
-    let hint = "run it as root";
-    agent
-        .signal(Signal::TERM)
-        .context("cannot end the guard")
-        .map_err(|error| Failure::new(error, hint))?;
-    let deadline = Instant::now() + ENDS_WITHIN;
-    while agent
-        .relations()
-        .is_ok_and(|relations| relations.is_running)
-    {
-        if Instant::now() > deadline {
-            let error = anyhow::anyhow!("the guard (pid {}) does not end", agent.pid());
-            return Err(Failure::new(error, "look at its log, and kill it"));
-        }
-        pause();
-    }
-    Ok(())
-}
-
-/// Waits a moment before looking again.
-fn pause() {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "between two looks at another process"
-    )]
-    std::thread::sleep(PAUSE);
+/// Makes the token, in a file of its owner's alone.
+fn make_token(state: &State, database: &str) -> anyhow::Result<()> {
+    let node = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    let add = |name: &str| {
+        own("console", |command| {
+            command.args(["token", "add", name, "--cluster", &node, database])
+        })
+    };
+    // Where the file is gone and the token is not, another is made.
+    let secret = add(TOKEN).or_else(|_| add(&format!("{TOKEN}-{}", std::process::id())))?;
+    let mut file = fs::File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&state.token)
+        .with_context(|| format!("cannot write {}", state.token.display()))?;
+    file.write_all(secret.as_bytes())
+        .with_context(|| format!("cannot write {}", state.token.display()))
 }

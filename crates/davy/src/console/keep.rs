@@ -56,8 +56,13 @@ pub(super) async fn verify(console: &Console, args: &VerifyArgs) -> Result<ExitC
             Ok(ExitCode::SUCCESS)
         }
         Some(fault) => {
-            let at = fault.seq.map_or_else(String::new, |seq| format!("entry {seq}: "));
-            emit(format!("THE LEDGER IS NOT AS IT WAS WRITTEN\n{at}{}\n", fault.what))?;
+            let at = fault
+                .seq
+                .map_or_else(String::new, |seq| format!("entry {seq}: "));
+            emit(format!(
+                "THE LEDGER IS NOT AS IT WAS WRITTEN\n{at}{}\n",
+                fault.what
+            ))?;
             note("keep this database as evidence, and go on from an export or a backup before it");
             Ok(ExitCode::from(1))
         }
@@ -67,7 +72,8 @@ pub(super) async fn verify(console: &Console, args: &VerifyArgs) -> Result<ExitC
 fn head(text: &str) -> Result<Head, Failure> {
     let parts = text.trim().split_once(':');
     let read = parts.and_then(|(seq, hash)| Some((seq.parse().ok()?, hash)));
-    let is_hash = |hash: &str| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_hash =
+        |hash: &str| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
     match read {
         Some((seq, hash)) if is_hash(hash) => Ok(Head {
             seq,
@@ -94,7 +100,12 @@ pub(super) async fn export(console: &Console, args: &ExportArgs) -> Result<ExitC
     }
     // It names people: nobody else is to read it.
     let mut options = tokio::fs::OpenOptions::new();
-    let opened = options.write(true).create_new(true).mode(0o600).open(&args.file).await;
+    let opened = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&args.file)
+        .await;
     let file = opened
         .with_context(|| format!("cannot make {}", args.file.display()))
         .map_err(|error| Failure::new(error, "name a file that is not there yet"))?;
@@ -105,9 +116,10 @@ pub(super) async fn export(console: &Console, args: &ExportArgs) -> Result<ExitC
         out.into_inner().sync_all().await
     };
     let kept = kept.await.context("the export cannot be written");
-    let outcome = head
-        .map_err(failure)
-        .and_then(|head| kept.map(|()| head).map_err(|error| Failure::new(error, "see whether the disk is full")));
+    let outcome = head.map_err(failure).and_then(|head| {
+        kept.map(|()| head)
+            .map_err(|error| Failure::new(error, "see whether the disk is full"))
+    });
     match outcome {
         Ok(head) => {
             note(&format!("exported up to {}:{}", head.seq, head.hash));
@@ -123,7 +135,10 @@ pub(super) async fn export(console: &Console, args: &ExportArgs) -> Result<ExitC
 
 pub(super) async fn import(console: &Console, args: &ImportArgs) -> Result<ExitCode, Failure> {
     let imported = if args.file.as_os_str() == "-" {
-        console.ledger().import(BufReader::new(tokio::io::stdin())).await
+        console
+            .ledger()
+            .import(BufReader::new(tokio::io::stdin()))
+            .await
     } else {
         let opened = tokio::fs::File::open(&args.file).await;
         let file = opened

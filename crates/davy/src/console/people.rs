@@ -247,14 +247,26 @@ fn shown(person: &Person) -> Value {
 async fn add(console: &Console, person: &Person) -> Result<(), Failure> {
     let is_name = !person.name.is_empty()
         && person.name.len() <= 128
-        && !person.name.chars().any(|c| c.is_control() || c.is_whitespace());
+        && !person
+            .name
+            .chars()
+            .any(|c| c.is_control() || c.is_whitespace());
     if !is_name {
         let error = anyhow!("`{}` is no name", person.name.escape_debug());
-        return Err(Failure::new(error, "write one without spaces, such as a mail address"));
+        return Err(Failure::new(
+            error,
+            "write one without spaces, such as a mail address",
+        ));
     }
     let added = console.store().add_person(person, Timestamp::now()).await;
     added.map_err(failure)?;
-    told(console, format!("person {}", person.name), None, Some(shown(person))).await
+    told(
+        console,
+        format!("person {}", person.name),
+        None,
+        Some(shown(person)),
+    )
+    .await
 }
 
 async fn change(
@@ -286,14 +298,18 @@ async fn told(
     let record = Record::Setting(Setting { name, from, to, by });
     let written = console.ledger().record(record, Timestamp::now()).await;
     written.map(drop).map_err(|error| {
-        let error = anyhow::Error::new(error).context("it was changed, and the ledger does not say so");
+        let error =
+            anyhow::Error::new(error).context("it was changed, and the ledger does not say so");
         Failure::new(error, "write down what you did, and look at the database")
     })
 }
 
 fn password(name: &str) -> Result<String, Failure> {
     let mut text = String::new();
-    let read = std::io::stdin().lock().take(MOST_BYTES).read_to_string(&mut text);
+    let read = std::io::stdin()
+        .lock()
+        .take(MOST_BYTES)
+        .read_to_string(&mut text);
     let hint = "the password is the first line of stdin";
     read.map_err(|error| Failure::new(anyhow!(error).context("cannot read the password"), hint))?;
     let text = text.lines().next().unwrap_or_default();

@@ -17,6 +17,7 @@ fn sections() -> [Section; 4] {
         davylamp_guard::config::section(),
         davylamp_respond::config::section(),
         davylamp_forward::config::section(),
+        davylamp_console::config::section(),
     ]
 }
 
@@ -41,7 +42,7 @@ fn every_key_is_documented_with_its_default_and_no_other() {
     let rows: Vec<Vec<&str>> = CONFIGURATION
         .lines()
         .filter(|line| {
-            ["guard", "respond", "forward"]
+            ["guard", "respond", "forward", "console"]
                 .iter()
                 .any(|table| line.starts_with(&format!("| `{table}.")))
         })

@@ -1,5 +1,6 @@
 //! Looking after the ledger: is it as it was written, where does it go, what goes.
 
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -94,7 +95,10 @@ pub(super) async fn rebuild(console: &Console) -> Result<ExitCode, Failure> {
 
 pub(super) async fn export(console: &Console, args: &ExportArgs) -> Result<ExitCode, Failure> {
     if args.file.as_os_str() == "-" {
-        let head = console.ledger().export(tokio::io::stdout()).await;
+        let head = console
+            .ledger()
+            .export(BufWriter::new(standard(std::io::stdout())?))
+            .await;
         head.map_err(failure)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -137,7 +141,7 @@ pub(super) async fn import(console: &Console, args: &ImportArgs) -> Result<ExitC
     let imported = if args.file.as_os_str() == "-" {
         console
             .ledger()
-            .import(BufReader::new(tokio::io::stdin()))
+            .import(BufReader::new(standard(std::io::stdin())?))
             .await
     } else {
         let opened = tokio::fs::File::open(&args.file).await;
@@ -161,6 +165,15 @@ pub(super) async fn retain(console: &Console, config: &Config) -> Result<ExitCod
     let removed = removed.map_err(failure)?;
     emit(format!("{} findings were removed\n", removed.findings))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Standard input or output as a file that can be waited for.
+fn standard(stream: impl AsFd) -> Result<tokio::fs::File, Failure> {
+    let file = stream.as_fd().try_clone_to_owned().map(std::fs::File::from);
+    file.map(tokio::fs::File::from_std).map_err(|error| {
+        let error = anyhow!(error).context("cannot use standard input or output");
+        Failure::new(error, "name a file instead")
+    })
 }
 
 fn failure(error: LedgerError) -> Failure {

@@ -4,6 +4,7 @@
 
 mod athena;
 mod bench;
+mod console;
 mod deploy;
 mod docs;
 mod explain;

@@ -83,7 +83,7 @@ fn task(row: &IncidentRow, viewer: &Viewer, now: Timestamp) -> Markup {
                         @if row.owner_step != "accepted" { button.primary name="step" value="accept" aria-label=(format!("Accept incident {}", row.id)) { "Accept" } }
                         button name="step" value="decline" aria-label=(format!("Decline incident {}", row.id)) { "Decline" }
                     } @else {
-                        button.primary name="step" value="take" aria-label=(format!("Take incident {}", row.id)) { "Take it" }
+                        button.primary name="step" value="take" aria-label=(format!("Take it: incident {}", row.id)) { "Take it" }
                     }
                 }
             }

@@ -127,7 +127,7 @@ fn summary(row: &IncidentRow, sight: Sight, now: jiff::Timestamp) -> Markup {
                 dt { "First seen" } dd { (time::both(row.first_at, now)) }
                 dt { "Last seen" } dd { (time::both(row.last_at, now)) }
                 @if let Some(closed) = row.closed { dt { "Closed" } dd { (time::both(closed, now)) } }
-                @if !row.due_why.is_empty() { dt { "Due is" } dd { (text::whole(&row.due_why)) } }
+                @if !row.due_why.is_empty() { dt { "Due is" } dd { (text::prose(&row.due_why)) } }
                 @if sight == Sight::Whole {
                     dt { "Findings" } dd { (row.findings) }
                     dt { "Users" } dd { (all(&row.users)) }

@@ -195,8 +195,8 @@ fn findings(row: &IncidentRow) -> Markup {
         serde_json::from_str(&row.counts).unwrap_or_default();
     html! {
         span.counts {
-            @for taken in davylamp_ledger::Taken::ALL {
-                @if let Some(n) = counts.get(taken.as_str()).filter(|n| **n != 0) { (word::taken(taken)) " " (n) " " }
+            @for taken in word::LOUDEST {
+                @if let Some(n) = counts.get(taken.as_str()).filter(|n| **n != 0) { (word::taken_times(taken, *n)) " " }
             }
         }
     }

@@ -68,17 +68,17 @@ pub(super) async fn show(State(site): State<Site>, viewer: Viewer) -> Result<Mar
     let body = html! {
         div.title { h1 { "Overview" } p.muted { "as of " (time::clock(now.as_microsecond())) " UTC" } }
         div #numbers data-refresh { (numbers(&hour, &hours, first)) }
-        div #standing data-refresh {
-            div.columns {
+        div.desk {
+            div #standing data-refresh {
                 (incidents_card(&open, more_open, scope, now))
                 (clocks_card(&due, scope, now))
                 (nodes_card(&nodes, more_nodes, now))
                 (money_card(&open, more_open, scope))
             }
-        }
-        section.card {
-            h2 { "The last kills" }
-            (live::list(&stream, BLOWS, &rows, "/"))
+            section.card {
+                h2 { "The last kills" }
+                (live::list(&stream, BLOWS, &rows, "/"))
+            }
         }
         section.card #chart data-refresh { h2 { "The last two days" } (chart::show(&hours, first, HOURS)) }
     };

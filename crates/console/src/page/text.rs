@@ -86,13 +86,22 @@ pub(super) fn cut(text: &str, most: usize) -> String {
 
 /// A value in full, folded where it is long.
 pub(super) fn whole(text: &str) -> Markup {
+    folded(text, |text| html! { code { (text) } })
+}
+
+/// A sentence in full, folded where it is long.
+pub(super) fn prose(text: &str) -> Markup {
+    folded(text, |text| html! { span { (text) } })
+}
+
+fn folded(text: &str, set: impl Fn(Markup) -> Markup) -> Markup {
     if text.chars().nth(FOLD_CHARS).is_none() {
-        return html! { code { (shown(text)) } };
+        return set(shown(text));
     }
     html! {
         details.long {
-            summary { code { bdi { (cut(text, FOLD_CHARS)) } } " " span.muted { "show all" } }
-            code { bdi { (cut(text, MOST_CHARS)) } }
+            summary { (set(html! { bdi { (cut(text, FOLD_CHARS)) } })) " " span.muted { "show all" } }
+            (set(html! { bdi { (cut(text, MOST_CHARS)) } }))
         }
     }
 }

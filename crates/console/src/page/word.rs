@@ -15,6 +15,18 @@ pub(super) const SEVERITIES: [Severity; 4] = [
     Severity::Low,
 ];
 
+/// Everything that can be done, what matters most first.
+pub(super) const LOUDEST: [Taken; 8] = [
+    Taken::Missed,
+    Taken::WouldKill,
+    Taken::Killed,
+    Taken::Frozen,
+    Taken::Alerted,
+    Taken::Reported,
+    Taken::Held,
+    Taken::Spared,
+];
+
 pub(super) fn severity(severity: Severity) -> Markup {
     let (class, shape) = match severity {
         Severity::Critical => ("badge sev-critical", "▲"),
@@ -46,6 +58,12 @@ pub(super) fn done(taken: Taken) -> &'static str {
 pub(super) fn taken(taken: Taken) -> Markup {
     let class = format!("badge act-{}", taken.as_str());
     html! { span class=(class) { (done(taken)) } }
+}
+
+/// The same, with how often.
+pub(super) fn taken_times(taken: Taken, n: i64) -> Markup {
+    let class = format!("badge act-{}", taken.as_str());
+    html! { span class=(class) { (done(taken)) " " (n) } }
 }
 
 /// The same by its stored name.

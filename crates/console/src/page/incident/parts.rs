@@ -64,7 +64,7 @@ fn one(at: i64, plan: &Plan, now: Timestamp) -> Markup {
         }
         h3 { "Left out, and why" }
         @if plan.left_out.is_empty() { p.muted { "It leaves nothing out." } }
-        @else { dl { @for left in &plan.left_out { dt { (text::brief(&left.what)) } dd { (text::whole(&left.reason)) } } } }
+        @else { dl { @for left in &plan.left_out { dt { (text::brief(&left.what)) } dd { (text::prose(&left.reason)) } } } }
         details { summary { "The plan as its maker wrote it" } (text::lines(&text)) }
     }
 }
@@ -103,7 +103,7 @@ fn kept(rows: &[EvidenceRow], now: Timestamp) -> Markup {
                 td data-label="Where" { (text::whole(&row.location)) }
                 td data-label="SHA-256" { @match &row.sha256 { Some(digest) => code.hash { (text::plain(digest)) }, None => span.warn { "none: it cannot be proved unchanged" } } }
                 td data-label="Size" { @match row.size_bytes { Some(bytes) => { (bytes) " bytes" }, None => span.unknown { "unknown" } } }
-                td data-label="Custody" { (text::whole(&row.custody)) }
+                td data-label="Custody" { (text::prose(&row.custody)) }
                 td data-label="Read" { (row.reads) " times" }
                 td data-label="When" { (time::ago(row.at, now)) }
             }

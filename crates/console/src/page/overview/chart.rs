@@ -9,16 +9,7 @@ use maud::{Markup, html};
 use crate::page::{time, word};
 
 /// From the bottom up: what matters most has the steadiest ground.
-const STACK: [Taken; 8] = [
-    Taken::Missed,
-    Taken::WouldKill,
-    Taken::Killed,
-    Taken::Frozen,
-    Taken::Alerted,
-    Taken::Reported,
-    Taken::Held,
-    Taken::Spared,
-];
+const STACK: [Taken; 8] = word::LOUDEST;
 
 const STEP: i64 = 20;
 const BAR: i64 = 16;

@@ -54,7 +54,7 @@
           })
           .catch(function () { /* The next event tries again. */ })
           .then(function () { timer = null; });
-      }, 1500);
+      }, 3000);
     };
   }
 

@@ -16,7 +16,7 @@ use maud::{Markup, html};
 use super::frame::{self, Room};
 use super::nodes::{Health, health};
 use super::sight::{self, Sight};
-use super::{incident, incidents, list, live, time, word};
+use super::{asked, incident, incidents, list, live, text, time, word};
 use crate::access::{Refused, Scope, Viewer};
 use crate::site::Site;
 
@@ -154,6 +154,10 @@ fn incidents_card(open: &[IncidentRow], more: bool, scope: &Scope, now: Timestam
     let of = |rank: i64| open.iter().filter(|row| row.severity == rank).count();
     let mut free: Vec<_> = open.iter().filter(|row| row.owner.is_none()).collect();
     free.sort_by_key(|row| (row.opened, row.id));
+    let mut owners: BTreeMap<&str, u32> = BTreeMap::new();
+    for owner in open.iter().filter_map(|row| row.owner.as_deref()) {
+        *owners.entry(owner).or_default() += 1;
+    }
     html! {
         section.card {
             h2 { a href="/incidents" { "Open incidents" } " " span.total { (open.len()) @if more { "+" } } }
@@ -164,6 +168,9 @@ fn incidents_card(open: &[IncidentRow], more: bool, scope: &Scope, now: Timestam
             h3 { "Without an owner, the oldest first " span.total { (free.len()) } }
             @if free.is_empty() { p.muted { "Each has one." } }
             ul.plain { @for row in free.iter().take(SHOWN) { li { a href=(format!("/incidents/{}", row.id)) { "#" (row.id) " " (incidents::title(row, scope)) } " " span.muted { "opened " (time::ago(row.opened, now)) } } } }
+            @if !open.is_empty() { h3 { "Who is on it" } }
+            @if owners.is_empty() && !open.is_empty() { p.warn { "Nobody." } }
+            ul.plain { @for (owner, n) in &owners { li { a href=(asked::address("/incidents", &[("owner", owner)])) { (text::brief(owner)) } " " (n) } } }
             @if more { p.notice { "There are more open incidents than are counted here." } }
         }
     }
@@ -175,7 +182,7 @@ fn clocks_card(due: &[IncidentRow], scope: &Scope, now: Timestamp) -> Markup {
             h2 { a href="/incidents?due=1&sort=due" { "Clocks" } }
             @if due.is_empty() { p.muted { "No clock runs." } }
             ul.plain { @for row in due.iter().filter(|row| row.due != NOT_DUE) {
-                li { a href=(format!("/incidents/{}", row.id)) { "#" (row.id) " " (incidents::title(row, scope)) } " " (incidents::clock(row, now)) " " span.muted { (incidents::owner(row)) } }
+                li { a href=(format!("/incidents/{}", row.id)) { "#" (row.id) " " (incidents::title(row, scope)) } " " (incidents::clock(row, now)) ", " span.muted { "owner " } (incidents::owner(row)) }
             } }
         }
     }

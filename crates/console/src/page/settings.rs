@@ -60,7 +60,7 @@ async fn page(
             }
         }
         (people::show(viewer, &people))
-        (tokens::show(viewer, &tokens, site.now()))
+        (tokens::show(site, viewer, &tokens))
     };
     Ok(frame::page(viewer, Room::Settings, "Settings", body))
 }

@@ -73,14 +73,14 @@ fn table(site: &Site, viewer: &Viewer, entries: &[Entry]) -> Markup {
         @for each in entries.iter().rev() {
             @let record = entry::record(each);
             tr id=(format!("entry-{}", each.seq)) {
-                th scope="row" { (each.seq) }
+                th.short scope="row" { (each.seq) }
                 td data-label="Written" { (time::ago(each.at_us, now)) }
                 td data-label="Kind" { (text::plain(&each.kind)) }
-                td data-label="What it says" {
+                td.says data-label="What it says" {
                     @if entry::is_in(&viewer.scope, record.as_ref()) { (entry::words(each, record.as_ref(), now)) }
                     @else { span.muted { "not of your clusters" } }
                 }
-                td data-label="Hash" { code.hash title=(each.hash) { (each.hash.get(..16).unwrap_or(&each.hash)) "…" } }
+                td data-label="Hash" { code.hash.cut title=(each.hash) { (each.hash.get(..16).unwrap_or(&each.hash)) "…" } }
             }
         }
     };

@@ -69,6 +69,23 @@ async fn a_stream_goes_on_where_it_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_watches_keeps_nobody_from_stopping() {
+    let world = World::new().await;
+    let visitor = world.visitor("ada", Role::Viewer, &[]).await;
+    let mut response = visitor.open("/live/stream", &[]).await;
+    let ending = tokio::spawn(world.end());
+    let rest = async { while let Ok(Some(_)) = response.chunk().await {} };
+    let limit = std::time::Duration::from_secs(4);
+    tokio::time::timeout(limit, rest)
+        .await
+        .expect("the stream ends");
+    tokio::time::timeout(limit, ending)
+        .await
+        .expect("the console ends")
+        .expect("well");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_much_is_told() {
     let world = World::new().await;
     let visitor = world.visitor("ada", Role::Viewer, &[]).await;

@@ -15,13 +15,15 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, StatusCode};
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 pub struct World {
     pub address: SocketAddr,
     pub ledger: Ledger,
     pub store: Store,
     _folder: TempDir,
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
+    served: JoinHandle<()>,
 }
 
 pub struct Visitor {
@@ -79,14 +81,21 @@ impl World {
         let ready = console.listen().await.expect("an address");
         let address = ready.address;
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(ready.serve(stopped));
+        let served = tokio::spawn(ready.serve(stopped));
         Self {
             address,
             ledger,
             store,
             _folder: folder,
-            _stop: stop,
+            stop,
+            served,
         }
+    }
+
+    /// Stops it, and waits until it has.
+    pub async fn end(self) {
+        self.stop.send_replace(true);
+        self.served.await.expect("an end");
     }
 
     pub fn base(&self) -> String {
@@ -208,15 +217,21 @@ impl Visitor {
         self.send(path, &fields, &[]).await
     }
 
-    /// The stream of what is live, as far as it comes until a text is in it.
-    pub async fn stream_until(&self, path: &str, headers: &[(&str, &str)], text: &str) -> String {
+    /// A stream that has begun.
+    pub async fn open(&self, path: &str, headers: &[(&str, &str)]) -> reqwest::Response {
         let mut request = self.client.get(format!("{}{path}", self.base));
         request = request.header("cookie", &self.cookie);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let mut response = request.send().await.expect("a stream");
+        let response = request.send().await.expect("a stream");
         assert_eq!(response.status(), StatusCode::OK);
+        response
+    }
+
+    /// The stream of what is live, as far as it comes until a text is in it.
+    pub async fn stream_until(&self, path: &str, headers: &[(&str, &str)], text: &str) -> String {
+        let mut response = self.open(path, headers).await;
         let deadline = Instant::now() + Duration::from_secs(20);
         let mut seen = String::new();
         while !seen.contains(text) {

@@ -63,7 +63,7 @@ fn body(view: &FindingView, now: jiff::Timestamp) -> Markup {
     html! {
         p.crumbs { a href="/findings" { "Findings" } " / " (row.id) }
         h1 { (text::shown(&row.title)) }
-        p.line { (word::action(&row.action)) " " (word::rank(row.severity)) " " span.muted { "seen" } " " (row.count) span.muted { " times, last " } (time::both(row.at, now)) }
+        p.line { (word::action(&row.action)) " " (word::rank(row.severity)) " " span { span.muted { "seen " } (word::count(row.count, "time", "times")) span.muted { ", last " } (time::both(row.at, now)) } }
         div.columns {
             section.card {
                 h2 { "What and where" }

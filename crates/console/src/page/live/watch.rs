@@ -11,6 +11,7 @@ use futures::Stream;
 use maud::html;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{AT_ONCE, Filter, row};
@@ -35,6 +36,7 @@ struct Watch {
     /// The last entry that was looked at.
     last: i64,
     entries: Receiver<Arc<Entry>>,
+    ended: watch::Receiver<bool>,
     ready: VecDeque<Event>,
     look_at: Instant,
     ends_at: Instant,
@@ -48,8 +50,9 @@ pub(super) fn events(
     after: i64,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     let now = Instant::now();
-    let watch = Watch {
+    let watcher = Watch {
         entries: site.live().watch(),
+        ended: site.live().ended(),
         site,
         viewer,
         filter,
@@ -58,9 +61,9 @@ pub(super) fn events(
         look_at: now,
         ends_at: now + LASTS,
     };
-    futures::stream::unfold(watch, |mut watch| async move {
-        let event = watch.next().await?;
-        Some((Ok(event), watch))
+    futures::stream::unfold(watcher, |mut watcher| async move {
+        let event = watcher.next().await?;
+        Some((Ok(event), watcher))
     })
 }
 
@@ -76,6 +79,7 @@ impl Watch {
             let came = tokio::select! {
                 came = self.entries.recv() => Some(came),
                 () = tokio::time::sleep_until(self.look_at) => None,
+                _ = self.ended.wait_for(|ended| *ended) => return None,
             };
             let went = match came {
                 Some(Ok(entry)) => self.take(&entry).await,

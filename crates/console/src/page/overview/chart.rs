@@ -37,6 +37,8 @@ pub(super) fn show(rows: &[TallyRow], first: i64, hours: i64) -> Markup {
         .max()
         .unwrap_or(1)
         .max(1);
+    // Even, so that the line in the middle has a whole number.
+    let scale = tallest + tallest % 2;
     let total: i64 = totals.values().sum();
     let width = LEFT + hours * STEP;
     let used: Vec<Taken> = STACK
@@ -52,11 +54,11 @@ pub(super) fn show(rows: &[TallyRow], first: i64, hours: i64) -> Markup {
                 @for part in [0, 1, 2] {
                     @let y = TOP + HEIGHT - HEIGHT * part / 2;
                     line.grid x1=(LEFT) x2=(width) y1=(y) y2=(y) {}
-                    text.axis x=(LEFT - 6) y=(y + 4) text-anchor="end" { @if part == 1 && tallest < 2 {} @else { (tallest * part / 2) } }
+                    text.axis x=(LEFT - 6) y=(y + 4) text-anchor="end" { (scale * part / 2) }
                 }
                 @for n in 0..hours {
                     @let x = LEFT + n * STEP;
-                    @if let Some(hour) = table.get(&(first + n)) { (bar(hour, x, tallest)) }
+                    @if let Some(hour) = table.get(&(first + n)) { (bar(hour, x, scale)) }
                     @if (first + n).rem_euclid(LABEL_EVERY) == 0 { text.axis x=(x) y=(TOP + HEIGHT + 18) { (label(first + n)) } }
                 }
             }
@@ -65,14 +67,14 @@ pub(super) fn show(rows: &[TallyRow], first: i64, hours: i64) -> Markup {
     }
 }
 
-fn bar(hour: &BTreeMap<Taken, i64>, x: i64, tallest: i64) -> Markup {
+fn bar(hour: &BTreeMap<Taken, i64>, x: i64, scale: i64) -> Markup {
     let mut y = TOP + HEIGHT;
     let mut parts = Vec::new();
     for taken in STACK {
         let n = hour.get(&taken).copied().unwrap_or(0);
         if n > 0 {
             // A single one is seen beside a thousand.
-            let height = (HEIGHT * n / tallest).max(2);
+            let height = (HEIGHT * n / scale).max(2);
             y -= height;
             parts.push((taken, y, height));
         }

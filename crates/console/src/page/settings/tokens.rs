@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::response::Redirect;
-use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,7 +14,9 @@ use crate::page::{text, time};
 use crate::site::Site;
 use crate::store::Sender;
 
-pub(super) fn show(viewer: &Viewer, tokens: &[Sender], now: Timestamp) -> Markup {
+pub(super) fn show(site: &Site, viewer: &Viewer, tokens: &[Sender]) -> Markup {
+    let now = site.now();
+    let (taken, refused) = site.gate().counts();
     let heads = ["Token", "Cluster", "May", "Made", "Last used", "State"];
     let body = html! {
         @for token in tokens {
@@ -36,6 +37,7 @@ pub(super) fn show(viewer: &Viewer, tokens: &[Sender], now: Timestamp) -> Markup
         section.card #tokens {
             h2 { "Tokens" }
             @if tokens.is_empty() { p.empty { "There is none: no agent can send events." } } @else { (table("Tokens", &heads, body)) }
+            p.muted { "Since it started, this console has taken " (taken) " events, and has asked for " (refused) " batches to be sent again later." }
             details { summary { "Add a token" }
                 form.stack method="post" action="/settings/tokens" {
                     (csrf(viewer))

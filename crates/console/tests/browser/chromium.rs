@@ -105,7 +105,7 @@ impl Browser {
         self.page.perform_actions(keys).await.expect("keys");
     }
 
-    /// A picture of the page in full, beside what is built.
+    /// A picture of the page, or of the most of it, beside what is built.
     pub async fn shot(&self, name: &str) {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../screenshots");
         std::fs::create_dir_all(&folder).expect("a folder");
@@ -113,7 +113,7 @@ impl Browser {
             .run("return document.documentElement.scrollHeight")
             .await;
         let (width, _) = self.page.get_window_size().await.expect("a size");
-        let height = height.as_u64().unwrap_or(900).clamp(600, 6000) as u32 + 150;
+        let height = height.as_u64().unwrap_or(900).clamp(600, 2200) as u32 + 150;
         self.page
             .set_window_size(width as u32, height)
             .await

@@ -13,7 +13,7 @@ async fn walk(visitor: &Visitor, path: &str, prefix: &str) -> Vec<String> {
     let (mut path, mut rows) = (path.to_owned(), Vec::new());
     for _ in 0..40 {
         let page = visitor.page(&path).await;
-        let heads = page.body.split("<th scope=\"row\">").skip(1);
+        let heads = page.body.split("scope=\"row\">").skip(1);
         rows.extend(heads.filter_map(|row| {
             let (_, rest) = row.split_once(prefix)?;
             Some(rest.split(['"', '<']).next()?.to_owned())

@@ -50,7 +50,7 @@ fn said(seq: i64, record: &Record, now: Timestamp) -> Markup {
         }
         Record::FindingJoined(record) => {
             let n = i64::try_from(record.findings.len()).unwrap_or(i64::MAX);
-            html! { (word::count(n, "finding", "findings")) " belong to " (link(record.incident)) ", which came near" }
+            html! { (word::count(n, "finding belongs", "findings belong")) " to " (link(record.incident)) ", which came near" }
         }
         Record::IncidentState(record) => html! {
             (by(&record.by)) " set " (link(record.incident)) " to " (word::state(record.state.as_str()))

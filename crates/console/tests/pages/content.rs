@@ -206,6 +206,34 @@ async fn a_finding_is_shown_in_full_and_by_each_of_its_entries() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_retention_removed_is_told() {
+    let world = World::new().await;
+    let visitor = world.visitor("ada", Role::Viewer, &[]).await;
+    let scoped = world.visitor("abe", Role::Viewer, &["hub-a"]).await;
+    let old = finding(1, "forgotten", "hub-a", Taken::Spared, 3 * 24 * 60);
+    let id = world.deliver(vec![old]).await.first.expect("an entry");
+    let path = format!("/findings/{id}");
+    assert!(visitor.page(&path).await.body.contains("forgotten"));
+    let policy = davylamp_ledger::Policy {
+        findings_days: Some(1),
+        evidence_days: None,
+    };
+    let removed = world.ledger.retain(policy, Timestamp::now()).await;
+    assert_eq!(removed.expect("a count").findings, 1);
+    let answer = visitor.get(&path).await;
+    assert_eq!(answer.status, StatusCode::GONE);
+    assert!(
+        answer.body.contains("SHA-256 of what it said"),
+        "{}",
+        answer.body
+    );
+    assert!(!answer.body.contains("forgotten"), "{}", answer.body);
+    let ledger = visitor.page("/ledger").await.body;
+    assert!(ledger.contains("Retention has removed"), "{ledger}");
+    assert_eq!(scoped.get(&path).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn addresses_answer_as_they_should() {
     let world = World::new().await;
     let visitor = world.visitor("ada", Role::Admin, &[]).await;

@@ -105,3 +105,42 @@ async fn lists_are_walked_without_a_gap_or_a_repeat() {
         .body;
     assert!(!severities.contains("sev-high"), "{severities}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timeline_is_walked_in_both_directions() {
+    let world = World::new().await;
+    let mut opened = Vec::new();
+    for n in 0..130 {
+        let found = world
+            .deliver(vec![finding(n, "eve", "hub-a", Taken::Killed, 200 - n)])
+            .await;
+        opened.extend(found.opened);
+    }
+    let visitor = world.visitor("ada", Role::Viewer, &[]).await;
+    let path = format!("/incidents/{}", opened[0].0);
+    let mut ways = Vec::new();
+    for order in ["oldest", "newest"] {
+        let (mut at, mut rows) = (format!("{path}?order={order}"), Vec::new());
+        loop {
+            let page = visitor.page(&at).await;
+            let parts = page.body.split("<span class=\"muted\">entry ").skip(1);
+            rows.extend(parts.map(|part| part.split('<').next().expect("a number").to_owned()));
+            match page.next() {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+        all_once(&rows, 131, order);
+        ways.push(rows);
+    }
+    assert!(ways[0].iter().rev().eq(ways[1].iter()));
+    for wrong in [
+        "order=odd",
+        "at=x",
+        "order=oldest&at=b.3",
+        "order=newest&at=t.3",
+    ] {
+        let answer = visitor.get(&format!("{path}?{wrong}")).await;
+        assert_eq!(answer.status.as_u16(), 400, "{wrong}");
+    }
+}

@@ -1,7 +1,9 @@
 //! One finding: all that is known of it.
 
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use davylamp_ledger::Entry;
 use davylamp_ledger::query::{At, FindingFilter, FindingView, PAGE_ROWS};
 use davylamp_ledger::record::{FindingRecord, Record};
 use maud::{Markup, html};
@@ -33,6 +35,11 @@ async fn of_entry(site: &Site, viewer: &Viewer, seq: i64) -> Result<Response, Re
     let before = seq.checked_sub(1).ok_or(Refused::Absent)?;
     let entries = site.ledger().entries_since(before, 1).await?;
     let found = entries.first().filter(|entry| entry.seq == seq);
+    let gone = found.filter(|entry| entry.kind == "finding" && entry.body.is_none());
+    // Of which cluster it was is gone as well.
+    if let Some(entry) = gone.filter(|_| viewer.scope.is_all()) {
+        return Ok(removed(viewer, entry, site.now()));
+    }
     let Some(Record::Finding(record)) = found.and_then(entry::record) else {
         return Err(Refused::Absent);
     };
@@ -56,6 +63,25 @@ async fn of_entry(site: &Site, viewer: &Viewer, seq: i64) -> Result<Response, Re
         .find(|row| row.reference == record.reference);
     let row = row.ok_or(Refused::Absent)?;
     Ok(Redirect::to(&format!("/findings/{}", row.id)).into_response())
+}
+
+/// What is left of a finding that retention has removed.
+fn removed(viewer: &Viewer, entry: &Entry, now: jiff::Timestamp) -> Response {
+    let body = html! {
+        h1 { "Finding " (entry.seq) " was removed" }
+        p.lead { "Its time was over: retention has removed what it said. That there was one, and the digest of it, stay in the ledger." }
+        section.card {
+            dl {
+                dt { "Written" } dd { (time::both(entry.at_us, now)) }
+                dt { "SHA-256 of what it said" } dd { code.hash { (entry.body_hash) } }
+                dt { "Hash in the ledger" } dd { code.hash { (entry.hash) } }
+            }
+            p { a href=(format!("/ledger?before={}", entry.seq + 1)) { "Its place in the ledger" } }
+        }
+    };
+    let title = format!("Finding {} was removed", entry.seq);
+    let page = frame::page(viewer, Room::Findings, &title, body);
+    (StatusCode::GONE, page).into_response()
 }
 
 fn body(view: &FindingView, now: jiff::Timestamp) -> Markup {

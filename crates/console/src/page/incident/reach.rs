@@ -17,13 +17,13 @@ const DRAWN: usize = 12;
 const WAYS: usize = 200;
 /// Findings that are read in full for what they name in the cloud.
 const READ: usize = 60;
-const WIDTH: usize = 210;
-const STEP_X: usize = 260;
+const WIDTH: usize = 250;
+const STEP_X: usize = 300;
 const HEIGHT: usize = 30;
 const STEP_Y: usize = 40;
 const TOP: usize = 30;
 /// Characters that fit into a box.
-const FITS: usize = 26;
+const FITS: usize = 33;
 
 type Way = [Option<String>; 4];
 

@@ -16,6 +16,11 @@ use tempfile::TempDir;
 /// How long a page may take for what it does by itself, on a machine where others compile.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// How wide a window is on a desk.
+pub const WIDE: u32 = 1360;
+/// How high a picture is, at the most.
+const PICTURE: u32 = 2200;
+
 pub struct Browser {
     pub page: Client,
     driver: Child,
@@ -24,7 +29,18 @@ pub struct Browser {
 }
 
 impl Browser {
+    /// As on a desk.
     pub async fn start() -> Self {
+        Self::with(json!({})).await
+    }
+
+    /// As on a telephone, of which so much is seen at once as fits on a picture.
+    pub async fn phone() -> Self {
+        let metrics = json!({"width": 390, "height": PICTURE, "pixelRatio": 1.0, "touch": true});
+        Self::with(json!({"mobileEmulation": {"deviceMetrics": metrics}})).await
+    }
+
+    async fn with(options: Value) -> Self {
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .expect("a port")
@@ -38,7 +54,7 @@ impl Browser {
             .expect("chromedriver is missing: scripts/setup test");
         let profile = TempDir::new().expect("a folder");
         // Without a sandbox: the tests run as root, and it shows our own pages alone.
-        let capabilities = json!({
+        let mut capabilities = json!({
             "goog:chromeOptions": {
                 "args": [
                     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
@@ -47,6 +63,9 @@ impl Browser {
                 ],
             },
         });
+        for (name, value) in options.as_object().into_iter().flatten() {
+            capabilities["goog:chromeOptions"][name] = value.clone();
+        }
         let capabilities = capabilities.as_object().cloned().expect("an object");
         let url = format!("http://127.0.0.1:{port}");
         let begun = Instant::now();
@@ -112,10 +131,12 @@ impl Browser {
         let height = self
             .run("return document.documentElement.scrollHeight")
             .await;
-        let (width, _) = self.page.get_window_size().await.expect("a size");
-        let height = height.as_u64().unwrap_or(900).clamp(600, 2200) as u32 + 150;
+        let height = height
+            .as_u64()
+            .and_then(|height| u32::try_from(height).ok());
+        let height = height.unwrap_or(PICTURE).clamp(600, PICTURE) + 150;
         self.page
-            .set_window_size(width as u32, height)
+            .set_window_size(WIDE, height)
             .await
             .expect("a size");
         let png = self.page.screenshot().await.expect("a picture");

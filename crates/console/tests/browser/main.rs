@@ -8,8 +8,6 @@ mod chromium;
 #[allow(dead_code, reason = "the tests without a browser use the rest")]
 mod world;
 
-use std::time::Duration;
-
 use chromium::Browser;
 use davylamp_console::{Role, check_password, hash_password};
 use davylamp_ledger::Taken;
@@ -167,69 +165,66 @@ async fn a_keyboard_alone_signs_in_and_closes_an_incident() {
 async fn every_page_passes_the_examiner_in_both_themes() {
     let world = World::new().await;
     let no = furnish(&world).await;
-    let browser = Browser::start().await;
     let mut faults = Vec::new();
-    for path in ["/sign-in", "/sign-in/link?key=x"] {
-        faults.extend(seen(&world, &browser, path, "sign-in").await);
+    let (desk, phone) = (Browser::start().await, Browser::phone().await);
+    for (browser, size, name) in [(&desk, "desk", "ada"), (&phone, "phone", "abe")] {
+        for (path, shot) in [("/sign-in", "sign-in"), ("/sign-in/link?key=x", "link")] {
+            faults.extend(seen(&world, browser, path, &format!("{shot}-{size}")).await);
+        }
+        entered(&world, browser, name, Role::Admin).await;
+        let incident = format!("/incidents/{no}");
+        let one = format!("/findings/{}", no + 1);
+        for (path, shot) in [
+            ("/", "overview"),
+            ("/incidents", "incidents"),
+            (&incident, "incident"),
+            ("/findings", "findings"),
+            (&one, "finding"),
+            ("/live", "live"),
+            ("/queue", "queue"),
+            ("/nodes", "nodes"),
+            ("/ledger", "ledger"),
+            ("/settings", "settings"),
+            ("/nowhere", "nowhere"),
+        ] {
+            faults.extend(seen(&world, browser, path, &format!("{shot}-{size}")).await);
+        }
     }
-    entered(&world, &browser, "ada", Role::Admin).await;
-    let incident = format!("/incidents/{no}");
-    let one = format!("/findings/{}", no + 1);
-    for (path, name) in [
-        ("/", "overview"),
-        ("/incidents", "incidents"),
-        (&incident, "incident"),
-        ("/findings", "findings"),
-        (&one, "finding"),
-        ("/live", "live"),
-        ("/queue", "queue"),
-        ("/nodes", "nodes"),
-        ("/ledger", "ledger"),
-        ("/settings", "settings"),
-        ("/nowhere", "nowhere"),
-    ] {
-        faults.extend(seen(&world, &browser, path, name).await);
-    }
-    browser.end().await;
+    desk.end().await;
+    phone.end().await;
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Looks at a page in each theme, wide and narrow, and gives what is wrong with it.
+/// Looks at a page in each theme, and gives what is wrong with it.
 async fn seen(world: &World, browser: &Browser, path: &str, name: &str) -> Vec<String> {
     let mut faults = Vec::new();
     for theme in ["light", "dark"] {
-        for (size, width, height) in [("wide", 1360, 900), ("phone", 500, 900)] {
-            browser
-                .page
-                .set_window_size(width, height)
-                .await
-                .expect("a size");
-            browser
-                .page
-                .goto(&format!("{}{path}", world.base()))
-                .await
-                .expect("a page");
-            browser.run(&format!("localStorage.setItem('theme', '{theme}'); document.documentElement.setAttribute('data-theme', '{theme}')")).await;
-            tokio::time::timeout(
-                Duration::from_secs(20),
-                browser.shot(&format!("{name}-{theme}-{size}")),
-            )
+        browser
+            .page
+            .set_window_size(chromium::WIDE, 900)
             .await
-            .expect("a picture in time");
-            let wide =
-                "document.documentElement.scrollWidth > document.documentElement.clientWidth";
-            if browser.is(wide).await {
-                faults.push(format!(
-                    "{path} in {theme}, {size}: it is wider than the window"
-                ));
-            }
-            let found = browser.examined().await;
-            faults.extend(
-                found
-                    .into_iter()
-                    .map(|fault| format!("{path} in {theme}, {size}: {fault}")),
-            );
+            .expect("a size");
+        browser
+            .page
+            .goto(&format!("{}{path}", world.base()))
+            .await
+            .expect("a page");
+        let set = format!(
+            "localStorage.setItem('theme', '{theme}');
+             document.documentElement.setAttribute('data-theme', '{theme}')"
+        );
+        browser.run(&set).await;
+        browser.shot(&format!("{name}-{theme}")).await;
+        let wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth";
+        if browser.is(wide).await {
+            faults.push(format!("{name} in {theme}: it is wider than the window"));
         }
+        let found = browser.examined().await;
+        faults.extend(
+            found
+                .into_iter()
+                .map(|fault| format!("{name} in {theme}: {fault}")),
+        );
     }
     faults
 }

@@ -21,6 +21,7 @@ const AT_ONCE: u32 = 500;
 pub(crate) struct Live {
     entries: broadcast::Sender<Arc<Entry>>,
     written: Arc<Notify>,
+    ended: watch::Sender<bool>,
 }
 
 impl Live {
@@ -28,6 +29,7 @@ impl Live {
         Self {
             entries: broadcast::Sender::new(WAITING),
             written: Arc::default(),
+            ended: watch::Sender::new(false),
         }
     }
 
@@ -41,6 +43,11 @@ impl Live {
         self.entries.subscribe()
     }
 
+    /// Turns true when nothing comes any more: a watcher then lets go of its connection.
+    pub(crate) fn ended(&self) -> watch::Receiver<bool> {
+        self.ended.subscribe()
+    }
+
     /// Hands new entries on until it is told to stop.
     pub(crate) async fn run(&self, ledger: &Ledger, mut stop: watch::Receiver<bool>) {
         let mut seen = None;
@@ -52,7 +59,10 @@ impl Live {
             tokio::select! {
                 () = self.written.notified() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
-                _ = stop.wait_for(|stop| *stop) => return,
+                _ = stop.wait_for(|stop| *stop) => {
+                    self.ended.send_replace(true);
+                    return;
+                }
             }
         }
     }

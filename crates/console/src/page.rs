@@ -1,47 +1,73 @@
-//! Pages.
+//! Pages: what the ledger holds, to be read at three in the morning on a telephone.
+//!
+//! What must stay true: every page works without a script, but for what is live; a filter, an order and
+//! a place in a list are in the address, which can be sent to a colleague; what lies outside somebody's
+//! clusters is not on their pages; what is not known is called unknown, never shown as nothing or as
+//! good; names that others chose are text, with every character that could deceive made visible.
+//!
+//! Not here: deciding anything. A form becomes an entry of the ledger and nothing else.
+
+mod asked;
+mod asset;
+mod entry;
+mod findings;
+mod frame;
+mod incident;
+mod incidents;
+mod list;
+mod live;
+mod message;
+mod nodes;
+mod overview;
+mod queue;
+mod settings;
+mod sight;
+mod text;
+mod time;
+mod trail;
+mod word;
 
 use axum::Router;
-use axum::routing::get;
-use maud::{DOCTYPE, Markup, html};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
 
-use crate::access::Viewer;
+use crate::access::Refused;
 use crate::site::Site;
 
-pub(crate) fn routes() -> Router<Site> {
-    Router::new().route("/", get(overview))
+pub(crate) use message::{absent, message, sign_in, sign_in_by_link};
+
+pub(crate) fn routes(site: &Site) -> Router<Site> {
+    Router::new()
+        .route("/", get(overview::show))
+        .route("/incidents", get(incidents::show))
+        .route("/incidents/{no}", get(incident::show))
+        .route("/incidents/{no}/state", post(incident::forms::state))
+        .route("/incidents/{no}/owner", post(incident::forms::owner))
+        .route("/incidents/{no}/clock", post(incident::forms::clock))
+        .route("/incidents/{no}/note", post(incident::forms::note))
+        .route("/findings", get(findings::show))
+        .route("/findings/{id}", get(findings::one::show))
+        .route("/live", get(live::show))
+        .route("/queue", get(queue::show))
+        .route("/nodes", get(nodes::show))
+        .route("/ledger", get(trail::show))
+        .route("/settings", get(settings::show))
+        .route("/settings/people", post(settings::people::add))
+        .route("/settings/people/change", post(settings::people::change))
+        .route("/settings/people/link", post(settings::people::link))
+        .route("/settings/tokens", post(settings::tokens::add))
+        .route("/settings/tokens/revoke", post(settings::tokens::revoke))
+        .method_not_allowed_fallback(|| async { message::wrong_method() })
+        .layer(from_fn_with_state(site.clone(), message::in_frame))
+        .route("/assets/{name}", get(asset::serve))
 }
 
 /// What lasts as long as somebody watches.
 pub(crate) fn stream() -> Router<Site> {
-    Router::new()
+    Router::new().route("/live/stream", get(live::stream))
 }
 
-async fn overview(viewer: Viewer) -> Markup {
-    message("Overview", &viewer.name)
-}
-
-/// A page that says one thing.
-pub(crate) fn message(title: &str, text: &str) -> Markup {
-    html! { (DOCTYPE) html lang="en" { head { title { (title) } } body { h1 { (title) } p { (text) } } } }
-}
-
-/// The page to sign in on.
-pub(crate) fn sign_in(back: &str, wrong: Option<&str>) -> Markup {
-    html! { (DOCTYPE) html lang="en" { body {
-        @if let Some(wrong) = wrong { p role="alert" { (wrong) } }
-        form method="post" action="/sign-in" {
-            input type="hidden" name="back" value=(back);
-            input name="name" autocomplete="username";
-            input type="password" name="password" autocomplete="current-password";
-            input name="code" inputmode="numeric" autocomplete="one-time-code";
-            button { "Sign in" }
-        }
-    } } }
-}
-
-/// The page of a sign-in link.
-pub(crate) fn sign_in_by_link(key: &str) -> Markup {
-    html! { (DOCTYPE) html lang="en" { body {
-        form method="post" action="/sign-in/link" { input type="hidden" name="key" value=(key); button { "Sign in" } }
-    } } }
+/// A number in a path. What is none leads nowhere.
+fn number(text: &str) -> Result<i64, Refused> {
+    text.parse().map_err(|_| Refused::Absent)
 }

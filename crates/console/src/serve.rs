@@ -173,13 +173,13 @@ fn app(site: &Site) -> Router {
     };
     let timeout = || TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_WITHIN);
     let mut app = Router::new()
-        .merge(page::routes())
+        .merge(page::routes(site))
         .merge(access::routes())
         .layer(CompressionLayer::new())
         .merge(ingest::routes(site.config()))
         .layer(timeout())
         .merge(page::stream())
-        .fallback(|| async { Refused::Absent })
+        .fallback(page::absent)
         .layer(fixed(header::CONTENT_SECURITY_POLICY, POLICY))
         .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(fixed(header::REFERRER_POLICY, "same-origin"))

@@ -8,7 +8,6 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -59,7 +58,6 @@ pub(super) async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let acceptor = tls.map(TlsAcceptor::from);
-    let graceful = Arc::new(GracefulShutdown::new());
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
@@ -78,20 +76,16 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        let (acceptor, app, graceful) = (acceptor.clone(), app.clone(), Arc::clone(&graceful));
+        let (acceptor, app, stop) = (acceptor.clone(), app.clone(), stop.clone());
         tokio::spawn(async move {
-            connection(stream, peer, acceptor, app, &graceful).await;
+            connection(stream, peer, acceptor, app, stop).await;
             drop(place);
         });
     }
     drop(listener);
-    let Some(graceful) = Arc::into_inner(graceful) else {
-        // Connections hold it as long as they live: they are given a while.
-        let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
-        let _ = tokio::time::timeout(ENDS_WITHIN, places.acquire_many(all)).await;
-        return;
-    };
-    let _ = tokio::time::timeout(ENDS_WITHIN, graceful.shutdown()).await;
+    // Each connection has a place for as long as it lives.
+    let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
+    let _ = tokio::time::timeout(ENDS_WITHIN, places.acquire_many(all)).await;
 }
 
 async fn connection(
@@ -99,13 +93,13 @@ async fn connection(
     peer: SocketAddr,
     acceptor: Option<TlsAcceptor>,
     app: Router,
-    graceful: &GracefulShutdown,
+    stop: watch::Receiver<bool>,
 ) {
     let _ = stream.set_nodelay(true);
     match acceptor {
-        None => http(stream, peer, app, graceful).await,
+        None => http(stream, peer, app, stop).await,
         Some(acceptor) => match tokio::time::timeout(HEAD_WITHIN, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => http(stream, peer, app, graceful).await,
+            Ok(Ok(stream)) => http(stream, peer, app, stop).await,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS came about"),
             Err(_) => tracing::debug!(%peer, "a peer did not greet in time"),
         },
@@ -116,7 +110,7 @@ async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     peer: SocketAddr,
     app: Router,
-    graceful: &GracefulShutdown,
+    mut stop: watch::Receiver<bool>,
 ) {
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -126,7 +120,15 @@ async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
         .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = graceful.watch(connection).await {
+    tokio::pin!(connection);
+    let done = tokio::select! {
+        done = connection.as_mut() => done,
+        _ = stop.wait_for(|stop| *stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = done {
         tracing::debug!(%peer, %error, "a connection broke");
     }
 }

@@ -1,0 +1,162 @@
+//! One incident: what happened, how far it reached, what is done about it and by whom.
+
+pub(super) mod forms;
+mod parts;
+mod reach;
+mod timeline;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use davylamp_ledger::Entry;
+use davylamp_ledger::query::{At, FindingFilter, PAGE_ROWS};
+use davylamp_ledger::record::IncidentNo;
+use davylamp_ledger::rows::IncidentRow;
+use maud::{Markup, html};
+use serde::{Deserialize, Serialize};
+
+use super::asked::{self, Asked};
+use super::frame::{self, Room};
+use super::sight::{self, Sight};
+use super::{findings, incidents, list, number, text, time, word};
+use crate::access::{Refused, Role, Viewer};
+use crate::site::Site;
+
+/// Pages of a timeline that are read for its newest entries and its plans: the ledger gives the oldest
+/// first. What lies behind them is told.
+const STORY_PAGES: usize = 20;
+/// So many findings stand on the page itself.
+const FINDINGS_SHOWN: usize = 15;
+
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Wanted {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    order: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    at: String,
+    /// What was just changed.
+    #[serde(skip_serializing)]
+    done: String,
+}
+
+/// What has been read of an incident.
+struct Story {
+    entries: Vec<Entry>,
+    is_cut: bool,
+}
+
+pub(super) async fn show(
+    State(site): State<Site>,
+    viewer: Viewer,
+    Path(no): Path<String>,
+    Asked(wanted): Asked<Wanted>,
+) -> Result<Response, Refused> {
+    let no = number(&no)?;
+    let (view, sight) = sight::incident(&site, &viewer, no).await?;
+    let row = &view.row;
+    if row.id != no {
+        return Ok(Redirect::to(&format!("/incidents/{}", row.id)).into_response());
+    }
+    let (ledger, incident) = (site.ledger(), IncidentNo(no));
+    let timeline = |at: At| async move { ledger.timeline(incident, &at).await };
+    let (entries, is_cut) = list::all(STORY_PAGES, timeline).await?;
+    let story = Story { entries, is_cut };
+    let filter = FindingFilter {
+        incident: Some(incident),
+        ..FindingFilter::default()
+    };
+    let found = ledger.findings(&filter, &At::first(PAGE_ROWS)).await?;
+    let has_more = found.next.is_some();
+    let mut found = found.items;
+    found.retain(|row| viewer.scope.holds(&row.cluster));
+    let reach = reach::of(&site, &found, has_more).await?;
+    let shown = &found[..found.len().min(FINDINGS_SHOWN)];
+    let parts = match sight {
+        Sight::Whole => parts::show(&site, incident, &story).await?,
+        _ => {
+            html! { p.notice { "This incident reaches clusters that are not yours to see. Its plans, actions, evidence and cost name what is in them, and are left out." } }
+        }
+    };
+    let timeline = timeline::show(&site, &viewer, &wanted, row, sight, &story).await?;
+    let people = match viewer.may(Role::Responder) {
+        true => site.store().people().await?,
+        false => Vec::new(),
+    };
+    let now = site.now();
+    let body = html! {
+        p.crumbs { a href="/incidents" { "Incidents" } " / #" (no) }
+        @if let Some(text) = said(&wanted.done) { p.flash role="status" { (text) } }
+        h1 { span.no { "#" (no) } " " (incidents::title(row, &viewer.scope)) }
+        p.line { (word::rank(row.severity)) " " (word::state(&row.state)) " " span { span.muted { "owner " } (incidents::owner(row)) } " " span { span.muted { "clock " } (incidents::clock(row, now)) } }
+        @if !view.merged.is_empty() { p.muted { "It holds what were once " @for (n, merged) in view.merged.iter().enumerate() { @if n > 0 { ", " } (merged) } "." } }
+        div.columns {
+            (summary(row, sight, now))
+            @if viewer.may(Role::Responder) { (forms::show(&viewer, row, &people)) }
+            @else { section.card { h2 { "Your part" } p.muted { "You may look. Changing it needs the role responder." } } }
+        }
+        (reach)
+        section.card #findings {
+            h2 { "Findings" }
+            (findings::table(shown, now))
+            @if found.len() > FINDINGS_SHOWN || has_more { p { a href=(asked::address("/findings", &[("incident", no)])) { "All findings of this incident" } } }
+        }
+        (parts)
+        (timeline)
+    };
+    let title = format!("Incident #{no}");
+    Ok(frame::page(&viewer, Room::Incidents, &title, body).into_response())
+}
+
+/// What a form has changed, by its name in the address.
+fn said(done: &str) -> Option<&'static str> {
+    Some(match done {
+        "state" => "The state is changed, and the ledger has it.",
+        "owner" => "The owner is changed, and the ledger has it.",
+        "clock" => "The clock is changed, and the ledger has it.",
+        "note" => "The note is in the ledger.",
+        _ => return None,
+    })
+}
+
+fn summary(row: &IncidentRow, sight: Sight, now: jiff::Timestamp) -> Markup {
+    html! {
+        section.card {
+            h2 { "Summary" }
+            dl {
+                dt { "Opened" } dd { (time::both(row.opened, now)) }
+                dt { "First seen" } dd { (time::both(row.first_at, now)) }
+                dt { "Last seen" } dd { (time::both(row.last_at, now)) }
+                @if let Some(closed) = row.closed { dt { "Closed" } dd { (time::both(closed, now)) } }
+                @if !row.due_why.is_empty() { dt { "Due is" } dd { (text::prose(&row.due_why)) } }
+                @if sight == Sight::Whole {
+                    dt { "Findings" } dd { (row.findings) }
+                    dt { "Users" } dd { (all(&row.users)) }
+                    dt { "Clusters" } dd { (all(&row.clusters)) }
+                    dt { "Cost" } dd { (cost(row.cost_micro_usd_per_hour)) }
+                }
+            }
+        }
+    }
+}
+
+fn all(names: &str) -> Markup {
+    let names = sight::names(names);
+    html! {
+        @if names.is_empty() { span.muted { "none named" } }
+        @for (n, name) in names.iter().enumerate() { @if n > 0 { ", " } (text::brief(name)) }
+    }
+}
+
+/// What something costs an hour. What nobody said is unknown, which is not nothing.
+pub(super) fn cost(micro_usd: Option<i64>) -> Markup {
+    match micro_usd {
+        None => html! { span.unknown { "unknown" } },
+        Some(micro) => html! { (dollars(micro)) " an hour" },
+    }
+}
+
+pub(super) fn dollars(micro_usd: i64) -> String {
+    let cents = micro_usd / 10_000;
+    let sign = if cents < 0 { "-" } else { "" };
+    format!("{sign}${}.{:02}", cents.abs() / 100, cents.abs() % 100)
+}

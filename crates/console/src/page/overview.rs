@@ -1,0 +1,245 @@
+//! How it stands: what was missed, what was killed, what is open and whose it is.
+
+mod chart;
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use davylamp_ledger::query::{
+    At, FindingFilter, IncidentFilter, IncidentSort, NodeView, PAGE_ROWS,
+};
+use davylamp_ledger::rows::{IncidentRow, NOT_DUE, TallyRow};
+use davylamp_ledger::{Ledger, Taken};
+use jiff::{SignedDuration, Timestamp};
+use maud::{Markup, html};
+
+use super::frame::{self, Room};
+use super::nodes::{Health, health};
+use super::sight::{self, Sight};
+use super::{asked, incident, incidents, list, live, text, time, word};
+use crate::access::{Refused, Scope, Viewer};
+use crate::site::Site;
+
+/// Hours of the chart.
+const HOURS: i64 = 48;
+/// Open incidents and nodes are read up to so many pages; that there are more is told.
+const PAGES: usize = 6;
+/// Rows of the small lists.
+const SHOWN: usize = 5;
+/// What was killed last.
+const BLOWS: usize = 12;
+
+/// What was done that somebody has to know of at once, the worst first.
+const LOUD: [Taken; 3] = [Taken::Missed, Taken::WouldKill, Taken::Killed];
+
+/// A number, and whether it is only the least that it can be.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    n: i64,
+    or_more: bool,
+}
+
+pub(super) async fn show(State(site): State<Site>, viewer: Viewer) -> Result<Markup, Refused> {
+    let (ledger, now, scope) = (site.ledger(), site.now(), &viewer.scope);
+    let hour_ago = now
+        .saturating_sub(SignedDuration::from_hours(1))
+        .unwrap_or(Timestamp::MIN);
+    let mut hour = BTreeMap::new();
+    for taken in LOUD {
+        hour.insert(taken, last_hour(ledger, scope, taken, hour_ago).await?);
+    }
+    let first = now.as_second().div_euclid(3600) - (HOURS - 1);
+    let from = Timestamp::from_second(first * 3600).unwrap_or(Timestamp::MIN);
+    let mut hours = ledger.overview(from).await?.hours;
+    hours.retain(|row| scope.holds(&row.cluster));
+    let filter = &IncidentFilter {
+        open: true,
+        ..IncidentFilter::default()
+    };
+    let ask = |at: At| async move { ledger.incidents(filter, &at).await };
+    let (mut open, more_open) = list::all(PAGES, ask).await?;
+    open.retain(|row| sight::of(scope, row) != Sight::Nothing);
+    let due = due(ledger, scope).await?;
+    let ask = |at: At| async move { ledger.nodes(&at).await };
+    let (mut nodes, more_nodes) = list::all(PAGES, ask).await?;
+    nodes.retain(|view| scope.holds(&view.row.cluster));
+    let (rows, head) = live::latest(&site, &viewer, live::Filter::BLOWS, BLOWS).await?;
+    let stream = format!("/live/stream?show=blows&after={head}");
+    let body = html! {
+        div.title { h1 { "Overview" } p.muted { "as of " (time::clock(now.as_microsecond())) " UTC" } }
+        div #numbers data-refresh { (numbers(&hour, &hours, first)) }
+        div.desk {
+            div #standing data-refresh {
+                (incidents_card(&open, more_open, scope, now))
+                (clocks_card(&due, scope, now))
+                (nodes_card(&nodes, more_nodes, now))
+                (money_card(&open, more_open, scope))
+            }
+            section.card {
+                h2 { "The last kills" }
+                (live::list(&stream, BLOWS, &rows, "/"))
+            }
+        }
+        section.card #chart data-refresh { h2 { "The last two days" } (chart::show(&hours, first, HOURS)) }
+    };
+    Ok(frame::page(&viewer, Room::Overview, "Overview", body))
+}
+
+async fn last_hour(
+    ledger: &Ledger,
+    scope: &Scope,
+    taken: Taken,
+    from: Timestamp,
+) -> Result<Count, Refused> {
+    let filter = FindingFilter {
+        from: Some(from),
+        taken: Some(taken),
+        ..FindingFilter::default()
+    };
+    let page = ledger.findings(&filter, &At::first(PAGE_ROWS)).await?;
+    let seen = page.items.iter().filter(|row| scope.holds(&row.cluster));
+    Ok(Count {
+        n: seen.count().try_into().unwrap_or(i64::MAX),
+        or_more: page.next.is_some(),
+    })
+}
+
+async fn due(ledger: &Ledger, scope: &Scope) -> Result<Vec<IncidentRow>, Refused> {
+    let filter = &IncidentFilter {
+        open: true,
+        with_clock: true,
+        sort: IncidentSort::Due,
+        ..IncidentFilter::default()
+    };
+    let at = At {
+        rows: u32::try_from(SHOWN).unwrap_or(1),
+        cursor: None,
+    };
+    let ask = |at: At| async move { ledger.incidents(filter, &at).await };
+    let page = list::seen(at, ask, |row| sight::of(scope, row) != Sight::Nothing).await?;
+    Ok(page.items)
+}
+
+fn numbers(hour: &BTreeMap<Taken, Count>, hours: &[TallyRow], first: i64) -> Markup {
+    let day_from = first + HOURS - 24;
+    let day = |taken: Taken| -> i64 {
+        let of_day = hours.iter().filter(|row| row.hour >= day_from);
+        of_day
+            .filter(|row| row.action == taken.as_str())
+            .map(|row| row.n)
+            .sum()
+    };
+    html! {
+        ul.numbers aria-label="What was done" {
+            @for taken in LOUD {
+                @let (now, day) = (hour[&taken], day(taken));
+                @let is_bad = taken != Taken::Killed && (now.n > 0 || day > 0);
+                li.number.loud[is_bad && taken == Taken::Missed].warned[is_bad && taken == Taken::WouldKill] {
+                    a href=(format!("/findings?action={}", taken.as_str())) {
+                        span.name { (word::done(taken)) }
+                        span.big { (now.n) @if now.or_more { "+" } }
+                        span { "in the last hour" }
+                        span { strong { (day) } " in 24 hours" }
+                    }
+                }
+            }
+        }
+        @if LOUD[..2].iter().any(|taken| day(*taken) > 0) {
+            p.flash.bad role="note" { strong { "Something ran that should not have." } " What was missed, or would have been killed by a guard that only observes, may still run." }
+        }
+    }
+}
+
+fn incidents_card(open: &[IncidentRow], more: bool, scope: &Scope, now: Timestamp) -> Markup {
+    let of = |rank: i64| open.iter().filter(|row| row.severity == rank).count();
+    let mut free: Vec<_> = open.iter().filter(|row| row.owner.is_none()).collect();
+    free.sort_by_key(|row| (row.opened, row.id));
+    let mut owners: BTreeMap<&str, u32> = BTreeMap::new();
+    for owner in open.iter().filter_map(|row| row.owner.as_deref()) {
+        *owners.entry(owner).or_default() += 1;
+    }
+    html! {
+        section.card {
+            h2 { a href="/incidents" { "Open incidents" } " " span.total { (open.len()) @if more { "+" } } }
+            ul.plain { @for severity in word::SEVERITIES {
+                @let n = of(davylamp_ledger::rows::severity_rank(severity));
+                li { (word::severity(severity)) " " a href=(format!("/incidents?severity={}&sort=severity", severity.as_str())) { (n) } }
+            } }
+            h3 { "Without an owner, the oldest first " span.total { (free.len()) } }
+            @if free.is_empty() { p.muted { "Each has one." } }
+            ul.plain { @for row in free.iter().take(SHOWN) { li { a href=(format!("/incidents/{}", row.id)) { "#" (row.id) " " (incidents::title(row, scope)) } " " span.muted { "opened " (time::ago(row.opened, now)) } } } }
+            @if !open.is_empty() { h3 { "Who is on it" } }
+            @if owners.is_empty() && !open.is_empty() { p.warn { "Nobody." } }
+            ul.plain { @for (owner, n) in &owners { li { a href=(asked::address("/incidents", &[("owner", owner)])) { (text::brief(owner)) } " " (n) } } }
+            @if more { p.notice { "There are more open incidents than are counted here." } }
+        }
+    }
+}
+
+fn clocks_card(due: &[IncidentRow], scope: &Scope, now: Timestamp) -> Markup {
+    html! {
+        section.card {
+            h2 { a href="/incidents?due=1&sort=due" { "Clocks" } }
+            @if due.is_empty() { p.muted { "No clock runs." } }
+            ul.plain { @for row in due.iter().filter(|row| row.due != NOT_DUE) {
+                li { a href=(format!("/incidents/{}", row.id)) { "#" (row.id) " " (incidents::title(row, scope)) } " " (incidents::clock(row, now)) ", " span.muted { "owner " } (incidents::owner(row)) }
+            } }
+        }
+    }
+}
+
+fn nodes_card(nodes: &[NodeView], more: bool, now: Timestamp) -> Markup {
+    let of = |wanted| {
+        nodes
+            .iter()
+            .filter(|view| health(view, now) == wanted)
+            .count()
+    };
+    let (silent, troubled, well) = (of(Health::Silent), of(Health::Troubled), of(Health::Well));
+    let lost: i64 = nodes.iter().map(|view| view.row.lost_events).sum();
+    let escaped = nodes
+        .iter()
+        .filter(|view| view.row.canary_caught == Some(0))
+        .count();
+    let untried = nodes
+        .iter()
+        .filter(|view| view.row.canary_caught.is_none())
+        .count();
+    html! {
+        section.card {
+            h2 { a href="/nodes" { "Detectors" } " " span.total { (nodes.len()) @if more { "+" } } }
+            @if nodes.is_empty() { p.unknown { "No node has been heard of: nothing is known to be guarded." } }
+            @else {
+                ul.plain {
+                    li { span.badge.loud[silent > 0] { (silent) } " " a href="/nodes?only=silent" { "silent" } }
+                    li { span.badge.warn[troubled > 0] { (troubled) } " " a href="/nodes?only=troubled" { "with trouble" } }
+                    li { span.badge { (well) } " heard of" }
+                }
+                p.muted { "Canaries: " (escaped) " not caught, " (untried) " unknown. Events lost: " (lost) "." }
+            }
+        }
+    }
+}
+
+fn money_card(open: &[IncidentRow], more: bool, scope: &Scope) -> Markup {
+    let whole = open
+        .iter()
+        .filter(|row| sight::of(scope, row) == Sight::Whole);
+    let known: Vec<i64> = whole
+        .filter_map(|row| row.cost_micro_usd_per_hour)
+        .collect();
+    let unknown = open.len() - known.len();
+    let total = known
+        .iter()
+        .fold(0_i64, |sum, cost| sum.saturating_add(*cost));
+    html! {
+        section.card {
+            h2 { "Money burning now" }
+            @if known.is_empty() {
+                p.figure.unknown { @if open.is_empty() { "nothing is open" } @else { "unknown" } }
+            } @else { p.figure { (incident::dollars(total)) " an hour" } }
+            @if unknown > 0 { p { "Of " (unknown) " open incidents " @if !known.is_empty() { "more " } "nobody has said what they cost." } }
+            @if more { p.notice { "Not every open incident is counted." } }
+        }
+    }
+}

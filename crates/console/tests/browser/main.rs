@@ -1,0 +1,320 @@
+//! The console in a real browser: what its script does, what a keyboard reaches, and what an examiner
+//! of accessibility finds, in both themes and on a telephone.
+//!
+//! Needs Chromium with its driver and axe-core: `scripts/setup test`.
+
+mod chromium;
+#[path = "../pages/world.rs"]
+#[allow(dead_code, reason = "the tests without a browser use the rest")]
+mod world;
+
+use chromium::Browser;
+use davylamp_console::{Role, check_password, hash_password};
+use davylamp_ledger::Taken;
+use davylamp_ledger::record::{Clock, Evidence, IncidentNo, LeftOut, Note, Plan, Record, Tick};
+use fantoccini::Locator;
+use fantoccini::key::Key;
+use jiff::{SignedDuration, Timestamp};
+use world::{World, finding, on_instance};
+
+const PASSWORD: &str = "under the ground with a lamp";
+
+async fn entered(world: &World, browser: &Browser, name: &str, role: Role) {
+    let key = world.link(name, role, &[]).await;
+    let page = &browser.page;
+    let link = format!("{}/sign-in/link?key={key}", world.base());
+    page.goto(&link).await.expect("the link's page");
+    page.find(Locator::Css("main button"))
+        .await
+        .expect("a button")
+        .click()
+        .await
+        .expect("a click");
+    browser
+        .until("document.querySelector('.rooms') !== null")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_arrives_while_one_watches() {
+    let world = World::new().await;
+    let browser = Browser::start().await;
+    entered(&world, &browser, "ada", Role::Responder).await;
+    for path in ["/live", "/"] {
+        browser
+            .page
+            .goto(&format!("{}{path}", world.base()))
+            .await
+            .expect("a page");
+        browser
+            .until("document.querySelector('[data-live-state]').textContent === 'Live.'")
+            .await;
+        let n = world.head().await;
+        world
+            .deliver(vec![finding(
+                n,
+                &format!("user-{n}"),
+                "hub-a",
+                Taken::Missed,
+                0,
+            )])
+            .await;
+        browser
+            .until(&format!(
+                "document.querySelector('[data-live-list]').textContent.includes('user-{n}')"
+            ))
+            .await;
+    }
+    browser
+        .until("document.querySelector('#numbers .loud .big') !== null")
+        .await;
+    // Paused, it waits; going on, it shows what waited.
+    browser
+        .run("document.querySelector('[data-live-pause]').click()")
+        .await;
+    world
+        .deliver(vec![finding(
+            900,
+            "while-paused",
+            "hub-a",
+            Taken::Killed,
+            0,
+        )])
+        .await;
+    browser
+        .until("document.querySelector('[data-live-state]').textContent === 'Paused, 1 waiting.'")
+        .await;
+    let text = "document.querySelector('[data-live-list]').textContent.includes('while-paused')";
+    assert!(!browser.is(text).await);
+    browser
+        .run("document.querySelector('[data-live-pause]').click()")
+        .await;
+    browser.until(text).await;
+    browser
+        .until("/new entr/.test(document.querySelector('[data-live-told]').textContent)")
+        .await;
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keyboard_alone_signs_in_and_closes_an_incident() {
+    let world = World::new().await;
+    world
+        .deliver(vec![finding(1, "eve", "hub-a", Taken::Killed, 5)])
+        .await;
+    check_password("rae", PASSWORD).expect("a good password");
+    let mut person = davylamp_console::store::Person {
+        name: "rae".to_owned(),
+        role: Role::Responder,
+        scope: davylamp_console::Scope::of(Vec::new()),
+        password: None,
+        second_factor: None,
+        factor_step: 0,
+        disabled: false,
+    };
+    person.password = Some(hash_password(PASSWORD).expect("a digest"));
+    world
+        .store
+        .add_person(&person, Timestamp::now())
+        .await
+        .expect("a person");
+    let browser = Browser::start().await;
+    browser
+        .page
+        .goto(&format!("{}/incidents/1", world.base()))
+        .await
+        .expect("a page");
+    browser.until("document.activeElement.id === 'name'").await;
+    let tab = String::from(char::from(Key::Tab));
+    let enter = String::from(char::from(Key::Enter));
+    browser.keys("rae").await;
+    browser.keys(&tab).await;
+    browser.keys(PASSWORD).await;
+    browser.keys(&enter).await;
+    browser.until("location.pathname === '/incidents/1'").await;
+    // The first stop of the keyboard leads past the frame.
+    browser.keys(&tab).await;
+    browser
+        .until("document.activeElement.className === 'skip'")
+        .await;
+    browser.keys(&enter).await;
+    browser.until("document.activeElement.id === 'main'").await;
+    for _ in 0..40 {
+        if browser
+            .is("document.activeElement.id === 'new-state'")
+            .await
+        {
+            break;
+        }
+        browser.keys(&tab).await;
+    }
+    browser.keys("closed").await;
+    browser.keys(&tab).await;
+    browser.keys("An exercise").await;
+    browser.keys(&tab).await;
+    browser.keys(&enter).await;
+    browser
+        .until("document.querySelector('.flash') !== null")
+        .await;
+    let view = world.ledger.incident(IncidentNo(1)).await.expect("a view");
+    assert_eq!(view.expect("an incident").row.state, "closed");
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_passes_the_examiner_in_both_themes() {
+    let world = World::new().await;
+    let no = furnish(&world).await;
+    let mut faults = Vec::new();
+    let (desk, phone) = (Browser::start().await, Browser::phone().await);
+    for (browser, size, name) in [(&desk, "desk", "ada"), (&phone, "phone", "abe")] {
+        for (path, shot) in [("/sign-in", "sign-in"), ("/sign-in/link?key=x", "link")] {
+            faults.extend(seen(&world, browser, path, &format!("{shot}-{size}")).await);
+        }
+        entered(&world, browser, name, Role::Admin).await;
+        let incident = format!("/incidents/{no}");
+        let one = format!("/findings/{}", no + 1);
+        for (path, shot) in [
+            ("/", "overview"),
+            ("/incidents", "incidents"),
+            (&incident, "incident"),
+            ("/findings", "findings"),
+            (&one, "finding"),
+            ("/live", "live"),
+            ("/queue", "queue"),
+            ("/nodes", "nodes"),
+            ("/ledger", "ledger"),
+            ("/settings", "settings"),
+            ("/nowhere", "nowhere"),
+        ] {
+            faults.extend(seen(&world, browser, path, &format!("{shot}-{size}")).await);
+        }
+    }
+    desk.end().await;
+    phone.end().await;
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Looks at a page in each theme, and gives what is wrong with it.
+async fn seen(world: &World, browser: &Browser, path: &str, name: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    for theme in ["light", "dark"] {
+        browser
+            .page
+            .set_window_size(chromium::WIDE, 900)
+            .await
+            .expect("a size");
+        browser
+            .page
+            .goto(&format!("{}{path}", world.base()))
+            .await
+            .expect("a page");
+        let set = format!(
+            "localStorage.setItem('theme', '{theme}');
+             document.documentElement.setAttribute('data-theme', '{theme}')"
+        );
+        browser.run(&set).await;
+        browser.shot(&format!("{name}-{theme}")).await;
+        let wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth";
+        if browser.is(wide).await {
+            faults.push(format!("{name} in {theme}: it is wider than the window"));
+        }
+        let found = browser.examined().await;
+        faults.extend(
+            found
+                .into_iter()
+                .map(|fault| format!("{name} in {theme}: {fault}")),
+        );
+    }
+    faults
+}
+
+/// A ledger as it is in a bad week. Gives an incident that has everything.
+async fn furnish(world: &World) -> i64 {
+    let now = Timestamp::now();
+    let first = on_instance(
+        finding(1, "mallory", "hub-west", Taken::Missed, 12),
+        "i-0a1b2c3d4e5f",
+        "us-west-2",
+    );
+    let no = world.deliver(vec![first]).await.opened[0];
+    let mut findings = Vec::new();
+    for n in 2..160_i64 {
+        let user = ["mallory", "ada.lovelace", "grace", "student-0417", "eve"][(n % 5) as usize];
+        let taken = match n % 23 {
+            0 => Taken::Missed,
+            1 | 7 => Taken::WouldKill,
+            3 => Taken::Spared,
+            5 | 11 => Taken::Alerted,
+            13 => Taken::Frozen,
+            _ => Taken::Killed,
+        };
+        let cluster = if user == "eve" {
+            "hub-east"
+        } else {
+            "hub-west"
+        };
+        let minutes = n * n / 9 + n % 7;
+        findings.push(finding(n, user, cluster, taken, minutes));
+    }
+    world.deliver(findings).await;
+    for n in 0..6 {
+        let minutes = if n == 4 { 200 } else { n };
+        let heard = now
+            .saturating_sub(SignedDuration::from_mins(minutes))
+            .expect("a time");
+        world
+            .heartbeat("hub-west", &format!("hub-west-node-{n}"), heard)
+            .await;
+    }
+    let later = now
+        .saturating_add(SignedDuration::from_hours(3))
+        .expect("a time");
+    let by = || "rae".to_owned();
+    let records = [
+        Record::Plan(Plan {
+            incident: Some(no),
+            plan: "isolate-2026-17".to_owned(),
+            summary: "Isolate one instance, keep its volumes, and take its role's sessions back"
+                .to_owned(),
+            text: serde_json::json!({"steps": [{"step": "snapshot", "target": "vol-0aa"}, {"step": "isolate", "target": "i-0a1b2c3d4e5f"}]}),
+            left_out: vec![LeftOut {
+                what: "i-0protected".to_owned(),
+                reason: "its tag protects it".to_owned(),
+            }],
+            cost_micro_usd_per_hour: Some(24_480_000),
+            by: "responder".to_owned(),
+        }),
+        Record::Evidence(Evidence {
+            incident: Some(no),
+            what: "snapshot".to_owned(),
+            location: "snap-0f00ba4".to_owned(),
+            sha256: Some("3b".repeat(32)),
+            size_bytes: Some(8_589_934_592),
+            custody: "taken by the responder, held in the account 111122223333".to_owned(),
+            by: "responder".to_owned(),
+        }),
+        Record::Clock(Clock {
+            incident: no,
+            tick: Tick::Due {
+                until: later,
+                why: "Tell the people whose work it hit".to_owned(),
+            },
+            by: by(),
+        }),
+        Record::Note(Note {
+            incident: Some(no),
+            text: "Called the course's teacher.\nThe account was shared.".to_owned(),
+            by: by(),
+        }),
+    ];
+    for record in records {
+        world.ledger.record(record, now).await.expect("an entry");
+    }
+    let token = world
+        .store
+        .add_token("agents-west", "hub-west", &["events:write"], now)
+        .await;
+    token.expect("a token");
+    no.0
+}

@@ -541,6 +541,7 @@ const LOOKS: &[&[u8]] = &[
     b"rollout",
     b"prune",
     b"commit",
+    b"attach",
     b"export",
     b"update",
     b"network",

@@ -7,12 +7,16 @@
 use std::collections::HashSet;
 
 use super::code::literal;
+use super::printed;
 
 /// So many brackets are kept open.
 const MAX_OPEN: usize = 64;
 
 /// So many texts of one program are looked at.
 const MAX_LITERALS: usize = 512;
+
+/// A text that is joined of others is not followed beyond this.
+const MAX_JOINED_BYTES: usize = 4096;
 
 /// Parts of names of functions that start programs.
 const STARTERS: &[&str] = &[
@@ -85,7 +89,7 @@ pub(super) fn of(code: &[u8]) -> Vec<Literal> {
         match code[at] {
             quote @ (b'"' | b'\'' | b'`') => {
                 let is_within = open.last() == Some(&true);
-                let (text, length) = joined(&code[at..], quote, !open.is_empty());
+                let (text, length) = joined(&code[at..], quote, !open.is_empty(), &found);
                 let end = at + length;
                 let behind = code[end..].trim_ascii_start();
                 let is_started = quote == b'`'
@@ -207,7 +211,7 @@ fn is_of_name(byte: &u8) -> bool {
 }
 
 /// A text in quotes with those that it is joined with, and how many bytes they took.
-fn joined(rest: &[u8], quote: u8, is_in_call: bool) -> (Vec<u8>, usize) {
+fn joined(rest: &[u8], quote: u8, is_in_call: bool, before: &[Literal]) -> (Vec<u8>, usize) {
     let (mut text, length) = literal(&rest[1..], quote);
     let mut end = 1 + length;
     loop {
@@ -233,7 +237,45 @@ fn joined(rest: &[u8], quote: u8, is_in_call: bool) -> (Vec<u8>, usize) {
                 text.extend(more);
                 end += next + 1 + length;
             }
+            Some(_) if is_sign => {
+                let length = behind[next..]
+                    .iter()
+                    .take_while(|byte| is_of_name(byte))
+                    .count();
+                let Some(more) = value_of(&behind[next..next + length], before) else {
+                    break;
+                };
+                text.extend_from_slice(more);
+                end += next + length;
+            }
             _ => break,
+        }
+        if text.len() > MAX_JOINED_BYTES {
+            break;
+        }
+    }
+    let behind = rest[end..].trim_ascii_start();
+    if behind.starts_with(b"%") && text.windows(2).any(|pair| pair == b"%s") {
+        for value in texts_in(behind) {
+            text = printed::replaced(&text, b"%s", &value, 1);
+        }
+    } else if behind.starts_with(b".join(") {
+        text = texts_in(behind).join(text.as_slice());
+    }
+    // `f'{c} -a'`, `"#{c} -a"`, `${c}`
+    if text.contains(&b'{') {
+        for literal in before
+            .iter()
+            .filter(|literal| literal.text.len() <= MAX_JOINED_BYTES)
+        {
+            let Some(name) = &literal.name else { continue };
+            for mark in [&b"${"[..], b"#{", b"{"] {
+                let written = [mark, name.as_slice(), b"}"].concat();
+                text = printed::replaced(&text, &written, &literal.text, 4);
+            }
+            if text.len() > MAX_JOINED_BYTES {
+                break;
+            }
         }
     }
     // Python's way to turn a text around.
@@ -242,6 +284,30 @@ fn joined(rest: &[u8], quote: u8, is_in_call: bool) -> (Vec<u8>, usize) {
         end = rest.len() - behind.len();
     }
     (text, end)
+}
+
+/// The text that a variable was set to.
+fn value_of<'a>(name: &[u8], before: &'a [Literal]) -> Option<&'a [u8]> {
+    let set = before
+        .iter()
+        .rfind(|literal| literal.name.as_deref() == Some(name))?;
+    Some(&set.text)
+}
+
+/// The texts in quotes up to the parenthesis that closes.
+fn texts_in(rest: &[u8]) -> Vec<Vec<u8>> {
+    let (mut texts, mut at) = (Vec::new(), 0);
+    while at < rest.len() && rest[at] != b')' && texts.len() < MAX_OPEN {
+        match rest[at] {
+            quote @ (b'"' | b'\'') => {
+                let (text, length) = literal(&rest[at + 1..], quote);
+                texts.push(text);
+                at += 1 + length;
+            }
+            _ => at += 1,
+        }
+    }
+    texts
 }
 
 /// Whether a text ends with the name of what starts programs, perhaps with blanks or an option behind it.

@@ -57,6 +57,15 @@ pub(super) fn by(command: &Command) -> Option<Vec<u8>> {
         "openssl" if has(&["-d"]) && has(&["base64", "-base64", "-a"]) => base64(input?)?,
         "python" | "python2" | "python3" if has(&["base64"]) && has(&["-d"]) => base64(input?)?,
         "xxd" if has(&["-r", "-rp", "-pr", "-p"]) && !has(&["-i", "-b"]) => hex(input?)?,
+        "perl" | "ruby" | "php" | "node" | "python" | "python3"
+            if words.iter().any(|word| decodes(word)) =>
+        {
+            base64(input?)?
+        }
+        "basename" => {
+            let path = plain().next()?;
+            path.rsplit(|byte| *byte == b'/').next()?.to_vec()
+        }
         "rev" => lines(input?, |line| line.iter().rev().copied().collect()),
         "tac" => {
             let mut all: Vec<&[u8]> = input?.split(|byte| *byte == b'\n').collect();
@@ -75,6 +84,20 @@ pub(super) fn by(command: &Command) -> Option<Vec<u8>> {
         _ => return None,
     };
     (printed.len() <= MAX_PRINTED_BYTES).then_some(printed)
+}
+
+/// Whether a program's text decodes base64, and nothing is known of it beside that.
+fn decodes(code: &[u8]) -> bool {
+    let code = String::from_utf8_lossy(code).to_ascii_lowercase();
+    let names = [
+        "decode_base64",
+        "b64decode",
+        "base64_decode",
+        "base64.decode",
+        "decode64",
+        "'base64'",
+    ];
+    names.iter().any(|name| code.contains(name))
 }
 
 fn echo(words: &[Vec<u8>]) -> Vec<u8> {

@@ -62,6 +62,7 @@ fn pass(text: &[u8], parameters: &[Vec<u8>], most: usize, pick: usize) -> (Read,
             (b"9".to_vec(), Vec::new()),
         ]),
         functions: HashMap::new(),
+        is_branched: false,
         exported: Vec::new(),
         expanded: 0,
         is_whole: true,
@@ -89,12 +90,22 @@ struct Reader {
     commands: Vec<Command>,
     variables: HashMap<Vec<u8>, Vec<u8>>,
     /// What functions do, by their names.
-    functions: HashMap<Vec<u8>, Vec<u8>>,
+    functions: HashMap<Vec<u8>, Function>,
+    /// Whether what stood before may have run elsewhere, or not at all.
+    is_branched: bool,
     /// Variables that every command behind them is started with.
     exported: Vec<Vec<u8>>,
     expanded: usize,
     is_whole: bool,
     unread: Vec<Vec<u8>>,
+}
+
+/// What a function does.
+#[derive(Clone)]
+struct Function {
+    body: Vec<u8>,
+    /// Whether it surely stands for its name from then on.
+    is_sure: bool,
 }
 
 /// A simple command as far as it has been read.
@@ -270,6 +281,7 @@ impl Reader {
                 return at + 2 + usize::from(rest.get(2) == Some(&b'>'));
             }
             b'|' if !matches!(rest.get(1), Some(b'|')) && rest.len() > 1 => {
+                self.is_branched = true;
                 // Behind a group, it is what the last of the group prints.
                 let is_behind_group = draft.command.words.is_empty() && !draft.is_in_word;
                 match self.commands.last_mut().filter(|_| is_behind_group) {
@@ -279,10 +291,14 @@ impl Reader {
                 self.end_command(draft);
             }
             b'|' => {
+                self.is_branched = true;
                 self.end_command(draft);
                 return at + rest.len().min(2);
             }
-            b';' | b'&' | b'(' | b')' => self.end_command(draft),
+            sign @ (b';' | b'&' | b'(' | b')') => {
+                self.is_branched |= sign != b';';
+                self.end_command(draft);
+            }
             byte => {
                 draft.is_in_word = true;
                 draft.word.push(byte);
@@ -334,10 +350,14 @@ impl Reader {
             }
             if LEADING.contains(&word.as_slice()) {
                 draft.is_function = word == b"function";
+                self.is_branched |= !matches!(word.as_slice(), b"function" | b"{" | b"}");
                 draft.cases -= usize::from(word == b"esac" && draft.cases > 0);
                 return;
             }
-            // A cell of a notebook: `!command`, `%%bash`.
+            // A cell of a notebook: `%%bash`, `!command`.
+            if word.starts_with(b"%%") {
+                return;
+            }
             if let Some(command) = word.strip_prefix(b"!").filter(|rest| rest.len() > 1) {
                 draft.command.words.push(command.to_vec());
                 return;
@@ -478,30 +498,37 @@ impl Reader {
     fn define(&mut self, name: Vec<u8>, rest: &[u8]) {
         let body = function_body(rest);
         if self.functions.len() < MAX_VARIABLES && body.len() <= MAX_VALUE_BYTES {
-            self.functions.insert(name, body.to_vec());
+            let function = Function {
+                body: body.to_vec(),
+                is_sure: !self.is_branched,
+            };
+            self.functions.insert(name, function);
         }
     }
 
-    /// Reads what a function does with the words it is called with. One that is called without any
-    /// was read where it stands.
+    /// Reads what a function does with the words it is called with; one that is called without any was
+    /// read where it stands. Gives whether the name is surely no program's.
     fn called(&mut self, command: &Command, nesting: u8) -> bool {
         let Some((name, words)) = command.words.split_first() else {
             return false;
         };
-        let Some(body) = self.functions.get(name).cloned() else {
+        if name == b"unset" {
+            self.functions.clear();
+        }
+        let Some(Function { body, is_sure }) = self.functions.get(name).cloned() else {
             return false;
         };
         self.expanded += body.len();
         if words.is_empty() {
-            return true;
+            return is_sure;
         }
         if nesting >= MAX_NESTING || self.expanded > MAX_EXPANDED_BYTES {
             self.leave(&command.words.join(&b' '));
-            return true;
+            return is_sure;
         }
         self.set_parameters(words);
         self.script(&body, nesting + 1);
-        true
+        is_sure
     }
 
     /// The words of `(a b c)` behind `NAME=`, and what stands among them in substitutions. Gives how
@@ -712,7 +739,10 @@ impl Reader {
             return None;
         }
         let before = self.commands.len();
+        // What is defined there is not known outside.
+        let was_branched = std::mem::replace(&mut self.is_branched, true);
         self.script(inner, nesting + 1);
+        self.is_branched = was_branched;
         let commands = &mut self.commands[before..];
         self.is_whole &= super::join_pipes(commands, &mut HashMap::new());
         let (last, others) = commands.split_last()?;

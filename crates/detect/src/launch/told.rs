@@ -28,7 +28,8 @@ pub(super) fn named(command: &Command, words: &[Vec<u8>], parts: &mut Parts) {
             ("less" | "more" | "most", text) if text.starts_with("+!") => {
                 parts.scripts.push(text.as_bytes()[2..].to_vec());
             }
-            ("emacs", "--eval" | "-eval") => parts.codes.push(next()),
+            ("jupyter" | "jupyter-console" | "jupyter-qtconsole", "-c")
+            | ("emacs", "--eval" | "-eval") => parts.codes.push(next()),
             ("git", _) => {
                 if let Some((_, run)) = text.split_once("=!") {
                     parts.scripts.push(run.as_bytes().to_vec());

@@ -496,8 +496,8 @@ impl Reader {
 
     /// Remembers what a function does, whose body follows.
     fn define(&mut self, name: Vec<u8>, rest: &[u8]) {
-        let body = function_body(rest);
-        if self.functions.len() < MAX_VARIABLES && body.len() <= MAX_VALUE_BYTES {
+        let body = function_body(&rest[..rest.len().min(MAX_VALUE_BYTES)]);
+        if self.functions.len() < MAX_VARIABLES {
             let function = Function {
                 body: body.to_vec(),
                 is_sure: !self.is_branched,
@@ -573,6 +573,8 @@ impl Reader {
         if rest.starts_with(b"esac") && !rest.get(4).is_some_and(u8::is_ascii_alphanumeric) {
             return None;
         }
+        // No pattern is longer, and nobody's text is searched to its end for each.
+        let rest = &rest[..rest.len().min(MAX_VALUE_BYTES)];
         let open = usize::from(rest[0] == b'(');
         let length = open + nested_length(&rest[open..], b')');
         if length == rest.len() {
@@ -846,8 +848,8 @@ fn function_length(rest: &[u8]) -> Option<usize> {
 fn function_body(rest: &[u8]) -> &[u8] {
     let rest = rest.trim_ascii_start();
     match rest.first() {
-        Some(b'{') => &rest[1..=length_to(&rest[1..], b'{', b'}')],
-        Some(b'(') => &rest[1..=length_to(&rest[1..], b'(', b')')],
+        Some(b'{') => &rest[1..][..length_to(&rest[1..], b'{', b'}')],
+        Some(b'(') => &rest[1..][..length_to(&rest[1..], b'(', b')')],
         _ => b"",
     }
 }

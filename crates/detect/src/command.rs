@@ -7,6 +7,8 @@
 //! What must stay true: one step a byte, whatever the text; a text that could not be taken apart is
 //! judged as a whole and never spared.
 
+use std::collections::HashSet;
+
 use davylamp_content::detection::{Action, Detection, FULL_SCORE, Response};
 use davylamp_content::indicators::Indicator;
 
@@ -116,38 +118,28 @@ impl Rules {
             variables: subject.environment,
             is_whole: launches.is_whole,
         };
-        self.judge_all(launches, &own, subject.arguments)
+        self.judge_all(&launches, &own)
     }
 
     /// Judges a line that somebody types into a shell.
     pub fn judge_line(&self, line: &[u8]) -> Option<Finding<'_>> {
         let launches = launch::of_line(line);
         let own = Place::within(launches.is_whole);
-        self.judge_all(launches, &own, line)
+        self.judge_all(&launches, &own)
     }
 
-    fn judge_all(&self, launches: Launches, own: &Place<'_>, text: &[u8]) -> Option<Finding<'_>> {
-        let Launches {
-            mut commands,
-            is_whole,
-        } = launches;
-        if !is_whole {
-            // What was not taken apart is judged as the arguments of a program nobody knows.
-            commands.push(Command {
-                words: vec![b"?".to_vec(), text.to_vec()],
-                ..Command::default()
-            });
-        }
-        let inner = Place::within(is_whole);
+    fn judge_all(&self, launches: &Launches, own: &Place<'_>) -> Option<Finding<'_>> {
+        let commands = &launches.commands;
+        let inner = Place::within(launches.is_whole);
         let mut signs = Vec::new();
         for (number, command) in commands.iter().enumerate() {
-            let place = match command.through.is_empty() {
+            let place = match command.through.is_empty() && !command.is_unread {
                 true => own,
                 false => &inner,
             };
             self.weigh(number, command, place, &mut signs);
         }
-        sum_up(signs, &commands)
+        sum_up(signs, commands)
     }
 }
 
@@ -175,19 +167,19 @@ impl Place<'_> {
 
 fn sum_up<'a>(mut signs: Vec<Sign<'a>>, commands: &[Command]) -> Option<Finding<'a>> {
     let outside = |number: usize| commands.get(number).and_then(|command| command.within);
-    let said: Vec<(usize, &str)> = signs
-        .iter()
-        .filter(|sign| !sign.is_of_wrapper)
-        .map(|sign| (sign.command, sign.detection.name.as_str()))
-        .collect();
-    let is_said_within = |sign: &Sign<'_>| {
-        let mut said = said.iter().filter(|(_, name)| *name == sign.detection.name);
-        said.any(|(number, _)| {
-            std::iter::successors(outside(*number), |number| outside(*number))
-                .any(|number| number == sign.command)
-        })
-    };
-    signs.retain(|sign| !sign.is_of_wrapper || !is_said_within(sign));
+    // Each command outside one in which a detection says more than its wrapper does.
+    let mut said: HashSet<(usize, &str)> = HashSet::new();
+    for sign in signs.iter().filter(|sign| !sign.is_of_wrapper) {
+        let mut at = outside(sign.command);
+        while let Some(number) = at
+            && said.insert((number, sign.detection.name.as_str()))
+        {
+            at = outside(number);
+        }
+    }
+    signs.retain(|sign| {
+        !sign.is_of_wrapper || !said.contains(&(sign.command, sign.detection.name.as_str()))
+    });
     // A detection counts once, by its strongest sign.
     signs.sort_by_key(|sign| std::cmp::Reverse((sign.action, sign.score)));
     let mut seen: Vec<&str> = Vec::new();

@@ -14,21 +14,33 @@ use std::collections::{HashMap, VecDeque};
 
 mod clusters;
 mod code;
+mod literals;
 mod printed;
 mod shell;
 mod split;
 mod stored;
+mod told;
 mod tools;
+mod unread;
 
-pub use clusters::only_looks;
+pub use clusters::{entered, named_in_parts, only_looks};
 pub use code::outside_quotes;
 pub use tools::{Tool, file_name, lies_with_tools, names as tool_names, of as tool_of};
 
-/// A command line may start this many commands; a script of more is judged as one text.
-const MAX_COMMANDS: usize = 1024;
+/// A command line may start this many commands; of a script of more, the rest is not taken apart.
+const MAX_COMMANDS: usize = 4096;
 
 /// Commands may stand within commands this deep.
-const MAX_DEPTH: u8 = 12;
+const MAX_DEPTH: u8 = 64;
+
+/// All commands together may hold so many bytes: each level of `nohup nohup …` holds the rest again.
+const MAX_HELD_BYTES: usize = 24 << 20;
+
+/// What a word takes beside its bytes.
+const WORD_BYTES: usize = 48;
+
+/// So many bytes of texts that were not taken apart are kept, beside the line itself.
+const MAX_UNREAD_BYTES: usize = 4 << 20;
 
 /// One command that a command line starts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -55,6 +67,8 @@ pub struct Command {
     pub within: Option<usize>,
     /// Whether its only word is the text of a program, as `python -c` takes it.
     pub is_code: bool,
+    /// Whether it stands for what was not taken apart, so that each of its words may be a program.
+    pub is_unread: bool,
 }
 
 /// The commands of a command line.
@@ -62,7 +76,7 @@ pub struct Command {
 pub struct Launches {
     /// The commands, in the order in which they stand.
     pub commands: Vec<Command>,
-    /// Whether all was taken apart.
+    /// Whether all was taken apart. If not, the last command has the words of what was not.
     pub is_whole: bool,
 }
 
@@ -87,21 +101,29 @@ impl Command {
 pub fn of_arguments(arguments: &[u8]) -> Launches {
     let arguments = arguments.strip_suffix(b"\0").unwrap_or(arguments);
     let words = arguments.split(|byte| *byte == 0).map(<[u8]>::to_vec);
-    Walk::default().run(Command::of(words.collect()))
+    let mut walk = Walk::default();
+    walk.wait(Command::of(words.collect()), 0);
+    walk.finish(arguments)
 }
 
 /// What a line launches that somebody types into a shell.
 pub fn of_line(line: &[u8]) -> Launches {
     let mut walk = Walk::default();
     walk.read_script(line, &Origin::default(), 0);
-    walk.finish()
+    walk.finish(line)
 }
 
 #[derive(Default)]
 struct Walk {
     waiting: VecDeque<(Command, u8)>,
     done: Vec<Command>,
+    /// How many commands were or are being taken apart, texts of programs among them.
+    begun: usize,
     was_cut: bool,
+    /// Texts beyond the limits, as they stand.
+    unread: Vec<u8>,
+    /// How many bytes all commands hold.
+    held: usize,
     /// What files hold that the line itself made, by their paths.
     made: HashMap<Vec<u8>, Made>,
     /// How many bytes of such files were taken apart.
@@ -118,18 +140,15 @@ enum Made {
 }
 
 impl Walk {
-    fn run(mut self, first: Command) -> Launches {
-        self.waiting.push_back((first, 0));
-        self.finish()
-    }
-
-    fn finish(mut self) -> Launches {
+    /// Takes apart all that waits; `text` is the whole, of which each word may be a program where
+    /// that could not be done to the end.
+    fn finish(mut self, text: &[u8]) -> Launches {
         while let Some((command, depth)) = self.waiting.pop_front() {
-            if self.done.len() >= MAX_COMMANDS {
-                self.was_cut = true;
-                break;
-            }
+            self.begun += 1;
             self.take_apart(command, depth);
+        }
+        if self.was_cut {
+            self.done.push(unread::command(text, &self.unread));
         }
         Launches {
             commands: self.done,
@@ -137,10 +156,46 @@ impl Walk {
         }
     }
 
+    /// Puts a command among those that wait, unless there are too many or it stands too deep.
+    fn wait(&mut self, command: Command, depth: u8) {
+        let words = command.words.iter().chain(&command.variables);
+        self.held += command.input.len();
+        self.held += words.map(|word| word.len() + WORD_BYTES).sum::<usize>();
+        let is_room = self.begun + self.waiting.len() < MAX_COMMANDS
+            && depth <= MAX_DEPTH
+            && (self.held <= MAX_HELD_BYTES || depth == 0);
+        if is_room {
+            self.waiting.push_back((command, depth));
+            return;
+        }
+        self.leave(&command.words.join(&b' '));
+        self.leave(&command.input);
+    }
+
+    /// Keeps a text beyond the limits as it stands.
+    fn leave(&mut self, text: &[u8]) {
+        self.was_cut = true;
+        if self.unread.len() + text.len() <= MAX_UNREAD_BYTES {
+            self.unread.extend_from_slice(text);
+            self.unread.push(b'\n');
+        }
+    }
+
     fn read_script(&mut self, script: &[u8], from: &Origin, depth: u8) {
-        let mut read = shell::read(script, MAX_COMMANDS);
+        self.read_called(script, &[], from, depth);
+    }
+
+    /// Reads a script with its parameters, `$0` first.
+    fn read_called(&mut self, script: &[u8], parameters: &[Vec<u8>], from: &Origin, depth: u8) {
+        if depth > MAX_DEPTH {
+            return self.leave(script);
+        }
+        let mut read = shell::read(script, parameters, MAX_COMMANDS);
         self.was_cut |= !read.is_whole;
-        self.was_cut |= !join_pipes(&mut read.commands);
+        for text in &read.unread {
+            self.leave(text);
+        }
+        self.was_cut |= !join_pipes(&mut read.commands, &mut self.made);
         // `ssh host bash < text`: the last command of the text reads what its shell is given.
         if let Some(last) = read
             .commands
@@ -153,65 +208,13 @@ impl Walk {
         for mut command in read.commands {
             command.through.clone_from(&from.through);
             command.within = from.within;
-            self.remember(&command);
-            self.waiting.push_back((command, depth));
-        }
-    }
-
-    /// Remembers the file that a command makes.
-    fn remember(&mut self, command: &Command) {
-        let path = |word: &[u8]| word.strip_prefix(b"./").unwrap_or(word).to_vec();
-        let plain = || {
-            let words = command.words.iter().skip(1);
-            words.filter(|word| !word.starts_with(b"-"))
-        };
-        if self.made.len() >= MAX_MADE || command.words.is_empty() {
-            return;
-        }
-        if !command.into.is_empty() {
-            let copied = copied_from(command);
-            let made = match (printed::by(command), copied) {
-                (Some(text), _) => Made::Text(text),
-                (None, Some(from)) => Made::Copy(from),
-                (None, None) => return,
-            };
-            self.made.insert(path(&command.into), made);
-            return;
-        }
-        match command.tool() {
-            // `chmod` is of these, and makes no file.
-            Some(Tool::Moves) if !command.words[0].ends_with(b"chmod") => {
-                if let (Some(from), Some(to)) = (plain().nth_back(1), plain().next_back()) {
-                    self.made.insert(path(to), Made::Copy(from.clone()));
-                }
-            }
-            Some(Tool::Fetches) => {
-                // `-o`, `-O`, `-qO`, `-fsSLo`
-                let names = |word: &[u8]| match word {
-                    b"--output" | b"--output-document" => true,
-                    [b'-', letter, ..] => {
-                        letter.is_ascii_alphabetic() && word.ends_with(b"o") || word.ends_with(b"O")
-                    }
-                    _ => false,
-                };
-                let mut pairs = command.words.windows(2);
-                let to = pairs.find(|pair| names(&pair[0])).map(|pair| &pair[1]);
-                if let (Some(to), Some(url)) = (to, copied_from(command)) {
-                    self.made.insert(path(to), Made::Copy(url));
-                }
-            }
-            _ => {}
+            self.wait(command, depth);
         }
     }
 
     /// Puts a command among those done, and what it starts among those waiting.
     fn take_apart(&mut self, command: Command, depth: u8) {
         let tool = command.tool();
-        if depth >= MAX_DEPTH {
-            self.was_cut |= tool.is_some();
-            self.done.push(command);
-            return;
-        }
         let number = self.done.len();
         let mut from = Origin {
             through: command.through.clone(),
@@ -241,7 +244,7 @@ impl Walk {
                     let mut copy = command.clone();
                     copy.words[0] = name;
                     (copy.through, copy.within) = (from.through.clone(), from.within);
-                    self.waiting.push_back((copy, depth + 1));
+                    self.wait(copy, depth + 1);
                 }
             }
         }
@@ -262,9 +265,9 @@ impl Walk {
                 pipes: command.pipes,
                 through: from.through.clone(),
                 within: from.within,
-                is_code: false,
+                ..Command::default()
             };
-            self.waiting.push_back((inner, depth + 1));
+            self.wait(inner, depth + 1);
         }
         // A shell reads its input itself, and then it is one of the texts.
         if !matches!(tool, Tool::Shells) {
@@ -274,10 +277,14 @@ impl Walk {
         for script in parts.scripts {
             self.read_script(&script, &from, depth + 1);
         }
+        for (script, parameters) in parts.called {
+            self.read_called(&script, &parameters, &from, depth + 1);
+        }
         from.input.clear();
         // Before what it starts: that names it by its number.
         self.done.push(command);
         for mut code in parts.codes {
+            self.begun += 1;
             let starts = code::starts(&code);
             for text in code::decoded(&code) {
                 if starts {
@@ -355,11 +362,27 @@ fn copied_from(command: &Command) -> Option<Vec<u8>> {
     }
 }
 
-/// Hands what commands print to those they are piped into, as far as that is known. Gives whether
-/// all could be.
-fn join_pipes(commands: &mut [Command]) -> bool {
+/// Hands what commands print to those they are piped into, and what files hold that the line itself
+/// made to those that read them, as far as that is known. Gives whether all could be.
+fn join_pipes(commands: &mut [Command], made: &mut HashMap<Vec<u8>, Made>) -> bool {
     let mut bytes = 0;
-    for at in 1..commands.len() {
+    for at in 0..commands.len() {
+        if let Some(done) = at.checked_sub(1).map(|at| &commands[at]) {
+            remember(made, done);
+        }
+        if !made.is_empty()
+            && commands[at].input.is_empty()
+            && let Some(text) = read_from(made, &commands[at])
+        {
+            bytes += text.len();
+            if bytes > MAX_PIPED_BYTES {
+                return false;
+            }
+            commands[at].input = text;
+        }
+        if at == 0 {
+            continue;
+        }
         let (before, behind) = commands.split_at_mut(at);
         let (printer, reader) = (&before[at - 1], &mut behind[0]);
         if !printer.pipes || !reader.input.is_empty() {
@@ -378,7 +401,80 @@ fn join_pipes(commands: &mut [Command]) -> bool {
         reader.input = printed;
         reader.is_piped = true;
     }
+    if let Some(last) = commands.last() {
+        remember(made, last);
+    }
     true
+}
+
+/// A file's path, by which it is remembered.
+fn path_of(word: &[u8]) -> Vec<u8> {
+    word.strip_prefix(b"./").unwrap_or(word).to_vec()
+}
+
+/// Remembers the file that a command makes.
+fn remember(made: &mut HashMap<Vec<u8>, Made>, command: &Command) {
+    let plain = || {
+        let words = command.words.iter().skip(1);
+        words.filter(|word| !word.starts_with(b"-"))
+    };
+    if made.len() >= MAX_MADE || command.words.is_empty() {
+        return;
+    }
+    if !command.into.is_empty() {
+        let copied = copied_from(command);
+        let held = match (printed::by(command), copied) {
+            (Some(text), _) => Made::Text(text),
+            (None, Some(from)) => Made::Copy(from),
+            (None, None) => return,
+        };
+        made.insert(path_of(&command.into), held);
+        return;
+    }
+    match command.tool() {
+        // `chmod` is of these, and makes no file.
+        Some(Tool::Moves) if !command.words[0].ends_with(b"chmod") => {
+            if let (Some(from), Some(to)) = (plain().nth_back(1), plain().next_back()) {
+                made.insert(path_of(to), Made::Copy(from.clone()));
+            }
+        }
+        Some(Tool::Fetches) => {
+            // `-o`, `-O`, `-qO`, `-fsSLo`
+            let names = |word: &[u8]| match word {
+                b"--output" | b"--output-document" => true,
+                [b'-', letter, ..] => {
+                    letter.is_ascii_alphabetic() && word.ends_with(b"o") || word.ends_with(b"O")
+                }
+                _ => false,
+            };
+            let mut pairs = command.words.windows(2);
+            let to = pairs.find(|pair| names(&pair[0])).map(|pair| &pair[1]);
+            if let (Some(to), Some(url)) = (to, copied_from(command)) {
+                made.insert(path_of(to), Made::Copy(url));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The text of the file that a command reads, where the line itself made it.
+fn read_from(made: &HashMap<Vec<u8>, Made>, command: &Command) -> Option<Vec<u8>> {
+    let is_starter = matches!(
+        command.tool(),
+        None | Some(Tool::Shells | Tool::Wraps(_) | Tool::Interprets(_))
+    );
+    let plain = || {
+        let words = command.words.iter().skip(1);
+        words.filter(|word| !word.starts_with(b"-"))
+    };
+    let file = match command.reads.as_slice() {
+        b"" => plain().next_back()?,
+        _ => &command.reads,
+    };
+    match made.get(&path_of(file)).filter(|_| !is_starter)? {
+        Made::Text(text) => Some(text.clone()),
+        Made::Copy(_) => None,
+    }
 }
 
 #[cfg(test)]

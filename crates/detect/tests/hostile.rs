@@ -35,7 +35,8 @@ fn check_is_bounded(line: &str) {
         .sum();
     let shown: String = line.chars().take(60).collect();
     assert!(bytes <= MAX_BYTES, "{shown} became {bytes} bytes");
-    assert!(launches.commands.len() <= 4096, "{shown}");
+    // And one more, of all that was left, and the texts of the programs of the last.
+    assert!(launches.commands.len() <= 4096 + 64, "{shown}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ use crate::wallet;
 const MAX_TABLE_BYTES: usize = 32 << 20;
 
 /// What stands in a program's name behind the name itself: version, platform, extension.
-const SUFFIX: &str = r"(?i:[-_.]?(?:v?[0-9]{1,6}|linux|lin|static|musl|gnu|gcc|cuda|opencl|amd|nvidia|intel|arm|aarch|x86|x64|x|win|windows|macos|darwin|bin|exe|elf|run|sh|pyc|py|js|mjs|cjs|ts|pl|rb|r|jl|lua|php|go|rs|exs|rkt|java|kts?|scala|ps1|bat|dll|msi|pyz|jar|wasm|appimage|new|old|bak|tmp|cpu|gpu|release|latest|noavx|avx|sse|notls|lite|daemon|d|b|rc|main|docker))*";
+const SUFFIX: &str = r"(?i:[-_.]?(?:v?[0-9]{1,6}|linux|lin|static|musl|gnu|gcc|cuda|opencl|amd|nvidia|intel|arm|aarch|x86|x64|x|win|windows|macos|darwin|bin|exe|elf|run|sh|pyc|py|js|mjs|cjs|ts|pl|rb|r|jl|lua|php|go|rs|exs|rkt|java|kts?|scala|ps1|bat|dll|msi|pyz|jar|wasm|appimage|new|old|bak|tmp|cpu|gpu|release|latest|noavx|avx|sse|notls|lite|daemon|d|b|rc|main|docker|sif|simg|slurm|sbatch|pbs|ipynb|nomad))*";
 
 /// Why detections cannot be put to use.
 #[derive(Debug, thiserror::Error)]

@@ -1,12 +1,15 @@
 //! What a word weighs where it stands.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use davylamp_content::detection::{Action, Detection, FULL_SCORE, Response};
 
 use super::pattern::Found;
 use super::{Place, Rules, Sign};
-use crate::launch::{Command, Tool, file_name, lies_with_tools, only_looks, outside_quotes};
+use crate::launch::{
+    Command, Tool, entered, file_name, lies_with_tools, named_in_parts, only_looks, outside_quotes,
+};
 
 /// Programs that are called by the names of the tools within them.
 const MANY_IN_ONE: &[&str] = &["busybox", "toybox", "coreutils"];
@@ -42,6 +45,9 @@ const ARCHIVES: &[&str] = &[
     ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst", ".tar", ".zip", ".7z", ".gz", ".xz",
     ".bz2", ".deb", ".rpm", ".apk", ".git",
 ];
+
+/// What the name of what says what is to run ends in.
+const MANIFESTS: &[&str] = &[".yaml", ".yml", ".json", ".nomad", ".hcl", ".sif", ".simg"];
 
 /// A path of more bytes names no program (`PATH_MAX`).
 const MAX_NAME_BYTES: usize = 4096;
@@ -225,6 +231,11 @@ impl Rules {
         };
         match (tool, how) {
             (None, How::Counts) => counted(full, format!("started as `{program}`{through}")),
+            (None, How::Named) if command.is_unread => self.may_run(command, numbers).then_some((
+                full,
+                score,
+                "in what is nested too deep or goes on too long to be taken apart".to_owned(),
+            )),
             (None, How::Named) => {
                 let behind = command.words.iter().skip(1);
                 let mut words = behind.filter(|word| word.len() < MAX_NAME_BYTES);
@@ -240,6 +251,10 @@ impl Rules {
                 if command.is_piped && SPEAKS.contains(&program.as_str()) =>
             {
                 counted(full, format!("`{program}`{through} sends it"))
+            }
+            // What runs in it is judged by itself.
+            (Some(Tool::Containers | Tool::Clusters), _) if entered(command).is_some() => {
+                spared(format!("`{program}`{through} only names what it enters"))
             }
             // A name that is part of another name, or of a text, brings nothing.
             (Some(Tool::Fetches | Tool::Containers | Tool::Clusters), How::Named)
@@ -287,6 +302,17 @@ impl Rules {
 }
 
 impl Rules {
+    /// Whether any word of a text that was not taken apart is a program of these names.
+    fn may_run(&self, command: &Command, numbers: &[usize]) -> bool {
+        let words = command.words.iter().skip(1);
+        let words = words.flat_map(|word| word.split(|byte| *byte == 0));
+        let names: HashSet<&[u8]> = words.filter(|word| word.len() < MAX_NAME_BYTES).collect();
+        names.into_iter().any(|name| {
+            let mut numbers = numbers.iter();
+            numbers.any(|number| self.patterns.is_program(*number, name))
+        })
+    }
+
     /// Whether a program of these names is what a word names: a file, a URL, an image, an archive.
     fn brings(&self, command: &Command, numbers: &[usize]) -> bool {
         let mut words = command.words[1..]
@@ -300,7 +326,25 @@ impl Rules {
                 .split(|byte| b"?#@".contains(byte))
                 .next()
                 .unwrap_or(name);
-            name.split(|byte| *byte == b':').any(|name| {
+            // A manifest, or an image of a repository: `deny-x.yaml`, `a/alpine-x`.
+            let manifest = MANIFESTS
+                .iter()
+                .find_map(|end| name.strip_suffix(end.as_bytes()));
+            let tag = name.split(|byte| *byte == b':').next().unwrap_or(name);
+            let is_file = value.len() == word.len() || word.starts_with(b"-f");
+            let manifest = manifest.filter(|_| is_file || word.starts_with(b"--filename="));
+            let in_parts = match (manifest, value.contains(&b'/')) {
+                _ if !matches!(command.tool(), Some(Tool::Containers | Tool::Clusters)) => {
+                    Vec::new()
+                }
+                (Some(name), _) => named_in_parts(name),
+                (None, true) => named_in_parts(tag),
+                (None, false) => Vec::new(),
+            };
+            let mut names = name
+                .split(|byte| *byte == b':')
+                .chain(in_parts.iter().map(Vec::as_slice));
+            names.any(|name| {
                 let archive = ARCHIVES
                     .iter()
                     .find_map(|end| name.strip_suffix(end.as_bytes()));
@@ -334,6 +378,10 @@ impl Rules {
             word.len() < MAX_NAME_BYTES
                 && numbers.any(|number| self.patterns.is_program(*number, word))
         };
+        // `ln -sf /dev/null x` takes it away.
+        if words.iter().any(|word| word == b"/dev/null") {
+            return false;
+        }
         (!changes_mode || words.iter().any(is_mode)) && words.iter().any(is_program)
     }
 }

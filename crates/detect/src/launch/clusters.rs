@@ -23,7 +23,168 @@ fn image_name(reference: &[u8]) -> Vec<u8> {
         .to_vec()
 }
 
-pub(super) fn contained(words: &[Vec<u8>], parts: &mut Parts) {
+/// What stands beside a miner's name in the name of what looks for miners.
+const LOOKERS: &[&[u8]] = &[
+    b"exporter",
+    b"detector",
+    b"detect",
+    b"scanner",
+    b"scan",
+    b"monitor",
+    b"killer",
+    b"blocker",
+    b"hunter",
+    b"honeypot",
+    b"rules",
+    b"dashboard",
+    b"anti",
+    b"deny",
+    b"no",
+    b"block",
+    b"stats",
+    b"netpol",
+    b"networkpolicy",
+    b"policy",
+    b"quota",
+];
+
+/// An image's or a manifest's name may have so many parts.
+const MAX_NAME_PARTS: usize = 6;
+
+/// The programs that a name of several parts may stand for: `alpine-xmrig`, `docker-t-rex`.
+pub fn named_in_parts(name: &[u8]) -> Vec<Vec<u8>> {
+    let parts: Vec<&[u8]> = name.split(|byte| b"-_.".contains(byte)).collect();
+    if parts.len() > MAX_NAME_PARTS || parts.iter().any(|part| LOOKERS.contains(part)) {
+        return Vec::new();
+    }
+    let ranges = (0..parts.len()).flat_map(|from| (from + 1..=parts.len()).map(move |to| from..to));
+    ranges.map(|range| parts[range].join(&b'-')).collect()
+}
+
+/// What an image may start.
+fn image(reference: &[u8], parts: &mut Parts) {
+    let name = image_name(reference);
+    let names = named_in_parts(&name)
+        .into_iter()
+        .filter(|part| *part != name);
+    parts.starts.extend(names.map(|name| vec![name]));
+    parts.starts.push(vec![name]);
+}
+
+/// Tools by which one enters a container or a pod that runs already.
+const ENTERS: &[&str] = &[
+    "docker",
+    "docker-compose",
+    "podman",
+    "nerdctl",
+    "crictl",
+    "kubectl",
+    "oc",
+];
+
+/// What runs in a container or pod that is entered, whose own name is no program: `docker exec NAME
+/// COMMAND`, `kubectl exec POD -- COMMAND`.
+pub fn entered(command: &Command) -> Option<&[Vec<u8>]> {
+    let (tool, words) = command.words.split_first()?;
+    if !ENTERS.contains(&file_name(tool).as_str()) {
+        return None;
+    }
+    let mut own = plain(words);
+    let does = own.find(|word| !matches!(word.as_slice(), b"compose" | b"container"))?;
+    if does != b"exec" {
+        return None;
+    }
+    let at = words.iter().position(|word| word == does)?;
+    let behind = &words[at + 1..];
+    if let Some(mark) = behind.iter().position(|word| word == b"--") {
+        return Some(&behind[mark + 1..]);
+    }
+    let mut rest = behind;
+    let mut is_target_behind = false;
+    while let Some(first) = rest.first() {
+        if !is_option(first) {
+            if is_target_behind {
+                break;
+            }
+            is_target_behind = true;
+            rest = &rest[1..];
+            continue;
+        }
+        let is_flag = is_flag(first);
+        let is_valued = ENTER_VALUES.contains(&first.as_slice());
+        if !is_flag && !is_valued && !first.contains(&b'=') {
+            return None;
+        }
+        rest = &rest[(1 + usize::from(is_valued)).min(rest.len())..];
+    }
+    Some(rest)
+}
+
+/// Options of `exec` with a value.
+const ENTER_VALUES: &[&[u8]] = &[
+    b"-e",
+    b"--env",
+    b"--env-file",
+    b"-u",
+    b"--user",
+    b"-w",
+    b"--workdir",
+    b"--detach-keys",
+    b"-n",
+    b"--namespace",
+    b"-c",
+    b"--container",
+    b"--index",
+    b"--timeout",
+    b"--pod-running-timeout",
+];
+
+/// Options of tools of containers without a value.
+fn is_flag(option: &[u8]) -> bool {
+    let letters = option.strip_prefix(b"-").unwrap_or(option);
+    letters.iter().all(|letter| b"ditPqTsy".contains(letter))
+        || matches!(
+            option,
+            b"--rm"
+                | b"--detach"
+                | b"--interactive"
+                | b"--tty"
+                | b"--init"
+                | b"--privileged"
+                | b"--read-only"
+                | b"--quiet"
+                | b"--replace"
+                | b"--no-healthcheck"
+                | b"--publish-all"
+                | b"--stdin"
+                | b"--sync"
+                | b"--rmi"
+        )
+}
+
+/// Options whose value is a name that somebody gives.
+const GIVES_NAME: &[&[u8]] = &[
+    b"--name",
+    b"--hostname",
+    b"-h",
+    b"--network",
+    b"--net",
+    b"--network-alias",
+    b"--label",
+    b"-l",
+    b"--cidfile",
+    b"--container-name",
+];
+
+pub(super) fn contained(command: &Command, words: &[Vec<u8>], parts: &mut Parts) {
+    if let Some(run) = entered(command) {
+        parts.starts.extend((!run.is_empty()).then(|| run.to_vec()));
+        return;
+    }
+    // `podman play kube -`
+    if words.iter().any(|word| word == b"kube") {
+        return manifest(command, words, parts);
+    }
     let Some(at) = words.iter().position(|word| {
         matches!(
             word.as_slice(),
@@ -40,7 +201,23 @@ pub(super) fn contained(words: &[Vec<u8>], parts: &mut Parts) {
     }) else {
         return;
     };
-    images(&words[at + 1..], parts);
+    let behind = &words[at + 1..];
+    // What may be the image: no option, and no value of one.
+    let is_image = |at: usize| {
+        !is_option(&behind[at])
+            && at.checked_sub(1).is_none_or(|at| {
+                let before = &behind[at];
+                !is_option(before) || is_flag(before) || before.contains(&b'=')
+            })
+    };
+    if matches!(
+        words[at].as_slice(),
+        b"run" | b"create" | b"from" | b"launch"
+    ) && let Some(at) = (0..behind.len()).find(|at| is_image(*at))
+    {
+        image(&behind[at], parts);
+    }
+    images(behind, parts);
 }
 
 /// `kubectl run NAME --image=…`, `create deployment`, `exec POD -- …`, `set image`, `debug`.
@@ -65,6 +242,10 @@ pub(super) fn clustered(command: &Command, words: &[Vec<u8>], parts: &mut Parts)
         )
     };
     if only_looks(words) {
+        return;
+    }
+    if let Some(run) = entered(command) {
+        parts.starts.extend((!run.is_empty()).then(|| run.to_vec()));
         return;
     }
     told(words, parts);
@@ -99,7 +280,7 @@ fn set(words: &[Vec<u8>], parts: &mut Parts) {
             continue;
         };
         match what.map(Vec::as_slice) {
-            Some(b"image") => parts.starts.push(vec![image_name(&word[at + 1..])]),
+            Some(b"image") => image(&word[at + 1..], parts),
             Some(b"env") => {
                 parts.variables.push(word.clone());
                 parts.starts.push(vec![b"container".to_vec(), word.clone()]);
@@ -190,8 +371,8 @@ fn started_in(key: &str, value: &Value, parts: &mut Parts, depth: usize) {
     let runs = runs.contains(&key.as_str());
     match value {
         _ if depth > JSON_DEPTH => {}
-        Value::String(image) if key == "image" || key.ends_with("imageuri") => {
-            parts.starts.push(vec![image_name(image.as_bytes())]);
+        Value::String(reference) if key == "image" || key.ends_with("imageuri") => {
+            image(reference.as_bytes(), parts);
         }
         Value::String(text) if runs => parts.scripts.push(text.clone().into_bytes()),
         Value::Array(all) if runs && all.iter().all(Value::is_string) => {
@@ -241,6 +422,10 @@ fn manifest(command: &Command, words: &[Vec<u8>], parts: &mut Parts) {
     if command.input.is_empty() || !words.iter().any(|word| word == b"-") {
         return;
     }
+    // JSON is read as what it is.
+    if command.input.trim_ascii().starts_with(b"{") {
+        return in_json(&command.input, parts);
+    }
     let mut all = vec![b"container".to_vec()];
     for line in command
         .input
@@ -260,7 +445,7 @@ fn manifest(command: &Command, words: &[Vec<u8>], parts: &mut Parts) {
                 .collect::<Vec<u8>>()
         };
         match value {
-            Some(value) if key == b"image" => parts.starts.push(vec![image_name(&unquoted(value))]),
+            Some(value) if key == b"image" => image(&unquoted(value), parts),
             Some(value) if value.contains(&b'[') => {
                 let strings = super::code::strings(value);
                 parts.starts.push(strings.clone());
@@ -290,10 +475,17 @@ fn images(words: &[Vec<u8>], parts: &mut Parts) {
     let end = (0..words.len())
         .find(|at| is_command(*at))
         .unwrap_or(words.len());
-    for word in words[..end].iter().take(MAX_IMAGE_WORDS) {
+    let is_given_name = |at: usize| at > 0 && GIVES_NAME.contains(&words[at - 1].as_slice());
+    let own = (0..end)
+        .filter(|at| !is_given_name(*at))
+        .map(|at| &words[at]);
+    for word in own.clone().take(MAX_IMAGE_WORDS) {
         let text = String::from_utf8_lossy(word);
-        if let Some(image) = text.strip_prefix("--image=") {
-            parts.starts.push(single(image.as_bytes()));
+        if let Some((option, reference)) = text.split_once('=')
+            && option.starts_with('-')
+            && option.ends_with("image")
+        {
+            image(reference.as_bytes(), parts);
         } else if let Some(entry) = text.strip_prefix("--entrypoint=") {
             parts.starts.push(single(entry.as_bytes()));
         } else if !is_option(word) {
@@ -301,7 +493,7 @@ fn images(words: &[Vec<u8>], parts: &mut Parts) {
         }
     }
     let mut all = vec![b"container".to_vec()];
-    all.extend_from_slice(&words[..end]);
+    all.extend(own.cloned());
     parts.starts.push(all);
     let command = words[end..]
         .strip_prefix(&[b"--".to_vec()])
@@ -346,7 +538,19 @@ const LOOKS: &[&[u8]] = &[
     b"status",
     b"uninstall",
     b"rollback",
+    b"rollout",
     b"prune",
+    b"commit",
+    b"attach",
+    b"export",
+    b"update",
+    b"network",
+    b"volume",
+    b"scout",
+    b"template",
+    b"lint",
+    b"annotate",
+    b"label",
 ];
 
 /// Options of tools of containers, clusters and clouds whose value is a word of its own.
@@ -409,6 +613,10 @@ pub fn only_looks(words: &[Vec<u8>]) -> bool {
                 | b"pull"
         )
     };
+    // As many as none.
+    if words.iter().any(|word| word == b"--replicas=0") {
+        return true;
+    }
     let mut plain = plain(words);
     let grouped = [&b"compose"[..], b"container", b"image", b"pod", b"task"];
     let Some(first) = plain.next() else {

@@ -3,7 +3,7 @@
 //! `os.system("./x -a")`, `subprocess.run(["./x", "-a"])` and `exec "./x"` name what they start in
 //! quotes. Deliberately not here: what a program works out.
 
-use super::printed;
+use super::{literals, printed};
 
 /// What shows that a text starts other programs.
 const STARTS: &[&str] = &[
@@ -23,6 +23,8 @@ const STARTS: &[&str] = &[
     "qx",
     "`",
     "program",
+    "-process",
+    "cmd(",
     "!",
 ];
 
@@ -42,6 +44,10 @@ pub(super) fn starts(code: &[u8]) -> bool {
 pub(super) fn decoded(code: &[u8]) -> Vec<Vec<u8>> {
     let lower = String::from_utf8_lossy(code).to_ascii_lowercase();
     let decodes = ["64", "hex", "decode", "pack"];
+    let numbers = literals::of_numbers(code);
+    if !numbers.is_empty() {
+        return numbers;
+    }
     match decodes.iter().any(|word| lower.contains(word)) {
         true => {
             let texts = printed::encoded_in(code);
@@ -56,36 +62,36 @@ pub(super) fn decoded(code: &[u8]) -> Vec<Vec<u8>> {
     }
 }
 
-/// The commands that stand in quotes, as texts for a shell. A list of texts is one command.
+/// The commands that stand in quotes where something starts them, as texts for a shell. A list of
+/// texts is one command.
 pub(super) fn started(code: &[u8]) -> Vec<Vec<u8>> {
     if !starts(code) {
         return Vec::new();
     }
-    let (mut commands, mut at): (Vec<Vec<u8>>, usize) = (Vec::new(), 0);
+    let mut commands: Vec<Vec<u8>> = Vec::new();
     let mut last_end = None;
-    while at < code.len() && commands.len() < MAX_TEXTS {
-        let quote = code[at];
-        if !matches!(quote, b'"' | b'\'' | b'`') {
-            at += 1;
+    for literal in literals::of(code) {
+        if !literal.is_started
+            || literal.text.len() > MAX_TEXT_BYTES
+            || literal.text.trim_ascii().is_empty()
+        {
             continue;
         }
-        let (text, end) = literal(&code[at + 1..], quote);
-        let end = at + 1 + end;
-        if text.len() <= MAX_TEXT_BYTES && !text.trim_ascii().is_empty() {
-            // `"./x", "-a"`: between the two stands nothing but a comma.
-            let between = last_end.map(|last: usize| code[last..at].trim_ascii());
-            let goes_on = between.is_some_and(|between| matches!(between, b"," | b", [" | b",["));
-            match commands.last_mut().filter(|_| goes_on) {
-                Some(command) => {
-                    command.push(b' ');
-                    command.extend(quoted(&text));
-                }
-                // Alone it is a line for a shell; as the first of a list it is a program.
-                None => commands.push(text),
+        // `"./x", "-a"`: between the two stands nothing but a comma.
+        let between = last_end.map(|last: usize| code[last..literal.start].trim_ascii());
+        let goes_on = between.is_some_and(|between| matches!(between, b"," | b", [" | b",["));
+        match commands.last_mut().filter(|_| goes_on) {
+            Some(command) => {
+                command.push(b' ');
+                command.extend(quoted(&literal.text));
             }
-            last_end = Some(end);
+            // Alone it is a line for a shell; as the first of a list it is a program.
+            None => commands.push(literal.text),
         }
-        at = end;
+        last_end = Some(literal.end);
+        if commands.len() >= MAX_TEXTS {
+            break;
+        }
     }
     if let Some(line) = code.trim_ascii().strip_prefix(b"!") {
         commands.push(line.to_vec());
@@ -114,20 +120,21 @@ pub fn outside_quotes(code: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let (mut rest, mut at) = (Vec::new(), 0);
-    while at < code.len() {
-        if matches!(code[at], b'"' | b'\'' | b'`') {
-            let (text, length) = literal(&code[at + 1..], code[at]);
-            // A longer text is not judged as a command.
-            if text.len() > MAX_TEXT_BYTES {
-                return None;
-            }
-            at += 1 + length;
-            rest.push(b' ');
-        } else {
-            rest.push(code[at]);
-            at += 1;
+    for literal in literals::of(code) {
+        // A longer text is not judged as a command.
+        if literal.text.len() > MAX_TEXT_BYTES {
+            return None;
         }
+        rest.extend_from_slice(&code[at..literal.start]);
+        rest.push(b' ');
+        // A path that nothing is seen to start may still be started.
+        if !literal.is_started && literal.is_path() {
+            rest.extend_from_slice(&literal.text);
+            rest.push(b' ');
+        }
+        at = literal.end;
     }
+    rest.extend_from_slice(&code[at..]);
     Some(rest)
 }
 
@@ -146,7 +153,7 @@ pub(super) fn strings(text: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// A text to its closing quote, its escapes read, and where it ends.
-fn literal(rest: &[u8], quote: u8) -> (Vec<u8>, usize) {
+pub(super) fn literal(rest: &[u8], quote: u8) -> (Vec<u8>, usize) {
     let (mut text, mut at) = (Vec::new(), 0);
     while at < rest.len() && rest[at] != quote {
         if rest[at] == b'\\' && at + 1 < rest.len() {

@@ -3,6 +3,8 @@
 //!
 //! Deliberately not here: what depends on files, the clock or the machine.
 
+use std::io::Read as _;
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -26,6 +28,10 @@ pub(super) fn by(command: &Command) -> Option<Vec<u8>> {
     let mut name = file_name(words.first()?);
     if matches!(name.as_str(), "busybox" | "toybox" | "command" | "builtin") {
         words = &words[1..];
+        // `command -v x` says where x is.
+        if matches!(words.first()?.as_slice(), b"-v" | b"-V") {
+            return words.get(1).cloned();
+        }
         name = file_name(words.first()?);
     }
     let words = &words[1..];
@@ -39,13 +45,27 @@ pub(super) fn by(command: &Command) -> Option<Vec<u8>> {
     let printed = match name.as_str() {
         "echo" => echo(words),
         "printf" => printf(words)?,
-        // Files are named that are not here.
-        "cat" if plain().next().is_none() => input?.to_vec(),
-        "tee" | "head" | "tail" | "sort" | "uniq" | "pv" => input?.to_vec(),
+        // What is read is handed on, perhaps not all of it.
+        "grep" | "egrep" | "fgrep" | "rg" if has(&["-q", "-c", "-l", "-L"]) => return None,
+        "cat" | "tee" | "head" | "tail" | "sort" | "uniq" | "pv" | "grep" | "egrep" | "fgrep"
+        | "rg" | "dos2unix" | "iconv" | "fold" | "fmt" | "expand" | "unexpand" | "col"
+        | "strings" | "sponge" => input?.to_vec(),
+        "base32" if has(&["-d", "--decode", "-D", "-di"]) => base32(input?)?,
+        "gunzip" | "zcat" | "gzcat" => unpacked(input?)?,
+        "gzip" | "pigz" if has(&["-d", "-dc", "-cd", "--decompress"]) => unpacked(input?)?,
         "base64" if has(&["-d", "--decode", "-D", "-di", "-id"]) => base64(input?)?,
         "openssl" if has(&["-d"]) && has(&["base64", "-base64", "-a"]) => base64(input?)?,
         "python" | "python2" | "python3" if has(&["base64"]) && has(&["-d"]) => base64(input?)?,
         "xxd" if has(&["-r", "-rp", "-pr", "-p"]) && !has(&["-i", "-b"]) => hex(input?)?,
+        "perl" | "ruby" | "php" | "node" | "python" | "python3"
+            if words.iter().any(|word| decodes(word)) =>
+        {
+            base64(input?)?
+        }
+        "basename" => {
+            let path = plain().next()?;
+            path.rsplit(|byte| *byte == b'/').next()?.to_vec()
+        }
         "rev" => lines(input?, |line| line.iter().rev().copied().collect()),
         "tac" => {
             let mut all: Vec<&[u8]> = input?.split(|byte| *byte == b'\n').collect();
@@ -53,12 +73,31 @@ pub(super) fn by(command: &Command) -> Option<Vec<u8>> {
             all.join(&b'\n')
         }
         "tr" => translated(input?, words)?,
-        "sed" => substituted(input?, plain().next()?)?,
+        "sed" => {
+            let changed = plain()
+                .next()
+                .and_then(|program| substituted(input?, program));
+            changed.or(input.map(<[u8]>::to_vec))?
+        }
         // Where files lie that are then started.
         "which" | "find" | "ls" | "locate" | "readlink" | "realpath" => named_file(&name, words)?,
         _ => return None,
     };
     (printed.len() <= MAX_PRINTED_BYTES).then_some(printed)
+}
+
+/// Whether a program's text decodes base64, and nothing is known of it beside that.
+fn decodes(code: &[u8]) -> bool {
+    let code = String::from_utf8_lossy(code).to_ascii_lowercase();
+    let names = [
+        "decode_base64",
+        "b64decode",
+        "base64_decode",
+        "base64.decode",
+        "decode64",
+        "'base64'",
+    ];
+    names.iter().any(|name| code.contains(name))
 }
 
 fn echo(words: &[Vec<u8>]) -> Vec<u8> {
@@ -119,6 +158,46 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
         .filter(|byte| !byte.is_ascii_whitespace())
         .collect();
     LENIENT.decode(text).ok()
+}
+
+/// RFC 4648, section 6: five bits a letter.
+fn base32(text: &[u8]) -> Option<Vec<u8>> {
+    let (mut bytes, mut bits, mut held) = (Vec::new(), 0_u32, 0_u32);
+    for byte in text
+        .iter()
+        .filter(|byte| !byte.is_ascii_whitespace() && **byte != b'=')
+    {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a',
+            b'2'..=b'7' => byte - b'2' + 26,
+            _ => return None,
+        };
+        held = (held << 5 | u32::from(value)) & 0xfff;
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((held >> bits) as u8);
+        }
+    }
+    Some(bytes)
+}
+
+/// What gzip or zlib packed, as far as it goes.
+pub(super) fn unpacked(packed: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let most = MAX_PRINTED_BYTES as u64;
+    // What comes before an error is what a pipe hands on as well.
+    let _ = match packed {
+        [0x1f, 0x8b, ..] => flate2::read::MultiGzDecoder::new(packed)
+            .take(most)
+            .read_to_end(&mut bytes),
+        [0x78, ..] => flate2::read::ZlibDecoder::new(packed)
+            .take(most)
+            .read_to_end(&mut bytes),
+        _ => return None,
+    };
+    (!bytes.is_empty()).then_some(bytes)
 }
 
 fn hex(text: &[u8]) -> Option<Vec<u8>> {
@@ -256,8 +335,9 @@ pub(super) fn encoded_in(code: &[u8]) -> Vec<Vec<u8>> {
     let runs = code
         .split(|byte| !is_part(byte))
         .filter(|run| run.len() >= MIN_RUN);
-    runs.flat_map(|run| [hex(run), base64(run)])
-        .flatten()
+    let decoded = runs.flat_map(|run| [hex(run), base64(run)]).flatten();
+    decoded
+        .map(|bytes| unpacked(&bytes).unwrap_or(bytes))
         .filter(is_text)
         .collect()
 }

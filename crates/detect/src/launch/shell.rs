@@ -24,19 +24,22 @@ const MAX_EXPORTED: usize = 16;
 const MAX_EXPANDED_BYTES: usize = 1 << 20;
 
 /// Substitutions may stand within each other this deep.
-const MAX_NESTING: u8 = 8;
+const MAX_NESTING: u8 = 24;
 
 /// What a text holds.
 pub(super) struct Read {
     pub commands: Vec<Command>,
     pub is_whole: bool,
+    /// Texts that were not read.
+    pub unread: Vec<Vec<u8>>,
 }
 
-pub(super) fn read(text: &[u8], most: usize) -> Read {
-    let (mut read, values) = pass(text, most, 0);
+/// Reads a text, with `$0`, `$1` and so on.
+pub(super) fn read(text: &[u8], parameters: &[Vec<u8>], most: usize) -> Read {
+    let (mut read, values) = pass(text, parameters, most, 0);
     // Once with all values of a loop, and once for each.
     for pick in 1..=values.min(MAX_LOOP_VALUES) {
-        let (again, _) = pass(text, most, pick);
+        let (again, _) = pass(text, parameters, most, pick);
         if read.commands.len() + again.commands.len() > most {
             read.is_whole = false;
             break;
@@ -47,21 +50,33 @@ pub(super) fn read(text: &[u8], most: usize) -> Read {
 }
 
 /// Reads a text in which each loop has one of its values, or all. Gives how many a loop has at most.
-fn pass(text: &[u8], most: usize, pick: usize) -> (Read, usize) {
+fn pass(text: &[u8], parameters: &[Vec<u8>], most: usize, pick: usize) -> (Read, usize) {
     let mut reader = Reader {
         most,
         pick,
         values: 0,
         commands: Vec::new(),
-        variables: HashMap::new(),
+        // `cat$IFS$9x`: blanks and nothing.
+        variables: HashMap::from([
+            (b"IFS".to_vec(), b" \t\n".to_vec()),
+            (b"9".to_vec(), Vec::new()),
+        ]),
+        functions: HashMap::new(),
+        is_branched: false,
         exported: Vec::new(),
         expanded: 0,
         is_whole: true,
+        unread: Vec::new(),
     };
+    if let Some((own, others)) = parameters.split_first() {
+        reader.remember(b"0", own);
+        reader.set_parameters(others);
+    }
     reader.script(text, 0);
     let read = Read {
         commands: reader.commands,
         is_whole: reader.is_whole,
+        unread: reader.unread,
     };
     (read, reader.values)
 }
@@ -74,10 +89,23 @@ struct Reader {
     values: usize,
     commands: Vec<Command>,
     variables: HashMap<Vec<u8>, Vec<u8>>,
+    /// What functions do, by their names.
+    functions: HashMap<Vec<u8>, Function>,
+    /// Whether what stood before may have run elsewhere, or not at all.
+    is_branched: bool,
     /// Variables that every command behind them is started with.
     exported: Vec<Vec<u8>>,
     expanded: usize,
     is_whole: bool,
+    unread: Vec<Vec<u8>>,
+}
+
+/// What a function does.
+#[derive(Clone)]
+struct Function {
+    body: Vec<u8>,
+    /// Whether it surely stands for its name from then on.
+    is_sure: bool,
 }
 
 /// A simple command as far as it has been read.
@@ -88,6 +116,14 @@ struct Draft {
     is_in_word: bool,
     /// The next word is a function's name.
     is_function: bool,
+    /// The function whose body follows.
+    defines: Option<Vec<u8>>,
+    /// So many `case` are open.
+    cases: usize,
+    /// What follows is a pattern of the last of them.
+    is_at_pattern: bool,
+    /// How deep it stands in others.
+    nesting: u8,
     /// Braces and commas without quotes stand in it: it may be several words.
     braces: Braces,
     /// A redirection waits for its word.
@@ -127,27 +163,78 @@ const LEADING: &[&[u8]] = &[
     b"done",
     b"esac",
     b"time",
+    // `time -p`: no program is called so.
+    b"-p",
     b"function",
 ];
 
+impl Draft {
+    /// The one word there is, which may be a function's name.
+    fn only_word(&self) -> Option<Vec<u8>> {
+        let is_plain = self.command.variables.is_empty() && self.redirect.is_none();
+        match (self.command.words.as_slice(), self.is_in_word) {
+            ([], true) if is_plain => Some(self.word.clone()),
+            ([word], false) if is_plain => Some(word.clone()),
+            _ => None,
+        }
+    }
+}
+
 impl Reader {
     fn script(&mut self, text: &[u8], nesting: u8) {
-        let mut draft = Draft::default();
+        let mut draft = Draft {
+            nesting,
+            ..Draft::default()
+        };
         let mut at = 0;
         while at < text.len() {
             if self.commands.len() >= self.most {
-                self.is_whole = false;
-                return;
+                self.leave(&text[at..]);
+                break;
             }
             at = self.step(text, at, &mut draft, nesting);
         }
         self.end_command(&mut draft);
     }
 
+    /// Leaves a text unread, and says so.
+    fn leave(&mut self, text: &[u8]) {
+        self.is_whole = false;
+        self.unread.push(text.to_vec());
+    }
+
     /// Reads what stands at `at`; gives where to go on, which is always further.
     fn step(&mut self, text: &[u8], at: usize, draft: &mut Draft, nesting: u8) -> usize {
         let rest = &text[at..];
+        if draft.is_at_pattern
+            && let Some(length) = self.pattern(rest, draft, nesting)
+        {
+            return at + length;
+        }
+        if !rest[0].is_ascii_whitespace()
+            && let Some(name) = draft.defines.take()
+        {
+            self.define(name, rest);
+        }
         match rest[0] {
+            b'(' if draft.is_in_word && draft.word.ends_with(b"=") => {
+                return at + self.array(rest, draft, nesting);
+            }
+            b'(' if let Some(length) = function_length(rest)
+                && let Some(name) = draft.only_word() =>
+            {
+                draft.command = Command::default();
+                draft.is_in_word = false;
+                draft.is_function = false;
+                draft.word.clear();
+                self.define(name, &rest[length..]);
+                return at + length;
+            }
+            b';' if draft.cases > 0 && matches!(rest.get(1), Some(b';' | b'&')) => {
+                self.end_command(draft);
+                draft.is_at_pattern = true;
+                return at + 2 + usize::from(rest[1] == b';' && rest.get(2) == Some(&b'&'));
+            }
             b'\n' => {
                 self.end_command(draft);
                 let documents = std::mem::take(&mut draft.here_documents);
@@ -194,6 +281,7 @@ impl Reader {
                 return at + 2 + usize::from(rest.get(2) == Some(&b'>'));
             }
             b'|' if !matches!(rest.get(1), Some(b'|')) && rest.len() > 1 => {
+                self.is_branched = true;
                 // Behind a group, it is what the last of the group prints.
                 let is_behind_group = draft.command.words.is_empty() && !draft.is_in_word;
                 match self.commands.last_mut().filter(|_| is_behind_group) {
@@ -203,10 +291,14 @@ impl Reader {
                 self.end_command(draft);
             }
             b'|' => {
+                self.is_branched = true;
                 self.end_command(draft);
                 return at + rest.len().min(2);
             }
-            b';' | b'&' | b'(' | b')' => self.end_command(draft),
+            sign @ (b';' | b'&' | b'(' | b')') => {
+                self.is_branched |= sign != b';';
+                self.end_command(draft);
+            }
             byte => {
                 draft.is_in_word = true;
                 draft.word.push(byte);
@@ -253,13 +345,19 @@ impl Reader {
         }
         if draft.command.words.is_empty() {
             if std::mem::take(&mut draft.is_function) {
+                draft.defines = Some(word);
                 return;
             }
             if LEADING.contains(&word.as_slice()) {
                 draft.is_function = word == b"function";
+                self.is_branched |= !matches!(word.as_slice(), b"function" | b"{" | b"}");
+                draft.cases -= usize::from(word == b"esac" && draft.cases > 0);
                 return;
             }
-            // A cell of a notebook: `!command`, `%%bash`.
+            // A cell of a notebook: `%%bash`, `!command`.
+            if word.starts_with(b"%%") {
+                return;
+            }
             if let Some(command) = word.strip_prefix(b"!").filter(|rest| rest.len() > 1) {
                 draft.command.words.push(command.to_vec());
                 return;
@@ -269,6 +367,24 @@ impl Reader {
                 draft.command.variables.push(word);
                 return;
             }
+            // `NAME+=value`
+            if let Some((name, value)) = appended(&word) {
+                let value = [
+                    self.variables.get(name).map_or(&b""[..], Vec::as_slice),
+                    value,
+                ]
+                .concat();
+                self.remember(name, &value);
+                draft.command.variables.push([name, b"=", &value].concat());
+                return;
+            }
+        }
+        if word == b"in" && draft.command.words.len() == 2 && draft.command.words[0] == b"case" {
+            draft.command.words.push(word);
+            self.end_command(draft);
+            draft.cases += 1;
+            draft.is_at_pattern = true;
+            return;
         }
         match listed(&word).filter(|_| braces == Braces::Listed) {
             Some(words) => draft.command.words.extend(words),
@@ -293,6 +409,9 @@ impl Reader {
                 .splice(0..0, self.exported.iter().cloned());
         }
         self.learn(&command);
+        if self.called(&command, draft.nesting) {
+            return;
+        }
         if !command.words.is_empty() || !command.variables.is_empty() {
             self.commands.push(command);
         }
@@ -314,9 +433,13 @@ impl Reader {
             }
             // `set -- a b` makes them `$1` and `$2`.
             Some(b"set") => {
-                let values = words.filter(|word| !word.starts_with(b"-"));
-                for (number, value) in (b'1'..=b'9').zip(values) {
-                    self.remember(&[number], value);
+                let words: Vec<Vec<u8>> = words.map(<[u8]>::to_vec).collect();
+                match words.iter().position(|word| word == b"--") {
+                    Some(at) => self.set_parameters(&words[at + 1..]),
+                    None if words.first().is_some_and(|word| !word.starts_with(b"-")) => {
+                        self.set_parameters(&words);
+                    }
+                    None => {}
                 }
             }
             Some(b"read") if !command.input.is_empty() => {
@@ -335,8 +458,18 @@ impl Reader {
             // `for NAME in a b; do`
             Some(b"for") => {
                 let (name, second) = (words.next(), words.next());
-                if let (Some(name), Some(b"in")) = (name, second) {
-                    let values: Vec<&[u8]> = words.collect();
+                // Without `in` it goes over the parameters.
+                let own = self.variables.get(&b"@"[..]).cloned().unwrap_or_default();
+                let own = own
+                    .split(u8::is_ascii_whitespace)
+                    .filter(|word| !word.is_empty());
+                if let Some(name) = name
+                    && second.is_none_or(|word| word == b"in")
+                {
+                    let values: Vec<&[u8]> = match second {
+                        Some(_) => words.collect(),
+                        None => own.collect(),
+                    };
                     self.values = self.values.max(values.len());
                     match self.pick.checked_sub(1) {
                         Some(at) => {
@@ -349,6 +482,106 @@ impl Reader {
             }
             _ => {}
         }
+    }
+
+    /// `$1` and so on, and all of them as `$@`.
+    fn set_parameters(&mut self, values: &[Vec<u8>]) {
+        for (number, value) in (b'1'..=b'9').zip(values) {
+            self.remember(&[number], value);
+        }
+        let all = values.join(&b' ');
+        self.remember(b"@", &all);
+        self.remember(b"*", &all);
+    }
+
+    /// Remembers what a function does, whose body follows.
+    fn define(&mut self, name: Vec<u8>, rest: &[u8]) {
+        let body = function_body(&rest[..rest.len().min(MAX_VALUE_BYTES)]);
+        if self.functions.len() < MAX_VARIABLES {
+            let function = Function {
+                body: body.to_vec(),
+                is_sure: !self.is_branched,
+            };
+            self.functions.insert(name, function);
+        }
+    }
+
+    /// Reads what a function does with the words it is called with; one that is called without any was
+    /// read where it stands. Gives whether the name is surely no program's.
+    fn called(&mut self, command: &Command, nesting: u8) -> bool {
+        let Some((name, words)) = command.words.split_first() else {
+            return false;
+        };
+        if name == b"unset" {
+            self.functions.clear();
+        }
+        let Some(Function { body, is_sure }) = self.functions.get(name).cloned() else {
+            return false;
+        };
+        self.expanded += body.len();
+        if words.is_empty() {
+            return is_sure;
+        }
+        if nesting >= MAX_NESTING || self.expanded > MAX_EXPANDED_BYTES {
+            self.leave(&command.words.join(&b' '));
+            return is_sure;
+        }
+        self.set_parameters(words);
+        self.script(&body, nesting + 1);
+        is_sure
+    }
+
+    /// The words of `(a b c)` behind `NAME=`, and what stands among them in substitutions. Gives how
+    /// many bytes it took.
+    fn array(&mut self, rest: &[u8], draft: &mut Draft, nesting: u8) -> usize {
+        let length = nested_length(&rest[1..], b')');
+        let words = self.words_of(&rest[1..=length], nesting);
+        if draft.word.ends_with(b"+=") {
+            draft.word.push(b' ');
+        }
+        draft.word.extend(words.join(&b' '));
+        (length + 2).min(rest.len())
+    }
+
+    /// Words that are no command.
+    fn words_of(&mut self, text: &[u8], nesting: u8) -> Vec<Vec<u8>> {
+        let mut draft = Draft {
+            nesting,
+            ..Draft::default()
+        };
+        draft.command.words.push(Vec::new());
+        let mut at = 0;
+        while at < text.len() {
+            if b"\n;&|()<>".contains(&text[at]) {
+                self.end_word(&mut draft);
+                at += 1;
+            } else {
+                at = self.step(text, at, &mut draft, nesting);
+            }
+        }
+        self.end_word(&mut draft);
+        draft.command.words.split_off(1)
+    }
+
+    /// Reads a pattern of `case` to its parenthesis; a pattern is no command. Gives how many bytes it
+    /// took, or nothing where there is none.
+    fn pattern(&mut self, rest: &[u8], draft: &mut Draft, nesting: u8) -> Option<usize> {
+        if rest[0].is_ascii_whitespace() {
+            return Some(1);
+        }
+        draft.is_at_pattern = false;
+        if rest.starts_with(b"esac") && !rest.get(4).is_some_and(u8::is_ascii_alphanumeric) {
+            return None;
+        }
+        // No pattern is longer, and nobody's text is searched to its end for each.
+        let rest = &rest[..rest.len().min(MAX_VALUE_BYTES)];
+        let open = usize::from(rest[0] == b'(');
+        let length = open + nested_length(&rest[open..], b')');
+        if length == rest.len() {
+            return None;
+        }
+        self.words_of(&rest[open..length], nesting);
+        Some(length + 1)
     }
 
     fn double_quoted(&mut self, rest: &[u8], draft: &mut Draft, nesting: u8) -> usize {
@@ -393,7 +626,8 @@ impl Reader {
                 let inner = &rest[2..2 + length];
                 let value = self.parameter(inner);
                 let written = &rest[..(length + 3).min(rest.len())];
-                self.expand(value, written, draft, is_quoted);
+                let is_list = inner.ends_with(b"[@]") || inner == b"@";
+                self.expand(value, written, draft, is_quoted && !is_list);
                 written.len()
             }
             Some(b'\'') if !is_quoted => {
@@ -403,8 +637,10 @@ impl Reader {
             }
             _ => {
                 let length = parameter_length(&rest[1..]);
-                let known = self.variables.get(&rest[1..=length]).cloned();
-                self.expand(known, &rest[..=length], draft, is_quoted);
+                let name = &rest[1..=length];
+                let known = self.variables.get(name).cloned();
+                // `"$@"` is as many words as there are.
+                self.expand(known, &rest[..=length], draft, is_quoted && name != b"@");
                 length + 1
             }
         }
@@ -414,11 +650,27 @@ impl Reader {
     fn parameter(&mut self, inner: &[u8]) -> Option<Vec<u8>> {
         let name = &inner[..parameter_length(inner)];
         let rest = &inner[name.len()..];
-        let rest = rest
+        let mut known = self.variables.get(name).cloned();
+        let all = rest
             .strip_prefix(b"[@]")
-            .or_else(|| rest.strip_prefix(b"[*]"))
-            .unwrap_or(rest);
-        let known = self.variables.get(name).cloned();
+            .or_else(|| rest.strip_prefix(b"[*]"));
+        // `${NAME[2]}`
+        let one = rest.strip_prefix(b"[").and_then(|rest| {
+            let end = rest.iter().position(|byte| *byte == b']')?;
+            let number: usize = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
+            Some((number, &rest[end + 1..]))
+        });
+        let rest = match (all, one) {
+            (Some(rest), _) => rest,
+            (None, Some((number, rest))) => {
+                let parts = known
+                    .as_ref()
+                    .map(|known| known.split(|byte| *byte == b' ').nth(number));
+                known = parts.flatten().map(<[u8]>::to_vec);
+                rest
+            }
+            (None, None) => rest,
+        };
         // `${NAME:-x}` is x where NAME is not known here.
         for (sign, keeps) in [
             (&b":="[..], true),
@@ -455,8 +707,9 @@ impl Reader {
         if is_quoted {
             return draft.word.extend_from_slice(&value);
         }
-        // Unquoted, a value falls apart at its blanks.
-        let mut parts = value.split(|byte| byte.is_ascii_whitespace());
+        // Unquoted, a value falls apart at its blanks, or at what the text says that they are.
+        let blanks = self.variables.get(&b"IFS"[..]).cloned().unwrap_or_default();
+        let mut parts = value.split(|byte| byte.is_ascii_whitespace() || blanks.contains(byte));
         draft
             .word
             .extend_from_slice(parts.next().unwrap_or_default());
@@ -484,13 +737,16 @@ impl Reader {
 
     fn printed(&mut self, inner: &[u8], nesting: u8) -> Option<Vec<u8>> {
         if nesting >= MAX_NESTING {
-            self.is_whole = false;
+            self.leave(inner);
             return None;
         }
         let before = self.commands.len();
+        // What is defined there is not known outside.
+        let was_branched = std::mem::replace(&mut self.is_branched, true);
         self.script(inner, nesting + 1);
+        self.is_branched = was_branched;
         let commands = &mut self.commands[before..];
-        self.is_whole &= super::join_pipes(commands);
+        self.is_whole &= super::join_pipes(commands, &mut HashMap::new());
         let (last, others) = commands.split_last()?;
         let printed = others
             .iter()
@@ -575,10 +831,33 @@ pub(super) fn assignment(word: &[u8]) -> Option<(&[u8], &[u8])> {
     (equals > 0 && name_length(name) == equals).then(|| (name, &word[equals + 1..]))
 }
 
+/// `NAME+=value`, where that is one.
+fn appended(word: &[u8]) -> Option<(&[u8], &[u8])> {
+    let equals = word.iter().position(|byte| *byte == b'=')?;
+    let name = word[..equals].strip_suffix(b"+")?;
+    (!name.is_empty() && name_length(name) == name.len()).then(|| (name, &word[equals + 1..]))
+}
+
+/// The length of `()` with blanks, where a text begins with it.
+fn function_length(rest: &[u8]) -> Option<usize> {
+    let blanks = rest[1..].iter().take_while(|byte| **byte == b' ').count();
+    (rest.get(1 + blanks) == Some(&b')')).then_some(blanks + 2)
+}
+
+/// What a function does: the group in braces or parentheses behind its name.
+fn function_body(rest: &[u8]) -> &[u8] {
+    let rest = rest.trim_ascii_start();
+    match rest.first() {
+        Some(b'{') => &rest[1..][..length_to(&rest[1..], b'{', b'}')],
+        Some(b'(') => &rest[1..][..length_to(&rest[1..], b'(', b')')],
+        _ => b"",
+    }
+}
+
 /// The length of a parameter's name: a variable's, or one digit.
 fn parameter_length(text: &[u8]) -> usize {
     match text.first() {
-        Some(byte) if byte.is_ascii_digit() => 1,
+        Some(byte) if byte.is_ascii_digit() || b"@*".contains(byte) => 1,
         _ => name_length(text),
     }
 }
@@ -658,6 +937,11 @@ fn name_length(text: &[u8]) -> usize {
 
 /// How far it is to the parenthesis that closes, over quotes and pairs.
 fn nested_length(text: &[u8], close: u8) -> usize {
+    length_to(text, b'(', close)
+}
+
+/// How far it is to the sign that closes, over quotes and pairs.
+fn length_to(text: &[u8], open_sign: u8, close: u8) -> usize {
     let (mut depth, mut quote, mut at) = (0_usize, None, 0);
     while at < text.len() {
         match (text[at], quote) {
@@ -665,9 +949,9 @@ fn nested_length(text: &[u8], close: u8) -> usize {
             (byte, Some(open)) if byte == open => quote = None,
             (_, Some(_)) => {}
             (byte @ (b'\'' | b'"'), None) => quote = Some(byte),
-            (b'(', None) => depth += 1,
+            (byte, None) if byte == open_sign => depth += 1,
             (byte, None) if byte == close && depth == 0 => return at,
-            (b')', None) => depth = depth.saturating_sub(1),
+            (byte, None) if byte == close => depth -= 1,
             _ => {}
         }
         at += 1;
@@ -711,6 +995,12 @@ pub(super) fn escape(rest: &[u8]) -> (Option<u8>, usize) {
         None => (Some(b'\\'), 0),
         Some(b'n') => (Some(b'\n'), 1),
         Some(b't') => (Some(b'\t'), 1),
+        Some(b'r') => (Some(b'\r'), 1),
+        Some(b'a') => (Some(7), 1),
+        Some(b'b') => (Some(8), 1),
+        Some(b'v') => (Some(11), 1),
+        Some(b'f') => (Some(12), 1),
+        Some(b'e' | b'E') => (Some(27), 1),
         Some(b'x') => {
             let length = count(&rest[1..], 2, u8::is_ascii_hexdigit);
             (number(&rest[1..=length], 16), length + 1)

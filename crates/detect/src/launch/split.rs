@@ -2,8 +2,9 @@
 
 use super::Command;
 use super::clusters::{clustered, contained};
+use super::printed;
+use super::told::named;
 use super::tools::{Language, Tool, Wrap, file_name};
-use super::{printed, stored};
 
 /// What one command starts.
 #[derive(Debug, Default)]
@@ -14,6 +15,8 @@ pub(super) struct Parts {
     pub scripts: Vec<Vec<u8>>,
     /// Texts in a language.
     pub codes: Vec<Vec<u8>>,
+    /// Texts for a shell, each with its `$0`, `$1` and so on.
+    pub called: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
     /// Variables set for what it starts.
     pub variables: Vec<Vec<u8>>,
 }
@@ -31,9 +34,10 @@ pub(super) fn split(command: &Command, tool: Tool) -> Parts {
         Tool::Shells => shell(command, words, &mut parts),
         Tool::Wraps(wrap) => wrapped(command, words, wrap, &mut parts),
         Tool::Interprets(language) => interpreted(command, words, language, &mut parts),
-        Tool::Containers => contained(words, &mut parts),
+        Tool::Containers => contained(command, words, &mut parts),
         Tool::Clusters => clustered(command, words, &mut parts),
         Tool::Serves => served(words, &mut parts),
+        Tool::Debugs => debugged(words, &mut parts),
     }
     parts
 }
@@ -56,146 +60,6 @@ fn called_by_variables(command: &Command, parts: &mut Parts) {
 
 pub(super) fn is_option(word: &[u8]) -> bool {
     word.len() > 1 && word[0] == b'-'
-}
-
-/// What a few tools that otherwise only read can be told to start.
-fn named(command: &Command, words: &[Vec<u8>], parts: &mut Parts) {
-    let tool = file_name(&command.words[0]);
-    writes(&tool, command, words, parts);
-    for (at, word) in words.iter().enumerate() {
-        let text = String::from_utf8_lossy(word);
-        let next = || words.get(at + 1).cloned().unwrap_or_default();
-        match (tool.as_str(), &*text) {
-            // rg --pre CMD, tar --to-command=CMD, git -c alias.x='!CMD'
-            ("rg", "--pre") | ("gcc" | "g++" | "cc" | "clang", "-wrapper") => {
-                parts.starts.push(vec![next()]);
-            }
-            ("vim" | "vi" | "nvim" | "view", _) => {
-                let run = match &*text {
-                    "-c" => next(),
-                    text if text.starts_with('+') => text.as_bytes()[1..].to_vec(),
-                    _ => continue,
-                };
-                let run = run.strip_prefix(b":").unwrap_or(&run);
-                if let Some(run) = run.strip_prefix(b"!") {
-                    parts.scripts.push(run.to_vec());
-                }
-            }
-            ("emacs", "--eval" | "-eval") => parts.codes.push(next()),
-            ("git", _) => {
-                let calls = |key: &str| {
-                    let key = key.to_ascii_lowercase();
-                    ["pager", "editor", "command"]
-                        .iter()
-                        .any(|end| key.ends_with(end))
-                };
-                if let Some((_, run)) = text.split_once("=!") {
-                    parts.scripts.push(run.as_bytes().to_vec());
-                } else if let Some((key, run)) = text.split_once('=')
-                    && calls(key)
-                {
-                    parts.scripts.push(run.as_bytes().to_vec());
-                }
-            }
-            ("tar", "-I") | ("rsync", "-e") | ("scp" | "sftp", "-S") => parts.scripts.push(next()),
-            ("tar", _) => {
-                for option in [
-                    "--to-command=",
-                    "--checkpoint-action=exec=",
-                    "--use-compress-program=",
-                ] {
-                    if let Some(run) = text.strip_prefix(option) {
-                        parts.scripts.push(run.as_bytes().to_vec());
-                    }
-                }
-            }
-            ("rsync", _) if text.starts_with("--rsh=") => {
-                parts.scripts.push(word["--rsh=".len()..].to_vec());
-            }
-            ("nc" | "ncat" | "netcat", "-e" | "-c" | "--exec" | "--sh-exec") => {
-                parts.scripts.push(next());
-            }
-            ("socat", _) => {
-                for mark in ["EXEC:", "SYSTEM:"] {
-                    let behind = text
-                        .to_ascii_uppercase()
-                        .find(mark)
-                        .map(|at| at + mark.len());
-                    if let Some(run) = behind.and_then(|at| text.get(at..)) {
-                        let run = run.split(',').next().unwrap_or(run);
-                        parts.scripts.push(run.as_bytes().to_vec());
-                    }
-                }
-            }
-            ("psql" | "mysql" | "sqlite3", _) => {
-                let behind = ["\\! ", "system ", ".shell ", ".system ", "PROGRAM "]
-                    .iter()
-                    .find_map(|mark| Some(text.split_once(mark)?.1.trim_matches('\'').to_owned()));
-                parts.scripts.extend(behind.map(String::into_bytes));
-            }
-            // What an alias or a trap stands for is what it starts.
-            ("alias", _) => {
-                let run = super::shell::assignment(word).map(|(_, run)| run.to_vec());
-                parts.scripts.extend(run);
-            }
-            ("trap", _) if at == 0 && !is_option(word) => parts.scripts.push(word.clone()),
-            _ => {}
-        }
-    }
-}
-
-/// What is written to where it will be started, or given to what starts it later.
-fn writes(tool: &str, command: &Command, words: &[Vec<u8>], parts: &mut Parts) {
-    let mut keep = |starts: Option<stored::Starts>| {
-        let starts = starts.unwrap_or_default();
-        parts.scripts.extend(starts.scripts);
-        parts.codes.extend(starts.codes);
-    };
-    if !command.into.is_empty()
-        && let Some(text) = printed::by(command)
-    {
-        // What a shell writes for `echo -e` and what it writes for `echo` differ in escapes alone.
-        keep(stored::of(&command.into, &text));
-        keep(stored::of(&command.into, &printed::unescaped(&text)));
-    }
-    match tool {
-        "tee" => {
-            for file in words.iter().filter(|word| !is_option(word)) {
-                keep(stored::of(file, &command.input));
-            }
-        }
-        "crontab" => parts
-            .scripts
-            .extend(stored::of_crontab(&command.input, false)),
-        "at" | "batch" => parts.scripts.push(command.input.clone()),
-        "sed" => {
-            // `sed -i '$a TEXT' FILE`
-            let (Some(file), Some(program)) =
-                (words.last(), words.iter().find(|word| !is_option(word)))
-            else {
-                return;
-            };
-            let text = [&b"$a"[..], b"1i", b"$ a", b"1 i"]
-                .iter()
-                .find_map(|start| program.strip_prefix(*start));
-            let text = text.map(|text| text.strip_prefix(b"\\").unwrap_or(text).trim_ascii());
-            keep(text.and_then(|text| stored::of(file, text)));
-        }
-        "make" => {
-            let shell = words.iter().find_map(|word| word.strip_prefix(b"SHELL="));
-            parts.scripts.extend(shell.map(<[u8]>::to_vec));
-            let lines = command.input.split(|byte| *byte == b'\n');
-            let recipes = lines.filter_map(|line| {
-                let behind = line
-                    .iter()
-                    .position(|byte| *byte == b';')
-                    .map(|at| &line[at + 1..]);
-                line.strip_prefix(b"\t").or(behind)
-            });
-            parts.scripts.extend(recipes.map(<[u8]>::to_vec));
-        }
-        _ => {}
-    }
 }
 
 fn found(tool: &str, words: &[Vec<u8>], parts: &mut Parts) {
@@ -339,6 +203,13 @@ fn managed(tool: &str, words: &[Vec<u8>], parts: &mut Parts) {
         rest = &rest[(1 + usize::from(takes_value)).min(rest.len())..];
     }
     if let Some((first, arguments)) = rest.split_first() {
+        // `org.example.App`, `package.app`
+        if matches!(tool, "snap" | "flatpak") {
+            let names = first
+                .split(|byte| *byte == b'.')
+                .map(|name| vec![name.to_vec()]);
+            parts.starts.extend(names);
+        }
         let mut run = vec![package_name(first)];
         run.extend_from_slice(arguments);
         parts.starts.push(run);
@@ -368,10 +239,15 @@ fn shell(command: &Command, words: &[Vec<u8>], parts: &mut Parts) {
     while at < words.len() && (is_option(&words[at]) || is_windows && words[at].starts_with(b"/")) {
         let word = &words[at];
         let lower = word.to_ascii_lowercase();
+        // `bash -n FILE` reads it, and starts nothing.
+        let is_letters = word[1..].iter().all(u8::is_ascii_alphabetic);
+        if !is_windows && is_letters && word.contains(&b'n') && !word.contains(&b'c') {
+            return;
+        }
         let is_encoded = is_windows
             && matches!(
                 lower.as_slice(),
-                b"-e" | b"-enc" | b"-encodedcommand" | b"-ec"
+                b"-e" | b"-en" | b"-enc" | b"-encodedcommand" | b"-ec"
             );
         if let Some(text) = words.get(at + 1).filter(|_| is_encoded) {
             // UTF-16, of which the first halves are enough.
@@ -395,20 +271,31 @@ fn shell(command: &Command, words: &[Vec<u8>], parts: &mut Parts) {
                 parts.scripts.push(text);
             }
             // Or the words behind it are its `$0`, `$1` and so on.
-            if let [text, _, behind @ ..] = &words[at + 1..]
+            if let [text, behind @ ..] = &words[at + 1..]
                 && !behind.is_empty()
                 && text.contains(&b'$')
             {
-                let set = [&b"set -- "[..], &behind.join(&b' '), b"\n", text].concat();
-                parts.scripts.push(set);
+                parts.called.push((text.clone(), behind.to_vec()));
             }
             // And the text may read what its shell is given, or be nothing but `-`.
             return;
         }
-        at += 1 + usize::from(matches!(
-            word.as_slice(),
-            b"-o" | b"-O" | b"--rcfile" | b"--init-file"
-        ));
+        let takes_next = match is_windows {
+            true => POWERSHELL_VALUES.contains(&lower.as_slice()),
+            false => matches!(
+                word.as_slice(),
+                b"-o" | b"-O" | b"--rcfile" | b"--init-file"
+            ),
+        };
+        at += 1 + usize::from(takes_next);
+    }
+    // PowerShell takes a text without an option as well.
+    if name.starts_with("powershell") && words.get(at).is_some_and(|word| !is_script_file(word)) {
+        let text = words[at..].join(&b' ');
+        parts
+            .scripts
+            .push(printed::replaced(&text, b"\\", b"\\\\", usize::MAX));
+        return;
     }
     if at < words.len() {
         parts.starts.push(words[at..].to_vec());
@@ -420,6 +307,35 @@ fn shell(command: &Command, words: &[Vec<u8>], parts: &mut Parts) {
     if !command.reads.is_empty() {
         parts.starts.push(vec![command.reads.clone()]);
     }
+}
+
+/// Options of PowerShell with a value, as they are shortened (`about_PowerShell_exe`).
+const POWERSHELL_VALUES: &[&[u8]] = &[
+    b"-w",
+    b"-win",
+    b"-window",
+    b"-windowstyle",
+    b"-ep",
+    b"-ex",
+    b"-exec",
+    b"-executionpolicy",
+    b"-v",
+    b"-version",
+    b"-o",
+    b"-of",
+    b"-outputformat",
+    b"-if",
+    b"-inputformat",
+    b"-wd",
+    b"-workingdirectory",
+    b"-configurationname",
+    b"-psconsolefile",
+    b"-settingsfile",
+    b"-custompipename",
+];
+
+fn is_script_file(word: &[u8]) -> bool {
+    word.to_ascii_lowercase().ends_with(b".ps1")
 }
 
 /// A number or a time, which no program is called by: the value of an option that is not known.
@@ -441,11 +357,21 @@ fn wrapped(command: &Command, words: &[Vec<u8>], wrap: &Wrap, parts: &mut Parts)
     for pair in words.windows(2) {
         let text = String::from_utf8_lossy(&pair[1]);
         let run = match (name.as_str(), pair[0].as_slice()) {
-            ("ssh", b"-o") => text.split_once("ProxyCommand=").map(|(_, run)| run),
-            ("gdb", b"-ex" | b"-iex") => text.strip_prefix("shell ").or(text.strip_prefix('!')),
+            ("ssh" | "autossh", b"-o") => ssh_command(&text),
             _ => None,
         };
         parts.scripts.extend(run.map(|run| run.as_bytes().to_vec()));
+    }
+    if let Some(at) = words.iter().position(|word| is_among(word, wrap.begins)) {
+        return begun(&words[at + 1..], parts);
+    }
+    // The rest is a shell's.
+    if name == "capsh"
+        && let Some(at) = words.iter().position(|word| word == b"--" || word == b"==")
+    {
+        let shell = [&[b"bash".to_vec()][..], &words[at + 1..]].concat();
+        parts.starts.push(shell);
+        return;
     }
     let mut at = 0;
     let mut own_words = wrap.own_words;
@@ -484,7 +410,9 @@ fn wrapped(command: &Command, words: &[Vec<u8>], wrap: &Wrap, parts: &mut Parts)
         if let Some(run) = joined {
             parts.scripts.push(run.as_bytes().to_vec());
             at += 1;
-        } else if wrap.long_values.iter().any(|option| *option == text) {
+        } else if is_among(word, wrap.pairs) {
+            at += 3;
+        } else if is_among(word, wrap.long_values) {
             at += 2;
         } else if is_option(word) {
             let takes_next = !word.starts_with(b"--")
@@ -502,6 +430,9 @@ fn wrapped(command: &Command, words: &[Vec<u8>], wrap: &Wrap, parts: &mut Parts)
         } else if is_amount(word) {
             at += 1;
             own_words = own_words.saturating_sub(1);
+        } else if name == "setarch" && (word.contains(&b'/') || at + 1 == words.len()) {
+            // The architecture may be left out.
+            break;
         } else if own_words > 0 {
             own_words -= 1;
             at += 1;
@@ -527,6 +458,25 @@ fn wrapped(command: &Command, words: &[Vec<u8>], wrap: &Wrap, parts: &mut Parts)
         }
         return;
     }
+    // `mpirun -n 1 ./a : -n 7 ./b`
+    if *wrap == super::tools::MPI
+        && let Some(at) = run.iter().position(|word| word == b":")
+    {
+        // A command of its own, so that it is bounded as those are.
+        parts
+            .starts
+            .push([&command.words[..1], &run[at + 1..]].concat());
+        run.truncate(at);
+    }
+    // The word behind an option that is not known may be its value: `launcher --near b ./x`.
+    let before = at.checked_sub(1).and_then(|at| words.get(at));
+    let is_unsure = before
+        .is_some_and(|word| word.starts_with(b"--") && word.len() > 2 && !word.contains(&b'='))
+        && !run[0].contains(&b'/')
+        && super::tool_of(&run[0]).is_none();
+    if is_unsure && !wrap.is_text && run.get(1).is_some_and(|word| !is_option(word)) {
+        parts.starts.push(run[1..].to_vec());
+    }
     let run = match name.as_str() {
         "xargs" => with_input(run, replaced.as_deref(), &command.input),
         "parallel" => return parallel(&run, &command.input, parts),
@@ -537,6 +487,35 @@ fn wrapped(command: &Command, words: &[Vec<u8>], wrap: &Wrap, parts: &mut Parts)
     } else {
         parts.starts.push(run);
     }
+}
+
+fn is_among(word: &[u8], options: &[&str]) -> bool {
+    options
+        .iter()
+        .any(|option| option.as_bytes().eq_ignore_ascii_case(word))
+}
+
+/// What begins behind a mark: words, or a text for a shell where it is one.
+fn begun(words: &[Vec<u8>], parts: &mut Parts) {
+    match words {
+        [] => {}
+        [text] if text.trim_ascii().contains(&b' ') => parts.scripts.push(text.clone()),
+        words => parts.starts.push(words.to_vec()),
+    }
+}
+
+/// The command in an option of ssh: `ProxyCommand=./x`, `LocalCommand ./x`.
+pub(super) fn ssh_command(option: &str) -> Option<&str> {
+    let (name, run) = option.trim_start().split_once(['=', ' '])?;
+    let runs = [
+        "proxycommand",
+        "localcommand",
+        "remotecommand",
+        "knownhostscommand",
+    ];
+    runs.iter()
+        .any(|known| name.trim().eq_ignore_ascii_case(known))
+        .then_some(run)
 }
 
 /// So many words that are read are put behind a command.
@@ -595,12 +574,15 @@ fn interpreted(command: &Command, words: &[Vec<u8>], language: &Language, parts:
     while at < words.len() && is_option(&words[at]) {
         let word = words[at].as_slice();
         let text = String::from_utf8_lossy(word);
-        if let Some(option) = language
+        let option = language
             .code
             .iter()
-            .find(|option| text.starts_with(**option))
+            .find(|option| text.starts_with(**option));
+        if let Some(length) = option
+            .map(|option| option.len())
+            .or_else(|| among_letters(word, language))
         {
-            let joined = &word[option.len()..];
+            let joined = &word[length..];
             let joined = joined.strip_prefix(b"=").unwrap_or(joined);
             let code = if joined.is_empty() {
                 words[at + 1..].join(&b' ')
@@ -647,6 +629,79 @@ fn interpreted(command: &Command, words: &[Vec<u8>], language: &Language, parts:
             .push(rest.get(from).cloned().unwrap_or_default());
     } else {
         parts.starts.push(rest.to_vec());
+    }
+}
+
+/// The length of letters of which the last asks for code: `perl -lane`, `python3 -Ic`.
+fn among_letters(word: &[u8], language: &Language) -> Option<usize> {
+    let (first, last) = (word.get(1)?, word.last()?);
+    let is_code = |option: &&str| option.as_bytes() == [b'-', *last];
+    let takes_rest = language.values.contains(char::from(*first))
+        || language
+            .module
+            .is_some_and(|module| module.as_bytes() == [b'-', *first]);
+    let is_letters = word[1..].iter().all(u8::is_ascii_alphanumeric);
+    (is_letters && !takes_rest && language.code.iter().any(is_code)).then_some(word.len())
+}
+
+/// `gdb --args ./x`, `gdb -ex run ./x`, `lldb -o run ./x`: told so, it starts the program it looks into.
+fn debugged(words: &[Vec<u8>], parts: &mut Parts) {
+    let takes_next = |word: &[u8]| {
+        matches!(
+            word,
+            b"-ex"
+                | b"-iex"
+                | b"--ex"
+                | b"-eval-command"
+                | b"--eval-command"
+                | b"-x"
+                | b"-ix"
+                | b"-c"
+                | b"--core"
+                | b"-core"
+                | b"-p"
+                | b"--pid"
+                | b"-pid"
+                | b"-d"
+                | b"-cd"
+                | b"-tty"
+                | b"-s"
+                | b"-S"
+                | b"-o"
+                | b"-O"
+                | b"-k"
+                | b"-K"
+                | b"-n"
+                | b"-a"
+        )
+    };
+    let mut runs = false;
+    let mut at = 0;
+    while at < words.len() && is_option(&words[at]) {
+        let word = words[at].as_slice();
+        let joined = word
+            .iter()
+            .position(|byte| *byte == b'=')
+            .map(|at| &word[at + 1..]);
+        let told = match joined {
+            Some(joined) => joined,
+            None if takes_next(word) => words.get(at + 1).map_or(&b""[..], Vec::as_slice),
+            None => b"",
+        };
+        let first = told
+            .split(u8::is_ascii_whitespace)
+            .next()
+            .unwrap_or_default();
+        runs |= matches!(first, b"run" | b"r" | b"start" | b"starti" | b"process");
+        runs |= matches!(word, b"--args" | b"-args" | b"--");
+        let shell = [&b"shell "[..], b"!", b"platform shell "]
+            .iter()
+            .find_map(|start| told.strip_prefix(*start));
+        parts.scripts.extend(shell.map(<[u8]>::to_vec));
+        at += 1 + usize::from(takes_next(word));
+    }
+    if let Some(run) = words.get(at..).filter(|run| runs && !run.is_empty()) {
+        parts.starts.push(run.to_vec());
     }
 }
 

@@ -57,6 +57,21 @@ fn wrappers_end_where_the_command_begins() {
     check("xargs -n 1 -P 4 ./x", &["xargs > ./x"]);
     check("su - alice -c './x -a'", &["su > ./x -a"]);
     check("unknown ./x", &["unknown ./x"]);
+    check("mpirun --bind-to core -np 2 ./x", &["mpirun > ./x"]);
+    check(
+        "mpirun -n 1 ls : -n 2 ./x",
+        &["mpirun > ls", "mpirun > mpirun > ./x"],
+    );
+    check("bwrap --bind a b --dev c ./x", &["bwrap > ./x"]);
+    check("capsh --print -- -c './x -a'", &["capsh > bash > ./x -a"]);
+    check("time -p ./x", &["./x"]);
+    check("nsjail -Mo -- ./x -a", &["nsjail > ./x -a"]);
+    check("gdb -ex run --args ./x -a", &["gdb > ./x -a"]);
+    check(
+        "powershell -W Hidden -c \"& './x' -a\"",
+        &["powershell > ./x -a"],
+    );
+    check("sed '1e ./x -a' f", &["sed > ./x -a"]);
 }
 
 #[test]
@@ -92,6 +107,36 @@ fn shells_are_read() {
     check("$(echo xgirm | rev)", &["mrigx"]);
     check("echo '* * * * * root ./x' > /etc/cron.d/a", &["echo > ./x"]);
     check("eval \"./x -a\"", &["eval > ./x -a"]);
+    check("base64 -d < f > g; sh g", &["sh > g"]);
+    check("echo Li94IC1h > f; base64 -d f | sh", &["sh > ./x -a"]);
+    check("bash -c '\"$0\" \"$@\"' ./x -a", &["bash > ./x -a"]);
+    check("sh -c 'for f; do $f; done' sh ./x", &["sh > ./x"]);
+    check("set -- ./x -a; \"$@\"", &["./x -a"]);
+    check("ls${IFS}-a", &["ls -a"]);
+    check("IFS=,; c=./x,-a; $c", &["./x -a"]);
+    check("`command -v x` -a", &["x -a"]);
+    check("a=(b ./x); ${a[1]} -c", &["./x -c"]);
+    check("f() { $1 -a; }; f ./x", &["./x -a"]);
+}
+
+/// Checks that a line launches no command that begins with `x`.
+fn check_without(line: &str) {
+    let launches = of_line(line.as_bytes());
+    let is_x = |command: &Command| command.words.first().is_some_and(|word| word == b"x");
+    assert!(!launches.commands.iter().any(is_x), "{line}");
+    assert!(launches.is_whole, "{line}");
+}
+
+#[test]
+fn what_is_defined_matched_or_listed_does_not_run() {
+    check_without("x() { ls; }");
+    check_without("function x { ls; }; x");
+    check_without("case $a in x) ls;; y|x) ls;; esac");
+    check_without("a=(y\n x)");
+    check_without("declare -a a=(x y)");
+    check_without("bash -n x");
+    check_without("gdb -batch -ex 'info files' x");
+    check_without("perl -ne 'print if /(x \\S+)/' f");
 }
 
 #[test]
@@ -135,6 +180,9 @@ fn what_finders_and_managers_start() {
 fn nesting_without_end_is_cut_and_said() {
     let deep = "nohup ".repeat(100) + "./x";
     assert!(!of_line(deep.as_bytes()).is_whole);
+    let last = of_line(deep.as_bytes()).commands.pop().unwrap_or_default();
+    assert!(last.is_unread);
+    assert!(last.words.iter().any(|word| word.ends_with(b"\0./x")));
     let deep = "$(".repeat(10_000);
     assert!(!of_line(deep.as_bytes()).is_whole);
     let many = "a;".repeat(100_000);

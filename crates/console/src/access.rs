@@ -5,6 +5,7 @@
 //! exist cost as long as those that do.
 
 mod attempts;
+mod cookie;
 mod password;
 mod sign_in;
 mod viewer;

@@ -8,15 +8,18 @@
 mod gate;
 mod lines;
 
+use std::borrow::Cow;
+use std::io::Read as _;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
+use flate2::read::MultiGzDecoder;
 use serde_json::json;
-use tower_http::decompression::RequestDecompressionLayer;
 
 use crate::access::Refused;
 use crate::config::Config;
@@ -31,9 +34,7 @@ pub const SCOPE: &str = "events:write";
 pub(crate) fn routes(config: &Config) -> Router<Site> {
     Router::new()
         .route("/api/v1/events", post(take))
-        // Counted behind the unpacking: a small body may be a large one.
         .layer(DefaultBodyLimit::max(config.ingest.max_bytes))
-        .layer(RequestDecompressionLayer::new().gzip(true))
 }
 
 /// Why a batch is not taken.
@@ -47,6 +48,8 @@ enum NotTaken {
     TooFast(u64),
     /// Too many batches wait already.
     Busy,
+    /// Its body cannot be unpacked, and why.
+    Packed(StatusCode, String),
     /// Some lines cannot be read.
     Lines(Vec<lines::Wrong>),
     /// It is our fault: the sender keeps what it has.
@@ -90,6 +93,7 @@ impl IntoResponse for NotTaken {
                 ),
                 1,
             ),
+            Self::Packed(status, why) => answer(status, "nothing was taken", json!(why)),
             Self::Lines(wrong) => answer(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "nothing was taken: lines cannot be read",
@@ -156,7 +160,8 @@ async fn deliver(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Response, NotTaken> {
-    let read = lines::read(body, &sender.cluster).map_err(NotTaken::Lines)?;
+    let body = unpacked(headers, body, site.config().ingest.max_bytes)?;
+    let read = lines::read(&body, &sender.cluster).map_err(NotTaken::Lines)?;
     let events = read.inputs.len() as u32;
     if let Some(wait) = site.gate().wait(&sender.name, events) {
         return Err(NotTaken::TooFast(wait));
@@ -183,6 +188,38 @@ async fn deliver(
         "head": receipt.last,
     }))
     .into_response())
+}
+
+/// The body without its packing, of which a small one may be a large one.
+fn unpacked<'a>(
+    headers: &HeaderMap,
+    body: &'a [u8],
+    max_bytes: usize,
+) -> Result<Cow<'a, [u8]>, NotTaken> {
+    let how = headers.get(CONTENT_ENCODING).map(|how| how.to_str());
+    match how {
+        None | Some(Ok("" | "identity")) => return Ok(Cow::Borrowed(body)),
+        Some(Ok(how)) if how.eq_ignore_ascii_case("gzip") => {}
+        Some(_) => {
+            let why = "send it as it is, or packed by gzip".to_owned();
+            return Err(NotTaken::Packed(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+        }
+    }
+    let mut bytes = Vec::new();
+    let read = MultiGzDecoder::new(body)
+        .take(max_bytes as u64 + 1)
+        .read_to_end(&mut bytes);
+    match read {
+        Err(error) => {
+            let why = format!("it is no gzip: {error}");
+            Err(NotTaken::Packed(StatusCode::BAD_REQUEST, why))
+        }
+        Ok(length) if length > max_bytes => {
+            let why = format!("it has more than {max_bytes} bytes");
+            Err(NotTaken::Packed(StatusCode::PAYLOAD_TOO_LARGE, why))
+        }
+        Ok(_) => Ok(Cow::Owned(bytes)),
+    }
 }
 
 /// A refusal that is no page.

@@ -9,15 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
 use davylamp_ledger::{Ledger, LedgerError, Options};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tower_http::compression::CompressionLayer;
-use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::timeout::TimeoutLayer;
 
 use crate::access::{self, Refused};
 use crate::config::{Config, PASSWORD_VARIABLE};
@@ -168,35 +167,44 @@ impl Ready {
 }
 
 fn app(site: &Site) -> Router {
-    let fixed = |name: HeaderName, value: &'static str| {
-        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
-    };
-    let timeout = || TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWER_WITHIN);
-    let mut app = Router::new()
+    Router::new()
         .merge(page::routes(site))
         .merge(access::routes())
-        .layer(CompressionLayer::new())
         .merge(ingest::routes(site.config()))
-        .layer(timeout())
+        .layer(middleware::from_fn(in_time))
         .merge(page::stream())
         .fallback(page::absent)
-        .layer(fixed(header::CONTENT_SECURITY_POLICY, POLICY))
-        .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(fixed(header::REFERRER_POLICY, "same-origin"))
-        .layer(fixed(header::X_FRAME_OPTIONS, "DENY"))
-        .layer(fixed(header::CACHE_CONTROL, "no-store"))
-        .layer(fixed(
-            HeaderName::from_static("cross-origin-opener-policy"),
-            "same-origin",
-        ))
-        .layer(fixed(
-            HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        ));
-    if site.is_secure() {
-        app = app.layer(fixed(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"));
+        .layer(middleware::from_fn_with_state(site.clone(), careful))
+        .with_state(site.clone())
+}
+
+/// Ends what takes too long.
+async fn in_time(request: Request, next: Next) -> Response {
+    let answered = tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await;
+    answered.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
+}
+
+/// Adds what every answer carries, but for what it says of itself otherwise.
+async fn careful(State(site): State<Site>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let mut add = |name: HeaderName, value: &'static str| {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    };
+    add(header::CONTENT_SECURITY_POLICY, POLICY);
+    add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    add(header::REFERRER_POLICY, "same-origin");
+    add(header::X_FRAME_OPTIONS, "DENY");
+    add(header::CACHE_CONTROL, "no-store");
+    for name in ["cross-origin-opener-policy", "cross-origin-resource-policy"] {
+        add(HeaderName::from_static(name), "same-origin");
     }
-    app.with_state(site.clone())
+    if site.is_secure() {
+        add(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
+    response
 }
 
 /// Whom a request comes from: the proxy's word where there is one.

@@ -8,12 +8,12 @@ use axum::extract::{Form, Query, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use serde::Deserialize;
 use totp_rs::{Algorithm, Secret, TOTP};
 
+use super::cookie;
 use super::password::is_right;
-use super::viewer::{Refused, Signed, cookie_name, is_from_here};
+use super::viewer::{Refused, Signed, is_from_here};
 use crate::page;
 use crate::serve::From;
 use crate::site::Site;
@@ -54,7 +54,6 @@ async fn by_password(
     State(site): State<Site>,
     From(from): From,
     headers: HeaderMap,
-    cookies: CookieJar,
     Form(form): Form<ByPassword>,
 ) -> Result<Response, Refused> {
     if !is_from_here(&headers) {
@@ -81,7 +80,7 @@ async fn by_password(
         _ => return Ok(failed(&site, &form.name, from, &back)),
     };
     site.attempts().passed(&form.name, from);
-    begin(&site, &person, cookies, &back).await
+    begin(&site, &person, &headers, &back).await
 }
 
 fn failed(site: &Site, name: &str, from: IpAddr, back: &str) -> Response {
@@ -134,14 +133,13 @@ async fn by_link(
     State(site): State<Site>,
     From(from): From,
     headers: HeaderMap,
-    cookies: CookieJar,
     Form(ByLink { key }): Form<ByLink>,
 ) -> Result<Response, Refused> {
     if !is_from_here(&headers) {
         return Err(Refused::Forged);
     }
     match site.store().use_link(&key, site.now()).await? {
-        Some(person) => begin(&site, &person, cookies, "/").await,
+        Some(person) => begin(&site, &person, &headers, "/").await,
         None => {
             tracing::warn!(%from, "a sign-in link was used that does not hold");
             let text =
@@ -155,21 +153,16 @@ async fn by_link(
 async fn begin(
     site: &Site,
     person: &Person,
-    cookies: CookieJar,
+    headers: &HeaderMap,
     back: &str,
 ) -> Result<Response, Refused> {
     // Whatever session the browser had is over: a new one has a new name.
-    if let Some(old) = cookies.get(cookie_name(site)) {
-        site.store().end(old.value()).await?;
+    if let Some(old) = cookie::given(site, headers) {
+        site.store().end(old).await?;
     }
     let id = site.store().begin(&person.name, site.now()).await?;
     tracing::info!(person = person.name, "signed in");
-    let cookie = Cookie::build((cookie_name(site), id))
-        .path("/")
-        .http_only(true)
-        .secure(site.is_secure())
-        .same_site(SameSite::Lax);
-    Ok((cookies.add(cookie), Redirect::to(&local(back))).into_response())
+    Ok((cookie::keep(site, &id), Redirect::to(&local(back))).into_response())
 }
 
 #[derive(Deserialize)]
@@ -177,17 +170,14 @@ struct Out {}
 
 async fn out(
     State(site): State<Site>,
-    cookies: CookieJar,
+    headers: HeaderMap,
     signed: Signed<Out>,
 ) -> Result<Response, Refused> {
     let Out {} = signed.form;
-    if let Some(cookie) = cookies.get(cookie_name(&site)) {
-        site.store().end(cookie.value()).await?;
+    if let Some(id) = cookie::given(&site, &headers) {
+        site.store().end(id).await?;
     }
-    let gone = Cookie::build((cookie_name(&site), ""))
-        .path("/")
-        .secure(site.is_secure());
-    Ok((cookies.remove(gone), Redirect::to("/sign-in")).into_response())
+    Ok((cookie::forget(&site), Redirect::to("/sign-in")).into_response())
 }
 
 /// A path of this console and nothing else: an address that was brought leads nowhere.

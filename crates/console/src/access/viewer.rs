@@ -5,21 +5,12 @@ use axum::http::header::{HOST, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum_extra::extract::cookie::CookieJar;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
-use super::{Role, Scope};
+use super::{Role, Scope, cookie};
 use crate::page;
 use crate::site::Site;
-
-/// The browser's half of a session. With TLS the name itself forbids other hosts to set it.
-pub(super) fn cookie_name(site: &Site) -> &'static str {
-    match site.is_secure() {
-        true => "__Host-davylamp",
-        false => "davylamp",
-    }
-}
 
 /// Somebody who is signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,9 +125,8 @@ impl FromRequestParts<Site> for Viewer {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Refused> {
-        let cookies = CookieJar::from_headers(&parts.headers);
-        let session = match cookies.get(cookie_name(site)) {
-            Some(cookie) => site.store().session(cookie.value(), site.now()).await?,
+        let session = match cookie::given(site, &parts.headers) {
+            Some(id) => site.store().session(id, site.now()).await?,
             None => None,
         };
         let Some(session) = session else {

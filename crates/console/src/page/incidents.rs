@@ -56,6 +56,7 @@ impl Wanted {
             without_owner: !self.without_owner.is_empty(),
             with_clock: !self.due.is_empty(),
             sort,
+            ..IncidentFilter::default()
         })
     }
 

@@ -121,9 +121,14 @@ async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .header_read_timeout(HEAD_WITHIN)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
+    let asked = async { stop.wait_for(|stop| *stop).await.map(drop) };
     let done = tokio::select! {
-        done = connection.as_mut() => done,
-        _ = stop.wait_for(|stop| *stop) => {
+        done = connection.as_mut() => Some(done),
+        _ = asked => None,
+    };
+    let done = match done {
+        Some(done) => done,
+        None => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
-use fantoccini::{Client, ClientBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,12 +16,12 @@ use tempfile::TempDir;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How wide a window is on a desk.
-pub const WIDE: u32 = 1360;
+const WIDE: u32 = 1360;
 /// How high a picture is, at the most.
 const PICTURE: u32 = 2200;
 
 pub struct Browser {
-    pub page: Client,
+    page: Session,
     driver: Child,
     _profile: TempDir,
     axe: String,
@@ -66,16 +65,10 @@ impl Browser {
         for (name, value) in options.as_object().into_iter().flatten() {
             capabilities["goog:chromeOptions"][name] = value.clone();
         }
-        let capabilities = capabilities.as_object().cloned().expect("an object");
-        let url = format!("http://127.0.0.1:{port}");
+        let driver_at = format!("http://127.0.0.1:{port}");
         let begun = Instant::now();
         let page = loop {
-            let mut builder = ClientBuilder::new(HttpConnector::new());
-            match builder
-                .capabilities(capabilities.clone())
-                .connect(&url)
-                .await
-            {
+            match Session::begin(&driver_at, &capabilities).await {
                 Ok(page) => break page,
                 Err(error) => assert!(begun.elapsed() < DEADLINE, "no browser: {error}"),
             }
@@ -89,8 +82,14 @@ impl Browser {
         }
     }
 
+    /// Goes to an address.
+    pub async fn goto(&self, address: &str) {
+        let gone = self.page.ask("url", &json!({"url": address})).await;
+        gone.unwrap_or_else(|error| panic!("{address}: {error}"));
+    }
+
     pub async fn run(&self, script: &str) -> Value {
-        let done = self.page.execute(script, Vec::new()).await;
+        let done = self.page.execute("sync", script).await;
         done.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
@@ -103,8 +102,9 @@ impl Browser {
         let begun = Instant::now();
         let script =
             format!("try {{ return Boolean({condition}) }} catch (error) {{ return false }}");
-        while self.page.execute(&script, Vec::new()).await.ok() != Some(Value::Bool(true)) {
-            let text = self.page.source().await.unwrap_or_default();
+        while self.page.execute("sync", &script).await.ok() != Some(Value::Bool(true)) {
+            let text = "return document.documentElement.outerHTML";
+            let text = self.page.execute("sync", text).await.unwrap_or_default();
             assert!(
                 begun.elapsed() < DEADLINE,
                 "{condition} does not hold on {text}"
@@ -115,13 +115,20 @@ impl Browser {
 
     /// Presses keys, one after another, on whatever has the focus.
     pub async fn keys(&self, text: &str) {
-        let mut keys = KeyActions::new("keyboard".to_owned());
-        for value in text.chars() {
-            keys = keys
-                .then(KeyAction::Down { value })
-                .then(KeyAction::Up { value });
-        }
-        self.page.perform_actions(keys).await.expect("keys");
+        let pressed: Vec<Value> = text
+            .chars()
+            .flat_map(|key| {
+                ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key.to_string()}))
+            })
+            .collect();
+        let keys = json!({"actions": [{"type": "key", "id": "keyboard", "actions": pressed}]});
+        self.page.ask("actions", &keys).await.expect("keys");
+    }
+
+    /// Makes the window so high.
+    pub async fn size(&self, height: u32) {
+        let size = json!({"width": WIDE, "height": height});
+        self.page.ask("window/rect", &size).await.expect("a size");
     }
 
     /// A picture of the page, or of the most of it, beside what is built.
@@ -135,11 +142,12 @@ impl Browser {
             .as_u64()
             .and_then(|height| u32::try_from(height).ok());
         let height = height.unwrap_or(PICTURE).clamp(600, PICTURE) + 150;
-        self.page
-            .set_window_size(WIDE, height)
-            .await
-            .expect("a size");
-        let png = self.page.screenshot().await.expect("a picture");
+        self.size(height).await;
+        let png = self.page.read("screenshot").await.expect("a picture");
+        let png = png
+            .as_str()
+            .and_then(|text| BASE64_STANDARD.decode(text).ok());
+        let png = png.expect("a picture in base64");
         std::fs::write(folder.join(format!("{name}.png")), png).expect("a file");
     }
 
@@ -151,16 +159,61 @@ impl Browser {
                 .then((found) => done(found.violations.flatMap((fault) => fault.nodes.map((node) =>
                     fault.id + ': ' + node.html.slice(0, 160) + ' ' + (node.failureSummary || '').slice(0, 300)))))
                 .catch((error) => done(['it could not look: ' + error]))";
-        let found = self
-            .page
-            .execute_async(script, Vec::new())
-            .await
-            .expect("findings");
+        let found = self.page.execute("async", script).await.expect("findings");
         serde_json::from_value(found).expect("a list")
     }
 
     pub async fn end(self) {
-        let _ = self.page.clone().close().await;
+        self.page.end().await;
+    }
+}
+
+/// A session of the driver (<https://www.w3.org/TR/webdriver2/>): what these tests need of it. Clients that are
+/// libraries bring a browser's worth of Unicode tables along.
+struct Session {
+    client: reqwest::Client,
+    at: String,
+}
+
+impl Session {
+    async fn begin(driver: &str, capabilities: &Value) -> Result<Self, String> {
+        let mut session = Self {
+            client: reqwest::Client::new(),
+            at: driver.to_owned(),
+        };
+        let wanted = json!({"capabilities": {"alwaysMatch": capabilities}});
+        let begun = session.ask("session", &wanted).await?;
+        let id = begun["sessionId"].as_str().ok_or("no session")?;
+        session.at = format!("{driver}/session/{id}");
+        Ok(session)
+    }
+
+    async fn ask(&self, command: &str, body: &Value) -> Result<Value, String> {
+        let request = self.client.post(format!("{}/{command}", self.at));
+        Self::answered(request.json(body)).await
+    }
+
+    async fn read(&self, command: &str) -> Result<Value, String> {
+        Self::answered(self.client.get(format!("{}/{command}", self.at))).await
+    }
+
+    async fn execute(&self, how: &str, script: &str) -> Result<Value, String> {
+        let body = json!({"script": script, "args": []});
+        self.ask(&format!("execute/{how}"), &body).await
+    }
+
+    async fn end(&self) {
+        let _ = Self::answered(self.client.delete(&self.at)).await;
+    }
+
+    async fn answered(request: reqwest::RequestBuilder) -> Result<Value, String> {
+        let response = request.send().await.map_err(|error| error.to_string())?;
+        let is_done = response.status().is_success();
+        let answer: Value = response.json().await.map_err(|error| error.to_string())?;
+        match is_done {
+            true => Ok(answer["value"].clone()),
+            false => Err(answer["value"]["message"].to_string()),
+        }
     }
 }
 

@@ -12,24 +12,22 @@ use chromium::Browser;
 use davylamp_console::{Role, check_password, hash_password};
 use davylamp_ledger::Taken;
 use davylamp_ledger::record::{Clock, Evidence, IncidentNo, LeftOut, Note, Plan, Record, Tick};
-use fantoccini::Locator;
-use fantoccini::key::Key;
 use jiff::{SignedDuration, Timestamp};
 use world::{World, finding, on_instance};
+
+/// Keys as WebDriver names them (<https://www.w3.org/TR/webdriver2/#keyboard-actions>).
+const TAB: char = '\u{e004}';
+const ENTER: char = '\u{e007}';
 
 const PASSWORD: &str = "under the ground with a lamp";
 
 async fn entered(world: &World, browser: &Browser, name: &str, role: Role) {
     let key = world.link(name, role, &[]).await;
-    let page = &browser.page;
     let link = format!("{}/sign-in/link?key={key}", world.base());
-    page.goto(&link).await.expect("the link's page");
-    page.find(Locator::Css("main button"))
-        .await
-        .expect("a button")
-        .click()
-        .await
-        .expect("a click");
+    browser.goto(&link).await;
+    browser
+        .run("document.querySelector('main button').click()")
+        .await;
     browser
         .until("document.querySelector('.rooms') !== null")
         .await;
@@ -41,11 +39,7 @@ async fn a_kill_arrives_while_one_watches() {
     let browser = Browser::start().await;
     entered(&world, &browser, "ada", Role::Responder).await;
     for path in ["/live", "/"] {
-        browser
-            .page
-            .goto(&format!("{}{path}", world.base()))
-            .await
-            .expect("a page");
+        browser.goto(&format!("{}{path}", world.base())).await;
         browser
             .until("document.querySelector('[data-live-state]').textContent === 'Live.'")
             .await;
@@ -119,14 +113,10 @@ async fn a_keyboard_alone_signs_in_and_closes_an_incident() {
         .await
         .expect("a person");
     let browser = Browser::start().await;
-    browser
-        .page
-        .goto(&format!("{}/incidents/1", world.base()))
-        .await
-        .expect("a page");
+    browser.goto(&format!("{}/incidents/1", world.base())).await;
     browser.until("document.activeElement.id === 'name'").await;
-    let tab = String::from(char::from(Key::Tab));
-    let enter = String::from(char::from(Key::Enter));
+    let tab = String::from(TAB);
+    let enter = String::from(ENTER);
     browser.keys("rae").await;
     browser.keys(&tab).await;
     browser.keys(PASSWORD).await;
@@ -199,16 +189,8 @@ async fn every_page_passes_the_examiner_in_both_themes() {
 async fn seen(world: &World, browser: &Browser, path: &str, name: &str) -> Vec<String> {
     let mut faults = Vec::new();
     for theme in ["light", "dark"] {
-        browser
-            .page
-            .set_window_size(chromium::WIDE, 900)
-            .await
-            .expect("a size");
-        browser
-            .page
-            .goto(&format!("{}{path}", world.base()))
-            .await
-            .expect("a page");
+        browser.size(900).await;
+        browser.goto(&format!("{}{path}", world.base())).await;
         let set = format!(
             "localStorage.setItem('theme', '{theme}');
              document.documentElement.setAttribute('data-theme', '{theme}')"

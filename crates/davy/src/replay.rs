@@ -23,6 +23,10 @@ use crate::output::{counted, emit, emit_lines, note};
 use record::Record;
 use source::{Item, Kept};
 
+/// So many lines that cannot be judged are told one by one.
+const UNREAD_TOLD: u64 = 20;
+const FIRST_UNTOLD: u64 = UNREAD_TOLD + 1;
+
 /// The exit code when something matched.
 const MATCHED: u8 = 1;
 
@@ -51,7 +55,7 @@ Examples:
 )]
 pub struct ReplayArgs {
     /// Capture (pcap, pcapng), or log of the guard, one JSON object a line; `-` is standard input;
-    /// may be repeated
+    /// may be repeated. Lists of commands are given with --commands
     #[arg(value_name = "FILE", required_unless_present = "commands")]
     pub files: Vec<PathBuf>,
     /// File with a command a line; `-` is standard input; may be repeated
@@ -259,7 +263,12 @@ impl Replay {
             }
             Item::Unreadable(why) => {
                 self.counts.unread += 1;
-                note(&format!("line {line} is not judged: {why}"));
+                let file = file.map(|file| format!("{file}: ")).unwrap_or_default();
+                match self.counts.unread {
+                    ..=UNREAD_TOLD => note(&format!("{file}line {line} is not judged: {why}")),
+                    FIRST_UNTOLD => note("further lines that are not judged are only counted"),
+                    _ => {}
+                }
                 return Ok(());
             }
         };

@@ -74,8 +74,15 @@ pub(super) fn read(
         line.clear();
         let read = (&mut reader)
             .take(MAX_LINE_BYTES + 1)
-            .read_until(b'\n', &mut line)
-            .map_err(&failed)?;
+            .read_until(b'\n', &mut line);
+        let read = match read {
+            // What was packed may end in the middle, and what stands before that is there.
+            Err(error) if number > 1 || !line.is_empty() => {
+                let why = format!("it and what follows cannot be read: {error}");
+                return each(number, Item::Unreadable(why));
+            }
+            read => read.map_err(&failed)?,
+        };
         if read == 0 {
             return Ok(());
         }

@@ -95,7 +95,7 @@ fn line(bytes: &[u8], cluster: &str) -> Result<Line, String> {
         })))));
     }
     let event = member("event");
-    if event == "ready" {
+    if matches!(event, "ready" | "alive") {
         return Ok(Line::Input(Box::new(Input::Heartbeat(heartbeat(
             &value, reporter,
         )))));
@@ -122,10 +122,10 @@ fn taken(action: &str) -> Option<(Taken, Severity)> {
     })
 }
 
-fn heartbeat(ready: &Value, reporter: Reporter) -> Heartbeat {
-    let text = |name: &str| ready.get(name).and_then(Value::as_str).unwrap_or("unknown");
-    let count = |name: &str| ready.get(name).and_then(Value::as_i64).unwrap_or(0);
-    let lost: Vec<&str> = ready
+fn heartbeat(said: &Value, reporter: Reporter) -> Heartbeat {
+    let text = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or("unknown");
+    let count = |name: &str| said.get(name).and_then(Value::as_i64).unwrap_or(0);
+    let lost: Vec<&str> = said
         .get("lost")
         .and_then(Value::as_array)
         .into_iter()
@@ -149,7 +149,7 @@ fn heartbeat(ready: &Value, reporter: Reporter) -> Heartbeat {
         coverage,
         canary_at: None,
         canary_caught: None,
-        lost_events: 0,
+        lost_events: count("events_lost"),
     }
 }
 

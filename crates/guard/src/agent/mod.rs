@@ -65,6 +65,8 @@ const BEAT: Duration = Duration::from_millis(500);
 const BEAT_LASTS: Duration = Duration::from_millis(1500);
 /// How often list files are looked at for changes.
 const LOOK_AT_LISTS: Duration = Duration::from_secs(1);
+/// How often the log says that the guard is there: whoever reads it elsewhere knows a silent node by that.
+const ALIVE: Duration = Duration::from_secs(300);
 /// How often log lines left out in the kernel are summed up, and protected files looked at anew.
 const ROUNDS: Duration = Duration::from_secs(10);
 
@@ -413,6 +415,8 @@ async fn guard(started: Started) -> Result<(), GuardError> {
     let mut beat = every(BEAT);
     let mut look = every(LOOK_AT_LISTS);
     let mut rounds = every(ROUNDS);
+    let mut alive = every(ALIVE);
+    alive.tick().await;
     let mut watched = agent.in_force().looked.clone();
     let mut sweep = every(agent.config.sweep.interval().unwrap_or(Duration::MAX / 4));
     sweep.tick().await;
@@ -443,6 +447,7 @@ async fn guard(started: Started) -> Result<(), GuardError> {
                 }
             }
             _ = rounds.tick() => agent.rounds(),
+            _ = alive.tick() => agent.say_alive(&lost, rules),
             _ = sweep.tick(), if agent.config.sweep.interval().is_some() => agent.sweep(),
             _ = look_at_use.tick(), if agent.config.behaviour.sample().is_some() => agent.look(),
             ready = events.readable() => ready.map_err(system("wait for kernel events"))?,
@@ -489,6 +494,27 @@ impl Agent {
             "version": env!("CARGO_PKG_VERSION"),
             "pid": std::process::id(),
             "lost": lost,
+        }));
+    }
+
+    fn say_alive(&self, lost: &[String], rules: usize) {
+        let in_force = self.in_force();
+        let counts = crate::metrics::Source::kernel_counts(&*self.published);
+        self.log.say(&json!({
+            "event": "alive",
+            "level": "info",
+            "timestamp": davylamp_model::guard_event::micros::format(jiff::Timestamp::now()),
+            "mode": self.config.mode,
+            "patterns": in_force.judge.table().size().strings,
+            "detections": in_force.rules.as_ref().map_or(0, |rules| rules.detections().len()),
+            "file_rules": rules,
+            "node": self.node,
+            "version": env!("CARGO_PKG_VERSION"),
+            "lost": lost,
+            "execs": counts.as_ref().map(|counts| counts.execs),
+            "killed": counts.as_ref().map(|counts| counts.killed),
+            "missed": counts.as_ref().map(|counts| counts.missed),
+            "events_lost": counts.as_ref().map(|counts| counts.events_lost_full),
         }));
     }
 

@@ -10,7 +10,7 @@ DAVY    := $(PREFIX)/bin/davy
 LAMBDA_DIR := $(CARGO_TARGET_DIR)/lambda
 LAMBDA_ZIP := $(LAMBDA_DIR)/davy-lambda-$(shell uname -m).zip
 
-.PHONY: help install up down test test-cluster build lambda fmt test-kernels bench-guard bench-respond bench-hunt bench-detect fuzz
+.PHONY: help install up down test test-cluster build lambda fmt test-kernels bench-guard bench-respond bench-hunt bench-detect bench-console fuzz
 
 help:
 	@echo 'make up            install what is missing, build, and guard this machine'
@@ -25,6 +25,7 @@ help:
 	@echo 'make bench-respond measure the responder against one on boto3'
 	@echo 'make bench-hunt    measure hunts against bare programs and DuckDB'
 	@echo 'make bench-detect  measure what the detections find, and how fast'
+	@echo 'make bench-console measure the console under load, over a ledger of a million findings'
 	@echo 'make fuzz          fuzz the parsers for a minute each (needs nightly and cargo-fuzz)'
 
 build:
@@ -74,6 +75,12 @@ bench-hunt:
 	@scripts/setup build test
 	cargo build --release --package davylamp-hunt --example measure
 	cargo xtask bench-hunt --record --program $(CARGO_TARGET_DIR)/release/examples/measure
+
+# Half an hour, and 6 GB of disk in the folder for temporary files.
+bench-console: build
+	cargo run --release --package davylamp-console --example load -- $(CARGO_TARGET_DIR)/release/davy \
+	    sqlite://$${TMPDIR:-/tmp}/davylamp-load.db 1000000 10000 60
+	@rm -f $${TMPDIR:-/tmp}/davylamp-load.db*
 
 bench-detect:
 	@scripts/setup build

@@ -98,8 +98,13 @@ impl Reader {
         let cursor = readers.join(format!("{consumer}.json"));
         let committed = match cursor::load(&cursor, &spool)? {
             Some(place) => place,
-            // What was dropped before there was this reader, it does not miss.
-            None => oldest(dir)?,
+            // What was dropped before there was this reader, it does not miss; what is dropped from
+            // now on, it does, whether or not it has taken anything by then.
+            None => {
+                let start = oldest(dir)?;
+                cursor::store(&cursor, &spool, start)?;
+                start
+            }
         };
         Ok(Self {
             dir: dir.to_owned(),
@@ -120,9 +125,11 @@ impl Reader {
         match segment::identity(&self.dir)? {
             Some(spool) if spool == self.spool => {}
             Some(spool) => {
+                let start = oldest(&self.dir)?;
+                cursor::store(&self.cursor, &spool, start)?;
                 self.spool = spool;
-                self.committed = oldest(&self.dir)?;
-                self.at = self.committed;
+                self.committed = start;
+                self.at = start;
             }
             None => {
                 return Err(SpoolError::NoSpool {

@@ -304,6 +304,18 @@ fn what_was_appended_outlives_the_kill_of_its_writer() {
     }
 }
 
+#[test]
+fn a_reader_that_has_taken_nothing_yet_knows_what_it_missed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut writer = Writer::open(limits(dir.path(), 300, 100)).expect("a spool");
+    drop(Reader::open(dir.path(), "r").expect("a reader"));
+    append(&mut writer, 0..40);
+    let mut reader = Reader::open(dir.path(), "r").expect("the reader again");
+    let (lines, missed) = drain(&mut reader);
+    assert!(missed.lines > 0, "the oldest were dropped");
+    assert_eq!(missed.lines + lines.len() as u64, 40);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Append(u8),

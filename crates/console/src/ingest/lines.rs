@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use davylamp_ledger::record::Heartbeat;
-use davylamp_ledger::{Input, Reported, Reporter, Taken};
-use davylamp_model::finding::Severity;
-use davylamp_model::intake;
+use davylamp_ledger::{Input, Reported, Reporter};
 use serde::Serialize;
 use serde_json::Value;
 
+/// Who sends lines.
+const AGENT: &str = "guard";
 /// Reported of one batch at most.
 const WRONG_SHOWN: usize = 20;
 /// Shown of a line that cannot be read.
@@ -83,17 +83,12 @@ fn line(bytes: &[u8], cluster: &str) -> Result<Line, String> {
     let reporter = Reporter {
         cluster: cluster.to_owned(),
         node: member("node").to_owned(),
-        agent: "guard".to_owned(),
+        agent: AGENT.to_owned(),
     };
-    let action = member("action").to_ascii_lowercase();
-    if let Some((taken, severity)) = taken(&action) {
-        return Ok(Line::Input(Box::new(Input::Finding(Box::new(Reported {
-            finding: intake::guard_finding(&value, severity),
-            reporter,
-            taken,
-            line: Some(text.to_owned()),
-        })))));
+    if let Some(reported) = Reported::from_guard_line(text, cluster, AGENT) {
+        return Ok(Line::Input(Box::new(Input::Finding(Box::new(reported)))));
     }
+    let action = member("action").to_ascii_lowercase();
     let event = member("event");
     if matches!(event, "ready" | "alive") {
         return Ok(Line::Input(Box::new(Input::Heartbeat(heartbeat(
@@ -105,21 +100,6 @@ fn line(bytes: &[u8], cluster: &str) -> Result<Line, String> {
         ("", event) => Ok(Line::Other(event.chars().take(EXCERPT_CHARS).collect())),
         (action, _) => Ok(Line::Other(action.chars().take(EXCERPT_CHARS).collect())),
     }
-}
-
-/// What an action of the guard, or of cryptnono, was, and how bad that is.
-fn taken(action: &str) -> Option<(Taken, Severity)> {
-    Some(match action {
-        "killed" => (Taken::Killed, Severity::High),
-        "frozen" => (Taken::Frozen, Severity::High),
-        "alerted" => (Taken::Alerted, Severity::Medium),
-        // Whatever matched is still running.
-        "would-kill" => (Taken::WouldKill, Severity::Critical),
-        "missed" | "missed-kill" => (Taken::Missed, Severity::Critical),
-        "spared" => (Taken::Spared, Severity::Low),
-        "held" => (Taken::Held, Severity::Low),
-        _ => return None,
-    })
 }
 
 fn heartbeat(said: &Value, reporter: Reporter) -> Heartbeat {
@@ -210,6 +190,10 @@ mod tests {
             "{\"action\":\"killed\"}\nno\n[1]\n{}",
             "2: it is no JSON: expected ident at line 1 column 2; 3: it is no JSON object; 4: it has \
              neither an `action` nor an `event`",
+        );
+        check(
+            r#"{"action":"observed","event":"Process connects","node":"n1"}"#,
+            "1 observed",
         );
         check("", "");
     }

@@ -102,7 +102,9 @@ impl Reported {
             "killed" => (Taken::Killed, Severity::High),
             "frozen" => (Taken::Frozen, Severity::High),
             "alerted" => (Taken::Alerted, Severity::Medium),
-            "would-kill" | "observed" => (Taken::WouldKill, Severity::Critical),
+            "would-kill" => (Taken::WouldKill, Severity::Critical),
+            // A connection is logged by that word, too: nothing matched.
+            "observed" if line.get("matched").is_some() => (Taken::WouldKill, Severity::Critical),
             "missed" | "missed-kill" => (Taken::Missed, Severity::Critical),
             "spared" => (Taken::Spared, Severity::Low),
             "held" => (Taken::Held, Severity::Low),

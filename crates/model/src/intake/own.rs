@@ -37,6 +37,10 @@ pub(super) fn read(value: &Value) -> Result<Found, Rejection> {
         "killed" | "frozen" => Severity::High,
         // A person should look; whether it mines is not settled.
         "alerted" => Severity::Medium,
+        // A connection is logged by that word, too: nothing matched.
+        "observed" if Members::of(value, &gaps).get("matched").is_none() => {
+            return Ok(Found::Nothing("guard: a connection".to_owned()));
+        }
         // Whatever matched is still running.
         "would-kill" | "observed" | "missed" | "missed-kill" => Severity::Critical,
         "spared" | "held" | "container-lookup-failed" | "process-already-exited" => {

@@ -84,9 +84,7 @@ fn line(n: u64, incidents: u64, at: Timestamp) -> String {
 }
 
 async fn measure(program: &str, database: &str, findings: u64, incidents: u64, seconds: u64) {
-    let mut config = Config::default();
-    config.database = database.to_owned();
-    let console = Console::open(config).await.expect("a ledger");
+    let console = opened(database).await;
     let now = Timestamp::now();
     let began = Instant::now();
     let mut n = 0;
@@ -259,9 +257,7 @@ async fn measure(program: &str, database: &str, findings: u64, incidents: u64, s
     child.kill().expect("killed");
     child.wait().expect("it ends");
 
-    let mut config = Config::default();
-    config.database = database.to_owned();
-    let console = Console::open(config).await.expect("the ledger again");
+    let console = opened(database).await;
     let has: u64 = kept(&console, now).await;
     let sent = sent.load(Ordering::Relaxed);
     println!(
@@ -290,6 +286,14 @@ async fn measure(program: &str, database: &str, findings: u64, incidents: u64, s
         loaded.len()
     );
     println!("ratio p50 {:.2}, p99 {:.2}", under50 / p50, under99 / p99);
+}
+
+async fn opened(database: &str) -> Console {
+    let config = Config {
+        database: database.to_owned(),
+        ..Config::default()
+    };
+    Console::open(config).await.expect("a ledger")
 }
 
 /// How many findings the ledger has since then, by its own counts.

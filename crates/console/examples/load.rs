@@ -20,7 +20,6 @@ use davylamp_console::config::Config;
 use davylamp_ledger::{Input, Reported};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use futures::StreamExt as _;
 use jiff::Timestamp;
 use reqwest::{Client, StatusCode};
 
@@ -193,8 +192,8 @@ async fn measure(program: &str, database: &str, findings: u64, incidents: u64, s
                 .header("cookie", cookie)
                 .send()
                 .await;
-            let mut bytes = stream.expect("a stream").bytes_stream();
-            while let Some(Ok(bytes)) = bytes.next().await {
+            let mut stream = stream.expect("a stream");
+            while let Ok(Some(bytes)) = stream.chunk().await {
                 seen[viewer].fetch_add(bytes.len() as u64, Ordering::Relaxed);
             }
         }));

@@ -88,7 +88,9 @@ impl Console {
             within_secs: config.incident_window_secs,
             connections: config.connections,
             password_file: (!file.as_os_str().is_empty()).then(|| file.clone()),
-            password_variable: Some(PASSWORD_VARIABLE.to_owned()),
+            // A server on this machine may know us without one.
+            password_variable: std::env::var_os(PASSWORD_VARIABLE)
+                .map(|_| PASSWORD_VARIABLE.to_owned()),
         };
         let ledger = Ledger::open(&config.database, &options).await?;
         let store = Store::beside(&ledger).await?;

@@ -6,4 +6,5 @@ mod content;
 mod hostile;
 mod lists;
 mod live;
+mod postgres;
 mod world;

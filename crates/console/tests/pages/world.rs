@@ -68,12 +68,17 @@ impl Answer {
 
 impl World {
     pub async fn new() -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = TempDir::new().expect("a folder");
         let file = folder.path().join("ledger.db");
+        Self::on(&format!("sqlite://{}", file.display()), folder).await
+    }
+
+    /// On a database of somebody else's.
+    pub async fn on(database: &str, folder: TempDir) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let config = Config {
             listen: "127.0.0.1:0".to_owned(),
-            database: format!("sqlite://{}", file.display()),
+            database: database.to_owned(),
             ..Config::default()
         };
         let console = Console::open(config).await.expect("a console");

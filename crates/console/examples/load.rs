@@ -10,7 +10,7 @@
 #![allow(clippy::print_stdout, reason = "a program that prints")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -54,6 +54,7 @@ fn main() {
         println!("load PROGRAM DATABASE FINDINGS INCIDENTS SECONDS");
         std::process::exit(2);
     };
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let number = |text: &str| text.parse().expect("a whole number");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(measure(
@@ -145,7 +146,7 @@ async fn measure(program: &str, database: &str, findings: u64, incidents: u64, s
         .expect("a link");
     console.ledger().close().await;
 
-    let mut child = Command::new(program)
+    let child = Command::new(program)
         .args([
             "console",
             "--listen=127.0.0.1:0",
@@ -155,7 +156,8 @@ async fn measure(program: &str, database: &str, findings: u64, incidents: u64, s
         .stdout(Stdio::piped())
         .spawn()
         .expect("the program starts");
-    let mut said = BufReader::new(child.stdout.take().expect("its output")).lines();
+    let mut child = Running(child);
+    let mut said = BufReader::new(child.0.stdout.take().expect("its output")).lines();
     let first = said.next().expect("a line").expect("text");
     let base = first.rsplit(' ').next().expect("an address").to_owned();
     let client = Client::builder()
@@ -245,7 +247,8 @@ async fn measure(program: &str, database: &str, findings: u64, incidents: u64, s
         sender.await.expect("a sender ends");
     }
     let took = until.elapsed().as_secs_f64() + seconds as f64;
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it runs");
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", child.0.id())).expect("it runs");
     let most = status
         .lines()
         .find(|line| line.starts_with("VmHWM"))
@@ -253,8 +256,7 @@ async fn measure(program: &str, database: &str, findings: u64, incidents: u64, s
     for task in tasks {
         task.abort();
     }
-    child.kill().expect("killed");
-    child.wait().expect("it ends");
+    drop(child);
 
     let console = opened(database).await;
     let has: u64 = kept(&console, now).await;
@@ -285,6 +287,16 @@ async fn measure(program: &str, database: &str, findings: u64, incidents: u64, s
         loaded.len()
     );
     println!("ratio p50 {:.2}, p99 {:.2}", under50 / p50, under99 / p99);
+}
+
+/// A program that ends with this.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 async fn opened(database: &str) -> Console {

@@ -21,7 +21,6 @@ use axum::routing::post;
 use flate2::read::MultiGzDecoder;
 use serde_json::json;
 
-use crate::access::Refused;
 use crate::config::Config;
 use crate::site::Site;
 use crate::store::Sender;
@@ -219,12 +218,5 @@ fn unpacked<'a>(
             Err(NotTaken::Packed(StatusCode::PAYLOAD_TOO_LARGE, why))
         }
         Ok(_) => Ok(Cow::Owned(bytes)),
-    }
-}
-
-/// A refusal that is no page.
-impl From<NotTaken> for Refused {
-    fn from(_: NotTaken) -> Self {
-        Self::Absent
     }
 }

@@ -1,12 +1,13 @@
 //! What is new, for those who watch.
 //!
-//! One task reads the ledger's new entries and hands each to everybody: watchers do not ask the database.
+//! One task reads the ledger's new entries and hands each to everybody: watchers do not ask the database, and
+//! what an entry says is read and made a row of once, however many watch.
 //! Entries of another console on the same database are seen as well, a second later.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use davylamp_ledger::{Entry, Ledger};
+use davylamp_ledger::{Entry, Ledger, Record};
 use tokio::sync::{Notify, broadcast, watch};
 
 /// So many entries may wait for a watcher; who is slower is told what was left out.
@@ -16,10 +17,35 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Entries read at once.
 const AT_ONCE: u32 = 500;
 
+/// An entry, read once for everybody who watches, and made a row of once.
+#[derive(Debug)]
+pub(crate) struct News {
+    pub entry: Entry,
+    /// What it says; `None` where its body was removed or cannot be read.
+    pub record: Option<Record>,
+    row: OnceLock<String>,
+}
+
+impl News {
+    pub(crate) fn new(entry: Entry) -> Self {
+        let body = entry.body.as_deref();
+        Self {
+            record: body.and_then(|body| serde_json::from_str(body).ok()),
+            entry,
+            row: OnceLock::new(),
+        }
+    }
+
+    /// Its row, which is the same for all who may see it.
+    pub(crate) fn row(&self, render: impl FnOnce(&Self) -> String) -> &str {
+        self.row.get_or_init(|| render(self))
+    }
+}
+
 /// What is new.
 #[derive(Debug, Clone)]
 pub(crate) struct Live {
-    entries: broadcast::Sender<Arc<Entry>>,
+    entries: broadcast::Sender<Arc<News>>,
     written: Arc<Notify>,
     ended: watch::Sender<bool>,
 }
@@ -39,7 +65,7 @@ impl Live {
     }
 
     /// Everything that is written from now on.
-    pub(crate) fn watch(&self) -> broadcast::Receiver<Arc<Entry>> {
+    pub(crate) fn watch(&self) -> broadcast::Receiver<Arc<News>> {
         self.entries.subscribe()
     }
 
@@ -88,7 +114,7 @@ impl Live {
             };
             seen = last.seq;
             for entry in entries {
-                let _ = self.entries.send(Arc::new(entry));
+                let _ = self.entries.send(Arc::new(News::new(entry)));
             }
         }
     }

@@ -85,7 +85,7 @@ fn line(bytes: &[u8], cluster: &str) -> Result<Line, String> {
         node: member("node").to_owned(),
         agent: AGENT.to_owned(),
     };
-    if let Some(reported) = Reported::from_guard_line(text, cluster, AGENT) {
+    if let Some(reported) = Reported::from_guard_value(&value, text, cluster, AGENT) {
         return Ok(Line::Input(Box::new(Input::Finding(Box::new(reported)))));
     }
     let action = member("action").to_ascii_lowercase();

@@ -10,11 +10,11 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use davylamp_ledger::Taken;
 use davylamp_ledger::record::{IncidentNo, Record};
 use davylamp_ledger::rows::severity_rank;
-use davylamp_ledger::{Entry, Taken};
 use jiff::Timestamp;
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 use serde::{Deserialize, Serialize};
 
 use super::asked::{self, Asked};
@@ -22,6 +22,7 @@ use super::frame::{self, Room};
 use super::sight::{self, Sight};
 use super::{entry, time, word};
 use crate::access::{Refused, Viewer};
+use crate::live::News;
 use crate::site::Site;
 
 /// So many entries stand on the page.
@@ -79,11 +80,11 @@ async fn row(
     site: &Site,
     viewer: &Viewer,
     filter: Filter,
-    each: &Entry,
+    news: &News,
     now: Timestamp,
 ) -> Result<Option<Markup>, Refused> {
-    let record = entry::record(each);
-    let is_shown = match &record {
+    let record = &news.record;
+    let is_shown = match record {
         Some(Record::Finding(finding)) => {
             let is_blow = matches!(
                 finding.taken,
@@ -98,20 +99,24 @@ async fn row(
         }
         _ if !filter.is_all() => false,
         record if entry::is_in(&viewer.scope, record.as_ref()) => true,
-        Some(Record::IncidentOpened(_)) => sees(site, viewer, each.seq).await?,
+        Some(Record::IncidentOpened(_)) => sees(site, viewer, news.entry.seq).await?,
         Some(record) => match record.incident() {
             Some(IncidentNo(no)) => sees(site, viewer, no).await?,
             None => false,
         },
         None => false,
     };
-    let class = match &record {
+    Ok(is_shown.then(|| PreEscaped(news.row(|news| rendered(news, now)).to_owned())))
+}
+
+fn rendered(news: &News, now: Timestamp) -> String {
+    let News { entry, record, .. } = news;
+    let class = match record {
         Some(Record::Finding(finding)) => format!("event act-{}", finding.taken.as_str()),
         _ => "event".to_owned(),
     };
-    Ok(is_shown.then(|| {
-        html! { li class=(class) { (time::clock(each.at_us)) " " div { (entry::words(each, record.as_ref(), now)) } } }
-    }))
+    let words = entry::words(entry, record.as_ref(), now);
+    html! { li class=(class) { (time::clock(entry.at_us)) " " div { (words) } } }.into_string()
 }
 
 /// Whether all of an incident is somebody's to see.
@@ -139,15 +144,13 @@ pub(super) async fn latest(
             break;
         }
         let entries = site.ledger().entries_since(begin, rest).await?;
-        for each in entries.iter().rev() {
-            if rows.len() < most
-                && let Some(row) = row(site, viewer, filter, each, now).await?
-            {
+        for each in entries.into_iter().rev() {
+            if let Some(row) = row(site, viewer, filter, &News::new(each), now).await? {
                 rows.push(row);
             }
-        }
-        if rows.len() == most {
-            break;
+            if rows.len() == most {
+                return Ok((rows, head));
+            }
         }
         end = begin;
     }

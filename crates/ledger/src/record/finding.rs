@@ -96,7 +96,16 @@ impl Reported {
     /// A line of the guard's log, whatever was done: what it spared and held is kept as well. `None`
     /// where it is no line about a process.
     pub fn from_guard_line(text: &str, cluster: &str, agent: &str) -> Option<Self> {
-        let line: serde_json::Value = serde_json::from_str(text).ok()?;
+        Self::from_guard_value(&serde_json::from_str(text).ok()?, text, cluster, agent)
+    }
+
+    /// The same of a line that is read already.
+    pub fn from_guard_value(
+        line: &serde_json::Value,
+        text: &str,
+        cluster: &str,
+        agent: &str,
+    ) -> Option<Self> {
         let said = |member: &str| line.get(member).and_then(serde_json::Value::as_str);
         let (taken, severity) = match said("action")?.to_ascii_lowercase().as_str() {
             "killed" => (Taken::Killed, Severity::High),
@@ -110,7 +119,7 @@ impl Reported {
             "held" => (Taken::Held, Severity::Low),
             _ => return None,
         };
-        let mut finding = guard_finding(&line, severity);
+        let mut finding = guard_finding(line, severity);
         // On a bare machine the user is the one thing that links what one person starts.
         if said("container_id").is_none()
             && let Some(uid) = line.get("uid").and_then(serde_json::Value::as_u64)

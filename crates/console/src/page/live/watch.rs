@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::sse::Event;
-use davylamp_ledger::Entry;
 use futures::Stream;
 use maud::html;
 use tokio::sync::broadcast::Receiver;
@@ -16,6 +15,7 @@ use tokio::time::Instant;
 
 use super::{AT_ONCE, Filter, row};
 use crate::access::{Refused, Viewer};
+use crate::live::News;
 use crate::page::word;
 use crate::site::Site;
 
@@ -35,7 +35,7 @@ struct Watch {
     filter: Filter,
     /// The last entry that was looked at.
     last: i64,
-    entries: Receiver<Arc<Entry>>,
+    entries: Receiver<Arc<News>>,
     ended: watch::Receiver<bool>,
     ready: VecDeque<Event>,
     look_at: Instant,
@@ -82,7 +82,7 @@ impl Watch {
                 _ = self.ended.wait_for(|ended| *ended) => return None,
             };
             let went = match came {
-                Some(Ok(entry)) => self.take(&entry).await,
+                Some(Ok(news)) => self.take(&news).await,
                 Some(Err(RecvError::Lagged(n))) => {
                     self.left_out(i64::try_from(n).unwrap_or(i64::MAX));
                     self.last = self.last.saturating_add_unsigned(n);
@@ -98,20 +98,20 @@ impl Watch {
         }
     }
 
-    async fn take(&mut self, entry: &Entry) -> Result<(), Refused> {
-        if entry.seq > self.last.saturating_add(1) {
+    async fn take(&mut self, news: &News) -> Result<(), Refused> {
+        if news.entry.seq > self.last.saturating_add(1) {
             self.catch_up().await?;
         }
-        if entry.seq > self.last {
-            self.show(entry).await?;
+        if news.entry.seq > self.last {
+            self.show(news).await?;
         }
         Ok(())
     }
 
-    async fn show(&mut self, entry: &Entry) -> Result<(), Refused> {
+    async fn show(&mut self, news: &News) -> Result<(), Refused> {
         let now = self.site.now();
-        let row = row(&self.site, &self.viewer, self.filter, entry, now).await?;
-        self.last = entry.seq;
+        let row = row(&self.site, &self.viewer, self.filter, news, now).await?;
+        self.last = news.entry.seq;
         if let Some(row) = row {
             let event = self.event("entry").data(one_line(row.into_string()));
             self.ready.push_back(event);
@@ -132,10 +132,11 @@ impl Watch {
     async fn catch_up(&mut self) -> Result<(), Refused> {
         for _ in 0..READS {
             let entries = self.site.ledger().entries_since(self.last, AT_ONCE).await?;
-            for entry in &entries {
-                self.show(entry).await?;
+            let is_last = entries.len() < AT_ONCE as usize;
+            for entry in entries {
+                self.show(&News::new(entry)).await?;
             }
-            if entries.len() < AT_ONCE as usize {
+            if is_last {
                 return Ok(());
             }
         }

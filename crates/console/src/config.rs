@@ -5,10 +5,17 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use davylamp_content::settings::{Bounds, Section, Trouble};
 use serde::{Deserialize, Serialize};
 use toml::Value;
+
+mod clocks;
+mod notices;
+
+pub use clocks::{Clocks, Step};
+pub use notices::{Channel, Kind, Notices, Person, Route};
 
 /// The table's name.
 pub const SECTION: &str = "console";
@@ -31,10 +38,21 @@ pub const BOUNDS: [Bounds; 6] = [
     Bounds::new("console.retention.findings_days", 0, 36_500, "days"),
 ];
 
+/// The bounds of all of its tables.
+fn bounds() -> &'static [Bounds] {
+    static ALL: LazyLock<Vec<Bounds>> =
+        LazyLock::new(|| [&BOUNDS[..], &clocks::BOUNDS, &notices::BOUNDS].concat());
+    &ALL
+}
+
 /// The `[console]` table for `settings::load`.
 pub fn section() -> Section {
     Section {
-        bounds: &BOUNDS,
+        bounds: bounds(),
+        lists: clocks::lists()
+            .into_iter()
+            .chain(notices::lists())
+            .collect(),
         text,
         whole,
         ..Section::of::<Config>(SECTION)
@@ -69,6 +87,12 @@ pub struct Config {
     pub ingest: Ingest,
     /// What is removed, and when.
     pub retention: Retention,
+    /// How long incidents may wait.
+    pub clocks: Clocks,
+    /// Who hears of a clock that ran out. Empty: the owner's lead, at once.
+    pub escalation: Vec<Step>,
+    /// Who is told, of what, and how.
+    pub notices: Notices,
 }
 
 impl Config {
@@ -97,6 +121,9 @@ impl Default for Config {
             url: String::new(),
             ingest: Ingest::default(),
             retention: Retention::default(),
+            clocks: Clocks::default(),
+            escalation: Vec::new(),
+            notices: Notices::default(),
         }
     }
 }
@@ -164,6 +191,8 @@ fn whole(console: &Value) -> Vec<(&'static str, Trouble)> {
              `console.behind_proxy = true` where a proxy has TLS",
         );
     }
+    troubles.extend(clocks::whole(&config.escalation));
+    troubles.extend(notices::whole(&config.notices));
     troubles
 }
 
@@ -179,7 +208,7 @@ fn text(key: &str, text: &str) -> Result<(), &'static str> {
         "console.url" if !text.is_empty() && !is_web(text) => {
             Err("write an `https://` or `http://` address without path, query or fragment")
         }
-        _ => Ok(()),
+        _ => notices::text(key, text),
     }
 }
 

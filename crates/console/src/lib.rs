@@ -8,9 +8,11 @@
 //! Not here: judging, planning and doing anything to a cluster or account. Those who do report here.
 
 mod access;
+mod clocks;
 pub mod config;
 mod ingest;
 mod live;
+pub mod notices;
 mod page;
 mod serve;
 mod site;

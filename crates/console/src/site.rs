@@ -9,6 +9,7 @@ use crate::access::Attempts;
 use crate::config::Config;
 use crate::ingest::Gate;
 use crate::live::Live;
+use crate::notices::Notices;
 use crate::store::Store;
 
 /// What every request is answered from.
@@ -20,6 +21,7 @@ struct Inner {
     ledger: Ledger,
     store: Store,
     live: Live,
+    notices: Notices,
     attempts: Attempts,
     gate: Gate,
     config: Config,
@@ -32,6 +34,7 @@ impl Site {
         ledger: Ledger,
         store: Store,
         live: Live,
+        notices: Notices,
         config: Config,
         is_secure: bool,
     ) -> Self {
@@ -40,6 +43,7 @@ impl Site {
             ledger,
             store,
             live,
+            notices,
             attempts: Attempts::default(),
             gate,
             config,
@@ -57,6 +61,10 @@ impl Site {
 
     pub(crate) fn live(&self) -> &Live {
         &self.0.live
+    }
+
+    pub(crate) fn notices(&self) -> &Notices {
+        &self.0.notices
     }
 
     pub(crate) fn attempts(&self) -> &Attempts {

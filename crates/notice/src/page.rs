@@ -188,13 +188,16 @@ fn summarised(summary: &Summary) -> String {
         || "-".to_owned(),
         |place| format!("{}/{}", place.account, place.region),
     );
-    format!(
-        "{incident} {} {} {place}: {} ({} done, {} not done, {} waiting)",
+    let title = format!(
+        "{incident} {} {} {place}: {}",
         severity(summary.severity),
         summary.kind.label(),
-        summary.title,
-        summary.done,
-        summary.not_done,
-        summary.waiting
-    )
+        summary.title
+    );
+    match (summary.done, summary.not_done, summary.waiting) {
+        (0, 0, 0) => title,
+        (done, not_done, waiting) => {
+            format!("{title} ({done} done, {not_done} not done, {waiting} waiting)")
+        }
+    }
 }

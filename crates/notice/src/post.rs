@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::actuator::ActError;
+use crate::error::{ChannelError, SendError};
 
 /// How long a whole request may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -16,37 +16,6 @@ const QUOTED_CHARS: usize = 200;
 pub(super) struct Target {
     url: Url,
     client: reqwest::Client,
-}
-
-/// Why there can be no such channel.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ChannelError {
-    /// The address is none, or would be sent in the clear.
-    #[error("the address of {channel} is not an https:// address")]
-    Address {
-        /// The channel.
-        channel: String,
-    },
-    /// There is no way to speak TLS on this machine.
-    #[error("no HTTP client can be made for {channel}")]
-    Client {
-        /// The channel.
-        channel: String,
-        /// Why.
-        why: String,
-    },
-    /// A mail address cannot be read.
-    #[error("'{address}' is not a mail address")]
-    Mailbox {
-        /// The address.
-        address: String,
-    },
-    /// Mail would go to nobody.
-    #[error("{channel} has nobody to write to")]
-    NoRecipient {
-        /// The channel.
-        channel: String,
-    },
 }
 
 impl Target {
@@ -79,7 +48,7 @@ impl Target {
         body: Vec<u8>,
         headers: &[(&'static str, String)],
         secrets: &[&str],
-    ) -> Result<(), ActError> {
+    ) -> Result<(), SendError> {
         let mut request = self
             .client
             .post(self.url.clone())
@@ -99,8 +68,8 @@ impl Target {
             } else {
                 "the connection broke"
             };
-            ActError::Transient {
-                service: channel.to_owned(),
+            SendError::Transient {
+                channel: channel.to_owned(),
                 // The error's own text may hold the address.
                 why: why.to_owned(),
             }
@@ -112,13 +81,13 @@ impl Target {
         let text = answer.text().await.unwrap_or_default();
         let why = format!("{status}: {}", self.quoted(&text, secrets));
         if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) {
-            Err(ActError::Transient {
-                service: channel.to_owned(),
+            Err(SendError::Transient {
+                channel: channel.to_owned(),
                 why,
             })
         } else {
-            Err(ActError::Refused {
-                call: channel.to_owned(),
+            Err(SendError::Refused {
+                channel: channel.to_owned(),
                 why,
             })
         }

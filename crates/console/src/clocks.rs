@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::config::Config;
 
 /// How often clocks are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Who is told where nobody is named.
 pub(crate) const ADMINS: &str = "the admins";
 /// The step of an escalation that goes to the owner's lead.

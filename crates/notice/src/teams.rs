@@ -68,50 +68,41 @@ pub fn message(notice: &Notice) -> Value {
 }
 
 fn written(page: &Page, notice: &Notice) -> Value {
-    let mut body = vec![text(vec![
-        json!({"type": "TextRun", "text": page.title, "weight": "Bolder", "size": "Large"}),
-    ])];
-    let facts = page
-        .facts
-        .iter()
-        .map(|(name, value)| run(&format!("{name}: {value}\n")));
-    body.push(text(facts.collect()));
+    let mut body = vec![block(
+        "Default",
+        json!({"text": page.title, "weight": "Bolder", "size": "Large"}),
+    )];
+    let facts = page.facts.iter();
+    body.extend(facts.map(|(name, value)| plain(&format!("{name}: {value}"))));
     for section in &page.sections {
-        let mut runs = vec![json!({
-            "type": "TextRun", "text": format!("{}\n", section.heading), "weight": "Bolder",
-        })];
-        for line in section.all_lines() {
-            runs.extend(shown(&line));
-        }
-        body.push(text(runs));
+        body.push(heading(section.heading));
+        body.extend(section.all_lines().iter().flat_map(shown));
     }
-    let is_link = |url: &str| url.starts_with("https://");
-    let actions: Vec<Value> = page
+    let (links, others): (Vec<_>, Vec<_>) = page
         .links
         .iter()
-        .filter(|(_, url)| is_link(url))
+        .partition(|(_, url)| url.starts_with("https://"));
+    if !others.is_empty() {
+        body.push(heading("Read on"));
+        body.extend(
+            others
+                .iter()
+                .map(|(label, url)| plain(&format!("{label} {url}"))),
+        );
+    }
+    let all = notice
+        .links
+        .iter()
+        .filter(|link| link.url.starts_with("https://"));
+    let cut = all.count().saturating_sub(links.len().min(LINKS));
+    if cut > 0 {
+        body.push(plain(&format!("links: {}", super::show::more(cut))));
+    }
+    let actions: Vec<Value> = links
+        .iter()
         .take(LINKS)
         .map(|(label, url)| json!({"type": "Action.OpenUrl", "title": label, "url": url}))
         .collect();
-    let others: Vec<Value> = page
-        .links
-        .iter()
-        .filter(|(_, url)| !is_link(url))
-        .map(|(label, url)| run(&format!("{label} {url}\n")))
-        .collect();
-    if !others.is_empty() {
-        body.push(text(others));
-    }
-    let cut = notice
-        .links
-        .iter()
-        .filter(|link| is_link(&link.url))
-        .count();
-    let cut = cut.saturating_sub(actions.len());
-    if cut > 0 {
-        let more = format!("Links: {}", super::show::more(cut));
-        body.push(text(vec![run(&more)]));
-    }
     let mut card = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -135,19 +126,24 @@ fn written(page: &Page, notice: &Notice) -> Value {
 }
 
 fn shown(line: &Line) -> Vec<Value> {
-    let mut runs = vec![run(&format!("• {}\n", line.text))];
+    let mut blocks = vec![plain(&format!("• {}", line.text))];
     if let Some(command) = &line.command {
-        runs.push(json!({
-            "type": "TextRun", "text": format!("    {command}\n"), "fontType": "Monospace",
-        }));
+        let run = json!({"text": format!("    {command}"), "fontType": "Monospace"});
+        blocks.push(block("None", run));
     }
-    runs
+    blocks
 }
 
-fn run(text: &str) -> Value {
-    json!({"type": "TextRun", "text": text})
+fn heading(text: &str) -> Value {
+    block("Medium", json!({"text": text, "weight": "Bolder"}))
 }
 
-fn text(runs: Vec<Value>) -> Value {
-    json!({"type": "RichTextBlock", "inlines": runs})
+fn plain(text: &str) -> Value {
+    block("None", json!({"text": text}))
+}
+
+/// A line: cards break lines between blocks alone.
+fn block(spacing: &str, mut run: Value) -> Value {
+    run["type"] = "TextRun".into();
+    json!({"type": "RichTextBlock", "spacing": spacing, "inlines": [run]})
 }

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use davylamp_notice::{Notifier, PagerDuty, Server, Slack, Smtp, Teams, Webhook};
+use tokio::io::AsyncReadExt as _;
 use zeroize::Zeroizing;
 
 use crate::config::{Channel, Kind, Notices};
@@ -34,7 +35,7 @@ impl fmt::Debug for Clouds {
 }
 
 /// No secret is longer: a wrong path may be a whole disk.
-const SECRET_BYTES: usize = 64 << 10;
+const SECRET_BYTES: u64 = 64 << 10;
 
 /// A channel, to its own receivers or to somebody's address.
 pub(super) async fn open(
@@ -130,9 +131,9 @@ fn boxed<N: Notifier + 'static>(
 /// A secret out of its source. What went wrong names the source, never what is in it.
 async fn read(source: &str, clouds: &Clouds) -> Result<Zeroizing<String>, String> {
     let text = if let Some(path) = source.strip_prefix("file:") {
-        let bytes = tokio::fs::read(path).await;
-        let bytes = Zeroizing::new(bytes.map_err(|error| format!("cannot read {path}: {error}"))?);
-        if bytes.len() > SECRET_BYTES {
+        let bytes = file(path).await;
+        let bytes = bytes.map_err(|error| format!("cannot read {path}: {error}"))?;
+        if bytes.len() as u64 > SECRET_BYTES {
             return Err(format!("{path} is too large for a secret"));
         }
         match std::str::from_utf8(&bytes) {
@@ -160,4 +161,11 @@ async fn read(source: &str, clouds: &Clouds) -> Result<Zeroizing<String>, String
         true => Err("it is empty".to_owned()),
         false => Ok(text),
     }
+}
+
+async fn file(path: &str) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    let file = tokio::fs::File::open(path).await?;
+    file.take(SECRET_BYTES + 1).read_to_end(&mut bytes).await?;
+    Ok(bytes)
 }

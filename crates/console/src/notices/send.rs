@@ -15,9 +15,9 @@ use super::{Trouble, channel, secs};
 use crate::config::Notices;
 
 /// One try may take this long.
-const TRY: Duration = Duration::from_secs(30);
+const TRY: Duration = Duration::from_secs(20);
 /// A notice that somebody sends is theirs for so long. It is longer than a try.
-const LEASE_SECS: i64 = 75;
+const LEASE_SECS: i64 = 30;
 /// Waits between tries grow up to this.
 const LONGEST_WAIT_SECS: i64 = 1800;
 /// So many channels are sent through at once.

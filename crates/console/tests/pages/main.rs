@@ -2,9 +2,12 @@
 
 mod access;
 mod changes;
+mod clocks;
 mod content;
 mod hostile;
+mod killed;
 mod lists;
 mod live;
+mod notices;
 mod postgres;
 mod world;

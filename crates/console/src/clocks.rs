@@ -181,3 +181,101 @@ async fn handed(ledger: &Ledger, incident: i64) -> Result<Option<(i64, Owner)>, 
     };
     Ok(Some((entry.at_us, owner)))
 }
+
+#[cfg(test)]
+mod tests {
+    use davylamp_ledger::{Input, Options, Reported};
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::config::{Person, Step};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_many_who_look_one_writes_each_step() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let url = format!("sqlite://{}", folder.path().join("ledger.db").display());
+        let ledger = Ledger::open(&url, &Options::default())
+            .await
+            .expect("a ledger");
+        let line = r#"{"id":"1","action":"killed","event":"x","node":"n1","uid":7,"cmdline":"./x","matched":"x"}"#;
+        let reported = Reported::from_guard_line(line, "hub-a", "guard").expect("a finding");
+        let now = Timestamp::now();
+        let inputs = [Input::Finding(Box::new(reported))];
+        ledger.deliver(None, &inputs, now).await.expect("taken");
+        let clock = Record::Clock(Clock {
+            incident: IncidentNo(1),
+            tick: Tick::Due {
+                until: now,
+                why: String::new(),
+            },
+            by: "ada".to_owned(),
+        });
+        ledger.record(clock, now).await.expect("taken");
+        let step = |after_minutes, to: &str| Step {
+            after_minutes,
+            to: to.to_owned(),
+        };
+        let config = Config {
+            // Without an owner, the lead is every admin.
+            escalation: vec![step(0, LEAD), step(60, "kim"), step(60, "lee")],
+            ..Config::default()
+        };
+        let mut to = Vec::new();
+        for (minutes, written) in [(0, 1), (30, 0), (61, 1), (62, 1), (63, 0), (9000, 0)] {
+            let then = now + SignedDuration::from_mins(minutes);
+            let looks = (0..4).map(|_| look(&ledger, &config, then));
+            let looks = futures::future::join_all(looks).await;
+            let n: u64 = looks.into_iter().map(|n| n.expect("looked")).sum();
+            // Who looks a little later may find the next step due already.
+            assert!(
+                n >= written && (written > 0 || n == 0),
+                "minute {minutes}: {n}"
+            );
+            let view = ledger
+                .incident(IncidentNo(1))
+                .await
+                .expect("asked")
+                .expect("there");
+            to.extend(view.row.escalated);
+        }
+        to.dedup();
+        assert_eq!(to.first().map(String::as_str), Some(ADMINS));
+        assert_eq!(to.last().map(String::as_str), Some("lee"));
+        let entries = ledger.entries_since(0, 500).await.expect("entries");
+        assert_eq!(
+            entries.iter().filter(|entry| entry.kind == "clock").count(),
+            4
+        );
+    }
+
+    #[test]
+    fn who_was_told_is_not_told_by_a_later_step() {
+        let mut config = Config::default();
+        config.notices.people = vec![Person {
+            name: "rae".to_owned(),
+            lead: "kim".to_owned(),
+            ..Person::default()
+        }];
+        config.escalation = ["lead", "kim", "lee"]
+            .map(|to| Step {
+                after_minutes: 0,
+                to: to.to_owned(),
+            })
+            .to_vec();
+        let row = |owner: Option<&str>, escalated: Option<&str>| -> IncidentRow {
+            let mut row = serde_json::json!({
+                "id": 1, "title": "", "state": "open", "severity": 3, "opened": 0, "first_at": 0,
+                "last_at": 0, "closed": null, "merged_into": null, "owner": owner,
+                "owner_step": "", "due": 0, "due_why": "", "escalated": escalated, "findings": 1,
+                "counts": "{}", "clusters": "[]", "users": "[]", "cost_micro_usd_per_hour": null,
+            });
+            serde_json::from_value(row.take()).expect("a row")
+        };
+        let next = |owner, escalated| next(&config, &row(owner, escalated), 1);
+        assert_eq!(next(Some("rae"), None).as_deref(), Some("kim"));
+        assert_eq!(next(Some("rae"), Some("kim")).as_deref(), Some("lee"));
+        assert_eq!(next(Some("rae"), Some("lee")), None);
+        assert_eq!(next(None, None).as_deref(), Some(ADMINS));
+        assert_eq!(next(None, Some(ADMINS)).as_deref(), Some("kim"));
+    }
+}

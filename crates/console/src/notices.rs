@@ -225,3 +225,6 @@ impl Notices {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests;

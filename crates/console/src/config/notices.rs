@@ -23,11 +23,10 @@ pub(super) const BOUNDS: [Bounds; 8] = [
     Bounds::new("console.notices.per_hour", 1, 3600, "notices an hour"),
     Bounds::new(
         "console.notices.channels.per_hour",
-        1,
+        0,
         3600,
         "notices an hour",
-    )
-    .or_zero(),
+    ),
     Bounds::new("console.notices.repeat_hours", 1, 720, "hours").or_zero(),
     Bounds::new("console.notices.retry_secs", 1, 3600, "seconds"),
     Bounds::new("console.notices.give_up_hours", 1, 168, "hours"),

@@ -438,6 +438,62 @@ async fn a_test_goes_out_for_an_admin_alone_and_is_written_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_attackers_named_is_text_in_every_notice_and_on_the_page() {
+    const EVIL: &str = "<script>alert(1)</script>\r\nBcc: victim@example.org\r\n\r\n<!channel> [x](https://evil.example) \u{202e}\"'>";
+    let folder = TempDir::new().expect("a folder");
+    let (chat, mail) = (WebhookSink::start([]), MailSink::start([]));
+    let world = with_one(&folder, &chat, |config| {
+        config.notices.channels[0].kind = Kind::Slack;
+        config.notices.channels.push(Channel {
+            name: "mail".to_owned(),
+            kind: Kind::Smtp,
+            server: format!("smtp://127.0.0.1:{}", mail.port()),
+            from: "davylamp@example.org".to_owned(),
+            to: vec!["admins@example.org".to_owned()],
+            ..Channel::default()
+        });
+        config.notices.routes = vec![route(&["machine", "mail"])];
+    })
+    .await;
+    let mut evil = finding(1, EVIL, EVIL, Taken::Missed, 0);
+    evil.finding.title = EVIL.to_owned();
+    world.deliver(vec![evil]).await;
+    let body = String::from_utf8(came(&chat, 1).await[0].body.clone()).expect("text");
+    assert!(
+        !body.contains("<!channel>") && !body.contains("<script>"),
+        "{body}"
+    );
+    until("a mail", || async { !mail.mails().is_empty() }).await;
+    let headers = mail.mails()[0].headers();
+    assert!(
+        headers.iter().all(|header| !header.starts_with("Bcc")),
+        "{headers:?}"
+    );
+    assert!(
+        !mail.mails()[0].text.contains("<script>alert"),
+        "{}",
+        mail.mails()[0].text
+    );
+    let admin = world.visitor("ada", Role::Admin, &[]).await;
+    let told = || async {
+        admin
+            .page("/settings/notices")
+            .await
+            .body
+            .contains("badge state-closed")
+    };
+    until("it is on the page", told).await;
+    for path in ["/settings/notices", "/incidents/1"] {
+        let page = admin.page(path).await.body;
+        assert!(
+            !page.contains("<script>alert") && !page.contains('\u{202e}'),
+            "{path}: {page}"
+        );
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_there_before_anybody_is_told_is_no_news() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("ledger.db");

@@ -7,8 +7,9 @@ use clap::Subcommand;
 use davylamp_console::Console;
 use davylamp_console::notices::outbox::{Asked, Row, State};
 use davylamp_console::notices::{Notices, Trouble};
-use davylamp_notice::visible;
+use davylamp_notice::{quiet_json, visible};
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::people::BY_TERMINAL;
 use crate::failure::Failure;
@@ -22,7 +23,7 @@ pub enum NoticeArgs {
         /// The channel, as [[console.notices.channels]] names it
         channel: String,
     },
-    /// What was told, the latest first
+    /// What was told, the latest first, as JSON lines
     List {
         /// Only what stands so: waiting, sending, sent or failed
         #[arg(long, value_name = "STATE", value_parser = state)]
@@ -90,26 +91,28 @@ async fn test(notices: &Notices, channel: &str) -> Result<ExitCode, Failure> {
     }
 }
 
+/// One line of JSON, as of people and tokens.
 fn shown(row: &Row) -> String {
-    let made = Timestamp::from_microsecond(row.created).unwrap_or_default();
-    let made = made.strftime("%Y-%m-%dT%H:%M:%SZ");
-    let to = match row.person.as_str() {
-        "" => visible(&row.channel),
-        person => format!("{} to {}", visible(&row.channel), visible(person)),
+    let time = |us: i64| {
+        Timestamp::from_microsecond(us)
+            .ok()
+            .map(|at| at.to_string())
     };
-    let error = match row.error.as_str() {
-        "" => String::new(),
-        error => format!("  ({})", visible(error)),
-    };
-    let tries = match row.attempts {
-        1 => "1 try".to_owned(),
-        n => format!("{n} tries"),
-    };
-    format!(
-        "{made}  {:<8} {tries:<8} {to}: {}{error}",
-        row.state.as_str(),
-        visible(&row.title)
-    )
+    let waits = matches!(row.state, State::Waiting);
+    let value = json!({
+        "id": row.id,
+        "made": time(row.created),
+        "state": row.state.as_str(),
+        "channel": row.channel,
+        "person": row.person,
+        "incident": row.incident,
+        "title": row.title,
+        "tries": row.attempts,
+        "next": waits.then(|| time(row.next_at)).flatten(),
+        "sent": row.sent.and_then(time),
+        "error": row.error,
+    });
+    quiet_json(&value.to_string())
 }
 
 fn failure(error: Trouble) -> Failure {

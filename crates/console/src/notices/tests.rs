@@ -324,7 +324,7 @@ fn routes_take_what_they_name() {
         let found: Vec<&str> = items.iter().map(|item| item.channel.as_str()).collect();
         assert_eq!(found, channels);
     }
-    let said: Vec<String> = config.routes.iter().map(route::in_words).collect();
+    let said: Vec<String> = config.routes.iter().map(in_words).collect();
     assert_eq!(
         said,
         [

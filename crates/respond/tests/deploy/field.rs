@@ -11,9 +11,8 @@ use davylamp_content::playbook::Playbook;
 use davylamp_model::finding::{Behaviour, Finding, FindingSource, Severity};
 use davylamp_model::ids::{AccountId, Region};
 use davylamp_model::resource::{Place, Resource};
-use davylamp_notice::{Notice, Notifier};
+use davylamp_notice::{Notice, Notifier, Sending};
 use davylamp_plan::policy::Policy;
-use davylamp_respond::actuator::Acting;
 use davylamp_respond::aws::{Ec2Actuator, ServicesActuator};
 use davylamp_respond::clock::SystemClock;
 use davylamp_respond::collecting::Collecting;
@@ -57,7 +56,7 @@ impl Notifier for Kept {
         "kept"
     }
 
-    fn send<'a>(&'a self, notice: &'a Notice) -> Acting<'a, ()> {
+    fn send<'a>(&'a self, notice: &'a Notice) -> Sending<'a> {
         Box::pin(async move {
             self.0.lock().unwrap().push(notice.clone());
             Ok(())

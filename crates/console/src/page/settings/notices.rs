@@ -119,7 +119,7 @@ fn channels(viewer: &Viewer, notices: &Notices, waiting: &BTreeMap<String, Waiti
                     @if waits.held > 0 { " " span.warn { (waits.held) " held back, as it takes no more an hour" } }
                 }
                 td data-label="Test" {
-                    form method="post" action="/settings/notices/test" { (csrf(viewer)) input type="hidden" name="channel" value=(channel.name); button aria-label=(format!("Test {}", text::plain(&channel.name))) { "Send a test" } }
+                    form method="post" action="/settings/notices/test" { (csrf(viewer)) input type="hidden" name="channel" value=(channel.name); button aria-label=(format!("Send a test to {}", text::plain(&channel.name))) { "Send a test" } }
                 }
             }
         }

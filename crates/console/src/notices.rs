@@ -189,7 +189,7 @@ impl Notices {
             incident: None,
             channel: channel.to_owned(),
             person: String::new(),
-            title: davylamp_notice::subject(&notice),
+            title: notice.title.clone(),
             body: serde_json::to_string(&notice).unwrap_or_default(),
             // Somebody waits for the answer: one try is the answer.
             until: now.as_microsecond(),

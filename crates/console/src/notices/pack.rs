@@ -138,7 +138,7 @@ impl Packer<'_> {
             incident,
             channel: channel.to_owned(),
             person: person.to_owned(),
-            title: davylamp_notice::subject(notice),
+            title: notice.title.clone(),
             body: serde_json::to_string(notice).unwrap_or_default(),
             until: now.as_microsecond() + secs(self.config.give_up_hours * 3600),
             items: ids.into_iter().map(str::to_owned).collect(),

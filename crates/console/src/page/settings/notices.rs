@@ -207,7 +207,7 @@ fn deliveries(viewer: &Viewer, rows: &[Row], now: Timestamp) -> Markup {
                     @if let Some(no) = row.incident { " " a href=(format!("/incidents/{no}")) { "#" (no) } }
                 }
                 td data-label="Channel" { (text::brief(&row.channel)) @if !row.person.is_empty() { " to " (text::brief(&row.person)) } }
-                td data-label="State" { (state(row.state)) }
+                td data-label="State" { (state(row)) }
                 td data-label="What became of it" { (became(row, now)) @if !row.error.is_empty() { br; span.warn { (text::prose(&row.error)) } } }
                 td data-label="Tries" { (row.attempts) }
                 td data-label="Made" { (time::ago(row.created, now)) }
@@ -222,13 +222,13 @@ fn deliveries(viewer: &Viewer, rows: &[Row], now: Timestamp) -> Markup {
     table("What was told", &heads, body)
 }
 
-fn state(state: Stands) -> Markup {
-    let class = match state {
-        Stands::Failed => "badge state-open",
+fn state(row: &Row) -> Markup {
+    let class = match row.state {
         Stands::Sent => "badge state-closed",
-        Stands::Waiting | Stands::Sending => "badge state-between",
+        Stands::Waiting | Stands::Sending if row.error.is_empty() => "badge state-between",
+        Stands::Waiting | Stands::Sending | Stands::Failed => "badge state-open",
     };
-    html! { span class=(class) { (state.as_str()) } }
+    html! { span class=(class) { (row.state.as_str()) } }
 }
 
 #[derive(Debug, Deserialize)]

@@ -24,7 +24,7 @@ use crate::live::Live;
 use crate::notices::{Cloud, Clouds, Notices};
 use crate::site::Site;
 use crate::store::{Store, StoreError};
-use crate::{clocks, ingest, notices, page};
+use crate::{clocks, ingest, jobs, notices, page};
 
 /// A page or a batch that takes longer has failed; the live stream is none of these.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -216,6 +216,7 @@ fn app(site: &Site) -> Router {
         .merge(page::routes(site))
         .merge(access::routes())
         .merge(ingest::routes(site.config()))
+        .merge(jobs::routes())
         .layer(middleware::from_fn(in_time))
         .merge(page::stream())
         .fallback(page::absent)

@@ -8,3 +8,4 @@ mod make;
 mod people;
 mod storms;
 mod tamper;
+mod work;

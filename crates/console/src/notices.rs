@@ -24,7 +24,7 @@ mod what;
 mod words;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use davylamp_ledger::{Ledger, LedgerError};
 use jiff::Timestamp;
@@ -45,6 +45,8 @@ use crate::store::{self, Store, StoreError};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked for what time alone brings.
 const WATCH_EVERY: Duration = Duration::from_secs(20);
+/// How often what was told long ago is looked for.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
 /// What was told longer ago is forgotten.
 const KEPT_US: i64 = 90 * 24 * 3_600_000_000;
 /// So long a console that ends waits for what it is sending.
@@ -73,6 +75,15 @@ pub enum Trouble {
 /// Seconds in microseconds.
 fn secs(secs: i64) -> i64 {
     secs.saturating_mul(1_000_000)
+}
+
+/// Whether so long has gone by, or it is the first time; the next time is counted from now.
+fn is_over(since: &mut Option<Instant>, every: Duration) -> bool {
+    let is_over = since.is_none_or(|since| since.elapsed() >= every);
+    if is_over {
+        *since = Some(Instant::now());
+    }
+    is_over
 }
 
 /// See the module.
@@ -133,11 +144,14 @@ impl Notices {
     pub(crate) async fn run(&self, mut stop: watched::Receiver<bool>) {
         let inner = &self.0;
         let mut underway = Underway::default();
-        let mut watched_at: Option<std::time::Instant> = None;
+        let (mut watched_at, mut forgot_at) = (None, None);
         loop {
-            let is_time = watched_at.is_none_or(|at| at.elapsed() >= WATCH_EVERY);
-            if is_time {
-                watched_at = Some(std::time::Instant::now());
+            let is_time = is_over(&mut watched_at, WATCH_EVERY);
+            if is_over(&mut forgot_at, FORGET_EVERY) {
+                let before = Timestamp::now().as_microsecond() - KEPT_US;
+                if let Err(error) = inner.outbox.forget(before).await {
+                    tracing::warn!(%error, "what was told long ago is kept for another hour");
+                }
             }
             if let Err(error) = self.round(&mut underway, is_time).await {
                 let error = crate::access::chain(&error);
@@ -159,7 +173,6 @@ impl Notices {
         while gather::read_on(&inner.ledger, &inner.outbox, &inner.config.notices, now).await? {}
         if is_time {
             watch::look(&inner.ledger, &inner.outbox, &inner.config, now).await?;
-            inner.outbox.forget(now.as_microsecond() - KEPT_US).await?;
         }
         let packer = pack::Packer {
             ledger: &inner.ledger,

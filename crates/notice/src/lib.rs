@@ -35,6 +35,7 @@ pub mod webhook;
 pub use error::{ChannelError, SendError};
 pub use html::body as to_html;
 pub use pagerduty::PagerDuty;
+pub use post::is_postable;
 pub use show::{line, quiet_json, visible};
 pub use slack::Slack;
 pub use smtp::{Encryption, Server, Smtp};

@@ -21,12 +21,9 @@ pub(super) struct Target {
 impl Target {
     /// Plain HTTP is for this machine alone.
     pub fn new(channel: &str, address: &str) -> Result<Self, ChannelError> {
-        let url = Url::parse(address.trim())
-            .ok()
-            .filter(|url| url.scheme() == "https" || url.scheme() == "http" && is_loopback(url))
-            .ok_or_else(|| ChannelError::Address {
-                channel: channel.to_owned(),
-            })?;
+        let url = safe(address).ok_or_else(|| ChannelError::Address {
+            channel: channel.to_owned(),
+        })?;
         // The AWS clients and these share one TLS provider; a second installation is no error.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
@@ -112,6 +109,16 @@ impl Target {
         }
         super::show::line(text.trim(), QUOTED_CHARS)
     }
+}
+
+/// Whether something may be posted there.
+pub fn is_postable(address: &str) -> bool {
+    safe(address).is_some()
+}
+
+fn safe(address: &str) -> Option<Url> {
+    let url = Url::parse(address.trim()).ok()?;
+    (url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url)).then_some(url)
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -254,6 +254,11 @@ pub(super) fn text(key: &str, text: &str) -> Result<(), &'static str> {
         {
             Err("write `smtps://user@host:465` or `smtp://host:587`, without a password")
         }
+        "console.notices.channels.endpoint"
+            if !text.is_empty() && !davylamp_notice::is_postable(text) =>
+        {
+            Err("write an https:// address; http:// is taken for this machine alone")
+        }
         "console.notices.routes.severity"
             if !text.is_empty() && Severity::named(text).is_none() =>
         {

@@ -1,10 +1,10 @@
 //! Reading the ledger's new entries, and making items of what is worth telling.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use davylamp_ledger::record::{IncidentMerged, IncidentNo};
 use davylamp_ledger::rows::{IncidentRow, severity_rank};
-use davylamp_ledger::{Entry, Ledger, Record};
+use davylamp_ledger::{Entry, Ledger, Record, Taken};
 use jiff::Timestamp;
 
 use super::happening::{self, Happening, Seen};
@@ -20,6 +20,31 @@ enum Said {
     Finding(Seen),
     Merged(IncidentMerged),
     Happened(Happening),
+}
+
+impl Said {
+    /// The incident that it names.
+    fn incident(&self) -> Option<i64> {
+        match self {
+            Self::Finding(seen) => seen.incident,
+            Self::Merged(merged) => Some(merged.into.0),
+            Self::Happened(happening) => happening.incident,
+        }
+    }
+
+    /// Whether more of its incident has to be known than how bad it was when it was last told of. In a storm
+    /// most findings are nothing new.
+    fn is_telling(&self, told: &BTreeMap<i64, i64>) -> bool {
+        match self {
+            Self::Finding(seen) => {
+                let known = seen.incident.and_then(|incident| told.get(&incident));
+                let severity = severity_rank(seen.finding.severity);
+                seen.taken == Taken::Missed
+                    || seen.opens && known.is_none_or(|known| *known < severity)
+            }
+            Self::Merged(_) | Self::Happened(_) => true,
+        }
+    }
 }
 
 /// Reads on from where somebody stopped; whether there may be more.
@@ -48,13 +73,16 @@ pub(super) async fn read_on(
         .iter()
         .filter_map(|entry| Some((entry, said(entry)?)))
         .collect();
-    let rows = incidents(ledger, &said).await?;
+    let named = said.iter().filter_map(|(_, said)| said.incident());
+    let told = outbox.told_severity(named).await?;
+    let mut told: BTreeMap<i64, i64> = told.into_iter().collect();
+    let rows = incidents(ledger, &said, &told).await?;
+    // What was told cannot have changed when the place has not.
     let Some(mut transaction) = outbox.move_on(from, last.seq).await? else {
         // Another console has read them.
         return Ok(true);
     };
-    let told = Outbox::told_severity(&mut transaction, rows.keys().copied()).await?;
-    let mut told: BTreeMap<i64, i64> = told.into_iter().collect();
+    let before = told.clone();
     let mut items = Vec::new();
     for (entry, said) in said {
         for happening in happenings(entry, said, &rows, &mut told, &mut transaction).await? {
@@ -62,7 +90,10 @@ pub(super) async fn read_on(
             items.extend(route::items(config, &happening, row));
         }
     }
-    for (incident, severity) in told {
+    let changed = told
+        .into_iter()
+        .filter(|(incident, severity)| before.get(incident) != Some(severity));
+    for (incident, severity) in changed {
         Outbox::set_severity(&mut transaction, incident, severity).await?;
     }
     Outbox::add(&mut transaction, &items, now).await?;
@@ -74,8 +105,7 @@ fn said(entry: &Entry) -> Option<Said> {
     match entry.kind.as_str() {
         "finding" => {
             let seen = happening::seen(entry)?;
-            (seen.incident.is_some() || seen.taken == davylamp_ledger::Taken::Missed)
-                .then_some(Said::Finding(seen))
+            (seen.incident.is_some() || seen.taken == Taken::Missed).then_some(Said::Finding(seen))
         }
         "incident-merged" => match serde_json::from_str(entry.body.as_deref()?).ok()? {
             Record::IncidentMerged(merged) => Some(Said::Merged(merged)),
@@ -85,21 +115,16 @@ fn said(entry: &Entry) -> Option<Said> {
     }
 }
 
-/// The incidents that entries name, each by the number that it is named by.
+/// The incidents of what is telling, each by the number that it is named by.
 async fn incidents(
     ledger: &Ledger,
     said: &[(&Entry, Said)],
+    told: &BTreeMap<i64, i64>,
 ) -> Result<BTreeMap<i64, IncidentRow>, Trouble> {
+    let telling = said.iter().filter(|(_, said)| said.is_telling(told));
+    let named: BTreeSet<i64> = telling.filter_map(|(_, said)| said.incident()).collect();
     let mut rows = BTreeMap::new();
-    for (_, said) in said {
-        let named = match said {
-            Said::Finding(seen) => seen.incident,
-            Said::Merged(merged) => Some(merged.into.0),
-            Said::Happened(happening) => happening.incident,
-        };
-        let Some(no) = named.filter(|no| !rows.contains_key(no)) else {
-            continue;
-        };
+    for no in named {
         if let Some(view) = ledger.incident(IncidentNo(no)).await? {
             rows.insert(no, view.row);
         }

@@ -230,7 +230,7 @@ impl Outbox {
 
     /// How bad incidents were when they were last told of.
     pub(super) async fn told_severity(
-        connection: &mut AnyConnection,
+        &self,
         incidents: impl Iterator<Item = i64>,
     ) -> Result<Vec<(i64, i64)>, sqlx::Error> {
         let sql = format!(
@@ -238,7 +238,7 @@ impl Outbox {
             inside(incidents)
         );
         let rows = sqlx::query(AssertSqlSafe(sql))
-            .fetch_all(connection)
+            .fetch_all(&self.pool)
             .await?;
         rows.iter()
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))

@@ -40,13 +40,13 @@ impl Packer<'_> {
     }
 
     async fn receiver(&self, channel: &str, person: &str, now: Timestamp) -> Result<(), Trouble> {
-        let items = self.outbox.items(channel, person).await?;
-        let ripe = ripe(items, now.as_microsecond());
-        let held = ripe.iter().flatten().filter(|item| item.is_held).count();
         let Some(first) = self.turn(channel, now).await? else {
             self.outbox.hold(channel, now).await?;
             return Ok(());
         };
+        let items = self.outbox.items(channel, person).await?;
+        let ripe = ripe(items, now.as_microsecond());
+        let held = ripe.iter().flatten().filter(|item| item.is_held).count();
         let mut groups = Vec::new();
         for items in ripe {
             groups.push(self.group(items, person).await?);

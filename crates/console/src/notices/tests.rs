@@ -221,6 +221,7 @@ async fn what_time_brings_is_found_once_however_often_it_is_looked_for() {
         canary_at: None,
         canary_caught: None,
         lost_events: 0,
+        lists: Vec::new(),
     };
     let inputs = [Input::Heartbeat(heartbeat)];
     desk.ledger

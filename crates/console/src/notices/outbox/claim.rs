@@ -85,6 +85,14 @@ impl Outbox {
         channel: &str,
         now: Timestamp,
     ) -> Result<(), sqlx::Error> {
+        // It is asked every second: only what changes something is written.
+        let new = "SELECT count(*) FROM console_notice_item
+                   WHERE notice IS NULL AND channel = $1 AND due <= $2 AND held = 0";
+        let query = sqlx::query_scalar::<_, i64>(new).bind(channel);
+        let new = query.bind(now.as_microsecond()).fetch_one(&self.pool);
+        if new.await? == 0 {
+            return Ok(());
+        }
         let sql = "UPDATE console_notice_item SET held = 1
                    WHERE notice IS NULL AND channel = $1 AND due <= $2 AND held = 0";
         let query = sqlx::query(sql).bind(channel).bind(now.as_microsecond());

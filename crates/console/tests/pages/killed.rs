@@ -84,7 +84,7 @@ async fn killed_again_and_again_it_loses_nothing_and_tells_nothing_twice_under_a
     let folder = TempDir::new().expect("a folder");
     let database = format!("sqlite://{}", folder.path().join("ledger.db").display());
     // Some are refused for now, so that kills fall between two tries as well.
-    let script = (0..60).map(|n| match n % 3 {
+    let script = (0..30).map(|n| match n % 3 {
         0 => Scripted::Status(503, "later".to_owned()),
         1 => Scripted::Drop,
         _ => Scripted::Status(200, "ok".to_owned()),
@@ -139,7 +139,7 @@ async fn killed_again_and_again_it_loses_nothing_and_tells_nothing_twice_under_a
             .await
             .is_ok_and(|n| n == 0)
     };
-    until("all are noted", waits).await;
+    within(180, "all are noted", waits).await;
     console.kill();
     let told = opened(&sink.hooks());
     let times: usize = told.values().map(BTreeSet::len).sum();

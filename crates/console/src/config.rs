@@ -225,3 +225,6 @@ fn is_web(text: &str) -> bool {
             && url.username().is_empty()
     })
 }
+
+#[cfg(test)]
+mod tests;

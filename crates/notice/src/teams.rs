@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::error::ChannelError;
 use super::page::{Line, Page};
 use super::post::Target;
+use super::show::LINE_CHARS;
 use super::{Notice, Notifier, Sending};
 
 /// What a message may have is "about 28 KB" (learn.microsoft.com, "Limits and specifications for Teams");
@@ -17,6 +18,8 @@ const MESSAGE_BYTES: usize = 20_000;
 const VERSION: &str = "1.4";
 /// More buttons than these do not fit beneath a card (Adaptive Cards in Teams, "actions").
 const LINKS: usize = 6;
+/// Lines are not cut further than this: with one entry of each list the whole then fits.
+const SHORTEST_CHARS: usize = 75;
 /// Every list begins with so many entries, and gives way from there.
 const ENTRIES: usize = 60;
 
@@ -55,15 +58,23 @@ impl Notifier for Teams {
 }
 
 /// The message. Every list gives way before one is lost, and each says how many of its entries are left
-/// out.
+/// out; then lines do.
 pub fn message(notice: &Notice) -> Value {
-    let mut entries = ENTRIES;
+    let (mut entries, mut chars) = (ENTRIES, LINE_CHARS);
     loop {
-        let message = written(&Page::with(notice, entries), notice);
-        if entries <= 1 || message.to_string().len() <= MESSAGE_BYTES {
+        let mut page = Page::sized(notice, entries, chars);
+        // Half an address would lead elsewhere.
+        page.links
+            .retain(|(_, url)| notice.links.iter().any(|link| link.url == *url));
+        let message = written(&page, notice);
+        let is_shortest = entries <= 1 && chars <= SHORTEST_CHARS;
+        if is_shortest || message.to_string().len() <= MESSAGE_BYTES {
             return message;
         }
-        entries = entries * 3 / 4;
+        match entries {
+            0 | 1 => chars /= 2,
+            _ => entries = entries * 3 / 4,
+        }
     }
 }
 

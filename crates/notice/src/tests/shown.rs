@@ -33,7 +33,41 @@ fn as_a_card() {
 fn a_card_is_text_and_stays_small() {
     let mut storm = huge();
     storm.links = vec![storm.links[0].clone(); 50];
-    for notice in [hostile(), huge(), storm] {
+    // Every encoding makes this longer.
+    let long = "\u{e0001}<&>@\"\\`\u{202e}é日\n".repeat(60);
+    let mut wide = huge();
+    for list in [
+        &mut wide.found,
+        &mut wide.done,
+        &mut wide.waiting,
+        &mut wide.who,
+        &mut wide.cost,
+    ] {
+        *list = vec![long.clone(); 500];
+    }
+    wide.title.clone_from(&long);
+    wide.next = vec![
+        NextStep {
+            what: long.clone(),
+            command: Some(long.clone()),
+        };
+        500
+    ];
+    wide.not_done = vec![
+        NotDone {
+            what: long.clone(),
+            why: long.clone(),
+        };
+        500
+    ];
+    wide.links.extend(vec![
+        Link {
+            label: long.clone(),
+            url: format!("https://example.org/{long}"),
+        };
+        500
+    ]);
+    for notice in [hostile(), huge(), storm, wide] {
         let message = teams::message(&notice);
         assert!(
             message.to_string().len() <= 20_000,

@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use clap::{Subcommand, ValueEnum};
 use davylamp_console::config::Config;
 use davylamp_console::store::{Person, StoreError};
-use davylamp_console::{Console, Role, Scope, check_password, hash_password};
+use davylamp_console::{Console, EVENTS, Role, SCOPES, Scope, check_password, hash_password};
 use davylamp_ledger::Record;
 use davylamp_ledger::record::Setting;
 use jiff::Timestamp;
@@ -76,6 +76,10 @@ pub enum TokenArgs {
         /// The cluster that its events are of
         #[arg(long, value_name = "NAME")]
         cluster: String,
+        /// For `davy work` and `davy send`: it may also say what was planned, done, hunted and audited, and
+        /// take jobs
+        #[arg(long)]
+        worker: bool,
     },
     /// End a token
     Revoke {
@@ -196,9 +200,13 @@ pub(super) async fn person(
 pub(super) async fn token(console: &Console, args: &TokenArgs) -> Result<ExitCode, Failure> {
     let (store, now) = (console.store(), Timestamp::now());
     match args {
-        TokenArgs::Add { name, cluster } => {
-            let scopes = ["events:write"];
-            let secret = store.add_token(name, cluster, &scopes, now).await;
+        TokenArgs::Add {
+            name,
+            cluster,
+            worker,
+        } => {
+            let scopes: &[&str] = if *worker { &SCOPES } else { &[EVENTS] };
+            let secret = store.add_token(name, cluster, scopes, now).await;
             let secret = secret.map_err(failure)?;
             let to = json!({"cluster": cluster, "scopes": scopes});
             told(console, format!("token {name}"), None, Some(to)).await?;

@@ -184,9 +184,10 @@ fn action(record: &Action) -> Markup {
     }
 }
 
+/// Where it lies is on its own page alone, whose reading is written down.
 fn evidence(record: &Evidence) -> Markup {
     html! {
-        (by(&record.by)) " kept evidence" (about(record.incident)) ": " (text::brief(&record.what)) " at " code { (text::brief(&record.location)) }
+        (by(&record.by)) " kept evidence" (about(record.incident)) ": " (text::brief(&record.what))
         @if record.sha256.is_none() { " " span.warn { "without a digest" } }
     }
 }
@@ -212,7 +213,7 @@ fn note(record: &Note) -> Markup {
 }
 
 fn access(record: &Access) -> Markup {
-    html! { (by(&record.by)) " read evidence at " code { (text::brief(&record.location)) } (about(record.incident)) (because(&record.purpose)) }
+    html! { (by(&record.by)) " read evidence" (about(record.incident)) (because(&record.purpose)) }
 }
 
 fn heartbeat(record: &Heartbeat) -> Markup {

@@ -16,6 +16,8 @@ pub(super) enum Room {
     Nodes,
     Ledger,
     Settings,
+    /// One's own password, second factor and sessions.
+    Account,
     /// None of them: something went wrong.
     Nowhere,
 }
@@ -80,7 +82,7 @@ pub(super) fn page(viewer: &Viewer, room: Room, title: &str, body: Markup) -> Ma
                         button { "Search" }
                     }
                     div.who {
-                        span { bdi { (text::cut(&viewer.name, 40)) } " " span.muted { (viewer.role.as_str()) } }
+                        a href="/account" aria-current=[(room == Room::Account).then_some("page")] { span.hidden { "Account of " } bdi { (text::cut(&viewer.name, 40)) } } " " span.muted { (viewer.role.as_str()) }
                         button.theme type="button" hidden data-theme-button { "Theme" }
                         form method="post" action="/sign-out" { (csrf(viewer)) button { "Sign out" } }
                     }

@@ -43,6 +43,9 @@ pub(super) fn show(viewer: &Viewer, people: &[Person]) -> Markup {
                         @if !person.disabled {
                             form method="post" action="/settings/people/link" { (csrf(viewer)) input type="hidden" name="name" value=(person.name); button { "Make a sign-in link" } }
                         }
+                        @if person.second_factor.is_some() {
+                            form method="post" action="/settings/people/factor" { (csrf(viewer)) input type="hidden" name="name" value=(person.name); button { "Take their second factor away and sign them out" } }
+                        }
                     }
                 }
             }
@@ -79,7 +82,7 @@ fn role(text: &str) -> Result<Role, Refused> {
 }
 
 /// What the ledger notes of somebody.
-fn noted(person: &Person) -> Value {
+pub(crate) fn noted(person: &Person) -> Value {
     json!({
         "role": person.role.as_str(),
         "clusters": person.scope.clusters(),
@@ -161,14 +164,37 @@ pub(in crate::page) async fn link(
     let key = site.store().make_link(&form.name, site.now()).await;
     let key = key.map_err(mistake)?;
     let path = format!("/sign-in/link?key={key}");
-    let secret = match site.config().url.trim_end_matches('/') {
-        "" => path,
-        url => format!("{url}{path}"),
-    };
+    let secret = format!("{}{path}", site.url());
     let once = Once {
         what: &format!("A link for {}", text::plain(&form.name)),
         secret: &secret,
         how: "give it to them by a way that others do not read. It signs them in once, within 15 minutes.",
     };
     page(&site, &viewer, Some(once), false).await
+}
+
+/// Takes somebody's second factor away, who has lost it.
+pub(in crate::page) async fn factor(
+    State(site): State<Site>,
+    Signed { viewer, form }: Signed<LinkForm>,
+) -> Result<Redirect, Refused> {
+    viewer.must(Role::Admin)?;
+    let old = site.store().person(&form.name).await?;
+    let old = old.ok_or_else(|| Refused::Wrong("There is nobody of that name.".to_owned()))?;
+    if old.name == viewer.name {
+        let text = "Your own second factor is taken away with a code of it, under Account.";
+        return Err(Refused::Wrong(text.to_owned()));
+    }
+    if old.second_factor.is_none() {
+        return Err(Refused::Wrong("They have none.".to_owned()));
+    }
+    let new = Person {
+        second_factor: None,
+        ..old
+    };
+    let changed = site.store().change_person(&new, site.now()).await;
+    changed.map_err(mistake)?;
+    let what = format!("person/{}/second-factor", new.name);
+    note(&site, &viewer, what, None, Some(json!("removed"))).await?;
+    Ok(Redirect::to("/settings?done=1#people"))
 }

@@ -16,5 +16,7 @@ mod serve;
 mod site;
 pub mod store;
 
-pub use access::{OidcError, PasswordError, Role, Scope, check_new as check_password, hash_password};
+pub use access::{
+    OidcError, PasswordError, Role, Scope, check_new as check_password, hash_password,
+};
 pub use serve::{Console, ConsoleError, Ready};

@@ -50,7 +50,10 @@ pub(crate) fn routes(site: &Site) -> Router<Site> {
         .route("/incidents/{no}/owner", post(incident::forms::owner))
         .route("/incidents/{no}/clock", post(incident::forms::clock))
         .route("/incidents/{no}/note", post(incident::forms::note))
-        .route("/incidents/{no}/evidence/{id}", get(incident::evidence::show))
+        .route(
+            "/incidents/{no}/evidence/{id}",
+            get(incident::evidence::show),
+        )
         .route("/findings", get(findings::show))
         .route("/findings/{id}", get(findings::one::show))
         .route("/live", get(live::show))

@@ -185,7 +185,10 @@ fn app(site: &Site) -> Router {
         .layer(middleware::from_fn(in_time))
         .merge(page::stream())
         .fallback(page::absent)
-        .layer(middleware::from_fn_with_state(site.clone(), access::sessions))
+        .layer(middleware::from_fn_with_state(
+            site.clone(),
+            access::sessions,
+        ))
         .layer(middleware::from_fn_with_state(site.clone(), careful))
         .with_state(site.clone())
 }

@@ -80,7 +80,11 @@ mod tests {
         for cookie in cookies {
             headers.append(COOKIE, HeaderValue::from_str(cookie).expect("a value"));
         }
-        assert_eq!(Cookie::Session.read(is_secure, &headers), expected, "{cookies:?}");
+        assert_eq!(
+            Cookie::Session.read(is_secure, &headers),
+            expected,
+            "{cookies:?}"
+        );
     }
 
     #[test]

@@ -49,7 +49,10 @@ fn base32(bytes: Vec<u8>) -> String {
 /// A secret or a code in groups of four, to be read and typed.
 pub(crate) fn grouped(text: &str) -> String {
     let letters: Vec<char> = text.chars().collect();
-    let groups: Vec<String> = letters.chunks(4).map(|four| four.iter().collect()).collect();
+    let groups: Vec<String> = letters
+        .chunks(4)
+        .map(|four| four.iter().collect())
+        .collect();
     groups.join(" ")
 }
 
@@ -65,7 +68,15 @@ fn totp(secret: &str, issuer: Option<String>, name: String) -> Result<TOTP, Refu
         .to_bytes()
         .map_err(|_| Refused::Trouble("a second factor cannot be read".to_owned()))?;
     let step = STEP_SECS.unsigned_abs();
-    Ok(TOTP::new_unchecked(Algorithm::SHA1, DIGITS, 0, step, bytes, issuer, name))
+    Ok(TOTP::new_unchecked(
+        Algorithm::SHA1,
+        DIGITS,
+        0,
+        step,
+        bytes,
+        issuer,
+        name,
+    ))
 }
 
 /// The step of which a code is, if it is one of now.
@@ -129,15 +140,24 @@ mod tests {
         let codes = new_codes().expect("codes");
         let different: std::collections::BTreeSet<_> = codes.iter().collect();
         assert_eq!(different.len(), CODES);
-        assert!(codes.iter().all(|code| code.len() == CODE_LETTERS), "{codes:?}");
+        assert!(
+            codes.iter().all(|code| code.len() == CODE_LETTERS),
+            "{codes:?}"
+        );
         assert_eq!(grouped("ABCDEFGHIJ"), "ABCD EFGH IJ");
     }
 
     #[test]
     fn an_authenticator_is_told_whose_secret_it_is() {
         let address = address("ada:x", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP").expect("an address");
-        assert!(address.starts_with("otpauth://totp/Davylamp:ada_x?"), "{address}");
-        assert!(address.contains("secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"), "{address}");
+        assert!(
+            address.starts_with("otpauth://totp/Davylamp:ada_x?"),
+            "{address}"
+        );
+        assert!(
+            address.contains("secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"),
+            "{address}"
+        );
         assert!(address.contains("issuer=Davylamp"), "{address}");
     }
 }

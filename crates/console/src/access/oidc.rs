@@ -102,7 +102,11 @@ impl Oidc {
             provider: Provider::of(config)?,
             name_claim: config.name_claim.clone(),
             groups_claim: config.groups_claim.clone(),
-            grants: config.groups.iter().filter_map(|text| Grant::of(text)).collect(),
+            grants: config
+                .groups
+                .iter()
+                .filter_map(|text| Grant::of(text))
+                .collect(),
             label: config.label.clone(),
         }))
     }
@@ -237,7 +241,10 @@ async fn admitted(
 }
 
 fn unreachable(site: &Site, error: &OidcError) -> Response {
-    tracing::warn!(error = chain(error), "nobody can be signed in by the provider");
+    tracing::warn!(
+        error = chain(error),
+        "nobody can be signed in by the provider"
+    );
     let text = "The provider cannot be reached, or answers nothing that can be used. Try again; the console's log says why.";
     refused(site, StatusCode::SERVICE_UNAVAILABLE, text)
 }

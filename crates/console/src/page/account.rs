@@ -111,7 +111,12 @@ async fn known_by_password(
     };
     match is_right(password, Some(digest)).await {
         true => Ok(()),
-        false => Err(wrong(site, viewer, from, "Your present password is another one. Nothing was changed.")),
+        false => Err(wrong(
+            site,
+            viewer,
+            from,
+            "Your present password is another one. Nothing was changed.",
+        )),
     }
 }
 
@@ -120,7 +125,13 @@ async fn known_by_password(
 async fn renewed(
     site: &Site,
     viewer: Viewer,
-) -> Result<([(axum::http::HeaderName, axum::http::HeaderValue); 1], Viewer), Refused> {
+) -> Result<
+    (
+        [(axum::http::HeaderName, axum::http::HeaderValue); 1],
+        Viewer,
+    ),
+    Refused,
+> {
     let (store, session) = (site.store(), viewer.session.clone());
     store.end_others(&viewer.name, &session).await?;
     let (key, csrf) = store.renew(&session, site.now()).await?;
@@ -134,12 +145,7 @@ async fn renewed_to(site: &Site, viewer: Viewer, to: &str) -> Result<Response, R
 }
 
 /// Writes down what somebody changed of their own; never what it is.
-pub(crate) async fn note_own(
-    site: &Site,
-    name: &str,
-    what: &str,
-    to: &str,
-) -> Result<(), Refused> {
+pub(crate) async fn note_own(site: &Site, name: &str, what: &str, to: &str) -> Result<(), Refused> {
     let record = Record::Setting(Setting {
         name: format!("person/{name}/{what}"),
         from: None,

@@ -25,11 +25,7 @@ impl Store {
     }
 
     /// Keeps a secret that somebody is setting up in a session, until a code proves that they have it.
-    pub(crate) async fn offer_factor(
-        &self,
-        session: &str,
-        secret: &str,
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn offer_factor(&self, session: &str, secret: &str) -> Result<(), StoreError> {
         sqlx::query("UPDATE console_session SET pending_factor = $2 WHERE id = $1")
             .bind(session)
             .bind(secret)
@@ -39,10 +35,7 @@ impl Store {
     }
 
     /// The secret that is being set up in a session.
-    pub(crate) async fn offered_factor(
-        &self,
-        session: &str,
-    ) -> Result<Option<String>, StoreError> {
+    pub(crate) async fn offered_factor(&self, session: &str) -> Result<Option<String>, StoreError> {
         let secret: Option<Option<String>> =
             sqlx::query_scalar("SELECT pending_factor FROM console_session WHERE id = $1")
                 .bind(session)
@@ -86,11 +79,10 @@ impl Store {
     /// Takes somebody's second factor away, and the codes with it. Sessions stay as they are.
     pub(crate) async fn remove_factor(&self, name: &str) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let removed =
-            sqlx::query("UPDATE console_person SET second_factor = NULL WHERE name = $1")
-                .bind(name)
-                .execute(&mut *transaction)
-                .await?;
+        let removed = sqlx::query("UPDATE console_person SET second_factor = NULL WHERE name = $1")
+            .bind(name)
+            .execute(&mut *transaction)
+            .await?;
         if removed.rows_affected() == 0 {
             return Err(absent(name));
         }

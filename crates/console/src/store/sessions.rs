@@ -298,12 +298,7 @@ impl Store {
         self.end_those("person = $1 AND id <> $2", name, but).await
     }
 
-    async fn end_those(
-        &self,
-        condition: &str,
-        name: &str,
-        id: &str,
-    ) -> Result<bool, StoreError> {
+    async fn end_those(&self, condition: &str, name: &str, id: &str) -> Result<bool, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let keys = format!(
             "DELETE FROM console_session_key WHERE session IN

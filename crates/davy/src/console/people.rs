@@ -52,6 +52,11 @@ pub enum PersonArgs {
         /// Their name
         name: String,
     },
+    /// Take somebody's second factor away, who has lost it; they are signed out
+    FactorReset {
+        /// Their name
+        name: String,
+    },
     /// Let somebody in no more; they are signed out
     Disable {
         /// Their name
@@ -177,6 +182,9 @@ pub(super) async fn person(
         PersonArgs::Password { name } => {
             let digest = password(name)?;
             change(console, name, |person| person.password = Some(digest)).await?;
+        }
+        PersonArgs::FactorReset { name } => {
+            change(console, name, |person| person.second_factor = None).await?;
         }
         PersonArgs::Disable { name } => {
             change(console, name, |person| person.disabled = true).await?;

@@ -51,13 +51,23 @@ impl Grant {
 /// groups together give it. What a lower role would show elsewhere is left out, so that no two groups
 /// give more together than one of them alone.
 fn granted(grants: &[Grant], groups: &[&str]) -> Option<(Role, Scope)> {
-    let theirs = || grants.iter().filter(|grant| groups.contains(&grant.group.as_str()));
+    let theirs = || {
+        grants
+            .iter()
+            .filter(|grant| groups.contains(&grant.group.as_str()))
+    };
     let role = theirs().map(|grant| grant.role).max()?;
-    let scopes = || theirs().filter(|grant| grant.role == role).map(|grant| &grant.scope);
+    let scopes = || {
+        theirs()
+            .filter(|grant| grant.role == role)
+            .map(|grant| &grant.scope)
+    };
     if scopes().any(Scope::is_all) {
         return Some((role, Scope::default()));
     }
-    let mut clusters: Vec<String> = scopes().flat_map(|scope| scope.clusters().to_vec()).collect();
+    let mut clusters: Vec<String> = scopes()
+        .flat_map(|scope| scope.clusters().to_vec())
+        .collect();
     clusters.sort();
     clusters.dedup();
     Some((role, Scope::of(clusters)))
@@ -88,7 +98,10 @@ pub(super) async fn admit(
     oidc: &Oidc,
     claims: &Map<String, Value>,
 ) -> Result<Result<String, &'static str>, Refused> {
-    let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
+    let subject = claims
+        .get("sub")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let provided = Provided {
         issuer: oidc.provider.issuer().to_owned(),
         subject: subject.to_owned(),
@@ -98,7 +111,10 @@ pub(super) async fn admit(
         if let Some(person) = known {
             // Whoever lost their groups is out everywhere.
             site.store().end_others(&person.name, "").await?;
-            tracing::warn!(person = person.name, "has no group any more that may come in");
+            tracing::warn!(
+                person = person.name,
+                "has no group any more that may come in"
+            );
         }
         return Ok(Err(
             "The provider knows you, but none of your groups has a part here. Ask an admin of the console which groups have.",
@@ -134,13 +150,17 @@ async fn first(
     let name = name(claims, &oidc.name_claim).and_then(page::name);
     let name = name.filter(|name| !NOBODYS.contains(&name.to_lowercase().as_str()));
     let Some(name) = name else {
-        return Ok(Err("The provider gives no name that can be used here. Ask an admin of the console, who finds it under `console.oidc.name_claim`."));
+        return Ok(Err(
+            "The provider gives no name that can be used here. Ask an admin of the console, who finds it under `console.oidc.name_claim`.",
+        ));
     };
     // Names that differ in their size alone would be taken for one another.
     let people = site.store().people().await?;
     let is_taken = |person: &Person| person.name.to_lowercase() == name.to_lowercase();
     if people.iter().any(is_taken) {
-        return Ok(Err("There is somebody else here of your name. Ask an admin of the console to sort it out."));
+        return Ok(Err(
+            "There is somebody else here of your name. Ask an admin of the console to sort it out.",
+        ));
     }
     let person = Person {
         name: name.clone(),
@@ -158,12 +178,7 @@ async fn first(
     Ok(Ok(name))
 }
 
-async fn note(
-    site: &Site,
-    name: &str,
-    from: Option<&Person>,
-    to: &Person,
-) -> Result<(), Refused> {
+async fn note(site: &Site, name: &str, from: Option<&Person>, to: &Person) -> Result<(), Refused> {
     let record = Record::Setting(Setting {
         name: format!("person/{name}"),
         from: from.map(page::noted),
@@ -187,11 +202,15 @@ mod tests {
 
     #[test]
     fn a_grant_is_read_or_refused() {
-        let grant = |text: &str| Grant::of(text).map(|grant| (grant.group, grant.role, grant.scope));
+        let grant =
+            |text: &str| Grant::of(text).map(|grant| (grant.group, grant.role, grant.scope));
         for (text, expected) in [
             ("ops=admin", Some(("ops", Role::Admin, scope(&[])))),
             ("/a:b=viewer", Some(("/a:b", Role::Viewer, scope(&[])))),
-            ("cn=ops,dc=x=responder:hub-1, hub-2", Some(("cn=ops,dc=x", Role::Responder, scope(&["hub-1", "hub-2"])))),
+            (
+                "cn=ops,dc=x=responder:hub-1, hub-2",
+                Some(("cn=ops,dc=x", Role::Responder, scope(&["hub-1", "hub-2"]))),
+            ),
             ("ops=owner", None),
             ("ops", None),
             ("=admin", None),
@@ -205,16 +224,27 @@ mod tests {
 
     #[test]
     fn two_groups_give_no_more_than_one_of_them() {
-        let grants: Vec<Grant> = ["all=viewer", "one=responder:hub-1", "two=responder:hub-2", "top=admin"]
-            .into_iter()
-            .filter_map(Grant::of)
-            .collect();
+        let grants: Vec<Grant> = [
+            "all=viewer",
+            "one=responder:hub-1",
+            "two=responder:hub-2",
+            "top=admin",
+        ]
+        .into_iter()
+        .filter_map(Grant::of)
+        .collect();
         for (groups, expected) in [
             (vec![], None),
             (vec!["other"], None),
             (vec!["all"], Some((Role::Viewer, scope(&[])))),
-            (vec!["all", "one"], Some((Role::Responder, scope(&["hub-1"])))),
-            (vec!["two", "one"], Some((Role::Responder, scope(&["hub-1", "hub-2"])))),
+            (
+                vec!["all", "one"],
+                Some((Role::Responder, scope(&["hub-1"]))),
+            ),
+            (
+                vec!["two", "one"],
+                Some((Role::Responder, scope(&["hub-1", "hub-2"]))),
+            ),
             (vec!["one", "top"], Some((Role::Admin, scope(&[])))),
         ] {
             assert_eq!(granted(&grants, &groups), expected, "{groups:?}");
@@ -227,12 +257,24 @@ mod tests {
             let claims = claims.as_object().expect("claims");
             assert_eq!(name(claims, claim), expected);
         };
-        check(json!({"preferred_username": "ada", "email": "a@x", "email_verified": true}), "", Some("ada"));
-        check(json!({"email": "a@x", "email_verified": true}), "", Some("a@x"));
+        check(
+            json!({"preferred_username": "ada", "email": "a@x", "email_verified": true}),
+            "",
+            Some("ada"),
+        );
+        check(
+            json!({"email": "a@x", "email_verified": true}),
+            "",
+            Some("a@x"),
+        );
         check(json!({"email": "a@x", "email_verified": false}), "", None);
         check(json!({"email": "a@x", "email_verified": "true"}), "", None);
         check(json!({"email": "a@x"}), "", None);
-        check(json!({"upn": "ada@corp", "preferred_username": "x"}), "upn", Some("ada@corp"));
+        check(
+            json!({"upn": "ada@corp", "preferred_username": "x"}),
+            "upn",
+            Some("ada@corp"),
+        );
         check(json!({"preferred_username": "x"}), "upn", None);
     }
 }

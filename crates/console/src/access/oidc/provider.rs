@@ -144,7 +144,10 @@ impl Provider {
             ("client_id", self.client_id.as_str()),
             ("scope", self.scopes.as_str()),
         ];
-        address.query_pairs_mut().extend_pairs(ours).extend_pairs(more);
+        address
+            .query_pairs_mut()
+            .extend_pairs(ours)
+            .extend_pairs(more);
         address
     }
 
@@ -169,7 +172,10 @@ impl Provider {
         if !claims.contains_key(asked.groups_claim) && !metadata.userinfo_endpoint.is_empty() {
             let told = self.told(&metadata, &tokens.access_token).await?;
             if told.get("sub") != claims.get("sub") {
-                let (what, why) = ("answer about a person", "it is about somebody else".to_owned());
+                let (what, why) = (
+                    "answer about a person",
+                    "it is about somebody else".to_owned(),
+                );
                 return Err(OidcError::Answer { what, why });
             }
             for (name, value) in told {
@@ -244,7 +250,8 @@ impl Provider {
         if metadata.issuer != self.issuer {
             // Longer than a line only where somebody means harm.
             let named: String = metadata.issuer.escape_debug().take(200).collect();
-            let why = format!("it is of the issuer `{named}`, and `console.oidc.issuer` names another");
+            let why =
+                format!("it is of the issuer `{named}`, and `console.oidc.issuer` names another");
             return Err(OidcError::Answer { what, why });
         }
         let endpoints = [
@@ -253,7 +260,11 @@ impl Provider {
             &metadata.jwks_uri,
         ];
         let told = Some(&metadata.userinfo_endpoint).filter(|address| !address.is_empty());
-        if !endpoints.into_iter().chain(told).all(|address| is_safe(address)) {
+        if !endpoints
+            .into_iter()
+            .chain(told)
+            .all(|address| is_safe(address))
+        {
             let why = "an address in it is not one of https".to_owned();
             return Err(OidcError::Answer { what, why });
         }
@@ -268,7 +279,9 @@ impl Provider {
         let mut known = self.keys.lock().await;
         let held = known.as_ref().filter(|(at, _)| at.elapsed() < KNOWN_FOR);
         let found = held.map(|(_, keys)| keys.of(&header)).unwrap_or_default();
-        let may_ask = known.as_ref().is_none_or(|(at, _)| at.elapsed() > KEYS_AGAIN);
+        let may_ask = known
+            .as_ref()
+            .is_none_or(|(at, _)| at.elapsed() > KEYS_AGAIN);
         if !found.is_empty() || !may_ask {
             return Ok(found);
         }

@@ -133,7 +133,10 @@ fn believed(claims: &Map<String, Value>, expected: &Expected<'_>) -> Result<(), 
     must(text("nonce") == Some(expected.nonce), "nonce")?;
     let subject = text("sub").unwrap_or_default();
     must(!subject.is_empty() && subject.len() <= 255, "sub")?;
-    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "seconds since 1970 are far below 2^52"
+    )]
     let (now, leeway) = (expected.now as f64, LEEWAY_SECS as f64);
     must(time("exp")?.is_some_and(|exp| exp > now - leeway), "exp")?;
     must(time("nbf")?.is_none_or(|nbf| nbf <= now + leeway), "nbf")?;
@@ -146,7 +149,9 @@ fn believed(claims: &Map<String, Value>, expected: &Expected<'_>) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use ring::rand::SystemRandom;
-    use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
+    use ring::signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
+    };
     use serde_json::json;
 
     use super::super::keys::Keys;
@@ -170,7 +175,11 @@ mod tests {
     }
 
     fn token(header: Value, claims: &Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
-        let text = format!("{}.{}", encoded(header.to_string()), encoded(claims.to_string()));
+        let text = format!(
+            "{}.{}",
+            encoded(header.to_string()),
+            encoded(claims.to_string())
+        );
         let signed = encoded(sign(text.as_bytes()));
         format!("{text}.{signed}")
     }
@@ -230,7 +239,10 @@ mod tests {
         assert_eq!(signer.check(json!({"alg": "EdDSA"}), &good()), Ok(()));
         // Within the leeway.
         assert_eq!(signer.with(json!({"exp": NOW - 30})), Ok(()));
-        assert_eq!(signer.with(json!({"iat": NOW + 30, "nbf": NOW + 30})), Ok(()));
+        assert_eq!(
+            signer.with(json!({"iat": NOW + 30, "nbf": NOW + 30})),
+            Ok(())
+        );
     }
 
     #[test]
@@ -258,7 +270,11 @@ mod tests {
             (json!({"iat": NOW - 7200}), "iat"),
             (json!({"iat": null}), "iat"),
         ] {
-            assert_eq!(signer.with(changes.clone()), Err(TokenError::Claim(claim)), "{changes}");
+            assert_eq!(
+                signer.with(changes.clone()),
+                Err(TokenError::Claim(claim)),
+                "{changes}"
+            );
         }
     }
 
@@ -267,14 +283,25 @@ mod tests {
         let signer = signer();
         let hmac = |text: &[u8]| {
             // Signed by the public key as if it were a secret, as in old attacks.
-            let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, signer.pair.public_key().as_ref());
+            let key =
+                ring::hmac::Key::new(ring::hmac::HMAC_SHA256, signer.pair.public_key().as_ref());
             ring::hmac::sign(&key, text).as_ref().to_vec()
         };
-        for alg in ["none", "None", "NONE", "HS256", "HS384", "HS512", "", "RS1", "ES256K", "EdDSA "] {
+        for alg in [
+            "none", "None", "NONE", "HS256", "HS384", "HS512", "", "RS1", "ES256K", "EdDSA ",
+        ] {
             let header = json!({"alg": alg, "kid": "one"});
             let refused = Err(TokenError::Algorithm);
-            assert_eq!(signer.read(&token(header.clone(), &good(), hmac)), refused, "{alg}");
-            assert_eq!(signer.read(&token(header, &good(), |_| Vec::new())), refused, "{alg}");
+            assert_eq!(
+                signer.read(&token(header.clone(), &good(), hmac)),
+                refused,
+                "{alg}"
+            );
+            assert_eq!(
+                signer.read(&token(header, &good(), |_| Vec::new())),
+                refused,
+                "{alg}"
+            );
         }
         let own = self::signer();
         let sign = |text: &[u8]| own.pair.sign(text).as_ref().to_vec();
@@ -288,10 +315,18 @@ mod tests {
             json!({"alg": "EdDSA", "jwk": {"kty": "OKP", "crv": "Ed25519", "x": encoded(own.pair.public_key())}}),
         ] {
             let refused = Err(TokenError::Signature);
-            assert_eq!(signer.read(&token(header.clone(), &good(), sign)), refused, "{header}");
+            assert_eq!(
+                signer.read(&token(header.clone(), &good(), sign)),
+                refused,
+                "{header}"
+            );
         }
         let header = json!({"alg": "EdDSA", "kid": "enc"});
-        assert_eq!(signer.check(header, &good()), Err(TokenError::Signature), "a key to encrypt by");
+        assert_eq!(
+            signer.check(header, &good()),
+            Err(TokenError::Signature),
+            "a key to encrypt by"
+        );
         let header = json!({"alg": "EdDSA", "kid": "one", "crit": ["b64"], "b64": false});
         assert_eq!(signer.check(header, &good()), Err(TokenError::Extension));
         // A letter of what is said, changed after it was signed.
@@ -302,7 +337,15 @@ mod tests {
         other["sub"] = json!("4712");
         let changed = format!("{head}.{}.{signed}", encoded(other.to_string()));
         assert_eq!(signer.read(&changed), Err(TokenError::Signature));
-        for form in ["", ".", "..", "a.b", "a.b.c.d", "!.!.!", &"x".repeat(MOST_BYTES + 1)] {
+        for form in [
+            "",
+            ".",
+            "..",
+            "a.b",
+            "a.b.c.d",
+            "!.!.!",
+            &"x".repeat(MOST_BYTES + 1),
+        ] {
             assert_eq!(signer.read(form), Err(TokenError::Form));
         }
     }

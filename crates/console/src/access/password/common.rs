@@ -6,16 +6,60 @@
 
 /// Words that common passwords are made of, the longer before those that they hold.
 const WORDS: [&str; 44] = [
-    "correcthorsebatterystaple", "administrator", "passwort", "password", "passw0rd", "p@ssword", "p@ssw0rd",
-    "davylamp", "qwertyuiop", "superman", "sunshine", "princess", "football", "baseball", "trustno1",
-    "iloveyou", "starwars", "whatever", "computer", "internet", "welcome", "letmein", "charlie", "jupyter",
-    "freedom", "console", "changeme", "default", "monkey", "dragon", "master", "shadow", "secret", "qwerty",
-    "azerty", "qwertz", "summer", "winter", "spring", "autumn", "admin", "login", "guest", "hello",
+    "correcthorsebatterystaple",
+    "administrator",
+    "passwort",
+    "password",
+    "passw0rd",
+    "p@ssword",
+    "p@ssw0rd",
+    "davylamp",
+    "qwertyuiop",
+    "superman",
+    "sunshine",
+    "princess",
+    "football",
+    "baseball",
+    "trustno1",
+    "iloveyou",
+    "starwars",
+    "whatever",
+    "computer",
+    "internet",
+    "welcome",
+    "letmein",
+    "charlie",
+    "jupyter",
+    "freedom",
+    "console",
+    "changeme",
+    "default",
+    "monkey",
+    "dragon",
+    "master",
+    "shadow",
+    "secret",
+    "qwerty",
+    "azerty",
+    "qwertz",
+    "summer",
+    "winter",
+    "spring",
+    "autumn",
+    "admin",
+    "login",
+    "guest",
+    "hello",
 ];
 
 /// Rows of keys and letters, whose parts are typed without thinking, in either direction.
 const ROWS: [&str; 7] = [
-    "01234567890123456789", "abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "asdfghjkl", "zxcvbnm", "qazwsxedcrfvtgb",
+    "01234567890123456789",
+    "abcdefghijklmnopqrstuvwxyz",
+    "qwertyuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "qazwsxedcrfvtgb",
     "1qaz2wsx3edc4rfv5tgb",
 ];
 /// Parts of rows count from this many keys on.
@@ -64,10 +108,12 @@ fn run(chars: &[char]) -> usize {
         [there, back]
     });
     rows.flat_map(|row| {
-        (0..row.len()).map(move |from| {
-            let pairs = row[from..].iter().zip(chars);
-            pairs.take_while(|(one, other)| one == other).count()
-        }).collect::<Vec<_>>()
+        (0..row.len())
+            .map(move |from| {
+                let pairs = row[from..].iter().zip(chars);
+                pairs.take_while(|(one, other)| one == other).count()
+            })
+            .collect::<Vec<_>>()
     })
     .max()
     .unwrap_or_default()

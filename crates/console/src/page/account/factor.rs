@@ -66,7 +66,9 @@ async fn without(site: &Site, viewer: &Viewer) -> Result<Person, Refused> {
     let person = own(site, viewer).await?;
     match person.second_factor {
         None => Ok(person),
-        Some(_) => Err(Refused::Wrong("You have a second factor. Take it away before you set up another.".to_owned())),
+        Some(_) => Err(Refused::Wrong(
+            "You have a second factor. Take it away before you set up another.".to_owned(),
+        )),
     }
 }
 
@@ -139,7 +141,9 @@ pub(in crate::page) async fn confirm(
     patient(&site, &viewer, from)?;
     let offered = site.store().offered_factor(&viewer.session).await?;
     let Some(secret) = offered else {
-        return Err(Refused::Wrong("There is no second factor to turn on: set it up first.".to_owned()));
+        return Err(Refused::Wrong(
+            "There is no second factor to turn on: set it up first.".to_owned(),
+        ));
     };
     let Some(step) = factor::step_of(&site, &secret, &form.code)? else {
         let text = "The code is another one. Go back and type the one that is shown now; if it stays wrong, the clock of one of the two is.";
@@ -147,12 +151,21 @@ pub(in crate::page) async fn confirm(
     };
     let codes = factor::new_codes()?;
     let (store, session) = (site.store(), &viewer.session);
-    if !store.set_factor(&person.name, session, &secret, step, &codes).await? {
-        return Err(Refused::Wrong("You have a second factor already.".to_owned()));
+    if !store
+        .set_factor(&person.name, session, &secret, step, &codes)
+        .await?
+    {
+        return Err(Refused::Wrong(
+            "You have a second factor already.".to_owned(),
+        ));
     }
     note_own(&site, &person.name, "second-factor", "set").await?;
     let (keep, viewer) = renewed(&site, viewer).await?;
-    Ok((keep, once(&viewer, "The second factor holds from now on", &codes)).into_response())
+    Ok((
+        keep,
+        once(&viewer, "The second factor holds from now on", &codes),
+    )
+        .into_response())
 }
 
 /// Recovery codes, shown now and never again.

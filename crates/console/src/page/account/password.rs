@@ -49,7 +49,8 @@ pub(in crate::page) async fn change(
         let text = "The two new passwords differ. Nothing was changed.";
         return Err(Refused::Wrong(text.to_owned()));
     }
-    let refused = |why: crate::PasswordError| Refused::Wrong(format!("Nothing was changed: {why}."));
+    let refused =
+        |why: crate::PasswordError| Refused::Wrong(format!("Nothing was changed: {why}."));
     check_new(&person.name, &form.new).map_err(refused)?;
     let digest = hash_in_turn(form.new).await.map_err(refused)?;
     site.store().set_password(&person.name, &digest).await?;

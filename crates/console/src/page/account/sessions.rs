@@ -61,7 +61,9 @@ pub(in crate::page) async fn end(
     }
     match site.store().end(&viewer.name, &form.id).await? {
         true => Ok(Redirect::to("/account?done=ended#sessions")),
-        false => Err(Refused::Wrong("You have no such session: it has ended.".to_owned())),
+        false => Err(Refused::Wrong(
+            "You have no such session: it has ended.".to_owned(),
+        )),
     }
 }
 
@@ -73,6 +75,8 @@ pub(in crate::page) async fn end_others(
     Signed { viewer, form }: Signed<EndOthers>,
 ) -> Result<Redirect, Refused> {
     let EndOthers {} = form;
-    site.store().end_others(&viewer.name, &viewer.session).await?;
+    site.store()
+        .end_others(&viewer.name, &viewer.session)
+        .await?;
     Ok(Redirect::to("/account?done=others#sessions"))
 }

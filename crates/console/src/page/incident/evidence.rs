@@ -120,9 +120,8 @@ async fn chain(site: &Site, incident: IncidentNo, location: &str) -> Result<Chai
 
 fn has_read(chain: &Chain, viewer: &Viewer, now: Timestamp) -> bool {
     let since = now.saturating_sub(ONE_READING).unwrap_or(now);
-    let is_theirs = |(at, access): &(i64, Access)| {
-        access.by == viewer.name && *at >= since.as_microsecond()
-    };
+    let is_theirs =
+        |(at, access): &(i64, Access)| access.by == viewer.name && *at >= since.as_microsecond();
     chain.readings.iter().any(is_theirs)
 }
 

@@ -1,6 +1,8 @@
-//! Events from agents: `POST /api/v1/events`.
+//! What agents, responders, hunts and audits send: `POST /api/v1/events`.
 //!
-//! JSON lines, gzip or not, under a bearer token that says of which cluster they are. What must stay
+//! JSON lines, gzip or not, under a bearer token that says of which cluster they are: lines of the guard's
+//! log, findings in every form that `model::intake` reads, and records in the form of `ledger::wire`,
+//! for which the token needs a scope of its own: who runs on a node does not say what was planned. What must stay
 //! true: 200 is answered once the ledger has every line; a batch with a line that cannot be read is
 //! refused whole (422), which lets the sender halve it until the line stands alone; an event that comes
 //! twice counts once, whatever batch it is in.
@@ -14,21 +16,21 @@ use std::io::Read as _;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
+use davylamp_ledger::wire::{self, Sent};
+use davylamp_ledger::{IncidentNo, Input};
 use flate2::read::MultiGzDecoder;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::config::Config;
+use crate::sender::{EVENTS, RECORDS, Unanswered, later, refusal, sender};
 use crate::site::Site;
 use crate::store::Sender;
 
 pub(crate) use gate::Gate;
-
-/// What a token must be allowed for this.
-pub const SCOPE: &str = "events:write";
 
 pub(crate) fn routes(config: &Config) -> Router<Site> {
     Router::new()
@@ -39,10 +41,8 @@ pub(crate) fn routes(config: &Config) -> Router<Site> {
 /// Why a batch is not taken.
 #[derive(Debug)]
 enum NotTaken {
-    /// No token, or one that does not hold.
-    Token,
-    /// The token is for something else.
-    Scope,
+    /// Its sender may not, or we cannot.
+    Unanswered(Unanswered),
     /// Too many events: how many seconds to wait.
     TooFast(u64),
     /// Too many batches wait already.
@@ -51,91 +51,41 @@ enum NotTaken {
     Packed(StatusCode, String),
     /// Some lines cannot be read.
     Lines(Vec<lines::Wrong>),
-    /// It is our fault: the sender keeps what it has.
-    Trouble(String),
+}
+
+impl From<Unanswered> for NotTaken {
+    fn from(why: Unanswered) -> Self {
+        Self::Unanswered(why)
+    }
 }
 
 impl IntoResponse for NotTaken {
     fn into_response(self) -> Response {
-        let answer = |status: StatusCode, error: &str, more: serde_json::Value| {
-            (status, Json(json!({"error": error, "details": more}))).into_response()
-        };
         match self {
-            Self::Token => {
-                let mut response = answer(
-                    StatusCode::UNAUTHORIZED,
-                    "a bearer token is needed that holds; `davy console token add` makes one",
-                    json!(null),
-                );
-                let value = axum::http::HeaderValue::from_static("Bearer");
-                response.headers_mut().insert(WWW_AUTHENTICATE, value);
-                response
-            }
-            Self::Scope => answer(
-                StatusCode::FORBIDDEN,
-                "this token may not write events",
-                json!({"needs": SCOPE}),
-            ),
+            Self::Unanswered(why) => why.into_response(),
             Self::TooFast(secs) => later(
-                answer(
+                refusal(
                     StatusCode::TOO_MANY_REQUESTS,
                     "this token sends more events than it may",
-                    json!(null),
+                    Value::Null,
                 ),
                 secs,
             ),
             Self::Busy => later(
-                answer(
+                refusal(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the ledger is busy",
-                    json!(null),
+                    Value::Null,
                 ),
                 1,
             ),
-            Self::Packed(status, why) => answer(status, "nothing was taken", json!(why)),
-            Self::Lines(wrong) => answer(
+            Self::Packed(status, why) => refusal(status, "nothing was taken", json!(why)),
+            Self::Lines(wrong) => refusal(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "nothing was taken: lines cannot be read",
                 json!(wrong),
             ),
-            Self::Trouble(why) => {
-                tracing::error!(error = why, "a batch could not be taken");
-                later(
-                    answer(
-                        StatusCode::SERVICE_UNAVAILABLE,
-                        "the ledger cannot be written; the console's log says why",
-                        json!(null),
-                    ),
-                    5,
-                )
-            }
         }
-    }
-}
-
-fn later(mut response: Response, secs: u64) -> Response {
-    response.headers_mut().insert(RETRY_AFTER, secs.into());
-    response
-}
-
-async fn sender(site: &Site, headers: &HeaderMap) -> Result<Sender, NotTaken> {
-    let given = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let token = given.and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("bearer")
-            .then_some(token.trim())
-    });
-    let token = token.ok_or(NotTaken::Token)?;
-    let known = site.store().sender(token, site.now()).await;
-    let sender = known
-        .map_err(|error| NotTaken::Trouble(crate::access::chain(&error)))?
-        .ok_or(NotTaken::Token)?;
-    match sender.scopes.iter().any(|scope| scope == SCOPE) {
-        true => Ok(sender),
-        false => Err(NotTaken::Scope),
     }
 }
 
@@ -144,7 +94,7 @@ async fn take(
     headers: HeaderMap,
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Result<Response, Response> {
-    let sender = sender(&site, &headers)
+    let sender = sender(&site, &headers, EVENTS)
         .await
         .map_err(IntoResponse::into_response)?;
     // Too large, or cut short: the sender halves it, or sends it again.
@@ -161,11 +111,18 @@ async fn deliver(
 ) -> Result<Response, NotTaken> {
     let body = unpacked(headers, body, site.config().ingest.max_bytes)?;
     let read = lines::read(&body, &sender.cluster).map_err(NotTaken::Lines)?;
-    let events = read.inputs.len() as u32;
+    let events = (read.inputs.len() + read.sent.len()) as u32;
+    if !read.sent.is_empty() && !sender.may(RECORDS) {
+        return Err(Unanswered::Scope(RECORDS).into());
+    }
     if let Some(wait) = site.gate().wait(&sender.name, events) {
         return Err(NotTaken::TooFast(wait));
     }
     let _slot = site.gate().slot().ok_or(NotTaken::Busy)?;
+    let mut inputs = read.inputs;
+    for sent in read.sent {
+        inputs.push(settled(site, &sender, sent).await?);
+    }
     // Two senders may choose the same key.
     let key = headers
         .get("idempotency-key")
@@ -173,9 +130,9 @@ async fn deliver(
     let key = key.map(|key| format!("{} {key}", sender.name));
     let receipt = site
         .ledger()
-        .deliver(key.as_deref(), &read.inputs, site.now())
+        .deliver(key.as_deref(), &inputs, site.now())
         .await
-        .map_err(|error| NotTaken::Trouble(crate::access::chain(&error)))?;
+        .map_err(|error| Unanswered::trouble(&error))?;
     site.live().wake();
     site.gate().took(events);
     Ok(Json(json!({
@@ -187,6 +144,36 @@ async fn deliver(
         "head": receipt.last,
     }))
     .into_response())
+}
+
+/// A record with its incident, as far as that can be told, and its sender.
+async fn settled(site: &Site, sender: &Sender, sent: Sent) -> Result<Input, Unanswered> {
+    let Sent {
+        id,
+        about,
+        mut record,
+    } = sent;
+    let ledger = site.ledger();
+    let trouble = |error: davylamp_ledger::LedgerError| Unanswered::trouble(&error);
+    let mut incident = None;
+    if let Some(job) = &about.job {
+        let job = ledger.job(job).await.map_err(trouble)?;
+        incident = job.and_then(|job| job.row.incident);
+    }
+    if let (None, Some(plan)) = (incident, &about.plan) {
+        let plan = ledger.plan(plan).await.map_err(trouble)?;
+        incident = plan.and_then(|plan| plan.row.incident);
+    }
+    let mut incident = incident.map(IncidentNo);
+    if incident.is_none() && !about.findings.is_empty() {
+        let of = ledger.incident_of(&sender.cluster, &about.findings).await;
+        incident = of.map_err(trouble)?;
+    }
+    wire::settle(&mut record, incident, &sender.name);
+    Ok(Input::Once {
+        id: format!("{} {id}", sender.name),
+        record: Box::new(record),
+    })
 }
 
 /// The body without its packing, of which a small one may be a large one.

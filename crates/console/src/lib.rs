@@ -10,8 +10,10 @@
 mod access;
 pub mod config;
 mod ingest;
+mod jobs;
 mod live;
 mod page;
+mod sender;
 mod serve;
 mod site;
 pub mod store;
@@ -19,4 +21,5 @@ pub mod store;
 pub use access::{
     OidcError, PasswordError, Role, Scope, check_new as check_password, hash_password,
 };
+pub use sender::{EVENTS, JOBS, RECORDS, SCOPES};
 pub use serve::{Console, ConsoleError, Ready};

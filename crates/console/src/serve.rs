@@ -23,7 +23,7 @@ use crate::config::{Config, PASSWORD_VARIABLE};
 use crate::live::Live;
 use crate::site::Site;
 use crate::store::{Store, StoreError};
-use crate::{ingest, page};
+use crate::{ingest, jobs, page};
 
 /// A page or a batch that takes longer has failed; the live stream is none of these.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -182,6 +182,7 @@ fn app(site: &Site) -> Router {
         .merge(access::routes())
         .layer(middleware::from_fn(small))
         .merge(ingest::routes(site.config()))
+        .merge(jobs::routes())
         .layer(middleware::from_fn(in_time))
         .merge(page::stream())
         .fallback(page::absent)

@@ -5,7 +5,7 @@
 //! nobody who reads the database can use them. Nothing here is history: what changes about people and
 //! tokens is an entry of the ledger. Times are microseconds since 1970.
 
-mod errands;
+mod crossings;
 mod factors;
 mod links;
 mod people;
@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 use sqlx::AnyPool;
 
-pub(crate) use errands::ERRAND_LASTS;
+pub(crate) use crossings::CROSSING_LASTS;
 pub use people::Person;
 pub(crate) use people::Provided;
 pub(crate) use sessions::{Opened, Session, Sitting, Way};
@@ -45,7 +45,7 @@ const TABLES: [&str; 8] = [
         created BIGINT NOT NULL, used BIGINT, revoked BIGINT)",
     "CREATE TABLE IF NOT EXISTS console_link (
         digest TEXT PRIMARY KEY, person TEXT NOT NULL, until BIGINT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS console_errand (
+    "CREATE TABLE IF NOT EXISTS console_crossing (
         digest TEXT PRIMARY KEY, back TEXT NOT NULL, until BIGINT NOT NULL)",
 ];
 

@@ -11,10 +11,12 @@ use crate::text::{SHOWN_BYTES, shown};
 mod findings;
 mod incidents;
 mod others;
+mod work;
 
 pub use findings::{FindingFilter, FindingView};
 pub use incidents::{IncidentFilter, IncidentSort, IncidentView};
 pub use others::{NodeView, Overview};
+pub use work::{AuditView, Burning, JobFilter, JobView, PlanView, RunFilter};
 
 /// The most that one page of a list has.
 pub const PAGE_ROWS: u32 = 500;

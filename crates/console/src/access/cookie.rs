@@ -7,7 +7,7 @@ use axum::http::header::{COOKIE, HeaderName, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue};
 
 use crate::site::Site;
-use crate::store::ERRAND_LASTS;
+use crate::store::CROSSING_LASTS;
 
 /// What a browser keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) enum Cookie {
     /// A session's key, until the browser is closed.
     Session,
     /// What binds a sign-in at a provider to the browser that began it, for as long as that may take.
-    Errand,
+    Crossing,
 }
 
 impl Cookie {
@@ -24,8 +24,8 @@ impl Cookie {
         match (self, is_secure) {
             (Self::Session, true) => "__Host-davylamp",
             (Self::Session, false) => "davylamp",
-            (Self::Errand, true) => "__Host-davylamp-errand",
-            (Self::Errand, false) => "davylamp-errand",
+            (Self::Crossing, true) => "__Host-davylamp-crossing",
+            (Self::Crossing, false) => "davylamp-crossing",
         }
     }
 
@@ -50,7 +50,7 @@ impl Cookie {
     pub(super) fn keep(self, site: &Site, value: &str) -> (HeaderName, HeaderValue) {
         let lasts = match self {
             Self::Session => String::new(),
-            Self::Errand => format!("; Max-Age={}", ERRAND_LASTS.as_secs()),
+            Self::Crossing => format!("; Max-Age={}", CROSSING_LASTS.as_secs()),
         };
         self.written(site.is_secure(), value, &lasts)
     }
@@ -105,10 +105,10 @@ mod tests {
             kept.to_str().expect("text"),
             "__Host-davylamp=id; Path=/; HttpOnly; SameSite=Lax; Secure"
         );
-        let (_, forgotten) = Cookie::Errand.written(false, "", "; Max-Age=0");
+        let (_, forgotten) = Cookie::Crossing.written(false, "", "; Max-Age=0");
         assert_eq!(
             forgotten.to_str().expect("text"),
-            "davylamp-errand=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"
+            "davylamp-crossing=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"
         );
     }
 }

@@ -138,7 +138,10 @@ pub(super) async fn go(
         Ok(address) => address,
         Err(error) => return Ok(unreachable(&site, &error)),
     };
-    let secret = site.store().begin_errand(&local(&back), site.now()).await?;
+    let secret = site
+        .store()
+        .begin_crossing(&local(&back), site.now())
+        .await?;
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(derived(&secret, "verifier")));
     let to = oidc.provider.question(
         address,
@@ -150,7 +153,7 @@ pub(super) async fn go(
             ("code_challenge_method", "S256"),
         ],
     );
-    let keep = [Cookie::Errand.keep(&site, &secret)];
+    let keep = [Cookie::Crossing.keep(&site, &secret)];
     Ok((keep, Redirect::to(to.as_str())).into_response())
 }
 
@@ -176,9 +179,9 @@ pub(super) async fn back(
     Query(brought): Query<Brought>,
 ) -> Result<Response, Refused> {
     let oidc = site.oidc().ok_or(Refused::Absent)?;
-    let secret = Cookie::Errand.given(&site, &headers).unwrap_or_default();
-    let errand = site.store().end_errand(secret, site.now()).await?;
-    let mut response = match errand {
+    let secret = Cookie::Crossing.given(&site, &headers).unwrap_or_default();
+    let crossing = site.store().end_crossing(secret, site.now()).await?;
+    let mut response = match crossing {
         Some(back) if is_same(&brought.state, &derived(secret, "state")) => {
             match admitted(&site, oidc, secret, &brought).await? {
                 Ok(name) => begin(&site, &name, Way::Provider, from, &headers, &back).await?,
@@ -191,7 +194,7 @@ pub(super) async fn back(
             refused(&site, StatusCode::UNAUTHORIZED, text)
         }
     };
-    let (name, value) = Cookie::Errand.forget(&site);
+    let (name, value) = Cookie::Crossing.forget(&site);
     response.headers_mut().append(name, value);
     Ok(response)
 }

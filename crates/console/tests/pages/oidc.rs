@@ -55,7 +55,7 @@ impl House {
         let mut browser = self.world.stranger();
         let answer = browser.get(&format!("/sign-in/provider?back={back}")).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
-        browser.cookie = answer.kept("davylamp-errand").expect("a cookie");
+        browser.cookie = answer.kept("davylamp-crossing").expect("a cookie");
         (browser, answer.location().to_owned())
     }
 
@@ -115,7 +115,7 @@ async fn somebody_is_made_at_their_first_sign_in_and_follows_their_groups() {
         value
             .to_str()
             .expect("text")
-            .starts_with("davylamp-errand=;")
+            .starts_with("davylamp-crossing=;")
     }));
     let page = browser.page("/").await.body;
     assert!(
@@ -332,7 +332,7 @@ async fn a_sign_in_is_ended_once_and_by_the_browser_that_began_it() {
     // Whose time is over.
     let (fresh, to) = house.begin("%2F").await;
     let path = house.visit(&to, Does::SignsIn("4711")).await;
-    sqlx::query("UPDATE console_errand SET until = 1")
+    sqlx::query("UPDATE console_crossing SET until = 1")
         .execute(house.world.ledger.database())
         .await
         .expect("aged");

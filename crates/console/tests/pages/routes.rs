@@ -66,6 +66,7 @@ fn filled(path: &str) -> String {
     path.replace("{no}", "1")
         .replace("{id}", "2")
         .replace("{name}", "x")
+        .replace("{job}", "3")
 }
 
 async fn furnished() -> World {
@@ -114,7 +115,7 @@ async fn nothing_is_there_for_who_is_not_signed_in() {
     strangers.push(real[..real.len() - 1].to_owned());
     strangers.push(format!("{real}{real}"));
     strangers.push(real.replace("davylamp=", "__Host-davylamp="));
-    strangers.push(real.replace("davylamp=", "davylamp-errand="));
+    strangers.push(real.replace("davylamp=", "davylamp-crossing="));
     strangers.push("davylamp=' OR '1'='1".to_owned());
     strangers.push("davylamp=../../etc/passwd; davylamp=".to_owned());
     for ((route, is_form), ()) in routes() {

@@ -53,7 +53,8 @@ impl Role {
     }
 }
 
-/// The clusters that somebody may see. None named: all of them.
+/// The clusters and accounts that somebody may see, an account as `account:123456789012`: what no cluster
+/// reported is of the account that it names. None named: all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     clusters: Vec<String>,

@@ -24,7 +24,7 @@ pub(super) fn record(entry: &Entry) -> Option<Record> {
 pub(super) fn is_in(scope: &Scope, record: Option<&Record>) -> bool {
     match record {
         _ if scope.is_all() => true,
-        Some(Record::Finding(finding)) => scope.holds(&finding.reporter.cluster),
+        Some(Record::Finding(finding)) => scope.holds(&finding.place()),
         Some(Record::Heartbeat(heartbeat)) => scope.holds(&heartbeat.reporter.cluster),
         _ => false,
     }
@@ -126,7 +126,7 @@ pub(super) fn places(record: &FindingRecord) -> Vec<(&'static str, String)> {
     }
     for (what, name) in [
         ("node", &record.reporter.node),
-        ("cluster", &record.reporter.cluster),
+        ("cluster", &record.place()),
     ] {
         if !name.is_empty() {
             places.push((what, name.clone()));

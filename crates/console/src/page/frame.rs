@@ -89,7 +89,7 @@ pub(super) fn page(viewer: &Viewer, room: Room, title: &str, body: Markup) -> Ma
                 }
                 main #main tabindex="-1" { (body) }
                 footer {
-                    @if viewer.scope.is_all() { "You see every cluster." }
+                    @if viewer.scope.is_all() { "You see every cluster and account." }
                     @else { "You see " @for (n, name) in viewer.scope.clusters().iter().enumerate() { @if n > 0 { ", " } (text::shown(name)) } "; what belongs to no cluster or to others is left out." }
                     " Times are in UTC."
                 }

@@ -148,10 +148,13 @@ async fn whoever_guesses_a_present_password_is_slowed_down() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_factor_is_set_up_asked_for_and_taken_away() {
-    let world = World::new().await;
+    factor_comes_and_goes(&World::new().await).await;
+}
+
+pub async fn factor_comes_and_goes(world: &World) {
     world.person("ada", Role::Viewer, PASSWORD).await;
-    let mut ada = signed_in(&world, "ada", PASSWORD, "").await;
-    let there = signed_in(&world, "ada", PASSWORD, "").await;
+    let mut ada = signed_in(world, "ada", PASSWORD, "").await;
+    let there = signed_in(world, "ada", PASSWORD, "").await;
     let refused = ada
         .submit("/account/factor", &[("password", "wrong")])
         .await;
@@ -189,12 +192,12 @@ async fn a_second_factor_is_set_up_asked_for_and_taken_away() {
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{wrong}");
     }
     let next = code(&secret, 1);
-    signed_in(&world, "ada", PASSWORD, &next).await;
+    signed_in(world, "ada", PASSWORD, &next).await;
     let again = visitor.sign_in("ada", PASSWORD, &next).await;
     assert_eq!(again.status, StatusCode::UNAUTHORIZED, "each counts once");
     // A recovery code, as somebody types it; once.
     let typed = recovery[3].to_lowercase().replace(' ', "-");
-    signed_in(&world, "ada", PASSWORD, &typed).await;
+    signed_in(world, "ada", PASSWORD, &typed).await;
     let again = visitor.sign_in("ada", PASSWORD, &typed).await;
     assert_eq!(again.status, StatusCode::UNAUTHORIZED, "each counts once");
     assert!(
@@ -223,8 +226,8 @@ async fn a_second_factor_is_set_up_asked_for_and_taken_away() {
             .body
             .contains("You have none: whoever knows")
     );
-    signed_in(&world, "ada", PASSWORD, "").await;
-    let names: Vec<String> = settings(&world)
+    signed_in(world, "ada", PASSWORD, "").await;
+    let names: Vec<String> = settings(world)
         .await
         .into_iter()
         .map(|(name, to)| format!("{name} {to}"))
@@ -372,14 +375,17 @@ async fn age(world: &World, minutes: i64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_followed_by_another_and_requests_under_way_do_not_break() {
-    let world = World::new().await;
-    let mut ada = world.visitor("ada", Role::Viewer, &[]).await;
+    keys_follow_one_another(&World::new().await).await;
+}
+
+pub async fn keys_follow_one_another(world: &World) {
+    let mut ada = world.visitor("kay", Role::Viewer, &[]).await;
     let first = ada.page("/").await;
     assert!(
         first.kept("davylamp").is_none(),
         "no other key within the hour"
     );
-    age(&world, 61).await;
+    age(world, 61).await;
     let answers = futures::future::join_all((0..6).map(|_| ada.get("/"))).await;
     let mut keys: Vec<String> = answers
         .iter()
@@ -388,7 +394,7 @@ async fn a_key_is_followed_by_another_and_requests_under_way_do_not_break() {
     assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
     assert_eq!(keys.len(), 1, "one of several requests brings the key");
     // An answer that never arrived: the old key holds, and brings another one.
-    age(&world, 2).await;
+    age(world, 2).await;
     let again = ada.page("/").await.kept("davylamp").expect("another key");
     keys.push(again.clone());
     let old = ada.cookie.clone();
@@ -406,7 +412,7 @@ async fn a_key_is_followed_by_another_and_requests_under_way_do_not_break() {
         with(&old).get("/").await.kept("davylamp").is_none(),
         "it has been followed"
     );
-    age(&world, 2).await;
+    age(world, 2).await;
     assert_eq!(with(&old).get("/").await.status, StatusCode::SEE_OTHER);
     assert_eq!(with(&keys[0]).get("/").await.status, StatusCode::SEE_OTHER);
     ada.page("/").await;
@@ -431,4 +437,17 @@ async fn a_session_that_was_brought_along_is_not_the_one_that_begins() {
             "{planted}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_signed_out_watches_no_more() {
+    let world = World::new().await;
+    world.person("ada", Role::Viewer, PASSWORD).await;
+    let here = signed_in(&world, "ada", PASSWORD, "").await;
+    let there = signed_in(&world, "ada", PASSWORD, "").await;
+    let mut stream = there.open("/live/stream", &[]).await;
+    here.submit("/account/sessions/end-others", &[]).await;
+    let to_its_end = async { while stream.chunk().await.expect("a chunk").is_some() {} };
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(30), to_its_end).await;
+    assert!(ended.is_ok(), "the stream goes on");
 }

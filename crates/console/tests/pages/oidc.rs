@@ -10,18 +10,26 @@ use serde_json::{Value, json};
 
 use crate::world::{Answer, Visitor, World};
 
-struct House {
-    world: World,
-    provider: Provider,
+pub struct House {
+    pub world: World,
+    pub provider: Provider,
     _secret: tempfile::NamedTempFile,
 }
 
 /// A console that knows a provider, which knows ada of the group `ops`.
 async fn house() -> House {
+    house_on(None).await
+}
+
+/// The same, on a database of somebody else's.
+pub async fn house_on(database: Option<String>) -> House {
     let provider = Provider::start();
     let secret = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(secret.path(), format!("{CLIENT_SECRET}\n")).expect("written");
     let world = World::with(|config| {
+        if let Some(database) = database {
+            config.database = database;
+        }
         config.oidc.issuer = provider.issuer().to_owned();
         config.oidc.client_id = CLIENT_ID.to_owned();
         config.oidc.client_secret_file = PathBuf::from(secret.path());
@@ -68,7 +76,7 @@ impl House {
         path.to_owned()
     }
 
-    async fn sign_in(&self, login: &str) -> (Visitor, Answer) {
+    pub async fn sign_in(&self, login: &str) -> (Visitor, Answer) {
         let (mut browser, to) = self.begin("%2Fincidents").await;
         let path = self.visit(&to, Does::SignsIn(login)).await;
         let answer = browser.get(&path).await;

@@ -32,7 +32,7 @@ pub enum PersonArgs {
         /// What they may do
         #[arg(long, value_enum, default_value_t = RoleName::Viewer)]
         role: RoleName,
-        /// A cluster they may see; may be repeated [default: all]
+        /// A cluster they may see, or an account as account:123456789012; may be repeated [default: all]
         #[arg(long, value_name = "NAME")]
         cluster: Vec<String>,
         /// Read their password from stdin; without it they come by links
@@ -78,8 +78,8 @@ pub enum TokenArgs {
     Add {
         /// What it is called, such as the nodes that have it
         name: String,
-        /// The cluster that its events are of
-        #[arg(long, value_name = "NAME")]
+        /// The cluster that its events are of; without one they are of the accounts that they name
+        #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
         cluster: String,
     },
     /// End a token

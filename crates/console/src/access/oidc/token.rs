@@ -372,4 +372,17 @@ mod tests {
         assert_eq!(read(key("P-256", "ES384"), "ES256"), refused);
         assert_eq!(read(key("P-256", "HS256"), "ES256"), refused);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_comes_is_refused_and_breaks_nothing(
+            text in ".{0,200}",
+            parts in proptest::collection::vec(proptest::collection::vec(proptest::num::u8::ANY, 0..60), 3),
+        ) {
+            let signer = signer();
+            proptest::prop_assert!(signer.read(&text).is_err());
+            let encoded: Vec<String> = parts.iter().map(encoded).collect();
+            proptest::prop_assert!(signer.read(&encoded.join(".")).is_err());
+        }
+    }
 }

@@ -36,7 +36,7 @@ pub(super) fn show(viewer: &Viewer, people: &[Person]) -> Markup {
                         form.stack method="post" action="/settings/people/change" {
                             (csrf(viewer)) input type="hidden" name="name" value=(person.name);
                             label { "Role" select name="role" { @for role in Role::ALL { (word::option(role.as_str(), role.as_str(), person.role.as_str())) } } }
-                            label { "Clusters, by commas; empty for all" input name="clusters" value=(person.scope.clusters().join(", ")); }
+                            label { "Clusters, and accounts as account:123456789012, by commas; empty for all" input name="clusters" value=(person.scope.clusters().join(", ")); }
                             label.check { input type="checkbox" name="disabled" value="1" checked[person.disabled]; " disabled" }
                             button { "Change and sign them out" }
                         }
@@ -60,7 +60,7 @@ pub(super) fn show(viewer: &Viewer, people: &[Person]) -> Markup {
                     (csrf(viewer))
                     label for="p-name" { "Name" } input #p-name name="name" required maxlength="100" autocomplete="off";
                     label for="p-role" { "Role" } select #p-role name="role" { @for role in Role::ALL { (word::option(role.as_str(), role.as_str(), "viewer")) } }
-                    label for="p-clusters" { "Clusters, by commas; empty for all" } input #p-clusters name="clusters" autocomplete="off";
+                    label for="p-clusters" { "Clusters, and accounts as account:123456789012, by commas; empty for all" } input #p-clusters name="clusters" autocomplete="off";
                     button { "Add" }
                 }
             }

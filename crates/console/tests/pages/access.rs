@@ -297,7 +297,7 @@ async fn a_scope_may_be_an_account() {
             "us-east-1",
         );
         let place = reported.finding.place.as_mut().expect("a place");
-        place.account = account.to_owned().into();
+        place.account = account.into();
         reported
     };
     let mine = world

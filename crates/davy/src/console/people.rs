@@ -79,7 +79,12 @@ pub enum TokenArgs {
         /// What it is called, such as the nodes that have it
         name: String,
         /// The cluster that its events are of; without one they are of the accounts that they name
-        #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+        #[arg(
+            long,
+            value_name = "NAME",
+            default_value = "",
+            hide_default_value = true
+        )]
         cluster: String,
     },
     /// End a token

@@ -278,3 +278,47 @@ fn is_web(text: &str) -> bool {
             && url.username().is_empty()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_is_whole_or_a_fault() {
+        let wrong = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            config.oidc.issuer = "https://id.example".to_owned();
+            config.oidc.client_id = "console".to_owned();
+            config.oidc.groups = vec!["ops=admin".to_owned()];
+            change(&mut config);
+            let console = Value::try_from(config).expect("a table");
+            whole(&console).len()
+        };
+        assert_eq!(wrong(|_| {}), 0);
+        assert_eq!(wrong(|config| config.oidc.client_id.clear()), 1);
+        assert_eq!(
+            wrong(|config| config.oidc.scopes = vec!["profile".to_owned()]),
+            1
+        );
+        assert_eq!(wrong(|config| config.oidc.groups.clear()), 1);
+        assert_eq!(
+            wrong(|config| {
+                config.listen = "0.0.0.0:443".to_owned();
+                config.behind_proxy = true;
+            }),
+            1
+        );
+        assert_eq!(wrong(|config| config.oidc = Oidc::default()), 0);
+        for (key, value, is_good) in [
+            ("console.oidc.issuer", "", true),
+            ("console.oidc.issuer", "https://id.example/realms/x", true),
+            ("console.oidc.issuer", "http://127.0.0.1:7000", true),
+            ("console.oidc.issuer", "http://id.example", false),
+            ("console.oidc.groups", "ops=admin", true),
+            ("console.oidc.groups", "ops=owner", false),
+            ("console.oidc.groups", "ops", false),
+        ] {
+            assert_eq!(text(key, value).is_ok(), is_good, "{key} {value}");
+        }
+    }
+}

@@ -19,6 +19,8 @@ use crate::store::{Session, Way};
 
 /// Where people see to their own password, second factor and sessions.
 const ACCOUNT: &str = "/account";
+/// What is the same for everybody.
+const ASSETS: &str = "/assets/";
 /// Where somebody may go who has to set up a second factor first.
 const BEFORE_FACTOR: [&str; 4] = [
     ACCOUNT,
@@ -172,6 +174,9 @@ pub(crate) async fn sessions(
     mut request: Request,
     next: Next,
 ) -> Response {
+    if request.uri().path().starts_with(ASSETS) {
+        return next.run(request).await;
+    }
     let found = match Cookie::Session.given(&site, request.headers()) {
         Some(key) => site.store().session(key, site.now()).await,
         None => Ok(None),

@@ -48,6 +48,7 @@ async fn page(
     is_done: bool,
 ) -> Result<Markup, Refused> {
     let people = site.store().people().await?;
+    let provided = site.store().all_provided().await?;
     let tokens = site.store().tokens().await?;
     let body = html! {
         h1 { "Settings" }
@@ -59,7 +60,7 @@ async fn page(
                 p { code.secret { (once.secret) } }
             }
         }
-        (people::show(viewer, &people))
+        (people::show(viewer, &people, &provided))
         (tokens::show(site, viewer, &tokens))
     };
     Ok(frame::page(viewer, Room::Settings, "Settings", body))

@@ -1,5 +1,7 @@
 //! People, and which of them a provider vouches for.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
@@ -102,6 +104,14 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
         Ok(issuer)
+    }
+
+    /// Everybody whom a provider vouches for, by name.
+    pub(crate) async fn all_provided(&self) -> Result<BTreeSet<String>, StoreError> {
+        let names: Vec<String> = sqlx::query_scalar("SELECT person FROM console_identity")
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(names.into_iter().collect())
     }
 
     /// Changes what somebody may do and see, their password and second factor. Whoever is signed in

@@ -131,10 +131,10 @@ async fn somebody_is_made_at_their_first_sign_in_and_follows_their_groups() {
         "{page}"
     );
     let made = json!(["person/ada", {"role": "responder", "clusters": ["hub-a", "hub-b"], "disabled": false}, "oidc"]);
-    assert_eq!(house.settings().await, [made.clone()]);
+    assert_eq!(house.settings().await, std::slice::from_ref(&made));
     // Again, nothing new; with another group and claims in the token, another role.
     house.sign_in("4711").await;
-    assert_eq!(house.settings().await, [made.clone()]);
+    assert_eq!(house.settings().await, std::slice::from_ref(&made));
     house
         .provider
         .tell(json!({"inline": true, "people": {"4711": ada(&["lamps", "ops"])}}))

@@ -159,7 +159,7 @@ async fn first(
     let is_taken = |person: &Person| person.name.to_lowercase() == name.to_lowercase();
     if people.iter().any(is_taken) {
         return Ok(Err(
-            "There is somebody else here of your name. Ask an admin of the console to sort it out.",
+            "There is somebody else here of your name. An admin of the console can have people named after another claim: `console.oidc.name_claim`.",
         ));
     }
     let person = Person {

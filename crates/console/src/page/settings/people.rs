@@ -1,5 +1,7 @@
 //! Who may sign in, and what they may do and see.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use axum::response::Redirect;
 use maud::{Markup, html};
@@ -13,7 +15,7 @@ use crate::page::{text, word};
 use crate::site::Site;
 use crate::store::Person;
 
-pub(super) fn show(viewer: &Viewer, people: &[Person]) -> Markup {
+pub(super) fn show(viewer: &Viewer, people: &[Person], provided: &BTreeSet<String>) -> Markup {
     let heads = [
         "Name",
         "Role",
@@ -29,10 +31,11 @@ pub(super) fn show(viewer: &Viewer, people: &[Person]) -> Markup {
                 th scope="row" { (text::shown(&person.name)) }
                 td data-label="Role" { (person.role.as_str()) }
                 td data-label="Clusters" { @if person.scope.is_all() { "all" } @for (n, name) in person.scope.clusters().iter().enumerate() { @if n > 0 { ", " } (text::brief(name)) } }
-                td data-label="Second factor" { @if person.second_factor.is_some() { "yes" } @else { span.warn { "no" } } }
+                td data-label="Second factor" { @if provided.contains(&person.name) { span.muted { "at their provider" } } @else if person.second_factor.is_some() { "yes" } @else { span.warn { "no" } } }
                 td data-label="State" { @if person.disabled { span.muted { "disabled" } } @else { "may sign in" } }
                 td data-label="Change" {
                     details { summary { "Change " span.hidden { (id) } }
+                        @if provided.contains(&person.name) { p.muted { "What they may do and see follows their groups at each sign-in; what is changed here lasts until then. Disabled stays disabled." } }
                         form.stack method="post" action="/settings/people/change" {
                             (csrf(viewer)) input type="hidden" name="name" value=(person.name);
                             label { "Role" select name="role" { @for role in Role::ALL { (word::option(role.as_str(), role.as_str(), person.role.as_str())) } } }

@@ -451,3 +451,48 @@ async fn who_was_signed_out_watches_no_more() {
     let ended = tokio::time::timeout(std::time::Duration::from_secs(30), to_its_end).await;
     assert!(ended.is_ok(), "the stream goes on");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_tls_a_key_is_for_this_host_and_for_tls_alone() {
+    let world = World::with(|config| config.behind_proxy = true).await;
+    let key = world.link("ada", Role::Viewer, &[]).await;
+    let mut ada = world.stranger();
+    let answer = ada.send("/sign-in/link", &[("key", &key)], &[]).await;
+    let set = answer.header("set-cookie");
+    assert!(
+        set.starts_with("__Host-davylamp=")
+            && set.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure"),
+        "{set}"
+    );
+    assert!(
+        answer
+            .header("strict-transport-security")
+            .starts_with("max-age=")
+    );
+    ada.cookie = answer.kept("__Host-davylamp").expect("a cookie");
+    let csrf = ada.page("/account").await.csrf();
+    // One that any host beside this one could have set is none.
+    let mut beside = world.stranger();
+    beside.cookie = ada.cookie.replace("__Host-", "");
+    assert_eq!(beside.get("/").await.status, StatusCode::SEE_OTHER);
+    // Of the addresses that a proxy was told, only the one that it saw itself counts.
+    let fields = [("csrf", csrf.as_str())];
+    let told = [("x-forwarded-for", "198.51.100.7, 203.0.113.9")];
+    ada.send("/account/sessions/end-others", &fields, &told)
+        .await;
+    let again = world
+        .store
+        .make_link("ada", Timestamp::now())
+        .await
+        .expect("a link");
+    let entered = world
+        .stranger()
+        .send("/sign-in/link", &[("key", &again)], &told)
+        .await;
+    ada.cookie = entered.kept("__Host-davylamp").expect("a cookie");
+    let page = ada.page("/account").await.body;
+    assert!(
+        page.contains("203.0.113.9") && !page.contains("198.51.100.7"),
+        "{page}"
+    );
+}

@@ -40,12 +40,15 @@ async fn slow_heads_forms_and_silence_are_let_go_of() {
     let world = World::new().await;
     let form = "POST /sign-in HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 4000\r\n\r\nname=";
     let chunked = "POST /sign-out HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
-    let (head, form, chunked, silence) = tokio::join!(
+    let events = "POST /api/v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer davy_wrong\r\ncontent-length: 4000\r\n\r\n";
+    let (head, form, chunked, silence, events) = tokio::join!(
         drip(&world, "GET / HTTP/1.1\r\nhost: x\r\nx-slow: ", "a"),
         drip(&world, form, "a"),
         drip(&world, chunked, "1\r\na\r\n"),
         drip(&world, "", ""),
+        drip(&world, events, "{"),
     );
+    assert!(events.starts_with("HTTP/1.1 401 "), "{events}");
     assert!(!head.contains(" 200 "), "{head}");
     for answer in [form, chunked] {
         assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
@@ -81,9 +84,11 @@ async fn what_is_too_large_is_refused_before_it_is_held() {
             .body(vec![b' '; bytes])
             .send()
     };
-    // Who may not send at all is told so before anything is read.
-    let stranger = send("wrong".to_owned(), 1 << 10).await.expect("an answer");
-    assert_eq!(stranger.status().as_u16(), 401);
+    // Who may not send at all is told so, and nothing of it is held.
+    for bytes in [1 << 10, 8 << 20] {
+        let answer = send("wrong".to_owned(), bytes).await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), 401);
+    }
     let answer = send(token.expect("a token"), (16 << 20) + 1).await;
     assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status().as_u16() == 413));
     // A head that goes on for ever.

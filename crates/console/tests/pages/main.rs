@@ -11,5 +11,6 @@ mod live;
 mod oidc;
 mod postgres;
 mod routes;
+mod sessions;
 mod slow;
 mod world;

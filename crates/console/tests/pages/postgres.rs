@@ -88,7 +88,7 @@ async fn people_see_to_their_own_on_postgresql() {
     let server = Postgres::start();
     let world = World::on(&server.database(), TempDir::new().expect("a folder")).await;
     crate::account::factor_comes_and_goes(&world).await;
-    crate::account::keys_follow_one_another(&world).await;
+    crate::sessions::keys_follow_one_another(&world).await;
     world.end().await;
     let house = crate::oidc::house_on(Some(server.database())).await;
     for _ in 0..2 {

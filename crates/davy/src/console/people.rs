@@ -32,7 +32,7 @@ pub enum PersonArgs {
         /// What they may do
         #[arg(long, value_enum, default_value_t = RoleName::Viewer)]
         role: RoleName,
-        /// A cluster they may see; may be repeated [default: all]
+        /// A cluster they may see, or an account as account:123456789012; may be repeated [default: all]
         #[arg(long, value_name = "NAME")]
         cluster: Vec<String>,
         /// Read their password from stdin; without it they come by links
@@ -49,6 +49,11 @@ pub enum PersonArgs {
     },
     /// Give somebody a password, read from stdin; they are signed out
     Password {
+        /// Their name
+        name: String,
+    },
+    /// Take somebody's second factor away, who has lost it; they are signed out
+    FactorReset {
         /// Their name
         name: String,
     },
@@ -73,8 +78,13 @@ pub enum TokenArgs {
     Add {
         /// What it is called, such as the nodes that have it
         name: String,
-        /// The cluster that its events are of
-        #[arg(long, value_name = "NAME")]
+        /// The cluster that its events are of; without one they are of the accounts that they name
+        #[arg(
+            long,
+            value_name = "NAME",
+            default_value = "",
+            hide_default_value = true
+        )]
         cluster: String,
         /// For `davy work` and `davy send`: it may also say what was planned, done, hunted and audited, and
         /// take jobs
@@ -181,6 +191,9 @@ pub(super) async fn person(
         PersonArgs::Password { name } => {
             let digest = password(name)?;
             change(console, name, |person| person.password = Some(digest)).await?;
+        }
+        PersonArgs::FactorReset { name } => {
+            change(console, name, |person| person.second_factor = None).await?;
         }
         PersonArgs::Disable { name } => {
             change(console, name, |person| person.disabled = true).await?;

@@ -12,10 +12,11 @@ mod lines;
 
 use std::borrow::Cow;
 use std::io::Read as _;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State};
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
@@ -23,6 +24,7 @@ use axum::routing::post;
 use davylamp_ledger::wire::{self, Sent};
 use davylamp_ledger::{IncidentNo, Input};
 use flate2::read::MultiGzDecoder;
+use futures::StreamExt as _;
 use serde_json::{Value, json};
 
 use crate::config::Config;
@@ -89,18 +91,36 @@ impl IntoResponse for NotTaken {
     }
 }
 
-async fn take(
-    State(site): State<Site>,
-    headers: HeaderMap,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
-) -> Result<Response, Response> {
-    let sender = sender(&site, &headers, EVENTS)
+/// Who may not send has this long to finish, so that it reads our answer.
+const FINISHES_WITHIN: Duration = Duration::from_secs(5);
+
+async fn take(State(site): State<Site>, request: Request) -> Result<Response, Response> {
+    let headers = request.headers().clone();
+    // Before anything is read: what is read is held, and whoever may not send could send much.
+    let sender = match sender(&site, &headers, EVENTS).await {
+        Ok(sender) => sender,
+        Err(refused) => {
+            let _ = tokio::time::timeout(FINISHES_WITHIN, drained(&site, request)).await;
+            return Err(refused.into_response());
+        }
+    };
+    // Too large, or cut short: the sender halves it, or sends it again.
+    let body = Bytes::from_request(request, &site)
         .await
         .map_err(IntoResponse::into_response)?;
-    // Too large, or cut short: the sender halves it, or sends it again.
-    let body = body.map_err(IntoResponse::into_response)?;
     let taken = deliver(&site, &sender, &headers, &body).await;
     taken.map_err(IntoResponse::into_response)
+}
+
+/// Reads what somebody sends, as much as may be sent, and keeps nothing of it.
+async fn drained(site: &Site, request: Request) {
+    let (mut chunks, mut read) = (request.into_body().into_data_stream(), 0);
+    while let Some(Ok(chunk)) = chunks.next().await {
+        read += chunk.len();
+        if read > site.config().ingest.max_bytes {
+            return;
+        }
+    }
 }
 
 async fn deliver(

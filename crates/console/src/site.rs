@@ -5,7 +5,7 @@ use std::sync::Arc;
 use davylamp_ledger::Ledger;
 use jiff::Timestamp;
 
-use crate::access::Attempts;
+use crate::access::{Attempts, Oidc};
 use crate::config::Config;
 use crate::ingest::Gate;
 use crate::live::Live;
@@ -24,7 +24,10 @@ struct Inner {
     notices: Notices,
     attempts: Attempts,
     gate: Gate,
+    oidc: Option<Oidc>,
     config: Config,
+    /// The address by which people reach it.
+    url: String,
     /// Whether browsers come by TLS, to us or to the proxy before us.
     is_secure: bool,
 }
@@ -35,9 +38,11 @@ impl Site {
         store: Store,
         live: Live,
         notices: Notices,
+        oidc: Option<Oidc>,
         config: Config,
-        is_secure: bool,
+        url: String,
     ) -> Self {
+        let is_secure = config.has_tls() || config.behind_proxy;
         let gate = Gate::new(&config);
         Self(Arc::new(Inner {
             ledger,
@@ -46,7 +51,9 @@ impl Site {
             notices,
             attempts: Attempts::default(),
             gate,
+            oidc,
             config,
+            url,
             is_secure,
         }))
     }
@@ -77,6 +84,16 @@ impl Site {
 
     pub(crate) fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    /// The provider by which people may sign in.
+    pub(crate) fn oidc(&self) -> Option<&Oidc> {
+        self.0.oidc.as_ref()
+    }
+
+    /// The address by which people reach it, without a slash at its end.
+    pub(crate) fn url(&self) -> &str {
+        &self.0.url
     }
 
     pub(crate) fn is_secure(&self) -> bool {

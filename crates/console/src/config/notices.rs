@@ -364,3 +364,6 @@ fn lacks(channel: &Channel) -> Vec<(&'static str, &'static str)> {
     }
     lacks
 }
+
+#[cfg(test)]
+mod tests;

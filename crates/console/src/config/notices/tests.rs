@@ -2,7 +2,7 @@
 
 use davylamp_content::settings::{self, Override};
 
-use super::*;
+use crate::config::*;
 
 fn load(text: &str, overrides: &[Override]) -> Result<Config, Vec<String>> {
     let tree = settings::load(&[section()], Some(("davy.toml", text)), overrides);

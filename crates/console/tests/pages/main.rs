@@ -6,6 +6,7 @@ mod changes;
 mod content;
 mod evidence;
 mod hostile;
+mod jobs;
 mod lists;
 mod live;
 mod oidc;

@@ -22,7 +22,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use davylamp_ledger::wire::{self, Sent};
-use davylamp_ledger::{IncidentNo, Input};
+use davylamp_ledger::{IncidentNo, Input, LedgerError};
 use flate2::read::MultiGzDecoder;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
@@ -53,6 +53,8 @@ enum NotTaken {
     Packed(StatusCode, String),
     /// Some lines cannot be read.
     Lines(Vec<lines::Wrong>),
+    /// The ledger will not have a record, and why.
+    Record(String),
 }
 
 impl From<Unanswered> for NotTaken {
@@ -86,6 +88,11 @@ impl IntoResponse for NotTaken {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "nothing was taken: lines cannot be read",
                 json!(wrong),
+            ),
+            Self::Record(why) => refusal(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "nothing was taken: a record cannot be kept",
+                json!(why),
             ),
         }
     }
@@ -141,7 +148,7 @@ async fn deliver(
     let _slot = site.gate().slot().ok_or(NotTaken::Busy)?;
     let mut inputs = read.inputs;
     for sent in read.sent {
-        inputs.push(settled(site, &sender, sent).await?);
+        inputs.push(settled(site, sender, sent).await?);
     }
     // Two senders may choose the same key.
     let key = headers
@@ -152,7 +159,7 @@ async fn deliver(
         .ledger()
         .deliver(key.as_deref(), &inputs, site.now())
         .await
-        .map_err(|error| Unanswered::trouble(&error))?;
+        .map_err(undelivered)?;
     site.live().wake();
     site.gate().took(events);
     Ok(Json(json!({
@@ -166,6 +173,17 @@ async fn deliver(
     .into_response())
 }
 
+/// What is wrong with a record is the sender's to mend; everything else is ours.
+fn undelivered(error: LedgerError) -> NotTaken {
+    match error {
+        LedgerError::NoSuchIncident { .. }
+        | LedgerError::NotForCallers { .. }
+        | LedgerError::NotStorable { .. }
+        | LedgerError::NoReason => NotTaken::Record(error.to_string()),
+        error => Unanswered::trouble(&error).into(),
+    }
+}
+
 /// A record with its incident, as far as that can be told, and its sender.
 async fn settled(site: &Site, sender: &Sender, sent: Sent) -> Result<Input, Unanswered> {
     let Sent {
@@ -174,7 +192,7 @@ async fn settled(site: &Site, sender: &Sender, sent: Sent) -> Result<Input, Unan
         mut record,
     } = sent;
     let ledger = site.ledger();
-    let trouble = |error: davylamp_ledger::LedgerError| Unanswered::trouble(&error);
+    let trouble = |error: LedgerError| Unanswered::trouble(&error);
     let mut incident = None;
     if let Some(job) = &about.job {
         let job = ledger.job(job).await.map_err(trouble)?;

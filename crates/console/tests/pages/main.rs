@@ -7,6 +7,7 @@ mod clocks;
 mod content;
 mod evidence;
 mod hostile;
+mod jobs;
 mod killed;
 mod lists;
 mod live;

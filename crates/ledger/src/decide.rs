@@ -160,11 +160,9 @@ impl<'a> Writer<'a> {
             return Err(LedgerError::NoReason);
         }
         match record {
-            Record::Job(job) => {
-                if self.work.jobs.get(&named(&[&job.job])).is_some() {
-                    self.receipt.unchanged += 1;
-                    return Ok(());
-                }
+            Record::Job(job) if self.work.jobs.get(&named(&[&job.job])).is_some() => {
+                self.receipt.unchanged += 1;
+                return Ok(());
             }
             Record::JobStep(step) if !self.may_step(step)? => {
                 self.receipt.unchanged += 1;

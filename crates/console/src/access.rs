@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use attempts::Attempts;
 pub use password::{PasswordError, check_new, hash as hash_password};
 pub(crate) use sign_in::routes;
-pub(crate) use viewer::{Refused, Signed, Viewer, chain};
+pub(crate) use viewer::{Refused, Signed, Viewer, chain, is_same};
 
 /// What somebody may do. Each may do what those before may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -9,19 +9,24 @@ mod gate;
 mod lines;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
+use davylamp_ledger::Receipt;
 use flate2::read::MultiGzDecoder;
 use serde_json::json;
 
 use crate::config::Config;
+use crate::observe::{BATCHES, FINDINGS, LINES, Meters, TAKING, WRITING, span};
 use crate::site::Site;
 use crate::store::Sender;
 
@@ -53,6 +58,21 @@ enum NotTaken {
     Lines(Vec<lines::Wrong>),
     /// It is our fault: the sender keeps what it has.
     Trouble(String),
+}
+
+impl NotTaken {
+    /// Its name among the metrics.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Token => "no-token",
+            Self::Scope => "wrong-scope",
+            Self::TooFast(_) => "too-fast",
+            Self::Busy => "busy",
+            Self::Packed(..) => "unpacked",
+            Self::Lines(_) => "unreadable",
+            Self::Trouble(_) => "trouble",
+        }
+    }
 }
 
 impl IntoResponse for NotTaken {
@@ -142,15 +162,27 @@ async fn sender(site: &Site, headers: &HeaderMap) -> Result<Sender, NotTaken> {
 async fn take(
     State(site): State<Site>,
     headers: HeaderMap,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
-) -> Result<Response, Response> {
-    let sender = sender(&site, &headers)
-        .await
-        .map_err(IntoResponse::into_response)?;
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let began = Instant::now();
+    let taken = taken(&site, &headers, body).await;
+    let result = taken.as_ref().map_or_else(NotTaken::name, |_| "taken");
+    let meters = &site.observe().meters;
+    meters.count(&BATCHES, &[result], 1);
+    meters.time(&TAKING, &[], began.elapsed().as_secs_f64());
+    taken.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn taken(
+    site: &Site,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, NotTaken> {
+    let sender = sender(site, headers).await?;
+    crate::observe::is_by(&sender.name);
     // Too large, or cut short: the sender halves it, or sends it again.
-    let body = body.map_err(IntoResponse::into_response)?;
-    let taken = deliver(&site, &sender, &headers, &body).await;
-    taken.map_err(IntoResponse::into_response)
+    let body = body.map_err(|why| NotTaken::Packed(why.status(), why.body_text()))?;
+    deliver(site, &sender, headers, &body).await
 }
 
 async fn deliver(
@@ -159,8 +191,10 @@ async fn deliver(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Response, NotTaken> {
+    let reading = span("ingest.read");
     let body = unpacked(headers, body, site.config().ingest.max_bytes)?;
     let read = lines::read(&body, &sender.cluster).map_err(NotTaken::Lines)?;
+    drop(reading);
     let events = read.inputs.len() as u32;
     if let Some(wait) = site.gate().wait(&sender.name, events) {
         return Err(NotTaken::TooFast(wait));
@@ -171,13 +205,18 @@ async fn deliver(
         .get("idempotency-key")
         .and_then(|key| key.to_str().ok());
     let key = key.map(|key| format!("{} {key}", sender.name));
+    let (writing, began) = (span("ledger.deliver"), Instant::now());
     let receipt = site
         .ledger()
         .deliver(key.as_deref(), &read.inputs, site.now())
         .await
         .map_err(|error| NotTaken::Trouble(crate::access::chain(&error)))?;
+    drop(writing);
+    let meters = &site.observe().meters;
+    meters.time(&WRITING, &[], began.elapsed().as_secs_f64());
     site.live().wake();
     site.gate().took(events);
+    count(meters, &read, &receipt);
     Ok(Json(json!({
         "new": receipt.new,
         "updated": receipt.updated,
@@ -187,6 +226,23 @@ async fn deliver(
         "head": receipt.last,
     }))
     .into_response())
+}
+
+fn count(meters: &Meters, read: &lines::Read, receipt: &Receipt) {
+    let mut said = BTreeMap::from([("passed-over", read.passed_over.values().sum())]);
+    for input in &read.inputs {
+        *said.entry(lines::name(input)).or_default() += 1;
+    }
+    for (what, n) in said {
+        meters.count(&LINES, &[what], n);
+    }
+    for (result, n) in [
+        ("new", receipt.new),
+        ("updated", receipt.updated),
+        ("unchanged", receipt.unchanged),
+    ] {
+        meters.count(&FINDINGS, &[result], n);
+    }
 }
 
 /// The body without its packing, of which a small one may be a large one.

@@ -8,13 +8,17 @@
 //! Not here: judging, planning and doing anything to a cluster or account. Those who do report here.
 
 mod access;
+mod api;
+mod chores;
 pub mod config;
 mod ingest;
 mod live;
+mod observe;
 mod page;
 mod serve;
 mod site;
 pub mod store;
 
 pub use access::{PasswordError, Role, Scope, check_new as check_password, hash_password};
+pub use observe::ObserveError;
 pub use serve::{Console, ConsoleError, Ready};

@@ -22,6 +22,7 @@ mod overview;
 mod queue;
 mod settings;
 mod sight;
+mod soundness;
 mod text;
 mod time;
 mod trail;
@@ -33,6 +34,9 @@ use axum::routing::{get, post};
 
 use crate::access::Refused;
 use crate::site::Site;
+
+pub(crate) use nodes::SILENT_AFTER;
+pub(crate) use word::SEVERITIES;
 
 pub(crate) use message::{absent, message, sign_in, sign_in_by_link};
 

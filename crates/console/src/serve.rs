@@ -14,16 +14,19 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use davylamp_ledger::{Ledger, LedgerError, Options};
+use davylamp_ledger::{Ledger, LedgerError};
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::access::{self, Refused};
-use crate::config::{Config, PASSWORD_VARIABLE};
+use crate::chores::{self, Book};
+use crate::config::Config;
 use crate::live::Live;
+use crate::observe::{self, Exporter, Observe, ObserveError};
 use crate::site::Site;
 use crate::store::{Store, StoreError};
-use crate::{ingest, page};
+use crate::{api, ingest, page};
 
 /// A page or a batch that takes longer has failed; the live stream is none of these.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -57,6 +60,9 @@ pub enum ConsoleError {
         /// Why not.
         why: String,
     },
+    /// It cannot be watched as the configuration says.
+    #[error("the console cannot be watched as the configuration says")]
+    Observe(#[from] ObserveError),
 }
 
 /// A console that is not served yet.
@@ -65,6 +71,7 @@ pub struct Console {
     config: Config,
     ledger: Ledger,
     store: Store,
+    book: Book,
 }
 
 /// A console that listens.
@@ -73,8 +80,12 @@ pub struct Ready {
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
     site: Site,
+    exporter: Option<Exporter>,
+    metrics: Option<TcpListener>,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it tells what it counts.
+    pub metrics_address: Option<SocketAddr>,
 }
 
 impl Console {
@@ -83,21 +94,14 @@ impl Console {
     /// # Errors
     /// [`ConsoleError`]
     pub async fn open(config: Config) -> Result<Self, ConsoleError> {
-        let file = &config.database_password_file;
-        let options = Options {
-            within_secs: config.incident_window_secs,
-            connections: config.connections,
-            password_file: (!file.as_os_str().is_empty()).then(|| file.clone()),
-            // A server on this machine may know us without one.
-            password_variable: std::env::var_os(PASSWORD_VARIABLE)
-                .map(|_| PASSWORD_VARIABLE.to_owned()),
-        };
-        let ledger = Ledger::open(&config.database, &options).await?;
+        let ledger = Ledger::open(&config.database, &config.options()).await?;
         let store = Store::beside(&ledger).await?;
+        let book = Book::beside(&ledger, Timestamp::now()).await?;
         Ok(Self {
             config,
             ledger,
             store,
+            book,
         })
     }
 
@@ -120,21 +124,32 @@ impl Console {
             true => Some(connection::tls(&self.config)?),
             false => None,
         };
-        let failed = |source| ConsoleError::Listen {
-            address: self.config.listen.clone(),
-            source,
+        let (observe, exporter) = Observe::new(&self.config)?;
+        let (listener, address) = bind(&self.config.listen).await?;
+        let (metrics, metrics_address) = match self.config.metrics.listen.as_str() {
+            "" => (None, None),
+            listen => {
+                let (listener, address) = bind(listen).await?;
+                (Some(listener), Some(address))
+            }
         };
-        let listener = TcpListener::bind(&self.config.listen)
-            .await
-            .map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
         let is_secure = tls.is_some() || self.config.behind_proxy;
-        let site = Site::new(self.ledger, self.store, Live::new(), self.config, is_secure);
+        let live = Live::new();
+        let Self {
+            config,
+            ledger,
+            store,
+            book,
+        } = self;
+        let site = Site::new(ledger, store, live, book, observe, config, is_secure);
         Ok(Ready {
             listener,
             tls,
             site,
+            exporter,
+            metrics,
             address,
+            metrics_address,
         })
     }
 }
@@ -161,11 +176,39 @@ impl Ready {
             let (site, stop) = (self.site.clone(), stop.clone());
             tokio::spawn(async move { site.live().run(site.ledger(), stop).await })
         };
+        let chores = {
+            let (site, stop) = (self.site.clone(), stop.clone());
+            tokio::spawn(async move { chores::run(&site, stop).await })
+        };
+        let exporting = self
+            .exporter
+            .map(|exporter| tokio::spawn(exporter.run(stop.clone())));
         let app = app(&self.site);
-        connection::serve(self.listener, self.tls, app, stop).await;
+        let metrics = async {
+            if let Some(listener) = self.metrics {
+                let app = observe::for_prometheus(&self.site);
+                connection::serve(listener, None, app, stop.clone()).await;
+            }
+        };
+        let pages = connection::serve(self.listener, self.tls, app, stop.clone());
+        tokio::join!(metrics, pages);
         let _ = live.await;
+        let _ = chores.await;
+        if let Some(exporting) = exporting {
+            let _ = exporting.await;
+        }
         self.site.ledger().close().await;
     }
+}
+
+async fn bind(listen: &str) -> Result<(TcpListener, SocketAddr), ConsoleError> {
+    let failed = |source| ConsoleError::Listen {
+        address: listen.to_owned(),
+        source,
+    };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
 }
 
 fn app(site: &Site) -> Router {
@@ -173,10 +216,13 @@ fn app(site: &Site) -> Router {
         .merge(page::routes(site))
         .merge(access::routes())
         .merge(ingest::routes(site.config()))
+        .merge(api::routes())
+        .merge(observe::probes())
         .layer(middleware::from_fn(in_time))
         .merge(page::stream())
         .fallback(page::absent)
         .layer(middleware::from_fn_with_state(site.clone(), careful))
+        .layer(middleware::from_fn_with_state(site.clone(), observe::watch))
         .with_state(site.clone())
 }
 

@@ -6,9 +6,11 @@ use davylamp_ledger::Ledger;
 use jiff::Timestamp;
 
 use crate::access::Attempts;
+use crate::chores::Book;
 use crate::config::Config;
 use crate::ingest::Gate;
 use crate::live::Live;
+use crate::observe::Observe;
 use crate::store::Store;
 
 /// What every request is answered from.
@@ -20,6 +22,8 @@ struct Inner {
     ledger: Ledger,
     store: Store,
     live: Live,
+    book: Book,
+    observe: Observe,
     attempts: Attempts,
     gate: Gate,
     config: Config,
@@ -32,6 +36,8 @@ impl Site {
         ledger: Ledger,
         store: Store,
         live: Live,
+        book: Book,
+        observe: Observe,
         config: Config,
         is_secure: bool,
     ) -> Self {
@@ -40,6 +46,8 @@ impl Site {
             ledger,
             store,
             live,
+            book,
+            observe,
             attempts: Attempts::default(),
             gate,
             config,
@@ -57,6 +65,16 @@ impl Site {
 
     pub(crate) fn live(&self) -> &Live {
         &self.0.live
+    }
+
+    /// What is done once a day.
+    pub(crate) fn book(&self) -> &Book {
+        &self.0.book
+    }
+
+    /// What measures.
+    pub(crate) fn observe(&self) -> &Observe {
+        &self.0.observe
     }
 
     pub(crate) fn attempts(&self) -> &Attempts {

@@ -298,6 +298,18 @@ impl Store {
         Ok(())
     }
 
+    /// How many sessions hold.
+    pub(crate) async fn session_count(&self, now: Timestamp) -> Result<i64, StoreError> {
+        let count = sqlx::query_scalar(
+            "SELECT count(*) FROM console_session WHERE until >= $1 AND seen >= $2",
+        )
+        .bind(now.as_microsecond())
+        .bind(earlier(now, IDLE))
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(count)
+    }
+
     /// Makes a link by which somebody may sign in once, and gives its secret.
     pub async fn make_link(&self, name: &str, now: Timestamp) -> Result<String, StoreError> {
         if self.person(name).await?.is_none() {

@@ -11,10 +11,12 @@ use crate::text::{SHOWN_BYTES, shown};
 mod findings;
 mod incidents;
 mod others;
+mod standing;
 
 pub use findings::{FindingFilter, FindingView};
 pub use incidents::{IncidentFilter, IncidentSort, IncidentView};
 pub use others::{NodeView, Overview};
+pub use standing::Standing;
 
 /// The most that one page of a list has.
 pub const PAGE_ROWS: u32 = 500;

@@ -14,6 +14,7 @@ use totp_rs::{Algorithm, Secret, TOTP};
 use super::cookie;
 use super::password::is_right;
 use super::viewer::{Refused, Signed, is_from_here};
+use crate::observe::SIGN_INS;
 use crate::page;
 use crate::serve::From;
 use crate::site::Site;
@@ -66,6 +67,7 @@ async fn by_password(
             wait.as_secs() + 1
         );
         let status = axum::http::StatusCode::TOO_MANY_REQUESTS;
+        site.observe().meters.count(&SIGN_INS, &["password", "slowed"], 1);
         return Ok((status, page::sign_in(&back, Some(&text))).into_response());
     }
     let person = site.store().person(&form.name).await?;
@@ -80,11 +82,13 @@ async fn by_password(
         _ => return Ok(failed(&site, &form.name, from, &back)),
     };
     site.attempts().passed(&form.name, from);
+    site.observe().meters.count(&SIGN_INS, &["password", "held"], 1);
     begin(&site, &person, &headers, &back).await
 }
 
 fn failed(site: &Site, name: &str, from: IpAddr, back: &str) -> Response {
     site.attempts().failed(name, from, Instant::now());
+    site.observe().meters.count(&SIGN_INS, &["password", "failed"], 1);
     tracing::warn!(%from, "somebody could not sign in");
     let text = "Name, password or code are wrong.";
     let status = axum::http::StatusCode::UNAUTHORIZED;
@@ -139,8 +143,12 @@ async fn by_link(
         return Err(Refused::Forged);
     }
     match site.store().use_link(&key, site.now()).await? {
-        Some(person) => begin(&site, &person, &headers, "/").await,
+        Some(person) => {
+            site.observe().meters.count(&SIGN_INS, &["link", "held"], 1);
+            begin(&site, &person, &headers, "/").await
+        }
         None => {
+            site.observe().meters.count(&SIGN_INS, &["link", "failed"], 1);
             tracing::warn!(%from, "a sign-in link was used that does not hold");
             let text =
                 "This link was used, or its time is over. `davy console link` makes another.";

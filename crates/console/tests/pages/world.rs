@@ -19,6 +19,8 @@ use tokio::task::JoinHandle;
 
 pub struct World {
     pub address: SocketAddr,
+    /// Where it tells what it counts.
+    pub metrics: Option<SocketAddr>,
     pub ledger: Ledger,
     pub store: Store,
     _folder: TempDir,
@@ -75,20 +77,29 @@ impl World {
 
     /// On a database of somebody else's.
     pub async fn on(database: &str, folder: TempDir) -> Self {
+        let config = Config {
+            database: database.to_owned(),
+            ..Config::default()
+        };
+        Self::with(config, folder).await
+    }
+
+    /// Configured in another way, but for where it listens.
+    pub async fn with(config: Config, folder: TempDir) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = Config {
             listen: "127.0.0.1:0".to_owned(),
-            database: database.to_owned(),
-            ..Config::default()
+            ..config
         };
         let console = Console::open(config).await.expect("a console");
         let (ledger, store) = (console.ledger().clone(), console.store().clone());
         let ready = console.listen().await.expect("an address");
-        let address = ready.address;
+        let (address, metrics) = (ready.address, ready.metrics_address);
         let (stop, stopped) = watch::channel(false);
         let served = tokio::spawn(ready.serve(stopped));
         Self {
             address,
+            metrics,
             ledger,
             store,
             _folder: folder,

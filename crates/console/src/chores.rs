@@ -64,7 +64,11 @@ pub(crate) async fn run(site: &Site, mut stop: watch::Receiver<bool>) {
                 && let Err(why) = look(site, chore, &stop).await
             {
                 let chore = chore.as_str();
-                tracing::warn!(chore, why, "what is done once a day could not be; it is tried again");
+                tracing::warn!(
+                    chore,
+                    why,
+                    "what is done once a day could not be; it is tried again"
+                );
             }
         }
         tokio::select! {
@@ -130,7 +134,9 @@ async fn retain(
     if findings > 0 {
         tracing::info!(findings, bodies, "what was too old was removed");
     }
-    Ok(Some(serde_json::json!({"findings": findings, "bodies": bodies})))
+    Ok(Some(
+        serde_json::json!({"findings": findings, "bodies": bodies}),
+    ))
 }
 
 impl crate::config::Retention {

@@ -67,7 +67,9 @@ async fn by_password(
             wait.as_secs() + 1
         );
         let status = axum::http::StatusCode::TOO_MANY_REQUESTS;
-        site.observe().meters.count(&SIGN_INS, &["password", "slowed"], 1);
+        site.observe()
+            .meters
+            .count(&SIGN_INS, &["password", "slowed"], 1);
         return Ok((status, page::sign_in(&back, Some(&text))).into_response());
     }
     let person = site.store().person(&form.name).await?;
@@ -82,13 +84,17 @@ async fn by_password(
         _ => return Ok(failed(&site, &form.name, from, &back)),
     };
     site.attempts().passed(&form.name, from);
-    site.observe().meters.count(&SIGN_INS, &["password", "held"], 1);
+    site.observe()
+        .meters
+        .count(&SIGN_INS, &["password", "held"], 1);
     begin(&site, &person, &headers, &back).await
 }
 
 fn failed(site: &Site, name: &str, from: IpAddr, back: &str) -> Response {
     site.attempts().failed(name, from, Instant::now());
-    site.observe().meters.count(&SIGN_INS, &["password", "failed"], 1);
+    site.observe()
+        .meters
+        .count(&SIGN_INS, &["password", "failed"], 1);
     tracing::warn!(%from, "somebody could not sign in");
     let text = "Name, password or code are wrong.";
     let status = axum::http::StatusCode::UNAUTHORIZED;
@@ -148,7 +154,9 @@ async fn by_link(
             begin(&site, &person, &headers, "/").await
         }
         None => {
-            site.observe().meters.count(&SIGN_INS, &["link", "failed"], 1);
+            site.observe()
+                .meters
+                .count(&SIGN_INS, &["link", "failed"], 1);
             tracing::warn!(%from, "a sign-in link was used that does not hold");
             let text =
                 "This link was used, or its time is over. `davy console link` makes another.";

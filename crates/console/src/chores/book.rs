@@ -109,12 +109,11 @@ impl Book {
 
     /// What is kept of a chore.
     pub(crate) async fn read(&self, chore: Chore, now: Timestamp) -> Result<Kept, StoreError> {
-        let row = sqlx::query(
-            "SELECT since, done, outcome, until FROM console_chore WHERE name = $1",
-        )
-        .bind(chore.as_str())
-        .fetch_one(&self.pool)
-        .await?;
+        let row =
+            sqlx::query("SELECT since, done, outcome, until FROM console_chore WHERE name = $1")
+                .bind(chore.as_str())
+                .fetch_one(&self.pool)
+                .await?;
         let wrong = StoreError::Unreadable { what: "chore" };
         let time = |us| Timestamp::from_microsecond(us).ok();
         let outcome: Option<String> = row.try_get(2)?;

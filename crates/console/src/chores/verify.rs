@@ -20,10 +20,7 @@ const LOWEST: i32 = 19;
 const STILL_EVERY: Duration = Duration::from_secs(60);
 
 /// Checks the ledger; `None` where the console ended meanwhile, or another has the chore.
-pub(super) async fn run(
-    site: &Site,
-    stop: watch::Receiver<bool>,
-) -> Result<Option<Value>, String> {
+pub(super) async fn run(site: &Site, stop: watch::Receiver<bool>) -> Result<Option<Value>, String> {
     let config = site.config();
     let scratch = match config.daily.scratch.as_os_str().is_empty() {
         true => std::env::temp_dir(),
@@ -57,7 +54,10 @@ pub(super) async fn run(
         seconds: 0,
     };
     match &verified.fault {
-        None => tracing::info!(entries = verified.entries, "the ledger is as it was written"),
+        None => tracing::info!(
+            entries = verified.entries,
+            "the ledger is as it was written"
+        ),
         Some(fault) => tracing::error!(
             entry = fault.seq,
             what = fault.what,

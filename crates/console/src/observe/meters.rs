@@ -103,13 +103,7 @@ pub(crate) const RETAINED: Family = Family {
 };
 
 const COUNTERS: [&Family; 7] = [
-    &REQUESTS,
-    &BATCHES,
-    &LINES,
-    &FINDINGS,
-    &SIGN_INS,
-    &LEFT_OUT,
-    &RETAINED,
+    &REQUESTS, &BATCHES, &LINES, &FINDINGS, &SIGN_INS, &LEFT_OUT, &RETAINED,
 ];
 const TIMES: [&Family; 3] = [&REQUEST_SECONDS, &TAKING, &WRITING];
 
@@ -198,14 +192,13 @@ impl Meters {
     }
 }
 
-fn entry<'a, T: Default>(
-    kept: &'a mut Kept<T>,
-    family: &Family,
-    values: &[&str],
-) -> &'a mut T {
+fn entry<'a, T: Default>(kept: &'a mut Kept<T>, family: &Family, values: &[&str]) -> &'a mut T {
     debug_assert_eq!(values.len(), family.labels.len(), "{}", family.name);
     let values = values.iter().map(|value| (*value).to_owned()).collect();
-    kept.entry(family.name).or_default().entry(values).or_default()
+    kept.entry(family.name)
+        .or_default()
+        .entry(values)
+        .or_default()
 }
 
 fn labels<'a>(family: &Family, values: &'a [String]) -> Vec<(&'static str, &'a str)> {

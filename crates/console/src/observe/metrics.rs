@@ -171,16 +171,30 @@ async fn ask(site: &Site, seq: i64) -> Result<(Facts, i64), String> {
 }
 
 fn of_the_process(text: &mut Text) {
-    text.family("build_info", "gauge", "Always 1; the version is in the label.")
-        .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    text.family(
+        "build_info",
+        "gauge",
+        "Always 1; the version is in the label.",
+    )
+    .sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
     let help = "CPU time of the console, user and system.";
     text.one("cpu_seconds_total", "counter", help, process::cpu_seconds());
     let help = "Memory of the console in RAM.";
-    text.one("resident_memory_bytes", "gauge", help, process::resident_bytes());
+    text.one(
+        "resident_memory_bytes",
+        "gauge",
+        help,
+        process::resident_bytes(),
+    );
     let help = "Files and sockets that are open.";
     text.one("open_files", "gauge", help, process::open_files());
     let help = "Files and sockets that may be open.";
-    text.one("open_files_limit", "gauge", help, process::open_files_limit());
+    text.one(
+        "open_files_limit",
+        "gauge",
+        help,
+        process::open_files_limit(),
+    );
 }
 
 /// What is so at the moment, without asking the database.
@@ -208,7 +222,12 @@ fn in_passing(text: &mut Text, site: &Site, observe: &Observe) {
     family.sample(&[("result", "exported")], exported);
     family.sample(&[("result", "lost")], lost);
     let help = "Bytes that may still be written where the ledger is.";
-    text.one("disk_free_bytes", "gauge", help, observe.health.free_bytes());
+    text.one(
+        "disk_free_bytes",
+        "gauge",
+        help,
+        observe.health.free_bytes(),
+    );
 }
 
 fn of_the_ledger(text: &mut Text, site: &Site, facts: &Facts) {
@@ -305,7 +324,11 @@ fn of_chores(text: &mut Text, site: &Site, facts: &Facts) {
         "gauge",
         "When what is done once a day is due next, as seconds since 1970. In the past: it is late.",
     );
-    for (chore, kept) in facts.chores.iter().filter(|(chore, _)| chore.is_on(site.config())) {
+    for (chore, kept) in facts
+        .chores
+        .iter()
+        .filter(|(chore, _)| chore.is_on(site.config()))
+    {
         family.sample(&[("chore", chore.as_str())], kept.due(hour).as_second());
     }
     let mut family = text.family(
@@ -324,5 +347,10 @@ fn of_chores(text: &mut Text, site: &Site, facts: &Facts) {
     let faulty = verified.map(|verified| u8::from(verified.fault.is_some()));
     text.one("ledger_faulty", "gauge", help, faulty);
     let help = "How many entries the last check read.";
-    text.one("ledger_verified_entries", "gauge", help, verified.map(|verified| verified.entries));
+    text.one(
+        "ledger_verified_entries",
+        "gauge",
+        help,
+        verified.map(|verified| verified.entries),
+    );
 }

@@ -33,13 +33,7 @@ impl Text {
     }
 
     /// A family of one sample, which is left out where it is not known.
-    pub fn one(
-        &mut self,
-        name: &'static str,
-        kind: &str,
-        help: &str,
-        value: Option<impl Display>,
-    ) {
+    pub fn one(&mut self, name: &'static str, kind: &str, help: &str, value: Option<impl Display>) {
         if let Some(value) = value {
             self.family(name, kind, help).sample(&[], value);
         }

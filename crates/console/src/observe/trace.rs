@@ -250,7 +250,8 @@ fn parent(text: &str) -> Option<(Context, bool)> {
 
 /// The specification wants small letters.
 fn is_hex(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -269,13 +270,20 @@ mod tests {
             (format!("ff-{id}-00f067aa0ba902b7-01"), None),
             (format!("00-{id}-0000000000000000-01"), None),
             (format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)), None),
-            (format!("00-{}-00f067aa0ba902b7-01", id.to_uppercase()), None),
+            (
+                format!("00-{}-00f067aa0ba902b7-01", id.to_uppercase()),
+                None,
+            ),
             (format!("00-{id}-00f067aa0ba902b-01"), None),
             ("00-é-b-01".to_owned(), None),
             (String::new(), None),
         ] {
             let found = parent(&text);
-            assert_eq!(found.map(|(_, is_sampled)| is_sampled), is_sampled, "{text}");
+            assert_eq!(
+                found.map(|(_, is_sampled)| is_sampled),
+                is_sampled,
+                "{text}"
+            );
             if let Some((context, _)) = found {
                 assert_eq!(hex::encode(context.trace), id);
                 assert_eq!(hex::encode(context.span), "00f067aa0ba902b7");
@@ -288,7 +296,11 @@ mod tests {
         let (tracer, exporter) = Tracer::new(&Traces::default()).expect("no receiver");
         assert!(exporter.is_none());
         assert!(tracer.own("something").is_none());
-        assert!(tracer.request("GET /".to_owned(), &HeaderMap::new()).is_none());
+        assert!(
+            tracer
+                .request("GET /".to_owned(), &HeaderMap::new())
+                .is_none()
+        );
     }
 
     #[test]

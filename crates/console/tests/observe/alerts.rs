@@ -10,7 +10,9 @@ const TESTS: &str = "deploy/prometheus/davylamp.rules.test.yaml";
 
 /// What follows each `key:` of a file.
 fn values<'a>(text: &'a str, key: &str) -> BTreeSet<&'a str> {
-    let lines = text.lines().map(|line| line.trim().trim_start_matches("- "));
+    let lines = text
+        .lines()
+        .map(|line| line.trim().trim_start_matches("- "));
     let values = lines.filter_map(|line| line.strip_prefix(key));
     values.map(str::trim).collect()
 }
@@ -45,9 +47,13 @@ pub async fn exported() -> BTreeSet<String> {
         // What a console exports once it has done its daily work; `chores` sees it do so.
         let is_wanted = |name: &&str| {
             name.starts_with("davylamp_guard_")
-                || ["chore_done_seconds", "ledger_faulty", "ledger_verified_entries"]
-                    .iter()
-                    .any(|end| *name == format!("davylamp_console_{end}"))
+                || [
+                    "chore_done_seconds",
+                    "ledger_faulty",
+                    "ledger_verified_entries",
+                ]
+                .iter()
+                .any(|end| *name == format!("davylamp_console_{end}"))
         };
         exported.extend(names.filter(is_wanted).map(str::to_owned));
     }
@@ -75,13 +81,18 @@ fn promtool_has_no_fault_to_find_and_every_alert_sounds_when_it_has_to() {
     assert_eq!(alerts, values(&tests, "alertname:"), "each is tested");
     for alert in alerts {
         let quiet = format!("alertname: {alert}, exp_alerts: []");
-        assert!(tests.contains(&quiet), "{alert} has no test that it is quiet");
+        assert!(
+            tests.contains(&quiet),
+            "{alert} has no test that it is quiet"
+        );
     }
 }
 
 #[test]
 fn what_is_named_is_found() {
-    let found = named("sum(rate(davylamp_console_x_seconds_bucket{a=\"davylamp\"}[5m])) / davylamp_guard_y");
+    let found = named(
+        "sum(rate(davylamp_console_x_seconds_bucket{a=\"davylamp\"}[5m])) / davylamp_guard_y",
+    );
     let wanted = ["davylamp_console_x_seconds", "davylamp_guard_y"];
     assert_eq!(found, wanted.map(str::to_owned).into());
 }

@@ -28,11 +28,20 @@ async fn filled(config: &Config) {
     let console = Console::open(config.clone()).await.expect("a console");
     // Spared ones belong to no incident, and so go as soon as they are old.
     let findings = (0..1200).map(|n| {
-        let finding = finding(n, &format!("user-{n}"), "hub-a", Taken::Spared, 60 * 24 * 30);
+        let finding = finding(
+            n,
+            &format!("user-{n}"),
+            "hub-a",
+            Taken::Spared,
+            60 * 24 * 30,
+        );
         davylamp_ledger::Input::Finding(Box::new(finding))
     });
     let findings: Vec<_> = findings.collect();
-    let taken = console.ledger().deliver(None, &findings, Timestamp::now()).await;
+    let taken = console
+        .ledger()
+        .deliver(None, &findings, Timestamp::now())
+        .await;
     assert_eq!(taken.expect("taken").new, 1200);
     console.ledger().close().await;
 }
@@ -73,7 +82,10 @@ async fn the_ledger_is_checked_and_what_is_old_goes() {
     ] {
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");
     }
-    let due = number(&page, "davylamp_console_chore_due_seconds{chore=\"verify\"}");
+    let due = number(
+        &page,
+        "davylamp_console_chore_due_seconds{chore=\"verify\"}",
+    );
     assert!(due.expect("a time") > Timestamp::now().as_second() as f64);
     // In small steps, each an entry of the ledger.
     let entries = world.ledger.entries_of("retention", &At::first(50)).await;
@@ -81,7 +93,10 @@ async fn the_ledger_is_checked_and_what_is_old_goes() {
     assert_eq!(scratch(&config.daily.scratch), 0, "the copy is gone");
     let ada = world.visitor("ada", Role::Viewer, &[]).await;
     let page = ada.page("/ledger").await.body;
-    assert!(page.contains("✓ yes") && page.contains("1200 entries"), "{page}");
+    assert!(
+        page.contains("✓ yes") && page.contains("1200 entries"),
+        "{page}"
+    );
     assert!(!ada.page("/").await.body.contains("not as it was written"));
     world.end().await;
 }
@@ -99,15 +114,29 @@ async fn a_ledger_that_was_changed_is_told_of_on_the_first_page() {
     let world = World::with(config, folder).await;
     until("the check is done", || is_done(&world)).await;
     let page = metrics(&world).await;
-    assert!(page.contains("davylamp_console_ledger_faulty 1\n"), "{page}");
+    assert!(
+        page.contains("davylamp_console_ledger_faulty 1\n"),
+        "{page}"
+    );
     let ada = world.visitor("ada", Role::Viewer, &[]).await;
     let overview = ada.page("/").await.body;
-    assert!(overview.contains("The ledger is not as it was written."), "{overview}");
+    assert!(
+        overview.contains("The ledger is not as it was written."),
+        "{overview}"
+    );
     let ledger = ada.page("/ledger").await.body;
-    assert!(ledger.contains("Entry 700: ") && ledger.contains("secret-node"), "{ledger}");
+    assert!(
+        ledger.contains("Entry 700: ") && ledger.contains("secret-node"),
+        "{ledger}"
+    );
     // What a row says may be of a cluster that is not theirs.
     let bob = world.visitor("bob", Role::Viewer, &["hub-b"]).await;
-    assert!(bob.page("/").await.body.contains("The ledger is not as it was written."));
+    assert!(
+        bob.page("/")
+            .await
+            .body
+            .contains("The ledger is not as it was written.")
+    );
     assert!(!bob.page("/ledger").await.body.contains("secret-node"));
     world.end().await;
 }
@@ -117,7 +146,10 @@ async fn what_was_never_checked_is_called_unknown() {
     let world = crate::world().await;
     let ada = world.visitor("ada", Role::Viewer, &[]).await;
     let page = ada.page("/ledger").await.body;
-    assert!(page.contains("Unknown: it was never checked by itself."), "{page}");
+    assert!(
+        page.contains("Unknown: it was never checked by itself."),
+        "{page}"
+    );
     assert!(page.contains("The next check is due"), "{page}");
     let page = metrics(&world).await;
     assert!(!page.contains("davylamp_console_ledger_faulty"), "{page}");

@@ -34,7 +34,12 @@ fn expressions(dashboard: &Value) -> Vec<String> {
 fn every_file_there_is_looked_at() {
     let files = std::fs::read_dir(path("deploy/grafana")).expect("a folder");
     let found: BTreeSet<String> = files
-        .map(|file| file.expect("a file").file_name().into_string().expect("text"))
+        .map(|file| {
+            file.expect("a file")
+                .file_name()
+                .into_string()
+                .expect("text")
+        })
         .collect();
     let wanted = DASHBOARDS.map(|name| name.trim_start_matches("deploy/grafana/").to_owned());
     assert_eq!(found, wanted.into());
@@ -47,18 +52,35 @@ fn a_dashboard_is_one_that_grafana_takes() {
         let dashboard = dashboard(name);
         assert!(uids.insert(dashboard["uid"].as_str().expect("a uid").to_owned()));
         assert!(dashboard["title"].is_string() && dashboard["schemaVersion"].is_i64());
-        assert_eq!(dashboard.get("id"), None, "{name}: an id is an installation's");
-        let variables = dashboard["templating"]["list"].as_array().expect("variables");
-        let source = variables.iter().find(|variable| variable["name"] == "datasource");
+        assert_eq!(
+            dashboard.get("id"),
+            None,
+            "{name}: an id is an installation's"
+        );
+        let variables = dashboard["templating"]["list"]
+            .as_array()
+            .expect("variables");
+        let source = variables
+            .iter()
+            .find(|variable| variable["name"] == "datasource");
         let source = source.unwrap_or_else(|| panic!("{name}: whose numbers?"));
-        assert_eq!((&source["type"], &source["query"]), (&json!("datasource"), &json!("prometheus")));
+        assert_eq!(
+            (&source["type"], &source["query"]),
+            (&json!("datasource"), &json!("prometheus"))
+        );
         let (mut ids, mut taken) = (BTreeSet::new(), BTreeSet::new());
         for panel in panels(&dashboard) {
             let title = panel["title"].as_str().expect("a title");
-            assert!(ids.insert(panel["id"].as_i64()), "{name}: {title}: an id twice");
+            assert!(
+                ids.insert(panel["id"].as_i64()),
+                "{name}: {title}: an id twice"
+            );
             let place = |key: &str| panel["gridPos"][key].as_i64().expect("a place");
             let (x, y, w, h) = (place("x"), place("y"), place("w"), place("h"));
-            assert!(x >= 0 && w > 0 && h > 0 && x + w <= COLUMNS, "{name}: {title}");
+            assert!(
+                x >= 0 && w > 0 && h > 0 && x + w <= COLUMNS,
+                "{name}: {title}"
+            );
             for cell in (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y))) {
                 assert!(taken.insert(cell), "{name}: {title} lies over another");
             }
@@ -66,9 +88,17 @@ fn a_dashboard_is_one_that_grafana_takes() {
                 continue;
             }
             assert!(["stat", "timeseries"].contains(&panel["type"].as_str().expect("a type")));
-            assert!(panel["description"].as_str().is_some_and(|text| !text.is_empty()), "{title}");
+            assert!(
+                panel["description"]
+                    .as_str()
+                    .is_some_and(|text| !text.is_empty()),
+                "{title}"
+            );
             let targets = panel["targets"].as_array().expect("targets");
-            let references: BTreeSet<_> = targets.iter().map(|target| target["refId"].as_str()).collect();
+            let references: BTreeSet<_> = targets
+                .iter()
+                .map(|target| target["refId"].as_str())
+                .collect();
             assert_eq!(references.len(), targets.len(), "{name}: {title}");
             for asker in targets.iter().chain([panel]) {
                 let wanted = json!({"type": "prometheus", "uid": "${datasource}"});
@@ -93,7 +123,10 @@ fn prometheus_reads_every_expression() {
         let path = folder.path().join("panels.yaml");
         std::fs::write(&path, file.to_string()).expect("written");
         let said = promtool(&["check", "rules", path.to_str().expect("text")], "");
-        assert!(said.contains(&format!("{} rules found", expressions.len())), "{said}");
+        assert!(
+            said.contains(&format!("{} rules found", expressions.len())),
+            "{said}"
+        );
     }
 }
 

@@ -59,10 +59,30 @@ async fn each_request_is_a_line_without_what_was_asked() {
     world.end().await;
     let log = String::from_utf8(kept.0.lock().expect("a lock").clone()).expect("text");
     for parts in [
-        ["method=\"GET\"", "route=\"/findings\"", "status=200", "by=\"ada\""],
-        ["method=\"GET\"", "route=\"/findings/{id}\"", "status=404", "by=\"ada\""],
-        ["method=\"POST\"", "route=\"/sign-in/link\"", "status=303", "took_ms="],
-        ["method=\"POST\"", "route=\"/api/v1/events\"", "status=200", "by=\"node-pool\""],
+        [
+            "method=\"GET\"",
+            "route=\"/findings\"",
+            "status=200",
+            "by=\"ada\"",
+        ],
+        [
+            "method=\"GET\"",
+            "route=\"/findings/{id}\"",
+            "status=404",
+            "by=\"ada\"",
+        ],
+        [
+            "method=\"POST\"",
+            "route=\"/sign-in/link\"",
+            "status=303",
+            "took_ms=",
+        ],
+        [
+            "method=\"POST\"",
+            "route=\"/api/v1/events\"",
+            "status=200",
+            "by=\"node-pool\"",
+        ],
     ] {
         let has_all = |line: &str| parts.iter().all(|part| line.contains(part));
         assert!(log.lines().any(has_all), "{parts:?}\n{log}");

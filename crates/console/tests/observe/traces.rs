@@ -90,7 +90,9 @@ async fn a_batch_is_part_of_its_senders_trace() {
     let id = "4bf92f3577b34da6a3ce929d0e0e4736";
     let unsampled = "00-11111111111111111111111111111111-00f067aa0ba902b7-00";
     send(unsampled).await.expect("taken");
-    send(&format!("00-{id}-00f067aa0ba902b7-01")).await.expect("taken");
+    send(&format!("00-{id}-00f067aa0ba902b7-01"))
+        .await
+        .expect("taken");
     // The receiver was away at first.
     until("the spans arrive", || async { receiver.spans().len() >= 3 }).await;
     let exported = "davylamp_console_spans_total{result=\"exported\"} 3";
@@ -99,13 +101,26 @@ async fn a_batch_is_part_of_its_senders_trace() {
     world.end().await;
     let spans = receiver.spans();
     assert!(!format!("{spans:?}").contains("hunter2"), "{spans:?}");
-    let by_name: BTreeMap<&str, &Span> = spans.iter().map(|span| (span.name.as_str(), span)).collect();
+    let by_name: BTreeMap<&str, &Span> = spans
+        .iter()
+        .map(|span| (span.name.as_str(), span))
+        .collect();
     let names: Vec<&str> = by_name.keys().copied().collect();
-    assert_eq!(names, ["POST /api/v1/events", "ingest.read", "ledger.deliver"]);
+    assert_eq!(
+        names,
+        ["POST /api/v1/events", "ingest.read", "ledger.deliver"]
+    );
     let request = by_name["POST /api/v1/events"];
-    assert_eq!(request.parent_span_id, [0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7]);
+    assert_eq!(
+        request.parent_span_id,
+        [0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7]
+    );
     for span in &spans {
-        let trace: String = span.trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let trace: String = span
+            .trace_id
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         assert_eq!(trace, id);
         assert!(span.start_time_unix_nano <= span.end_time_unix_nano);
         assert!(span.start_time_unix_nano >= request.start_time_unix_nano);

@@ -60,9 +60,7 @@ impl Ledger {
             let severity = severity_of(row.try_get(0)?);
             standing.open.insert(severity, row.try_get(1)?);
             if let Some(opened) = row.try_get::<Option<i64>, _>(3)? {
-                standing
-                    .unowned
-                    .insert(severity, (row.try_get(2)?, opened));
+                standing.unowned.insert(severity, (row.try_get(2)?, opened));
             }
             standing.overdue += row.try_get::<i64, _>(4)?;
             standing.with_missed += row.try_get::<i64, _>(5)?;

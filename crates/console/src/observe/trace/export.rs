@@ -141,7 +141,11 @@ impl Exporter {
 
     fn lose(&self, spans: usize, why: &str) {
         self.tracer.lost.fetch_add(spans as u64, Ordering::Relaxed);
-        tracing::warn!(spans, why, "spans are lost: their receiver does not take them");
+        tracing::warn!(
+            spans,
+            why,
+            "spans are lost: their receiver does not take them"
+        );
     }
 }
 

@@ -133,6 +133,11 @@ impl IntoResponse for NotTaken {
     }
 }
 
+/// What is answered where the console itself took too long. The sender keeps what it has.
+pub(crate) fn too_slow() -> Response {
+    NotTaken::Trouble("it took too long".to_owned()).into_response()
+}
+
 fn later(mut response: Response, secs: u64) -> Response {
     response.headers_mut().insert(RETRY_AFTER, secs.into());
     response

@@ -228,8 +228,12 @@ fn app(site: &Site) -> Router {
 
 /// Ends what takes too long.
 async fn in_time(request: Request, next: Next) -> Response {
+    let is_machine = request.uri().path().starts_with("/api/");
     let answered = tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await;
-    answered.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
+    answered.unwrap_or_else(|_| match is_machine {
+        true => ingest::too_slow(),
+        false => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    })
 }
 
 /// Adds what every answer carries, but for what it says of itself otherwise.

@@ -90,7 +90,10 @@ impl Book {
     /// The table beside a ledger's, made if it is not there.
     pub(crate) async fn beside(ledger: &Ledger, now: Timestamp) -> Result<Self, StoreError> {
         let pool = ledger.database().clone();
-        sqlx::query(TABLE).execute(&pool).await?;
+        // Of two consoles that make it at once, PostgreSQL refuses one, for which it is there by then.
+        if sqlx::query(TABLE).execute(&pool).await.is_err() {
+            sqlx::query(TABLE).execute(&pool).await?;
+        }
         for chore in Chore::ALL {
             sqlx::query(
                 "INSERT INTO console_chore (name, since, by_whom, until) VALUES ($1, $2, '', 0)

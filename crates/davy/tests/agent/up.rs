@@ -27,7 +27,7 @@ struct Up<'a> {
 
 impl<'a> Up<'a> {
     fn start(scene: &'a Scene) -> Self {
-        let up = Self {
+        let mut up = Self {
             scene,
             said: String::new(),
             is_over: false,
@@ -35,9 +35,9 @@ impl<'a> Up<'a> {
         let config = scene.path("davy.toml").display().to_string();
         let options = ["--listen=127.0.0.1:0", "--", "--config", &config];
         let output = up.davy("up", &options);
-        let said = text(&output);
-        assert!(output.status.success(), "{said}");
-        Self { said, ..up }
+        up.said = text(&output);
+        assert!(output.status.success(), "{}", up.said);
+        up
     }
 
     fn davy(&self, verb: &str, options: &[&str]) -> Output {
@@ -55,7 +55,8 @@ impl<'a> Up<'a> {
     fn told(&self, name: &str) -> &str {
         let mut lines = self.said.lines();
         let told = lines.find_map(|line| line.trim().strip_prefix(name));
-        told.unwrap_or_else(|| panic!("no {name} in {}", self.said)).trim()
+        told.unwrap_or_else(|| panic!("no {name} in {}", self.said))
+            .trim()
     }
 
     fn down(mut self) -> String {
@@ -85,7 +86,9 @@ fn sign_in(address: &str, key: &str) -> String {
         .header("content-type", "application/x-www-form-urlencoded");
     let answer = send(address, &request).expect("an answer");
     assert_eq!(answer.status, 303, "{}", answer.text());
-    let cookie = answer.header("set-cookie").and_then(|cookie| cookie.split(';').next());
+    let cookie = answer
+        .header("set-cookie")
+        .and_then(|cookie| cookie.split(';').next());
     cookie.expect("a session").to_owned()
 }
 
@@ -100,7 +103,10 @@ fn page(address: &str, path: &str, cookie: &str, wanted: &str) -> String {
         if page.contains(wanted) {
             return page;
         }
-        assert!(began.elapsed() < ON_THE_PAGE_WITHIN, "no {wanted} in {page}");
+        assert!(
+            began.elapsed() < ON_THE_PAGE_WITHIN,
+            "no {wanted} in {page}"
+        );
         glance();
     }
 }
@@ -108,7 +114,8 @@ fn page(address: &str, path: &str, cookie: &str, wanted: &str) -> String {
 #[test]
 fn a_first_try_is_killed_and_on_the_page_within_seconds() {
     let scene = Scene::new();
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../content/blocklists/default.yaml");
+    let shipped =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../content/blocklists/default.yaml");
     let shipped = std::fs::read_to_string(shipped).expect("the shipped list");
     scene.write_list_named("list.yaml", &shipped);
     let up = Up::start(&scene);

@@ -1,6 +1,8 @@
-//! Events from agents: `POST /api/v1/events`.
+//! What agents, responders, hunts and audits send: `POST /api/v1/events`.
 //!
-//! JSON lines, gzip or not, under a bearer token that says of which cluster they are. What must stay
+//! JSON lines, gzip or not, under a bearer token that says of which cluster they are: lines of the guard's
+//! log, findings in every form that `model::intake` reads, and records in the form of `ledger::wire`,
+//! for which the token needs a scope of its own: who runs on a node does not say what was planned. What must stay
 //! true: 200 is answered once the ledger has every line; a batch with a line that cannot be read is
 //! refused whole (422), which lets the sender halve it until the line stands alone; an event that comes
 //! twice counts once, whatever batch it is in.
@@ -17,23 +19,22 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
-use davylamp_ledger::Receipt;
+use davylamp_ledger::wire::{self, Sent};
+use davylamp_ledger::{IncidentNo, Input, Receipt};
 use flate2::read::MultiGzDecoder;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::observe::{BATCHES, FINDINGS, LINES, Meters, TAKING, WRITING, span};
+use crate::sender::{EVENTS, RECORDS, Unanswered, later, refusal, sender};
 use crate::site::Site;
 use crate::store::Sender;
 
 pub(crate) use gate::Gate;
-
-/// What a token must be allowed for this.
-pub const SCOPE: &str = "events:write";
 
 pub(crate) fn routes(config: &Config) -> Router<Site> {
     Router::new()
@@ -44,10 +45,8 @@ pub(crate) fn routes(config: &Config) -> Router<Site> {
 /// Why a batch is not taken.
 #[derive(Debug)]
 enum NotTaken {
-    /// No token, or one that does not hold.
-    Token,
-    /// The token is for something else.
-    Scope,
+    /// Its sender may not, or we cannot.
+    Unanswered(Unanswered),
     /// Too many events: how many seconds to wait.
     TooFast(u64),
     /// Too many batches wait already.
@@ -56,111 +55,56 @@ enum NotTaken {
     Packed(StatusCode, String),
     /// Some lines cannot be read.
     Lines(Vec<lines::Wrong>),
-    /// It is our fault: the sender keeps what it has.
-    Trouble(String),
+}
+
+impl From<Unanswered> for NotTaken {
+    fn from(why: Unanswered) -> Self {
+        Self::Unanswered(why)
+    }
 }
 
 impl NotTaken {
     /// Its name among the metrics.
     fn name(&self) -> &'static str {
         match self {
-            Self::Token => "no-token",
-            Self::Scope => "wrong-scope",
+            Self::Unanswered(Unanswered::Token) => "no-token",
+            Self::Unanswered(Unanswered::Scope(_)) => "wrong-scope",
+            Self::Unanswered(Unanswered::Trouble(_)) => "trouble",
             Self::TooFast(_) => "too-fast",
             Self::Busy => "busy",
             Self::Packed(..) => "unpacked",
             Self::Lines(_) => "unreadable",
-            Self::Trouble(_) => "trouble",
         }
     }
 }
 
 impl IntoResponse for NotTaken {
     fn into_response(self) -> Response {
-        let answer = |status: StatusCode, error: &str, more: serde_json::Value| {
-            (status, Json(json!({"error": error, "details": more}))).into_response()
-        };
         match self {
-            Self::Token => {
-                let mut response = answer(
-                    StatusCode::UNAUTHORIZED,
-                    "a bearer token is needed that holds; `davy console token add` makes one",
-                    json!(null),
-                );
-                let value = axum::http::HeaderValue::from_static("Bearer");
-                response.headers_mut().insert(WWW_AUTHENTICATE, value);
-                response
-            }
-            Self::Scope => answer(
-                StatusCode::FORBIDDEN,
-                "this token may not write events",
-                json!({"needs": SCOPE}),
-            ),
+            Self::Unanswered(why) => why.into_response(),
             Self::TooFast(secs) => later(
-                answer(
+                refusal(
                     StatusCode::TOO_MANY_REQUESTS,
                     "this token sends more events than it may",
-                    json!(null),
+                    Value::Null,
                 ),
                 secs,
             ),
             Self::Busy => later(
-                answer(
+                refusal(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the ledger is busy",
-                    json!(null),
+                    Value::Null,
                 ),
                 1,
             ),
-            Self::Packed(status, why) => answer(status, "nothing was taken", json!(why)),
-            Self::Lines(wrong) => answer(
+            Self::Packed(status, why) => refusal(status, "nothing was taken", json!(why)),
+            Self::Lines(wrong) => refusal(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "nothing was taken: lines cannot be read",
                 json!(wrong),
             ),
-            Self::Trouble(why) => {
-                tracing::error!(error = why, "a batch could not be taken");
-                later(
-                    answer(
-                        StatusCode::SERVICE_UNAVAILABLE,
-                        "the ledger cannot be written; the console's log says why",
-                        json!(null),
-                    ),
-                    5,
-                )
-            }
         }
-    }
-}
-
-/// What is answered where the console itself took too long. The sender keeps what it has.
-pub(crate) fn too_slow() -> Response {
-    NotTaken::Trouble("it took too long".to_owned()).into_response()
-}
-
-fn later(mut response: Response, secs: u64) -> Response {
-    response.headers_mut().insert(RETRY_AFTER, secs.into());
-    response
-}
-
-async fn sender(site: &Site, headers: &HeaderMap) -> Result<Sender, NotTaken> {
-    let given = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let token = given.and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("bearer")
-            .then_some(token.trim())
-    });
-    let token = token.ok_or(NotTaken::Token)?;
-    let known = site.store().sender(token, site.now()).await;
-    let sender = known
-        .map_err(|error| NotTaken::Trouble(crate::access::chain(&error)))?
-        .ok_or(NotTaken::Token)?;
-    match sender.scopes.iter().any(|scope| scope == SCOPE) {
-        true => Ok(sender),
-        false => Err(NotTaken::Scope),
     }
 }
 
@@ -183,8 +127,7 @@ async fn taken(
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, NotTaken> {
-    let sender = sender(site, headers).await?;
-    crate::observe::is_by(&sender.name);
+    let sender = sender(site, headers, EVENTS).await?;
     // Too large, or cut short: the sender halves it, or sends it again.
     let body = body.map_err(|why| NotTaken::Packed(why.status(), why.body_text()))?;
     deliver(site, &sender, headers, &body).await
@@ -200,11 +143,18 @@ async fn deliver(
     let body = unpacked(headers, body, site.config().ingest.max_bytes)?;
     let read = lines::read(&body, &sender.cluster).map_err(NotTaken::Lines)?;
     drop(reading);
-    let events = read.inputs.len() as u32;
+    let events = (read.inputs.len() + read.sent.len()) as u32;
+    if !read.sent.is_empty() && !sender.may(RECORDS) {
+        return Err(Unanswered::Scope(RECORDS).into());
+    }
     if let Some(wait) = site.gate().wait(&sender.name, events) {
         return Err(NotTaken::TooFast(wait));
     }
     let _slot = site.gate().slot().ok_or(NotTaken::Busy)?;
+    let mut inputs = read.inputs;
+    for sent in read.sent {
+        inputs.push(settled(site, &sender, sent).await?);
+    }
     // Two senders may choose the same key.
     let key = headers
         .get("idempotency-key")
@@ -213,15 +163,16 @@ async fn deliver(
     let (writing, began) = (span("ledger.deliver"), Instant::now());
     let receipt = site
         .ledger()
-        .deliver(key.as_deref(), &read.inputs, site.now())
+        .deliver(key.as_deref(), &inputs, site.now())
         .await
-        .map_err(|error| NotTaken::Trouble(crate::access::chain(&error)))?;
+        .map_err(|error| Unanswered::trouble(&error))?;
     drop(writing);
     let meters = &site.observe().meters;
     meters.time(&WRITING, &[], began.elapsed().as_secs_f64());
     site.live().wake();
     site.gate().took(events);
-    count(meters, &read, &receipt);
+    let passed_over = read.passed_over.values().sum();
+    count(meters, &inputs, passed_over, &receipt);
     Ok(Json(json!({
         "new": receipt.new,
         "updated": receipt.updated,
@@ -233,9 +184,9 @@ async fn deliver(
     .into_response())
 }
 
-fn count(meters: &Meters, read: &lines::Read, receipt: &Receipt) {
-    let mut said = BTreeMap::from([("passed-over", read.passed_over.values().sum())]);
-    for input in &read.inputs {
+fn count(meters: &Meters, inputs: &[Input], passed_over: u64, receipt: &Receipt) {
+    let mut said = BTreeMap::from([("passed-over", passed_over)]);
+    for input in inputs {
         *said.entry(lines::name(input)).or_default() += 1;
     }
     for (what, n) in said {
@@ -248,6 +199,36 @@ fn count(meters: &Meters, read: &lines::Read, receipt: &Receipt) {
     ] {
         meters.count(&FINDINGS, &[result], n);
     }
+}
+
+/// A record with its incident, as far as that can be told, and its sender.
+async fn settled(site: &Site, sender: &Sender, sent: Sent) -> Result<Input, Unanswered> {
+    let Sent {
+        id,
+        about,
+        mut record,
+    } = sent;
+    let ledger = site.ledger();
+    let trouble = |error: davylamp_ledger::LedgerError| Unanswered::trouble(&error);
+    let mut incident = None;
+    if let Some(job) = &about.job {
+        let job = ledger.job(job).await.map_err(trouble)?;
+        incident = job.and_then(|job| job.row.incident);
+    }
+    if let (None, Some(plan)) = (incident, &about.plan) {
+        let plan = ledger.plan(plan).await.map_err(trouble)?;
+        incident = plan.and_then(|plan| plan.row.incident);
+    }
+    let mut incident = incident.map(IncidentNo);
+    if incident.is_none() && !about.findings.is_empty() {
+        let of = ledger.incident_of(&sender.cluster, &about.findings).await;
+        incident = of.map_err(trouble)?;
+    }
+    wire::settle(&mut record, incident, &sender.name);
+    Ok(Input::Once {
+        id: format!("{} {id}", sender.name),
+        record: Box::new(record),
+    })
 }
 
 /// The body without its packing, of which a small one may be a large one.

@@ -12,13 +12,16 @@ mod api;
 mod chores;
 pub mod config;
 mod ingest;
+mod jobs;
 mod live;
 mod observe;
 mod page;
+mod sender;
 mod serve;
 mod site;
 pub mod store;
 
 pub use access::{PasswordError, Role, Scope, check_new as check_password, hash_password};
 pub use observe::ObserveError;
+pub use sender::{EVENTS, JOBS, RECORDS, SCOPES};
 pub use serve::{Console, ConsoleError, Ready};

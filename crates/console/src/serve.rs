@@ -24,9 +24,10 @@ use crate::chores::{self, Book};
 use crate::config::Config;
 use crate::live::Live;
 use crate::observe::{self, Exporter, Observe, ObserveError};
+use crate::sender::Unanswered;
 use crate::site::Site;
 use crate::store::{Store, StoreError};
-use crate::{api, ingest, page};
+use crate::{api, ingest, jobs, page};
 
 /// A page or a batch that takes longer has failed; the live stream is none of these.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -218,6 +219,7 @@ fn app(site: &Site) -> Router {
         .merge(ingest::routes(site.config()))
         .merge(api::routes())
         .merge(observe::probes())
+        .merge(jobs::routes())
         .layer(middleware::from_fn(in_time))
         .merge(page::stream())
         .fallback(page::absent)
@@ -231,7 +233,7 @@ async fn in_time(request: Request, next: Next) -> Response {
     let is_machine = request.uri().path().starts_with("/api/");
     let answered = tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await;
     answered.unwrap_or_else(|_| match is_machine {
-        true => ingest::too_slow(),
+        true => Unanswered::Trouble("it took too long".to_owned()).into_response(),
         false => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     })
 }

@@ -101,7 +101,7 @@ pub struct Sender {
     pub name: String,
     /// The cluster its events are of.
     pub cluster: String,
-    /// What it may do: `events:write`.
+    /// What it may do: some of [`SCOPES`](crate::SCOPES).
     pub scopes: Vec<String>,
     /// When it was made.
     pub created: Timestamp,
@@ -109,6 +109,13 @@ pub struct Sender {
     pub used: Option<Timestamp>,
     /// Whether it holds no more.
     pub revoked: bool,
+}
+
+impl Sender {
+    /// Whether it may do that.
+    pub fn may(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|has| has == scope)
+    }
 }
 
 /// The tables beside the ledger.

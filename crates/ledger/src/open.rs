@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::table::Dialect;
 
 /// The layout in `migrations`: the number of the last file there.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 /// How long a writer waits for another. A batch takes milliseconds; a rebuild takes longer.
 const BUSY_MS: u32 = 30_000;
 /// The pause before connecting is tried again.
@@ -25,8 +25,14 @@ const SQLITE_BUSY: i32 = 5;
 /// file as well.
 const CACHE_KIB: u32 = 8 << 10;
 
-const SQLITE: [&str; LAYOUT as usize] = [include_str!("../migrations/sqlite/0001_ledger.sql")];
-const POSTGRES: [&str; LAYOUT as usize] = [include_str!("../migrations/postgres/0001_ledger.sql")];
+const SQLITE: [&str; LAYOUT as usize] = [
+    include_str!("../migrations/sqlite/0001_ledger.sql"),
+    include_str!("../migrations/sqlite/0002_work.sql"),
+];
+const POSTGRES: [&str; LAYOUT as usize] = [
+    include_str!("../migrations/postgres/0001_ledger.sql"),
+    include_str!("../migrations/postgres/0002_work.sql"),
+];
 
 /// How a ledger is opened.
 #[derive(Debug, Clone)]

@@ -178,6 +178,7 @@ impl World {
             canary_at: Some(heard),
             canary_caught: Some(true),
             lost_events: 0,
+            lists: Vec::new(),
         };
         let inputs = [Input::Heartbeat(heartbeat)];
         let taken = self.ledger.deliver(None, &inputs, heard).await;

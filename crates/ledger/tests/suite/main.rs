@@ -7,3 +7,4 @@ mod make;
 mod people;
 mod storms;
 mod tamper;
+mod work;

@@ -153,7 +153,7 @@ async fn deliver(
     let _slot = site.gate().slot().ok_or(NotTaken::Busy)?;
     let mut inputs = read.inputs;
     for sent in read.sent {
-        inputs.push(settled(site, &sender, sent).await?);
+        inputs.push(settled(site, sender, sent).await?);
     }
     // Two senders may choose the same key.
     let key = headers

@@ -10,6 +10,7 @@ mod dashboards;
 mod log;
 mod metrics;
 mod probes;
+mod prometheus;
 mod traces;
 #[path = "../pages/world.rs"]
 #[allow(dead_code, reason = "the tests of pages use the rest")]

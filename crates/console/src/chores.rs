@@ -3,7 +3,7 @@
 //! What must stay true: of several consoles on one database one does it; what was begun and not ended (a
 //! console that died, a database that was away) is begun again; whoever brings events or looks at pages is
 //! served meanwhile; what came of it is kept, and a ledger that is not as it was written is on the first
-//! page until a check finds otherwise.
+//! page until a check finds otherwise, and loses nothing until then: it is evidence.
 //!
 //! Not here: checking and removing. The ledger does both, and writes its own entry of what it removed.
 
@@ -113,6 +113,14 @@ async fn retain(
     let Some(policy) = site.config().retention.policy() else {
         return Ok(None);
     };
+    let checked = site.book().read(Chore::Verify, site.now()).await;
+    let checked = checked.map_err(|error| chain(&error))?;
+    if checked
+        .verified()
+        .is_some_and(|found| found.fault.is_some())
+    {
+        return Err("the ledger is not as it was written, and nothing of it is removed".to_owned());
+    }
     let mut removed = Removed::default();
     loop {
         let more = site.ledger().retain_some(policy, site.now()).await;

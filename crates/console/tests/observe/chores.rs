@@ -51,12 +51,14 @@ fn number(page: &str, name: &str) -> Option<f64> {
     lines.find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }
 
+fn has_done(page: &str, chore: &str) -> bool {
+    let name = format!("davylamp_console_chore_done_seconds{{chore=\"{chore}\"}}");
+    number(page, &name).is_some()
+}
+
 async fn is_done(world: &World) -> bool {
     let page = metrics(world).await;
-    ["verify", "retain"].iter().all(|chore| {
-        let name = format!("davylamp_console_chore_done_seconds{{chore=\"{chore}\"}}");
-        number(&page, &name).is_some()
-    })
+    has_done(&page, "verify") && has_done(&page, "retain")
 }
 
 fn scratch(folder: &Path) -> usize {
@@ -104,15 +106,21 @@ async fn the_ledger_is_checked_and_what_is_old_goes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_that_was_changed_is_told_of_on_the_first_page() {
     let folder = TempDir::new().expect("a folder");
-    let config = config(folder.path());
+    let mut config = config(folder.path());
+    config.retention.findings_days = 10;
     filled(&config).await;
     due(
         &config,
         &["UPDATE finding SET node = 'hub-a-secret-node' WHERE id = 700"],
     )
     .await;
-    let world = World::with(config, folder).await;
-    until("the check is done", || is_done(&world)).await;
+    let kept = config.clone();
+    // The folder outlives the console, which is looked at once more.
+    let world = World::with(config, TempDir::new().expect("a folder")).await;
+    until("the check is done", || async {
+        has_done(&metrics(&world).await, "verify")
+    })
+    .await;
     let page = metrics(&world).await;
     assert!(
         page.contains("davylamp_console_ledger_faulty 1\n"),
@@ -138,6 +146,35 @@ async fn a_ledger_that_was_changed_is_told_of_on_the_first_page() {
             .contains("The ledger is not as it was written.")
     );
     assert!(!bob.page("/ledger").await.body.contains("secret-node"));
+    world.end().await;
+    // It is evidence: nothing goes, however old.
+    let console = Console::open(kept).await.expect("a console");
+    let entries = console
+        .ledger()
+        .entries_of("retention", &At::first(50))
+        .await;
+    assert!(entries.expect("entries").items.is_empty());
+    console.ledger().close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_that_ends_leaves_the_check_to_the_next_and_no_copy() {
+    let folder = TempDir::new().expect("a folder");
+    let mut config = config(folder.path());
+    config.daily.scratch = folder.path().join("scratch");
+    std::fs::create_dir(&config.daily.scratch).expect("a folder");
+    filled(&config).await;
+    due(&config, &[]).await;
+    let world = World::with(config.clone(), TempDir::new().expect("a folder")).await;
+    until("the check has begun", || async {
+        // On a fast machine it may be over by the time it is looked at.
+        scratch(&config.daily.scratch) > 0 || is_done(&world).await
+    })
+    .await;
+    world.end().await;
+    assert_eq!(scratch(&config.daily.scratch), 0, "the copy is gone");
+    let world = World::with(config, TempDir::new().expect("a folder")).await;
+    until("the next one does it", || is_done(&world)).await;
     world.end().await;
 }
 

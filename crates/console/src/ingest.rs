@@ -13,12 +13,11 @@ mod lines;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State};
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
@@ -26,6 +25,7 @@ use axum::routing::post;
 use davylamp_ledger::wire::{self, Sent};
 use davylamp_ledger::{IncidentNo, Input, Receipt};
 use flate2::read::MultiGzDecoder;
+use futures::StreamExt as _;
 use serde_json::{Value, json};
 
 use crate::config::Config;
@@ -108,13 +108,12 @@ impl IntoResponse for NotTaken {
     }
 }
 
-async fn take(
-    State(site): State<Site>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+/// Who may not send has this long to finish, so that it reads our answer.
+const FINISHES_WITHIN: Duration = Duration::from_secs(5);
+
+async fn take(State(site): State<Site>, request: Request) -> Response {
     let began = Instant::now();
-    let taken = taken(&site, &headers, body).await;
+    let taken = taken(&site, request).await;
     let result = taken.as_ref().map_or_else(NotTaken::name, |_| "taken");
     let meters = &site.observe().meters;
     meters.count(&BATCHES, &[result], 1);
@@ -122,15 +121,31 @@ async fn take(
     taken.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn taken(
-    site: &Site,
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, NotTaken> {
-    let sender = sender(site, headers, EVENTS).await?;
+async fn taken(site: &Site, request: Request) -> Result<Response, NotTaken> {
+    let headers = request.headers().clone();
+    // Before anything is read: what is read is held, and whoever may not send could send much.
+    let sender = match sender(site, &headers, EVENTS).await {
+        Ok(sender) => sender,
+        Err(refused) => {
+            let _ = tokio::time::timeout(FINISHES_WITHIN, drained(site, request)).await;
+            return Err(refused.into());
+        }
+    };
     // Too large, or cut short: the sender halves it, or sends it again.
+    let body = Bytes::from_request(request, site).await;
     let body = body.map_err(|why| NotTaken::Packed(why.status(), why.body_text()))?;
-    deliver(site, &sender, headers, &body).await
+    deliver(site, &sender, &headers, &body).await
+}
+
+/// Reads what somebody sends, as much as may be sent, and keeps nothing of it.
+async fn drained(site: &Site, request: Request) {
+    let (mut chunks, mut read) = (request.into_body().into_data_stream(), 0);
+    while let Some(Ok(chunk)) = chunks.next().await {
+        read += chunk.len();
+        if read > site.config().ingest.max_bytes {
+            return;
+        }
+    }
 }
 
 async fn deliver(

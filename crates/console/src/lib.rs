@@ -21,7 +21,9 @@ mod serve;
 mod site;
 pub mod store;
 
-pub use access::{PasswordError, Role, Scope, check_new as check_password, hash_password};
+pub use access::{
+    OidcError, PasswordError, Role, Scope, check_new as check_password, hash_password,
+};
 pub use observe::ObserveError;
 pub use sender::{EVENTS, JOBS, RECORDS, SCOPES};
 pub use serve::{Console, ConsoleError, Ready};

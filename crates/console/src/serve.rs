@@ -19,18 +19,22 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::access::{self, Refused};
+use crate::access::{self, Oidc, OidcError, Refused};
 use crate::chores::{self, Book};
 use crate::config::Config;
 use crate::live::Live;
 use crate::observe::{self, Exporter, Observe, ObserveError};
 use crate::sender::Unanswered;
-use crate::site::Site;
+use crate::site::{self, Site};
 use crate::store::{Store, StoreError};
 use crate::{api, ingest, jobs, page};
 
 /// A page or a batch that takes longer has failed; the live stream is none of these.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// A form has this many bytes at most, and this long to arrive.
+const FORM_BYTES: usize = 256 << 10;
+const FORM_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a browser may do with our pages: nothing but ours, and no script that stands in a page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -53,6 +57,9 @@ pub enum ConsoleError {
         /// Why not.
         source: io::Error,
     },
+    /// People cannot be signed in by the provider.
+    #[error("people cannot be signed in by the provider of `console.oidc`")]
+    Oidc(#[from] OidcError),
     /// The certificate or its key cannot be used.
     #[error("the certificate in {path} cannot be used: {why}")]
     Certificate {
@@ -125,6 +132,7 @@ impl Console {
             true => Some(connection::tls(&self.config)?),
             false => None,
         };
+        let oidc = Oidc::of(&self.config.oidc)?;
         let (observe, exporter) = Observe::new(&self.config)?;
         let (listener, address) = bind(&self.config.listen).await?;
         let (metrics, metrics_address) = match self.config.metrics.listen.as_str() {
@@ -134,15 +142,26 @@ impl Console {
                 (Some(listener), Some(address))
             }
         };
-        let is_secure = tls.is_some() || self.config.behind_proxy;
-        let live = Live::new();
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = match self.config.url.trim_end_matches('/') {
+            "" => format!("{scheme}://{address}"),
+            url => url.to_owned(),
+        };
         let Self {
             config,
             ledger,
             store,
             book,
         } = self;
-        let site = Site::new(ledger, store, live, book, observe, config, is_secure);
+        let parts = site::Parts {
+            ledger,
+            store,
+            live: Live::new(),
+            book,
+            observe,
+            oidc,
+        };
+        let site = Site::new(parts, config, url);
         Ok(Ready {
             listener,
             tls,
@@ -158,12 +177,7 @@ impl Console {
 impl Ready {
     /// The address by which people reach it.
     pub fn url(&self) -> String {
-        let config = self.site.config();
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        match config.url.trim_end_matches('/') {
-            "" => format!("{scheme}://{}", self.address),
-            url => url.to_owned(),
-        }
+        self.site.url().to_owned()
     }
 
     /// People and tokens.
@@ -216,6 +230,7 @@ fn app(site: &Site) -> Router {
     Router::new()
         .merge(page::routes(site))
         .merge(access::routes())
+        .layer(middleware::from_fn(small))
         .merge(ingest::routes(site.config()))
         .merge(api::routes())
         .merge(observe::probes())
@@ -223,9 +238,29 @@ fn app(site: &Site) -> Router {
         .layer(middleware::from_fn(in_time))
         .merge(page::stream())
         .fallback(page::absent)
+        .layer(middleware::from_fn_with_state(
+            site.clone(),
+            access::sessions,
+        ))
         .layer(middleware::from_fn_with_state(site.clone(), careful))
         .layer(middleware::from_fn_with_state(site.clone(), observe::watch))
         .with_state(site.clone())
+}
+
+/// Takes a form in before anything is done with it: none is large, and none comes slowly on purpose.
+async fn small(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let read = axum::body::to_bytes(body, FORM_BYTES);
+    match tokio::time::timeout(FORM_WITHIN, read).await {
+        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, bytes.into())).await,
+        Ok(Err(_)) => ended(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => ended(StatusCode::REQUEST_TIMEOUT),
+    }
+}
+
+/// An answer behind which nothing is read any more.
+fn ended(status: StatusCode) -> Response {
+    (status, [(header::CONNECTION, "close")]).into_response()
 }
 
 /// Ends what takes too long.
@@ -234,7 +269,7 @@ async fn in_time(request: Request, next: Next) -> Response {
     let answered = tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await;
     answered.unwrap_or_else(|_| match is_machine {
         true => Unanswered::Trouble("it took too long".to_owned()).into_response(),
-        false => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        false => ended(StatusCode::SERVICE_UNAVAILABLE),
     })
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use davylamp_ledger::Ledger;
 use jiff::Timestamp;
 
-use crate::access::Attempts;
+use crate::access::{Attempts, Oidc};
 use crate::chores::Book;
 use crate::config::Config;
 use crate::ingest::Gate;
@@ -26,22 +26,37 @@ struct Inner {
     observe: Observe,
     attempts: Attempts,
     gate: Gate,
+    oidc: Option<Oidc>,
     config: Config,
+    /// The address by which people reach it.
+    url: String,
     /// Whether browsers come by TLS, to us or to the proxy before us.
     is_secure: bool,
 }
 
+/// What a site is made of, beside its configuration.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub ledger: Ledger,
+    pub store: Store,
+    pub live: Live,
+    pub book: Book,
+    pub observe: Observe,
+    pub oidc: Option<Oidc>,
+}
+
 impl Site {
-    pub(crate) fn new(
-        ledger: Ledger,
-        store: Store,
-        live: Live,
-        book: Book,
-        observe: Observe,
-        config: Config,
-        is_secure: bool,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts, config: Config, url: String) -> Self {
+        let is_secure = config.has_tls() || config.behind_proxy;
         let gate = Gate::new(&config);
+        let Parts {
+            ledger,
+            store,
+            live,
+            book,
+            observe,
+            oidc,
+        } = parts;
         Self(Arc::new(Inner {
             ledger,
             store,
@@ -50,7 +65,9 @@ impl Site {
             observe,
             attempts: Attempts::default(),
             gate,
+            oidc,
             config,
+            url,
             is_secure,
         }))
     }
@@ -87,6 +104,16 @@ impl Site {
 
     pub(crate) fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    /// The provider by which people may sign in.
+    pub(crate) fn oidc(&self) -> Option<&Oidc> {
+        self.0.oidc.as_ref()
+    }
+
+    /// The address by which people reach it, without a slash at its end.
+    pub(crate) fn url(&self) -> &str {
+        &self.0.url
     }
 
     pub(crate) fn is_secure(&self) -> bool {

@@ -87,6 +87,8 @@ pub(crate) const SIGN_INS: Family = Family {
         &["password", "slowed"],
         &["link", "held"],
         &["link", "failed"],
+        &["provider", "held"],
+        &["provider", "failed"],
     ],
 };
 pub(crate) const LEFT_OUT: Family = Family {

@@ -83,12 +83,13 @@ fn every_route_below_api_is_described_and_no_other() {
 /// A console that takes one event a second of each sender, and small bodies.
 async fn strict(folder: TempDir) -> World {
     let mut config = Config {
+        listen: "127.0.0.1:0".to_owned(),
         database: format!("sqlite://{}", folder.path().join("ledger.db").display()),
         ..Config::default()
     };
     config.ingest.max_bytes = 4096;
     config.ingest.events_per_second = 1;
-    World::with(config, folder).await
+    World::of(config, folder).await
 }
 
 /// Who asks, and what was answered.
@@ -254,11 +255,12 @@ async fn each_answer_that_is_described_is_given_as_it_is_described() {
 async fn whatever_the_document_allows_is_answered_as_it_says() {
     let folder = TempDir::new().expect("a folder");
     let mut config = Config {
+        listen: "127.0.0.1:0".to_owned(),
         database: format!("sqlite://{}", folder.path().join("ledger.db").display()),
         ..Config::default()
     };
     config.ingest.events_per_second = 1_000_000;
-    let world = World::with(config, folder).await;
+    let world = World::of(config, folder).await;
     let token = world
         .store
         .add_token("nodes", "hub-a", &SCOPES, Timestamp::now())

@@ -74,7 +74,7 @@ async fn the_ledger_is_checked_and_what_is_old_goes() {
     std::fs::create_dir(&config.daily.scratch).expect("a folder");
     filled(&config).await;
     due(&config, &[]).await;
-    let world = World::with(config.clone(), folder).await;
+    let world = World::of(config.clone(), folder).await;
     until("both are done", || is_done(&world)).await;
     let page = metrics(&world).await;
     for line in [
@@ -116,7 +116,7 @@ async fn a_ledger_that_was_changed_is_told_of_on_the_first_page() {
     .await;
     let kept = config.clone();
     // The folder outlives the console, which is looked at once more.
-    let world = World::with(config, TempDir::new().expect("a folder")).await;
+    let world = World::of(config, TempDir::new().expect("a folder")).await;
     until("the check is done", || async {
         has_done(&metrics(&world).await, "verify")
     })
@@ -165,7 +165,7 @@ async fn a_console_that_ends_leaves_the_check_to_the_next_and_no_copy() {
     std::fs::create_dir(&config.daily.scratch).expect("a folder");
     filled(&config).await;
     due(&config, &[]).await;
-    let world = World::with(config.clone(), TempDir::new().expect("a folder")).await;
+    let world = World::of(config.clone(), TempDir::new().expect("a folder")).await;
     until("the check has begun", || async {
         // On a fast machine it may be over by the time it is looked at.
         scratch(&config.daily.scratch) > 0 || is_done(&world).await
@@ -173,7 +173,7 @@ async fn a_console_that_ends_leaves_the_check_to_the_next_and_no_copy() {
     .await;
     world.end().await;
     assert_eq!(scratch(&config.daily.scratch), 0, "the copy is gone");
-    let world = World::with(config, TempDir::new().expect("a folder")).await;
+    let world = World::of(config, TempDir::new().expect("a folder")).await;
     until("the next one does it", || is_done(&world)).await;
     world.end().await;
 }
@@ -203,8 +203,8 @@ async fn of_two_consoles_on_one_database_one_does_it() {
     filled(&config).await;
     due(&config, &[]).await;
     let (one, other) = tokio::join!(
-        World::with(config.clone(), folder()),
-        World::with(config.clone(), folder())
+        World::of(config.clone(), folder()),
+        World::of(config.clone(), folder())
     );
     until("both are done", || is_done(&one)).await;
     let mut removed = Vec::new();

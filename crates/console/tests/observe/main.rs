@@ -41,6 +41,7 @@ fn text(name: &str) -> String {
 /// A configuration whose ledger lies in a folder, and which tells what it counts.
 fn config(folder: &Path) -> Config {
     let mut config = Config {
+        listen: "127.0.0.1:0".to_owned(),
         database: format!("sqlite://{}", folder.join("ledger.db").display()),
         ..Config::default()
     };
@@ -51,7 +52,7 @@ fn config(folder: &Path) -> Config {
 /// A console that tells what it counts.
 async fn world() -> World {
     let folder = TempDir::new().expect("a folder");
-    World::with(config(folder.path()), folder).await
+    World::of(config(folder.path()), folder).await
 }
 
 /// What it counts.

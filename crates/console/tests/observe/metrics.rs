@@ -182,7 +182,7 @@ async fn a_token_is_asked_for_where_one_is_named() {
     std::fs::write(&file, "short\n").expect("written");
     open(config.clone()).await.expect_err("a guess would do");
     std::fs::write(&file, "a-token-of-some-length\n").expect("written");
-    let world = World::with(config, folder).await;
+    let world = World::of(config, folder).await;
     let address = world.metrics.expect("an address");
     let client = reqwest::Client::new();
     let ask = |path: &str, token: &str| {

@@ -66,7 +66,7 @@ impl Drop for Disk {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_without_room_is_told() {
     let disk = Disk::new(80);
-    let world = World::with(config(disk.path()), TempDir::new().expect("a folder")).await;
+    let world = World::of(config(disk.path()), TempDir::new().expect("a folder")).await;
     let stranger = world.stranger();
     assert_eq!(stranger.page("/readyz").await.body, "ready\n");
     std::fs::write(disk.path().join("other"), vec![1; 30 << 20]).expect("written");

@@ -91,7 +91,7 @@ async fn a_missed_kill_is_an_alert() {
     let mut config = config(folder.path());
     config.metrics.token_file = token.clone();
     let work = TempDir::new().expect("a folder");
-    let world = World::with(config, folder).await;
+    let world = World::of(config, folder).await;
     let target = world.metrics.expect("an address").to_string();
     let prometheus = Prometheus::start(work.path(), &target, &token).await;
     until("the console is scraped", || async {

@@ -66,7 +66,7 @@ async fn traced(endpoint: &str, percent: u8) -> World {
     config.traces.endpoint = endpoint.to_owned();
     config.traces.headers_file = headers;
     config.traces.percent = percent;
-    World::with(config, folder).await
+    World::of(config, folder).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use davylamp_content::settings::{Bounds, Section, Trouble};
 use davylamp_ledger::Options;
@@ -12,6 +13,12 @@ use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use crate::access::{Grant, is_safe};
+
+mod clocks;
+mod notices;
+
+pub use clocks::{Clocks, Step};
+pub use notices::{Channel, Kind, Notices, Person, Route};
 
 /// The table's name.
 pub const SECTION: &str = "console";
@@ -36,10 +43,21 @@ pub const BOUNDS: [Bounds; 8] = [
     Bounds::new("console.traces.percent", 1, 100, "percent"),
 ];
 
+/// The bounds of all of its tables.
+fn bounds() -> &'static [Bounds] {
+    static ALL: LazyLock<Vec<Bounds>> =
+        LazyLock::new(|| [&BOUNDS[..], &clocks::BOUNDS, &notices::BOUNDS].concat());
+    &ALL
+}
+
 /// The `[console]` table for `settings::load`.
 pub fn section() -> Section {
     Section {
-        bounds: &BOUNDS,
+        bounds: bounds(),
+        lists: clocks::lists()
+            .into_iter()
+            .chain(notices::lists())
+            .collect(),
         text,
         whole,
         ..Section::of::<Config>(SECTION)
@@ -84,6 +102,12 @@ pub struct Config {
     pub metrics: Metrics,
     /// What it tells of each request, for OpenTelemetry.
     pub traces: Traces,
+    /// How long incidents may wait.
+    pub clocks: Clocks,
+    /// Who hears of a clock that ran out. Empty: the owner's lead, at once.
+    pub escalation: Vec<Step>,
+    /// Who is told, of what, and how.
+    pub notices: Notices,
 }
 
 impl Config {
@@ -97,6 +121,7 @@ impl Config {
         let file = &self.database_password_file;
         Options {
             within_secs: self.incident_window_secs,
+            clocks: self.clocks.of_ledger(),
             connections: self.connections,
             password_file: (!file.as_os_str().is_empty()).then(|| file.clone()),
             // A server on this machine may know us without one.
@@ -136,6 +161,9 @@ impl Default for Config {
             daily: Daily::default(),
             metrics: Metrics::default(),
             traces: Traces::default(),
+            clocks: Clocks::default(),
+            escalation: Vec::new(),
+            notices: Notices::default(),
         }
     }
 }
@@ -286,7 +314,8 @@ fn whole(console: &Value) -> Vec<(&'static str, Trouble)> {
     let Ok(config) = Config::deserialize(console.clone()) else {
         return Vec::new();
     };
-    let mut troubles = Vec::new();
+    let mut troubles = clocks::whole(&config.escalation);
+    troubles.extend(notices::whole(&config.notices));
     let mut trouble = |key, message: &str, help: &str| {
         let (message, help) = (message.to_owned(), help.to_owned());
         troubles.push((key, Trouble::Whole { message, help }));
@@ -372,7 +401,7 @@ fn text(key: &str, text: &str) -> Result<(), &'static str> {
         "console.oidc.groups" if Grant::of(text).is_none() => Err(
             "write `group=role` or `group=role:cluster,cluster`; roles are viewer, responder and admin",
         ),
-        _ => Ok(()),
+        _ => notices::text(key, text),
     }
 }
 

@@ -23,7 +23,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use davylamp_ledger::wire::{self, Sent};
-use davylamp_ledger::{IncidentNo, Input, Receipt};
+use davylamp_ledger::{IncidentNo, Input, LedgerError, Receipt};
 use flate2::read::MultiGzDecoder;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
@@ -55,6 +55,8 @@ enum NotTaken {
     Packed(StatusCode, String),
     /// Some lines cannot be read.
     Lines(Vec<lines::Wrong>),
+    /// The ledger will not have a record, and why.
+    Record(String),
 }
 
 impl From<Unanswered> for NotTaken {
@@ -73,7 +75,7 @@ impl NotTaken {
             Self::TooFast(_) => "too-fast",
             Self::Busy => "busy",
             Self::Packed(..) => "unpacked",
-            Self::Lines(_) => "unreadable",
+            Self::Lines(_) | Self::Record(_) => "unreadable",
         }
     }
 }
@@ -103,6 +105,11 @@ impl IntoResponse for NotTaken {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "nothing was taken: lines cannot be read",
                 json!(wrong),
+            ),
+            Self::Record(why) => refusal(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "nothing was taken: a record cannot be kept",
+                json!(why),
             ),
         }
     }
@@ -180,7 +187,7 @@ async fn deliver(
         .ledger()
         .deliver(key.as_deref(), &inputs, site.now())
         .await
-        .map_err(|error| Unanswered::trouble(&error))?;
+        .map_err(undelivered)?;
     drop(writing);
     let meters = &site.observe().meters;
     meters.time(&WRITING, &[], began.elapsed().as_secs_f64());
@@ -216,6 +223,17 @@ fn count(meters: &Meters, inputs: &[Input], passed_over: u64, receipt: &Receipt)
     }
 }
 
+/// What is wrong with a record is the sender's to mend; everything else is ours.
+fn undelivered(error: LedgerError) -> NotTaken {
+    match error {
+        LedgerError::NoSuchIncident { .. }
+        | LedgerError::NotForCallers { .. }
+        | LedgerError::NotStorable { .. }
+        | LedgerError::NoReason => NotTaken::Record(error.to_string()),
+        error => Unanswered::trouble(&error).into(),
+    }
+}
+
 /// A record with its incident, as far as that can be told, and its sender.
 async fn settled(site: &Site, sender: &Sender, sent: Sent) -> Result<Input, Unanswered> {
     let Sent {
@@ -224,7 +242,7 @@ async fn settled(site: &Site, sender: &Sender, sent: Sent) -> Result<Input, Unan
         mut record,
     } = sent;
     let ledger = site.ledger();
-    let trouble = |error: davylamp_ledger::LedgerError| Unanswered::trouble(&error);
+    let trouble = |error: LedgerError| Unanswered::trouble(&error);
     let mut incident = None;
     if let Some(job) = &about.job {
         let job = ledger.job(job).await.map_err(trouble)?;

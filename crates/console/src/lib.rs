@@ -10,10 +10,12 @@
 mod access;
 mod api;
 mod chores;
+mod clocks;
 pub mod config;
 mod ingest;
 mod jobs;
 mod live;
+pub mod notices;
 mod observe;
 mod page;
 mod sender;

@@ -23,11 +23,12 @@ use crate::access::{self, Oidc, OidcError, Refused};
 use crate::chores::{self, Book};
 use crate::config::Config;
 use crate::live::Live;
+use crate::notices::{Cloud, Clouds, Notices};
 use crate::observe::{self, Exporter, Observe, ObserveError};
 use crate::sender::Unanswered;
 use crate::site::{self, Site};
 use crate::store::{Store, StoreError};
-use crate::{api, ingest, jobs, page};
+use crate::{api, clocks, ingest, jobs, notices, page};
 
 /// A page or a batch that takes longer has failed; the live stream is none of these.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -49,6 +50,9 @@ pub enum ConsoleError {
     /// What stands beside it cannot be read.
     #[error("people and tokens cannot be read")]
     Store(#[from] StoreError),
+    /// What people are told of cannot be kept.
+    #[error("notices cannot be kept")]
+    Notices(#[from] notices::Trouble),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -80,6 +84,7 @@ pub struct Console {
     ledger: Ledger,
     store: Store,
     book: Book,
+    clouds: Clouds,
 }
 
 /// A console that listens.
@@ -110,7 +115,29 @@ impl Console {
             ledger,
             store,
             book,
+            clouds: Clouds::default(),
         })
+    }
+
+    /// Lets channels take what they need of a cloud from there.
+    #[must_use]
+    pub fn with_cloud(mut self, cloud: Arc<dyn Cloud>) -> Self {
+        self.clouds = Clouds(Some(cloud));
+        self
+    }
+
+    /// What people are told. Nothing is sent by itself until the console is served.
+    ///
+    /// # Errors
+    /// [`ConsoleError`]
+    pub async fn notices(&self) -> Result<Notices, ConsoleError> {
+        let url = url(&self.config, &self.config.listen);
+        Ok(self.telling(&url).await?)
+    }
+
+    async fn telling(&self, url: &str) -> Result<Notices, notices::Trouble> {
+        let clouds = self.clouds.clone();
+        Notices::new(&self.ledger, &self.store, &self.config, clouds, url).await
     }
 
     /// The ledger.
@@ -142,26 +169,18 @@ impl Console {
                 (Some(listener), Some(address))
             }
         };
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        let url = match self.config.url.trim_end_matches('/') {
-            "" => format!("{scheme}://{address}"),
-            url => url.to_owned(),
-        };
-        let Self {
-            config,
-            ledger,
-            store,
-            book,
-        } = self;
+        let url = url(&self.config, &address.to_string());
+        let notices = self.telling(&url).await?;
         let parts = site::Parts {
-            ledger,
-            store,
+            ledger: self.ledger,
+            store: self.store,
             live: Live::new(),
-            book,
+            notices,
+            book: self.book,
             observe,
             oidc,
         };
-        let site = Site::new(parts, config, url);
+        let site = Site::new(parts, self.config, url);
         Ok(Ready {
             listener,
             tls,
@@ -195,6 +214,14 @@ impl Ready {
             let (site, stop) = (self.site.clone(), stop.clone());
             tokio::spawn(async move { chores::run(&site, stop).await })
         };
+        let telling = {
+            let (site, stop) = (self.site.clone(), stop.clone());
+            tokio::spawn(async move { site.notices().run(stop).await })
+        };
+        let clocks = {
+            let (site, stop) = (self.site.clone(), stop.clone());
+            tokio::spawn(async move { clocks::run(site.ledger(), site.config(), stop).await })
+        };
         let exporting = self
             .exporter
             .map(|exporter| tokio::spawn(exporter.run(stop.clone())));
@@ -207,8 +234,7 @@ impl Ready {
         };
         let pages = connection::serve(self.listener, self.tls, app, stop.clone());
         tokio::join!(metrics, pages);
-        let _ = live.await;
-        let _ = chores.await;
+        let _ = tokio::join!(live, telling, clocks, chores);
         if let Some(exporting) = exporting {
             let _ = exporting.await;
         }
@@ -224,6 +250,15 @@ async fn bind(listen: &str) -> Result<(TcpListener, SocketAddr), ConsoleError> {
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
+}
+
+/// The address by which people reach it, which listens at `address`.
+fn url(config: &Config, address: &str) -> String {
+    let scheme = if config.has_tls() { "https" } else { "http" };
+    match config.url.trim_end_matches('/') {
+        "" => format!("{scheme}://{address}"),
+        url => url.to_owned(),
+    }
 }
 
 fn app(site: &Site) -> Router {

@@ -10,6 +10,7 @@ use crate::chores::Book;
 use crate::config::Config;
 use crate::ingest::Gate;
 use crate::live::Live;
+use crate::notices::Notices;
 use crate::observe::Observe;
 use crate::store::Store;
 
@@ -22,6 +23,7 @@ struct Inner {
     ledger: Ledger,
     store: Store,
     live: Live,
+    notices: Notices,
     book: Book,
     observe: Observe,
     attempts: Attempts,
@@ -40,6 +42,7 @@ pub(crate) struct Parts {
     pub ledger: Ledger,
     pub store: Store,
     pub live: Live,
+    pub notices: Notices,
     pub book: Book,
     pub observe: Observe,
     pub oidc: Option<Oidc>,
@@ -53,6 +56,7 @@ impl Site {
             ledger,
             store,
             live,
+            notices,
             book,
             observe,
             oidc,
@@ -61,6 +65,7 @@ impl Site {
             ledger,
             store,
             live,
+            notices,
             book,
             observe,
             attempts: Attempts::default(),
@@ -92,6 +97,10 @@ impl Site {
     /// What measures.
     pub(crate) fn observe(&self) -> &Observe {
         &self.0.observe
+    }
+
+    pub(crate) fn notices(&self) -> &Notices {
+        &self.0.notices
     }
 
     pub(crate) fn attempts(&self) -> &Attempts {

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use davylamp_console::config::Config;
+use davylamp_console::config::{Clocks, Config};
 use tempfile::TempDir;
 use world::World;
 
@@ -41,6 +41,7 @@ fn text(name: &str) -> String {
 /// A configuration whose ledger lies in a folder, and which tells what it counts.
 fn config(folder: &Path) -> Config {
     let mut config = Config {
+        clocks: Clocks::none(),
         listen: "127.0.0.1:0".to_owned(),
         database: format!("sqlite://{}", folder.join("ledger.db").display()),
         ..Config::default()

@@ -8,12 +8,15 @@
 //! Not here: judging, planning and doing anything to a cluster or account. Those who do report here.
 
 mod access;
+mod api;
+mod chores;
 mod clocks;
 pub mod config;
 mod ingest;
 mod jobs;
 mod live;
 pub mod notices;
+mod observe;
 mod page;
 mod sender;
 mod serve;
@@ -23,5 +26,6 @@ pub mod store;
 pub use access::{
     OidcError, PasswordError, Role, Scope, check_new as check_password, hash_password,
 };
+pub use observe::ObserveError;
 pub use sender::{EVENTS, JOBS, RECORDS, SCOPES};
 pub use serve::{Console, ConsoleError, Ready};

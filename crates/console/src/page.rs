@@ -23,6 +23,7 @@ mod overview;
 mod queue;
 mod settings;
 mod sight;
+mod soundness;
 mod text;
 mod time;
 mod trail;
@@ -37,6 +38,9 @@ use crate::access::{Refused, Scope};
 use crate::site::Site;
 
 pub(crate) use account::note_own;
+pub(crate) use nodes::SILENT_AFTER;
+pub(crate) use word::SEVERITIES;
+
 pub(crate) use message::{absent, message, sign_in, sign_in_by_link};
 pub(crate) use settings::people::noted;
 pub(crate) use settings::visible_name as name;

@@ -194,7 +194,10 @@ impl Outbox {
     pub(crate) async fn beside(ledger: &Ledger) -> Result<Self, sqlx::Error> {
         let pool = ledger.database().clone();
         for table in TABLES {
-            sqlx::query(table).execute(&pool).await?;
+            // Of two consoles that make it at once, PostgreSQL refuses one, for which it is there by then.
+            if sqlx::query(table).execute(&pool).await.is_err() {
+                sqlx::query(table).execute(&pool).await?;
+            }
         }
         let sql =
             "INSERT INTO console_notice_cursor (name, seq) SELECT $1, seq FROM head WHERE true

@@ -16,7 +16,7 @@ use maud::{Markup, html};
 use super::frame::{self, Room};
 use super::nodes::{Health, health};
 use super::sight::{self, Sight};
-use super::{asked, incident, incidents, list, live, text, time, word};
+use super::{asked, incident, incidents, list, live, soundness, text, time, word};
 use crate::access::{Refused, Scope, Viewer};
 use crate::site::Site;
 
@@ -66,6 +66,7 @@ pub(super) async fn show(State(site): State<Site>, viewer: Viewer) -> Result<Mar
     let (rows, head) = live::latest(&site, &viewer, live::Filter::BLOWS, BLOWS).await?;
     let stream = format!("/live/stream?show=blows&after={head}");
     let body = html! {
+        (soundness::banner(&site).await?)
         div.title { h1 { "Overview" } p.muted { "as of " (time::clock(now.as_microsecond())) " UTC" } }
         div #numbers data-refresh { (numbers(&hour, &hours, first)) }
         div.desk {

@@ -16,7 +16,6 @@ mod trace;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use axum::Router;
 use axum::routing::get;
@@ -55,25 +54,11 @@ pub enum ObserveError {
     Client(#[source] reqwest::Error),
 }
 
-/// Notices that wait and that went: counted by those who send them.
-#[derive(Debug, Default)]
-pub(crate) struct Notices {
-    /// How many wait to be sent, or to be sent again.
-    pub waiting: AtomicI64,
-    /// How many arrived.
-    pub delivered: AtomicU64,
-    /// How many attempts failed.
-    pub failed: AtomicU64,
-    /// How many were given up.
-    pub given_up: AtomicU64,
-}
-
 /// What measures.
 #[derive(Debug)]
 pub(crate) struct Observe {
     pub meters: Meters,
     pub tracer: Tracer,
-    pub notices: Notices,
     health: health::Health,
     standing: metrics::Cache,
     /// What who reads metrics has to bring.
@@ -87,7 +72,6 @@ impl Observe {
         let observe = Self {
             meters: Meters::default(),
             tracer,
-            notices: Notices::default(),
             health: health::Health::of(config),
             standing: metrics::Cache::default(),
             token: metrics::token(&config.metrics.token_file)?,

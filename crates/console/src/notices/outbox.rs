@@ -335,6 +335,13 @@ impl Outbox {
         transaction.commit().await
     }
 
+    /// How many notices wait to be sent, or to be sent again.
+    pub(crate) async fn waiting_count(&self) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar("SELECT count(*) FROM console_notice WHERE state = 'waiting'")
+            .fetch_one(&self.pool)
+            .await
+    }
+
     /// Forgets what was told long ago.
     pub(super) async fn forget(&self, before: i64) -> Result<(), sqlx::Error> {
         for sql in [

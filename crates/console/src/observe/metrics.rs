@@ -75,6 +75,7 @@ struct Facts {
     head: i64,
     standing: Standing,
     sessions: i64,
+    notices: i64,
     kinds: BTreeMap<String, i64>,
     chores: Vec<(Chore, Kept)>,
 }
@@ -164,6 +165,12 @@ async fn ask(site: &Site, seq: i64) -> Result<(Facts, i64), String> {
         head: ledger.head().await.map_err(told)?.seq,
         standing,
         sessions: site.store().session_count(now).await.map_err(kept)?,
+        notices: site
+            .notices()
+            .outbox()
+            .waiting_count()
+            .await
+            .map_err(|error| chain(&error))?,
         kinds,
         chores,
     };
@@ -203,10 +210,7 @@ fn in_passing(text: &mut Text, site: &Site, observe: &Observe) {
     text.one("ingest_waiting", "gauge", help, Some(site.gate().waiting()));
     let help = "People who watch what is live.";
     text.one("live_viewers", "gauge", help, Some(site.live().watchers()));
-    let notices = &observe.notices;
-    let help = "Notices that wait to be sent.";
-    let waiting = notices.waiting.load(Ordering::Relaxed);
-    text.one("notices_waiting", "gauge", help, Some(waiting));
+    let notices = site.notices().counts();
     let help = "Notices that were sent, attempts that failed, and notices that were given up.";
     let mut family = text.family("notices_total", "counter", help);
     for (result, n) in [
@@ -246,6 +250,8 @@ fn of_the_ledger(text: &mut Text, site: &Site, facts: &Facts) {
     text.one("live_behind_entries", "gauge", help, Some(behind));
     let help = "Sessions that hold.";
     text.one("sessions", "gauge", help, Some(facts.sessions));
+    let help = "Notices that wait to be sent, or to be sent again.";
+    text.one("notices_waiting", "gauge", help, Some(facts.notices));
 }
 
 fn of_incidents(text: &mut Text, standing: &Standing) {

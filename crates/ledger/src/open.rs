@@ -14,26 +14,36 @@ use crate::ledger::Ledger;
 use crate::table::Dialect;
 
 /// The layout in `migrations`: the number of the last file there.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 /// How long a writer waits for another. A batch takes milliseconds; a rebuild takes longer.
 const BUSY_MS: u32 = 30_000;
 /// The pause before connecting is tried again.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// SQLite's result code for a file that another connection has locked (sqlite.org/rescode.html).
 const SQLITE_BUSY: i32 = 5;
-/// Pages in memory for each connection, in KiB: the console's memory is small, the system caches the
-/// file as well.
-const CACHE_KIB: u32 = 8 << 10;
+/// How long somebody waits for a connection: shorter than a browser or a sender waits for an answer.
+const WAIT: Duration = Duration::from_secs(10);
+/// Pages in memory for the connection that writes, in KiB: what one batch touches, which would go to the
+/// log twice otherwise.
+const WRITER_KIB: u32 = 16 << 10;
+/// And for each of the others: the inner pages of trees. The system caches the file as well.
+const READER_KIB: u32 = 1 << 10;
 
-const SQLITE: [&str; LAYOUT as usize] = [include_str!("../migrations/sqlite/0001_ledger.sql")];
-const POSTGRES: [&str; LAYOUT as usize] = [include_str!("../migrations/postgres/0001_ledger.sql")];
+const SQLITE: [&str; LAYOUT as usize] = [
+    include_str!("../migrations/sqlite/0001_ledger.sql"),
+    include_str!("../migrations/sqlite/0003_parts.sql"),
+];
+const POSTGRES: [&str; LAYOUT as usize] = [
+    include_str!("../migrations/postgres/0001_ledger.sql"),
+    include_str!("../migrations/postgres/0003_parts.sql"),
+];
 
 /// How a ledger is opened.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// How near in time findings about one thing have to be to be one incident, in seconds.
     pub within_secs: i64,
-    /// Connections at once.
+    /// Connections at once. One of them writes, the others read: neither waits for the other.
     pub connections: u32,
     /// The file with PostgreSQL's password.
     pub password_file: Option<PathBuf>,
@@ -67,17 +77,19 @@ impl Ledger {
         // Statements carry command lines: they are in no log.
         let connect = AnyConnectOptions::from_url(&url)?.disable_statement_logging();
         first(&connect, dialect).await?;
-        let pool = AnyPoolOptions::new()
-            .max_connections(options.connections.max(1))
-            .min_connections(0)
-            .acquire_timeout(Duration::from_millis(u64::from(BUSY_MS)))
-            .after_connect(move |connection, _| {
-                Box::pin(async move { prepare(connection, dialect).await })
-            })
-            .connect_with(connect)
-            .await?;
+        let pool = |connections: u32, cache_kib: u32| {
+            AnyPoolOptions::new()
+                .max_connections(connections)
+                .min_connections(0)
+                .acquire_timeout(WAIT)
+                .after_connect(move |connection, _| {
+                    Box::pin(async move { prepare(connection, dialect, cache_kib).await })
+                })
+                .connect_lazy_with(connect.clone())
+        };
         let ledger = Self {
-            pool,
+            pool: pool(options.connections.saturating_sub(1).max(1), READER_KIB),
+            writer: pool(1, WRITER_KIB),
             dialect,
             within_secs: options.within_secs.max(0),
         };
@@ -91,11 +103,12 @@ impl Ledger {
 
     /// Closes every connection.
     pub async fn close(&self) {
+        self.writer.close().await;
         self.pool.close().await;
     }
 
     async fn migrate(&self) -> Result<(), LedgerError> {
-        let mut transaction = self.pool.begin_with(self.dialect.begin()).await?;
+        let mut transaction = self.writer.begin_with(self.dialect.begin()).await?;
         let (exists, migrations) = match self.dialect {
             Dialect::Sqlite => (
                 "SELECT count(*) FROM sqlite_schema WHERE name = 'layout'",
@@ -145,6 +158,10 @@ impl Ledger {
         for migration in &migrations[known.min(migrations.len())..] {
             sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
         }
+        // A new layout has tables that nothing was written to yet.
+        if (1..LAYOUT).contains(&found) {
+            self.rebuild_in(&mut transaction).await?;
+        }
         transaction.commit().await?;
         Ok(())
     }
@@ -158,7 +175,7 @@ async fn first(connect: &AnyConnectOptions, dialect: Dialect) -> Result<(), Ledg
     let end = Instant::now() + Duration::from_millis(u64::from(BUSY_MS));
     loop {
         let mut connection = AnyConnection::connect_with(connect).await?;
-        let prepared = prepare(&mut connection, dialect).await;
+        let prepared = prepare(&mut connection, dialect, READER_KIB).await;
         connection.close().await?;
         match prepared {
             Err(error) if dialect == Dialect::Sqlite && is_busy(&error) && Instant::now() < end => {
@@ -179,12 +196,16 @@ fn is_busy(error: &sqlx::Error) -> bool {
 }
 
 /// What every connection is told.
-async fn prepare(connection: &mut AnyConnection, dialect: Dialect) -> Result<(), sqlx::Error> {
+async fn prepare(
+    connection: &mut AnyConnection,
+    dialect: Dialect,
+    cache_kib: u32,
+) -> Result<(), sqlx::Error> {
     let settings = match dialect {
         // What was answered must survive a power cut.
         Dialect::Sqlite => format!(
             "PRAGMA busy_timeout = {BUSY_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             PRAGMA foreign_keys = ON; PRAGMA cache_size = -{CACHE_KIB};
+             PRAGMA foreign_keys = ON; PRAGMA cache_size = -{cache_kib};
              PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864"
         ),
         // Queries are short, and plans made for one page serve the next.

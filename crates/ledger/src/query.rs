@@ -11,10 +11,12 @@ use crate::text::{SHOWN_BYTES, shown};
 mod findings;
 mod incidents;
 mod others;
+mod standing;
 
 pub use findings::{FindingFilter, FindingView};
 pub use incidents::{IncidentFilter, IncidentSort, IncidentView};
 pub use others::{NodeView, Overview};
+pub use standing::{NodeCounts, Standing};
 
 /// The most that one page of a list has.
 pub const PAGE_ROWS: u32 = 500;
@@ -26,6 +28,16 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next one begins; `None` on the last.
     pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// The page of a list that has nothing.
+    fn empty() -> Self {
+        Self {
+            items: Vec::new(),
+            next: None,
+        }
+    }
 }
 
 /// Which page of a list.
@@ -74,6 +86,22 @@ fn cursor(list: &str, numbers: &[i64]) -> String {
     text
 }
 
+/// The clusters that are asked for, of those that somebody may see; `None` for all of them.
+fn narrowed(may: &Option<Vec<String>>, asked: &Option<String>) -> Option<Vec<String>> {
+    let asked = asked.as_ref().map(|name| shown(name, SHOWN_BYTES));
+    let may = may.as_ref().map(|names| {
+        let names = names.iter().map(|name| shown(name, SHOWN_BYTES));
+        let names: std::collections::BTreeSet<String> = names.collect();
+        names
+    });
+    match (may, asked) {
+        (None, None) => None,
+        (None, Some(asked)) => Some(vec![asked]),
+        (Some(may), None) => Some(may.into_iter().collect()),
+        (Some(may), Some(asked)) => Some(may.contains(&asked).then_some(asked).into_iter().collect()),
+    }
+}
+
 enum Bound {
     Int(i64),
     Text(String),
@@ -102,9 +130,15 @@ impl Question {
 
     /// The same with text as it is.
     fn raw(&mut self, condition: &str, value: &str) {
+        let condition = self.bind(condition, value);
+        self.conditions.push(condition);
+    }
+
+    /// The condition, for a place of its own.
+    fn bind(&mut self, condition: &str, value: &str) -> String {
         self.bound.push(Bound::Text(value.to_owned()));
         let parameter = format!("${}", self.bound.len());
-        self.conditions.push(condition.replace("{}", &parameter));
+        condition.replace("{}", &parameter)
     }
 
     /// The same with text, in the form in which columns hold it.
@@ -131,11 +165,57 @@ impl Question {
         order: &str,
         limit: usize,
     ) -> Result<Vec<AnyRow>, LedgerError> {
-        let sql = format!(
+        let sql = self.sql(select, order, limit);
+        self.fetch(ledger, sql).await
+    }
+
+    fn sql(&self, select: &str, order: &str, limit: usize) -> String {
+        format!(
             "SELECT {select} WHERE {} ORDER BY {order} LIMIT {}",
             self.conditions.join(" AND "),
             limit + 1
+        )
+    }
+
+    /// The same for each of several values of one condition, of which each gives its first rows in the
+    /// order of an index; `outer` is the order without names of tables.
+    async fn ask_legs(
+        mut self,
+        ledger: &Ledger,
+        select: &str,
+        (condition, values): (&str, &[String]),
+        order: &str,
+        outer: &str,
+        limit: usize,
+    ) -> Result<Vec<AnyRow>, LedgerError> {
+        let mut legs = Vec::new();
+        for (number, value) in values.iter().enumerate() {
+            self.raw(condition, value);
+            let leg = self.sql(select, order, limit);
+            legs.push(format!("SELECT * FROM ({leg}) AS leg{number}"));
+            self.conditions.pop();
+        }
+        let sql = format!(
+            "SELECT * FROM ({}) AS legs ORDER BY {outer} LIMIT {}",
+            legs.join(" UNION ALL "),
+            limit + 1
         );
+        self.fetch(ledger, sql).await
+    }
+
+    /// How many rows there are, counted up to one more than `most`.
+    async fn count(self, ledger: &Ledger, from: &str, most: usize) -> Result<AnyRow, LedgerError> {
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT 1 FROM {from} WHERE {} LIMIT {}) AS counted",
+            self.conditions.join(" AND "),
+            most + 1
+        );
+        let mut rows = self.fetch(ledger, sql).await?;
+        rows.pop()
+            .ok_or_else(|| LedgerError::Database("a count gave no row".to_owned()))
+    }
+
+    async fn fetch(self, ledger: &Ledger, sql: String) -> Result<Vec<AnyRow>, LedgerError> {
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for bound in self.bound {
             query = match bound {

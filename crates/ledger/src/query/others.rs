@@ -12,7 +12,7 @@ use crate::error::LedgerError;
 use crate::ledger::{Ledger, entry_of};
 use crate::record::{IncidentNo, Stage, State};
 use crate::rows::{ActionRow, CounterRow, EvidenceRow, NodeRow, Row, TallyRow, severity_of};
-use crate::table::parse;
+use crate::table::{json, parse};
 
 /// A node, with when it was last heard of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,8 +96,21 @@ impl Ledger {
 
     /// Nodes, by the entry that last told something new of them, the latest first.
     pub async fn nodes(&self, at: &At) -> Result<Page<NodeView>, LedgerError> {
+        self.nodes_of(None, at).await
+    }
+
+    /// The same of some clusters.
+    pub async fn nodes_of(
+        &self,
+        clusters: Option<&[String]>,
+        at: &At,
+    ) -> Result<Page<NodeView>, LedgerError> {
         let limit = at.limit();
         let mut question = Question::new();
+        if let Some(clusters) = clusters {
+            let texts = self.dialect.texts_in("{}");
+            question.raw(&format!("n.cluster IN {texts}"), &json(clusters));
+        }
         if let Some(numbers) = at.numbers::<1>("n")? {
             question.after("n.latest", "<", &numbers);
         }

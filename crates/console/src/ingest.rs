@@ -3,25 +3,30 @@
 //! JSON lines, gzip or not, under a bearer token that says of which cluster they are. What must stay
 //! true: 200 is answered once the ledger has every line; a batch with a line that cannot be read is
 //! refused whole (422), which lets the sender halve it until the line stands alone; an event that comes
-//! twice counts once, whatever batch it is in.
+//! twice counts once, whatever batch it is in. Nothing of a body is read before its token holds, bodies
+//! in memory are bounded together, and one after another is unpacked and worked on, a portion at a time:
+//! what senders send does not decide how much memory this takes.
 
 mod gate;
 mod lines;
 
-use std::borrow::Cow;
 use std::io::Read as _;
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
+use davylamp_ledger::Receipt;
 use flate2::read::MultiGzDecoder;
 use serde_json::json;
+use tokio::runtime::Handle;
 
-use crate::config::Config;
 use crate::site::Site;
 use crate::store::Sender;
 
@@ -30,10 +35,13 @@ pub(crate) use gate::Gate;
 /// What a token must be allowed for this.
 pub const SCOPE: &str = "events:write";
 
-pub(crate) fn routes(config: &Config) -> Router<Site> {
-    Router::new()
-        .route("/api/v1/events", post(take))
-        .layer(DefaultBodyLimit::max(config.ingest.max_bytes))
+/// A body has this long to come: a slow one holds a place that others wait for.
+const BODY_WITHIN: Duration = Duration::from_secs(15);
+/// The most lines of one batch: what the ledger takes well within a request's time.
+const MAX_LINES: usize = 20_000;
+
+pub(crate) fn routes() -> Router<Site> {
+    Router::new().route("/api/v1/events", post(take))
 }
 
 /// Why a batch is not taken.
@@ -47,7 +55,9 @@ enum NotTaken {
     TooFast(u64),
     /// Too many batches wait already.
     Busy,
-    /// Its body cannot be unpacked, and why.
+    /// Its body did not come in time, or not whole.
+    Slow,
+    /// Its body cannot be unpacked or is too large, and why.
     Packed(StatusCode, String),
     /// Some lines cannot be read.
     Lines(Vec<lines::Wrong>),
@@ -91,6 +101,11 @@ impl IntoResponse for NotTaken {
                     json!(null),
                 ),
                 1,
+            ),
+            Self::Slow => answer(
+                StatusCode::REQUEST_TIMEOUT,
+                "the body did not come whole and in time",
+                json!({"seconds": BODY_WITHIN.as_secs()}),
             ),
             Self::Packed(status, why) => answer(status, "nothing was taken", json!(why)),
             Self::Lines(wrong) => answer(
@@ -139,65 +154,148 @@ async fn sender(site: &Site, headers: &HeaderMap) -> Result<Sender, NotTaken> {
     }
 }
 
-async fn take(
-    State(site): State<Site>,
-    headers: HeaderMap,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
-) -> Result<Response, Response> {
-    let sender = sender(&site, &headers)
-        .await
-        .map_err(IntoResponse::into_response)?;
-    // Too large, or cut short: the sender halves it, or sends it again.
-    let body = body.map_err(IntoResponse::into_response)?;
-    let taken = deliver(&site, &sender, &headers, &body).await;
-    taken.map_err(IntoResponse::into_response)
+async fn take(State(site): State<Site>, request: Request) -> Result<Response, NotTaken> {
+    let (parts, body) = request.into_parts();
+    let sender = sender(&site, &parts.headers).await?;
+    let most = site.config().ingest.max_bytes;
+    let length = parts.headers.get(CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > most) {
+        return Err(too_large(most));
+    }
+    let _place = site.gate().place().ok_or(NotTaken::Busy)?;
+    let _room = site.gate().room(length.unwrap_or(most)).await;
+    let body = received(body, most).await?;
+    // From here on it is finished, whether or not anybody still waits for the answer.
+    let work = site.gate().work().await;
+    let job = Job {
+        site: site.clone(),
+        sender,
+        headers: parts.headers,
+        body,
+    };
+    let runtime = Handle::current();
+    // Unpacking, reading and deciding take long enough to keep pages waiting, so they have a thread.
+    let done = tokio::task::spawn_blocking(move || {
+        let _work = work;
+        job.run(&runtime)
+    });
+    done.await
+        .map_err(|error| NotTaken::Trouble(error.to_string()))?
 }
 
-async fn deliver(
-    site: &Site,
-    sender: &Sender,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<Response, NotTaken> {
-    let body = unpacked(headers, body, site.config().ingest.max_bytes)?;
-    let read = lines::read(&body, &sender.cluster).map_err(NotTaken::Lines)?;
-    let events = read.inputs.len() as u32;
-    if let Some(wait) = site.gate().wait(&sender.name, events) {
-        return Err(NotTaken::TooFast(wait));
+fn too_large(most: usize) -> NotTaken {
+    let why = format!("it has more than {most} bytes");
+    NotTaken::Packed(StatusCode::PAYLOAD_TOO_LARGE, why)
+}
+
+/// The body, if it comes whole, soon, and is not too large.
+async fn received(body: Body, most: usize) -> Result<Bytes, NotTaken> {
+    let whole = tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(body, most)).await;
+    match whole {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) => match is_too_large(&error) {
+            true => Err(too_large(most)),
+            false => Err(NotTaken::Slow),
+        },
+        Err(_) => Err(NotTaken::Slow),
     }
-    let _slot = site.gate().slot().ok_or(NotTaken::Busy)?;
-    // Two senders may choose the same key.
-    let key = headers
-        .get("idempotency-key")
-        .and_then(|key| key.to_str().ok());
-    let key = key.map(|key| format!("{} {key}", sender.name));
-    let receipt = site
-        .ledger()
-        .deliver(key.as_deref(), &read.inputs, site.now())
-        .await
-        .map_err(|error| NotTaken::Trouble(crate::access::chain(&error)))?;
-    site.live().wake();
-    site.gate().took(events);
-    Ok(Json(json!({
-        "new": receipt.new,
-        "updated": receipt.updated,
-        "unchanged": receipt.unchanged,
-        "opened": receipt.opened,
-        "passed_over": read.passed_over,
-        "head": receipt.last,
-    }))
-    .into_response())
+}
+
+fn is_too_large(error: &axum::Error) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    std::iter::from_fn(|| {
+        let this = cause?;
+        cause = this.source();
+        Some(this)
+    })
+    .any(|error| error.to_string() == "length limit exceeded")
+}
+
+/// A batch that is worked on.
+struct Job {
+    site: Site,
+    sender: Sender,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Job {
+    fn run(self, runtime: &Handle) -> Result<Response, NotTaken> {
+        let site = &self.site;
+        let most = site.config().ingest.max_bytes;
+        let body = unpacked(&self.headers, self.body, most)?;
+        let lines = lines::count(&body);
+        if lines > MAX_LINES {
+            let why = format!("it has more than {MAX_LINES} lines");
+            return Err(NotTaken::Packed(StatusCode::PAYLOAD_TOO_LARGE, why));
+        }
+        let events = u32::try_from(lines).unwrap_or(u32::MAX);
+        if let Some(wait) = site.gate().wait(&self.sender.name, events) {
+            return Err(NotTaken::TooFast(wait));
+        }
+        let cluster = &self.sender.cluster;
+        let portions: Vec<_> = lines::portions(&body).collect();
+        // Nothing is taken before every line is known to be one. What is one portion is read once.
+        if portions.len() > 1 {
+            lines::check(&portions, cluster).map_err(NotTaken::Lines)?;
+        }
+        // Two senders may choose the same key.
+        let key = self.headers.get("idempotency-key");
+        let key = key.and_then(|key| key.to_str().ok());
+        let key = key.map(|key| format!("{} {key}", self.sender.name));
+        let (mut receipt, mut passed_over) = (Receipt::default(), lines::Names::default());
+        for (number, portion) in portions.iter().enumerate() {
+            let read = lines::read(portion, cluster).map_err(NotTaken::Lines)?;
+            // What is not the first portion has a key of its own.
+            let key = key.as_ref().map(|key| match number {
+                0 => key.clone(),
+                number => format!("{key} {number}"),
+            });
+            let delivered = site
+                .ledger()
+                .deliver(key.as_deref(), &read.inputs, site.now());
+            let one = runtime
+                .block_on(delivered)
+                .map_err(|error| NotTaken::Trouble(crate::access::chain(&error)))?;
+            site.live().wake();
+            add(&mut receipt, one);
+            for (name, n) in read.passed_over {
+                *passed_over.entry(name).or_default() += n;
+            }
+        }
+        site.gate().took(events);
+        Ok(Json(json!({
+            "new": receipt.new,
+            "updated": receipt.updated,
+            "unchanged": receipt.unchanged,
+            "opened": receipt.opened,
+            "passed_over": passed_over,
+            "head": receipt.last,
+        }))
+        .into_response())
+    }
+}
+
+/// Adds what came of the next portion.
+fn add(receipt: &mut Receipt, next: Receipt) {
+    receipt.first = receipt.first.or(next.first);
+    receipt.last = next.last.or(receipt.last);
+    receipt.new += next.new;
+    receipt.updated += next.updated;
+    receipt.unchanged += next.unchanged;
+    receipt
+        .opened
+        .retain(|opened| !next.merged.contains(opened));
+    receipt.opened.extend(next.opened);
+    receipt.merged.extend(next.merged);
 }
 
 /// The body without its packing, of which a small one may be a large one.
-fn unpacked<'a>(
-    headers: &HeaderMap,
-    body: &'a [u8],
-    max_bytes: usize,
-) -> Result<Cow<'a, [u8]>, NotTaken> {
+fn unpacked(headers: &HeaderMap, body: Bytes, max_bytes: usize) -> Result<Bytes, NotTaken> {
     let how = headers.get(CONTENT_ENCODING).map(|how| how.to_str());
     match how {
-        None | Some(Ok("" | "identity")) => return Ok(Cow::Borrowed(body)),
+        None | Some(Ok("" | "identity")) => return Ok(body),
         Some(Ok(how)) if how.eq_ignore_ascii_case("gzip") => {}
         Some(_) => {
             let why = "send it as it is, or packed by gzip".to_owned();
@@ -205,7 +303,7 @@ fn unpacked<'a>(
         }
     }
     let mut bytes = Vec::new();
-    let read = MultiGzDecoder::new(body)
+    let read = MultiGzDecoder::new(&*body)
         .take(max_bytes as u64 + 1)
         .read_to_end(&mut bytes);
     match read {
@@ -213,10 +311,7 @@ fn unpacked<'a>(
             let why = format!("it is no gzip: {error}");
             Err(NotTaken::Packed(StatusCode::BAD_REQUEST, why))
         }
-        Ok(length) if length > max_bytes => {
-            let why = format!("it has more than {max_bytes} bytes");
-            Err(NotTaken::Packed(StatusCode::PAYLOAD_TOO_LARGE, why))
-        }
-        Ok(_) => Ok(Cow::Owned(bytes)),
+        Ok(length) if length > max_bytes => Err(too_large(max_bytes)),
+        Ok(_) => Ok(bytes.into()),
     }
 }

@@ -11,6 +11,7 @@ mod access;
 pub mod config;
 mod ingest;
 mod live;
+pub mod memory;
 mod page;
 mod serve;
 mod site;

@@ -159,7 +159,7 @@ impl Ready {
     pub async fn serve(self, stop: watch::Receiver<bool>) {
         let live = {
             let (site, stop) = (self.site.clone(), stop.clone());
-            tokio::spawn(async move { site.live().run(site.ledger(), stop).await })
+            tokio::spawn(async move { site.live().run(site.ledger(), page::live_row, stop).await })
         };
         let app = app(&self.site);
         connection::serve(self.listener, self.tls, app, stop).await;
@@ -172,7 +172,7 @@ fn app(site: &Site) -> Router {
     Router::new()
         .merge(page::routes(site))
         .merge(access::routes())
-        .merge(ingest::routes(site.config()))
+        .merge(ingest::routes())
         .layer(middleware::from_fn(in_time))
         .merge(page::stream())
         .fallback(page::absent)

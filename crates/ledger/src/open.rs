@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::table::Dialect;
 
 /// The layout in `migrations`: the number of the last file there.
-const LAYOUT: i64 = 2;
+const LAYOUT: i64 = 3;
 /// How long a writer waits for another. A batch takes milliseconds; a rebuild takes longer.
 const BUSY_MS: u32 = 30_000;
 /// The pause before connecting is tried again.
@@ -31,10 +31,12 @@ const READER_KIB: u32 = 1 << 10;
 
 const SQLITE: [&str; LAYOUT as usize] = [
     include_str!("../migrations/sqlite/0001_ledger.sql"),
+    "SELECT 1",
     include_str!("../migrations/sqlite/0003_parts.sql"),
 ];
 const POSTGRES: [&str; LAYOUT as usize] = [
     include_str!("../migrations/postgres/0001_ledger.sql"),
+    "SELECT 1",
     include_str!("../migrations/postgres/0003_parts.sql"),
 ];
 

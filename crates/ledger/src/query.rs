@@ -16,7 +16,7 @@ mod standing;
 pub use findings::{FindingFilter, FindingView};
 pub use incidents::{IncidentFilter, IncidentSort, IncidentView};
 pub use others::{NodeView, Overview};
-pub use standing::{NodeCounts, Standing};
+pub use standing::{Cost, NodeCounts, Standing};
 
 /// The most that one page of a list has.
 pub const PAGE_ROWS: u32 = 500;
@@ -98,7 +98,9 @@ fn narrowed(may: &Option<Vec<String>>, asked: &Option<String>) -> Option<Vec<Str
         (None, None) => None,
         (None, Some(asked)) => Some(vec![asked]),
         (Some(may), None) => Some(may.into_iter().collect()),
-        (Some(may), Some(asked)) => Some(may.contains(&asked).then_some(asked).into_iter().collect()),
+        (Some(may), Some(asked)) => {
+            Some(may.contains(&asked).then_some(asked).into_iter().collect())
+        }
     }
 }
 

@@ -53,10 +53,15 @@ impl Dialect {
 
     /// The members of a JSON array of whole numbers, as a query in brackets.
     pub fn ints(self, parameter: u8) -> String {
+        self.ints_in(&format!("${parameter}"))
+    }
+
+    /// The same of a parameter in its place.
+    pub fn ints_in(self, place: &str) -> String {
         match self {
-            Self::Sqlite => format!("(SELECT value FROM json_each(${parameter}))"),
+            Self::Sqlite => format!("(SELECT value FROM json_each({place}))"),
             Self::Postgres => {
-                format!("(SELECT value::bigint FROM json_array_elements_text(${parameter}::json))")
+                format!("(SELECT value::bigint FROM json_array_elements_text({place}::json))")
             }
         }
     }

@@ -6,11 +6,11 @@ use maud::{Markup, html};
 
 use crate::access::Refused;
 
-/// So many pages of the ledger are looked through for one page of somebody who sees little of them.
+/// So many pages of the ledger are looked through for one page.
 const ROUNDS: usize = 20;
 
-/// A page of what somebody may see: pages of the ledger are read until it is full. It may be longer
-/// than asked, so that each begins where the one before ended.
+/// A page of what the ledger alone does not choose, or does not find at once: pages of it are read until
+/// this one is full. It may be longer than asked, so that each begins where the one before ended.
 pub(super) async fn seen<T, F>(
     mut at: At,
     mut ask: impl FnMut(At) -> F,
@@ -30,27 +30,6 @@ where
     }
     let next = at.cursor;
     Ok(Page { items, next })
-}
-
-/// Everything of a list up to a bound, and whether there is more.
-pub(super) async fn all<T, F>(
-    pages: usize,
-    mut ask: impl FnMut(At) -> F,
-) -> Result<(Vec<T>, bool), Refused>
-where
-    F: Future<Output = Result<Page<T>, LedgerError>>,
-{
-    let mut at = At::first(davylamp_ledger::query::PAGE_ROWS);
-    let mut items = Vec::new();
-    for _ in 0..pages {
-        let page = ask(at.clone()).await?;
-        items.extend(page.items);
-        match page.next {
-            Some(next) => at.cursor = Some(next),
-            None => return Ok((items, false)),
-        }
-    }
-    Ok((items, true))
 }
 
 /// The way to the next page, and back to the first.

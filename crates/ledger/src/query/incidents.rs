@@ -250,7 +250,8 @@ impl Ledger {
         kind: &str,
         at: &At,
     ) -> Result<Page<Entry>, LedgerError> {
-        self.told(incident, Some(kind), "bk", ("<", "DESC"), at).await
+        self.told(incident, Some(kind), "bk", ("<", "DESC"), at)
+            .await
     }
 
     async fn told(

@@ -147,6 +147,19 @@ impl Ledger {
         Ok(rows.iter().map(entry_of).collect::<Result<_, _>>()?)
     }
 
+    /// The entries of these numbers, in their order: as many as a page has.
+    pub async fn entries_by_number(&self, seqs: &[i64]) -> Result<Vec<Entry>, LedgerError> {
+        let mut question = Question::new();
+        let ints = self.dialect.ints_in("{}");
+        question.raw(&format!("seq IN {ints}"), &json(seqs));
+        let select = "seq, at_us, kind, body, body_hash, hash FROM entry";
+        let mut rows = question
+            .ask(self, select, "seq", super::PAGE_ROWS as usize)
+            .await?;
+        rows.truncate(super::PAGE_ROWS as usize);
+        Ok(rows.iter().map(entry_of).collect::<Result<_, _>>()?)
+    }
+
     /// One entry.
     pub async fn entry(&self, seq: i64) -> Result<Option<Entry>, LedgerError> {
         let mut question = Question::new();

@@ -39,6 +39,17 @@ impl Standing {
     }
 }
 
+/// What is open costs, as far as somebody said so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// An hour, all together.
+    pub per_hour_micro_usd: i64,
+    /// Of how many incidents somebody said what they cost.
+    pub known: i64,
+    /// Of how many nobody did.
+    pub unknown: i64,
+}
+
 /// How nodes are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NodeCounts {
@@ -99,6 +110,47 @@ impl Ledger {
             standing.waiting = rows.iter().map(parse).collect::<Result<_, _>>()?;
         }
         Ok(standing)
+    }
+
+    /// What is open costs, in all clusters or, of what lies wholly in these, in these: what an incident costs
+    /// elsewhere is of those who may see it.
+    pub async fn cost_in(&self, clusters: Option<&[String]>) -> Result<Cost, LedgerError> {
+        let filter = IncidentFilter {
+            clusters: clusters.map(<[String]>::to_vec),
+            ..IncidentFilter::default()
+        };
+        let mut question = Question::new();
+        question.conditions.push(OPEN.to_owned());
+        let Some(from) = self.with_parts(&mut question, &filter).await? else {
+            return Ok(Cost::default());
+        };
+        let mut whole = "true".to_owned();
+        if let Some(clusters) = clusters {
+            let texts = self.dialect.texts_in("{}");
+            let others = format!(
+                "NOT EXISTS (SELECT 1 FROM part o WHERE o.incident = i.id
+                 AND o.kind = 'cluster' AND o.n <> 0 AND o.name NOT IN {texts})"
+            );
+            whole = question.bind(&others, &json(clusters));
+        }
+        let known = format!("i.cost_micro_usd_per_hour IS NOT NULL AND {whole}");
+        let sql = format!(
+            "SELECT CAST(coalesce(sum(CASE WHEN {known} THEN i.cost_micro_usd_per_hour ELSE 0 END), 0)
+                 AS bigint),
+                 CAST(coalesce(sum(CASE WHEN {known} THEN 1 ELSE 0 END), 0) AS bigint), count(*)
+             FROM {from} WHERE {}",
+            question.conditions.join(" AND ")
+        );
+        let rows = question.fetch(self, sql).await?;
+        let row = rows
+            .first()
+            .ok_or_else(|| LedgerError::Database("a sum gave no row".to_owned()))?;
+        let known: i64 = row.try_get(1)?;
+        Ok(Cost {
+            per_hour_micro_usd: row.try_get(0)?,
+            known,
+            unknown: row.try_get::<i64, _>(2)? - known,
+        })
     }
 
     /// How nodes are, in all clusters or in these; silent are those not heard of since `since`.

@@ -11,6 +11,8 @@ use crate::text::{SHOWN_BYTES, shown};
 mod findings;
 mod incidents;
 mod others;
+#[cfg(test)]
+mod plans;
 mod standing;
 
 pub use findings::{FindingFilter, FindingView};
@@ -218,6 +220,8 @@ impl Question {
     }
 
     async fn fetch(self, ledger: &Ledger, sql: String) -> Result<Vec<AnyRow>, LedgerError> {
+        #[cfg(test)]
+        plans::note(&sql, &self.bound);
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for bound in self.bound {
             query = match bound {

@@ -1,5 +1,6 @@
 //! What the console takes: events and people at the same time, over a ledger that is not empty.
 //!
+//! `make bench-console`, or
 //! `cargo run --release -p davylamp-console --example load -- PROGRAM DATABASE FINDINGS INCIDENTS SECONDS`
 //!
 //! Fills the ledger at `DATABASE` up to so many findings in so many incidents, starts `PROGRAM console` on it, and asks

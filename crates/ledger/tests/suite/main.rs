@@ -5,5 +5,6 @@ mod grouping;
 mod links;
 mod make;
 mod people;
+mod scopes;
 mod storms;
 mod tamper;

@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
+use crate::table::{Dialect, json};
 use crate::text::{SHOWN_BYTES, shown};
 
 mod findings;
@@ -41,6 +42,9 @@ impl<T> Page<T> {
         }
     }
 }
+
+/// So many values are each a parameter of a question; more are one together.
+const SEEN: usize = 32;
 
 /// Which page of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -143,6 +147,23 @@ impl Question {
         self.bound.push(Bound::Text(value.to_owned()));
         let parameter = format!("${}", self.bound.len());
         condition.replace("{}", &parameter)
+    }
+
+    /// The condition that a column is one of several, in a form whose values the planners see, where they are
+    /// not many.
+    fn one_of(&mut self, dialect: Dialect, column: &str, values: &[String]) -> String {
+        match values {
+            [] => "false".to_owned(),
+            [one] => self.bind(&format!("{column} = {{}}"), one),
+            some if some.len() <= SEEN => {
+                let places: Vec<String> = some.iter().map(|value| self.bind("{}", value)).collect();
+                format!("{column} IN ({})", places.join(", "))
+            }
+            many => {
+                let texts = dialect.texts_in("{}");
+                self.bind(&format!("{column} IN {texts}"), &json(many))
+            }
+        }
     }
 
     /// The same with text, in the form in which columns hold it.

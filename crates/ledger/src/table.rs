@@ -10,6 +10,10 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use crate::error::LedgerError;
 use crate::rows::Row;
 
+mod cells;
+
+use cells::Cells;
+
 /// So many entries' numbers make a stretch.
 const STRETCH: i64 = 1 << 16;
 
@@ -247,7 +251,7 @@ impl Table {
 
 /// A row of a list that selected all columns of its table, in their order, first.
 pub(crate) fn parse<R: Row>(row: &AnyRow) -> Result<R, LedgerError> {
-    serde_json::from_value(Value::Object(R::TABLE.value(row)?))
+    R::deserialize(Cells::of(&R::TABLE, row))
         .map_err(|error| LedgerError::Database(format!("a row of {}: {error}", R::TABLE.name)))
 }
 

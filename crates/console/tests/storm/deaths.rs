@@ -57,7 +57,7 @@ fn nothing_is_lost_where_the_console_is_killed_over_sqlite() {
     let mut nodes = nodes(&runtime, &database, &[&console]);
     console.start();
     let ledger = runtime.block_on(opened(&database));
-    nodes.iter_mut().for_each(|node| node.begin(&runtime));
+    nodes.iter_mut().for_each(Node::begin);
     for _ in 0..DEATHS {
         grown(&runtime, &ledger, BETWEEN);
         console.kill();
@@ -80,7 +80,7 @@ fn nothing_is_lost_where_consoles_and_postgresql_are_killed() {
     };
     consoles.iter_mut().for_each(Process::start);
     let ledger = runtime.block_on(opened(&database));
-    nodes.iter_mut().for_each(|node| node.begin(&runtime));
+    nodes.iter_mut().for_each(Node::begin);
     for round in 0..DEATHS {
         grown(&runtime, &ledger, BETWEEN);
         consoles[round % 2].kill();

@@ -23,6 +23,7 @@ fn until(what: &str, within: Duration, mut holds: impl FnMut() -> bool) {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -16,7 +16,6 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 /// A line is written this often, until there are enough and everything has happened.
 const EVERY: Duration = Duration::from_millis(3);
@@ -30,19 +29,31 @@ pub struct Node {
     config: Config,
     writing: Option<std::thread::JoinHandle<Vec<String>>>,
     enough: Arc<AtomicBool>,
-    forwarding: Option<JoinHandle<()>>,
+    forwarding: Option<std::thread::JoinHandle<()>>,
     stop: watch::Sender<bool>,
 }
 
 fn line(node: &str, n: u64) -> String {
+    let actions = ["killed", "alerted", "spared", "missed"];
+    let action = actions[usize::try_from(n % 4).expect("small")];
     json!({
-        "action": ["killed", "alerted", "spared", "missed"][usize::try_from(n % 4).expect("small")],
+        "action": action,
         "event": "Killed a process", "matched": "pool", "source": "davylamp.exec", "level": "info",
         "node": node, "pid": n % 30_000, "cmdline": format!("./run --number {n}"),
         "hub_user": format!("user-{}", n % 17), "timestamp": Timestamp::now().to_string(),
         "id": format!("{node}-{n}"),
     })
     .to_string()
+}
+
+/// What `davy forward` does.
+fn carry(config: Config, name: &str, pass: Pass, stop: watch::Receiver<bool>) {
+    let forward = Forward::new(config, name).expect("a forwarder");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(forward.run(pass, stop, |_| {}));
 }
 
 impl Node {
@@ -79,7 +90,7 @@ impl Node {
     }
 
     /// Begins to write and to send.
-    pub fn begin(&mut self, runtime: &Runtime) {
+    pub fn begin(&mut self) {
         let (name, dir, enough) = (self.name.clone(), self.spool.clone(), self.enough.clone());
         let limits = Limits {
             dir,
@@ -98,30 +109,24 @@ impl Node {
             }
             lines
         }));
-        let forward = Forward::new(self.config.clone(), &self.name).expect("a forwarder");
+        let (config, name) = (self.config.clone(), self.name.clone());
         let stop = self.stop.subscribe();
-        self.forwarding = Some(runtime.spawn(async move {
-            forward.run(Pass::Always, stop, |_| {}).await;
+        self.forwarding = Some(std::thread::spawn(move || {
+            carry(config, &name, Pass::Always, stop);
         }));
     }
 
     /// Ends the writing, and sends what is left.
-    pub fn end(&mut self, runtime: &Runtime) -> Vec<String> {
+    pub fn end(&mut self) -> Vec<String> {
         self.enough.store(true, Ordering::Relaxed);
-        let lines = self
-            .writing
-            .take()
-            .expect("begun")
-            .join()
-            .expect("no panic");
+        let lines = self.writing.take().expect("begun").join();
         self.stop.send_replace(true);
         let forwarding = self.forwarding.take().expect("begun");
-        runtime.block_on(forwarding).expect("no panic");
-        let forward = Forward::new(self.config.clone(), &self.name).expect("a forwarder");
+        forwarding.join().expect("no panic");
         let within = Duration::from_secs(60);
         let (_keep, stop) = watch::channel(false);
-        runtime.block_on(forward.run(Pass::Once { within }, stop, |_| {}));
-        lines
+        carry(self.config.clone(), &self.name, Pass::Once { within }, stop);
+        lines.expect("no panic")
     }
 
     fn references(&self, lines: &[String]) -> BTreeSet<String> {
@@ -138,7 +143,7 @@ impl Node {
 pub fn compare(nodes: &mut [Node], runtime: &Runtime, ledger: &Ledger) -> usize {
     let mut sent = BTreeSet::new();
     for node in nodes {
-        let lines = node.end(runtime);
+        let lines = node.end();
         let references = node.references(&lines);
         assert_eq!(references.len(), lines.len(), "each line is another event");
         sent.extend(references);

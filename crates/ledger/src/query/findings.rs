@@ -11,7 +11,7 @@ use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::record::{FindingRecord, IncidentNo, Record, Taken};
 use crate::rows::{FindingRow, Row, severity_rank};
-use crate::table::{json, parse};
+use crate::table::parse;
 use crate::text::words;
 
 /// Up to so many clusters are each asked for their latest, in the order of an index; of more, whatever
@@ -271,13 +271,8 @@ fn direction(filter: &FindingFilter) -> (&'static str, &'static str) {
 
 /// Adds that a finding is of one of these clusters.
 fn of_clusters(ledger: &Ledger, question: &mut Question, clusters: Option<&[String]>) {
-    match clusters {
-        None => {}
-        // Equal where it can be: an index then gives the order as well.
-        Some([one]) => question.raw("f.cluster = {}", one),
-        Some(some) => {
-            let texts = ledger.dialect.texts_in("{}");
-            question.raw(&format!("f.cluster IN {texts}"), &json(some));
-        }
+    if let Some(clusters) = clusters {
+        let condition = question.one_of(ledger.dialect, "f.cluster", clusters);
+        question.conditions.push(condition);
     }
 }

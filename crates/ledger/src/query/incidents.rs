@@ -8,9 +8,11 @@ use crate::error::LedgerError;
 use crate::ledger::{Ledger, entry_of};
 use crate::record::{IncidentNo, State};
 use crate::rows::{CLUSTER, IncidentRow, NOT_DUE, Row, USER, severity_rank};
-use crate::table::{json, parse};
+use crate::table::parse;
 use crate::text::{SHOWN_BYTES, shown};
 
+/// What the indexes of what is open are made for, word for word.
+pub(super) const OPEN: &str = "i.state NOT IN ('closed', 'merged')";
 /// So many incidents are looked up and put in order; where a name leads to more, incidents are walked in
 /// order until a page of them has it, which is soon.
 const FEW: usize = 1000;
@@ -72,10 +74,11 @@ impl Ledger {
         let mut question = Question::new();
         match filter.state {
             Some(state) => question.text("i.state = {}", state.as_str()),
+            None if filter.open => {}
             None => question.text("i.state <> {}", State::Merged.as_str()),
         }
         if filter.open {
-            question.text("i.state <> {}", State::Closed.as_str());
+            question.conditions.push(OPEN.to_owned());
         }
         if let Some(severity) = filter.severity {
             question.int("i.severity >= {}", severity_rank(severity));
@@ -149,10 +152,9 @@ impl Ledger {
         counted.sort();
         let mut from = "incident i".to_owned();
         for (place, (n, kind, names)) in counted.into_iter().enumerate() {
-            let texts = self.dialect.texts_in("{}");
-            let named = format!("p.kind = '{kind}' AND p.name IN {texts} AND p.n <> 0");
+            let named = question.one_of(self.dialect, "p.name", &names);
+            let named = format!("p.kind = '{kind}' AND {named} AND p.n <> 0");
             if place == 0 && usize::try_from(n).is_ok_and(|n| n <= FEW) {
-                let named = question.bind(&named, &json(&names));
                 // The order of this join is that of SQLite's walk.
                 from = format!(
                     "(SELECT DISTINCT p.incident FROM part p WHERE {named}) AS few
@@ -160,9 +162,9 @@ impl Ledger {
                 );
                 question.conditions.push("i.id = few.incident".to_owned());
             } else {
-                let exists =
-                    format!("EXISTS (SELECT 1 FROM part p WHERE p.incident = i.id AND {named})");
-                question.raw(&exists, &json(&names));
+                question.conditions.push(format!(
+                    "EXISTS (SELECT 1 FROM part p WHERE p.incident = i.id AND {named})"
+                ));
             }
         }
         Ok(Some(from))
@@ -171,8 +173,8 @@ impl Ledger {
     async fn count_part(&self, kind: &str, names: &[String]) -> Result<i64, LedgerError> {
         let mut question = Question::new();
         question.raw("p.kind = {}", kind);
-        let texts = self.dialect.texts_in("{}");
-        question.raw(&format!("p.name IN {texts} AND p.n <> 0"), &json(names));
+        let named = question.one_of(self.dialect, "p.name", names);
+        question.conditions.push(format!("{named} AND p.n <> 0"));
         number(&question.count(self, "part p", FEW).await?, 0)
     }
 
@@ -185,8 +187,8 @@ impl Ledger {
         let mut question = Question::new();
         question.int("p.incident = {}", self.root_of(incident).await?);
         question.raw("p.kind = {}", CLUSTER);
-        let texts = self.dialect.texts_in("{}");
-        question.raw(&format!("p.name IN {texts} AND p.n <> 0"), &json(clusters));
+        let named = question.one_of(self.dialect, "p.name", clusters);
+        question.conditions.push(format!("{named} AND p.n <> 0"));
         Ok(number(&question.count(self, "part p", 1).await?, 0)? > 0)
     }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::Question;
-use super::incidents::IncidentFilter;
+use super::incidents::{IncidentFilter, OPEN};
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::rows::{IncidentRow, Row as _};
@@ -16,8 +16,6 @@ use crate::table::{json, parse};
 const OWNERS: usize = 20;
 /// So many incidents that nobody owns are named.
 const WAITING: usize = 5;
-/// What the indexes of what is open are made for, word for word.
-const OPEN: &str = "i.state NOT IN ('closed', 'merged')";
 
 /// How it stands with what is open.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

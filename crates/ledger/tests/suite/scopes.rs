@@ -300,10 +300,13 @@ fn numbers_of_clusters_are_those_of_their_lists() {
                 let waiting: Vec<i64> = standing.waiting.iter().map(|row| row.id).collect();
                 let expected: Vec<i64> = free.iter().take(5).map(|row| row.id).collect();
                 assert_eq!(waiting, expected, "{url} {clusters:?}");
-                let owned =
-                    |name: &str| rows.iter().filter(|row| row.owner.as_deref() == Some(name));
+                let owned = |name: &str| {
+                    rows.iter()
+                        .filter(|row| row.owner.as_deref() == Some(name))
+                        .count()
+                };
                 for (name, n) in &standing.owners {
-                    assert_eq!(usize::try_from(*n), Ok(owned(name).count()));
+                    assert_eq!(usize::try_from(*n), Ok(owned(name)));
                 }
                 let cost = ledger.cost_in(clusters).await.expect("a sum");
                 assert_eq!(cost.per_hour_micro_usd, cost.known * 1000);

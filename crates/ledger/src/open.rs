@@ -79,19 +79,25 @@ impl Ledger {
         // Statements carry command lines: they are in no log.
         let connect = AnyConnectOptions::from_url(&url)?.disable_statement_logging();
         first(&connect, dialect).await?;
-        let pool = |connections: u32, cache_kib: u32| {
+        let pool = |connections: u32, role: Role| {
             AnyPoolOptions::new()
                 .max_connections(connections)
                 .min_connections(0)
                 .acquire_timeout(WAIT)
                 .after_connect(move |connection, _| {
-                    Box::pin(async move { prepare(connection, dialect, cache_kib).await })
+                    Box::pin(async move { prepare(connection, dialect, role).await })
+                })
+                // Where a full disk has ended a transaction, the driver still counts it, and would begin
+                // no other on that connection: another one is opened.
+                .before_acquire(|connection, _| {
+                    let is_free = !connection.is_in_transaction();
+                    Box::pin(async move { Ok(is_free) })
                 })
                 .connect_lazy_with(connect.clone())
         };
         let ledger = Self {
-            pool: pool(options.connections.saturating_sub(1).max(1), READER_KIB),
-            writer: pool(1, WRITER_KIB),
+            pool: pool(options.connections.saturating_sub(1).max(1), Role::Reader),
+            writer: pool(1, Role::Writer),
             dialect,
             within_secs: options.within_secs.max(0),
         };
@@ -177,7 +183,7 @@ async fn first(connect: &AnyConnectOptions, dialect: Dialect) -> Result<(), Ledg
     let end = Instant::now() + Duration::from_millis(u64::from(BUSY_MS));
     loop {
         let mut connection = AnyConnection::connect_with(connect).await?;
-        let prepared = prepare(&mut connection, dialect, READER_KIB).await;
+        let prepared = prepare(&mut connection, dialect, Role::Reader).await;
         connection.close().await?;
         match prepared {
             Err(error) if dialect == Dialect::Sqlite && is_busy(&error) && Instant::now() < end => {
@@ -197,12 +203,29 @@ fn is_busy(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
 }
 
+/// What a connection is for.
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    Reader,
+    Writer,
+}
+
 /// What every connection is told.
 async fn prepare(
     connection: &mut AnyConnection,
     dialect: Dialect,
-    cache_kib: u32,
+    role: Role,
 ) -> Result<(), sqlx::Error> {
+    let cache_kib = match role {
+        Role::Reader => READER_KIB,
+        Role::Writer => WRITER_KIB,
+    };
+    // A plan for any cluster is none for one that has a thousandth of all findings, so readers' plans are
+    // made for what they ask. A batch is always alike.
+    let plans = match role {
+        Role::Reader => "force_custom_plan",
+        Role::Writer => "auto",
+    };
     let settings = match dialect {
         // What was answered must survive a power cut.
         Dialect::Sqlite => format!(
@@ -210,10 +233,10 @@ async fn prepare(
              PRAGMA foreign_keys = ON; PRAGMA cache_size = -{cache_kib};
              PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864"
         ),
-        // Queries are short, and plans made for one page serve the next.
-        Dialect::Postgres => {
-            format!("SET lock_timeout = {BUSY_MS}; SET jit = off; SET synchronous_commit = on")
-        }
+        Dialect::Postgres => format!(
+            "SET lock_timeout = {BUSY_MS}; SET jit = off; SET synchronous_commit = on;
+             SET plan_cache_mode = {plans}"
+        ),
     };
     sqlx::raw_sql(sqlx::AssertSqlSafe(settings))
         .execute(connection)

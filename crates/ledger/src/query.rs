@@ -228,10 +228,17 @@ impl Question {
         self.fetch(ledger, sql).await
     }
 
-    /// How many rows there are, counted up to one more than `most`.
-    async fn count(self, ledger: &Ledger, from: &str, most: usize) -> Result<AnyRow, LedgerError> {
+    /// How many rows there are, counted up to one more than `most`, in an order that an index has: what is
+    /// counted is mostly what is latest, which the planner of PostgreSQL does not know.
+    async fn count(
+        self,
+        ledger: &Ledger,
+        from: &str,
+        order: &str,
+        most: usize,
+    ) -> Result<AnyRow, LedgerError> {
         let sql = format!(
-            "SELECT count(*) FROM (SELECT 1 FROM {from} WHERE {} LIMIT {}) AS counted",
+            "SELECT count(*) FROM (SELECT 1 FROM {from} WHERE {} ORDER BY {order} LIMIT {}) AS counted",
             self.conditions.join(" AND "),
             most + 1
         );

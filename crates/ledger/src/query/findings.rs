@@ -178,7 +178,9 @@ impl Ledger {
         }
         let mut question = self.asked(filter).await?;
         of_clusters(self, &mut question, clusters.as_deref());
-        let rows = question.count(self, "finding f", most as usize).await?;
+        let rows = question
+            .count(self, "finding f", "f.at DESC, f.id DESC", most as usize)
+            .await?;
         number(&rows, 0)
     }
 

@@ -175,7 +175,12 @@ impl Ledger {
         question.raw("p.kind = {}", kind);
         let named = question.one_of(self.dialect, "p.name", names);
         question.conditions.push(format!("{named} AND p.n <> 0"));
-        number(&question.count(self, "part p", FEW).await?, 0)
+        number(
+            &question
+                .count(self, "part p", "p.name, p.incident", FEW)
+                .await?,
+            0,
+        )
     }
 
     /// Whether findings of an incident, or of the one that it became part of, are of one of these clusters.
@@ -189,7 +194,7 @@ impl Ledger {
         question.raw("p.kind = {}", CLUSTER);
         let named = question.one_of(self.dialect, "p.name", clusters);
         question.conditions.push(format!("{named} AND p.n <> 0"));
-        Ok(number(&question.count(self, "part p", 1).await?, 0)? > 0)
+        Ok(number(&question.count(self, "part p", "p.incident", 1).await?, 0)? > 0)
     }
 
     /// What somebody owns and has not closed, what is due first at the front.

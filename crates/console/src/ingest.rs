@@ -1,11 +1,13 @@
-//! Events from agents: `POST /api/v1/events`.
+//! What agents, responders, hunts and audits send: `POST /api/v1/events`.
 //!
-//! JSON lines, gzip or not, under a bearer token that says of which cluster they are. What must stay
+//! JSON lines, gzip or not, under a bearer token that says of which cluster they are: lines of the guard's
+//! log, findings in every form that `model::intake` reads, and records in the form of `ledger::wire`,
+//! for which the token needs a scope of its own: who runs on a node does not say what was planned. What must stay
 //! true: 200 is answered once the ledger has every line; a batch with a line that cannot be read is
 //! refused whole (422), which lets the sender halve it until the line stands alone; an event that comes
-//! twice counts once, whatever batch it is in. Nothing of a body is read before its token holds, bodies
-//! in memory are bounded together, and one after another is unpacked and worked on, a portion at a time:
-//! what senders send does not decide how much memory this takes.
+//! twice counts once, whatever batch it is in. Nothing of a body is read before its token holds, bodies in
+//! memory are bounded together, and one after another is unpacked and worked on, a portion at a time: what
+//! senders send does not decide how much memory this takes.
 
 mod gate;
 mod lines;
@@ -16,24 +18,22 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
-use davylamp_ledger::Receipt;
+use davylamp_ledger::wire::{self, Sent};
+use davylamp_ledger::{IncidentNo, Input, LedgerError, Receipt};
 use flate2::read::MultiGzDecoder;
-use serde_json::json;
+use futures::StreamExt as _;
+use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
+use crate::sender::{EVENTS, RECORDS, Unanswered, later, refusal, sender};
 use crate::site::Site;
 use crate::store::Sender;
 
 pub(crate) use gate::Gate;
-
-/// What a token must be allowed for this.
-pub const SCOPE: &str = "events:write";
 
 /// A body has this long to come: a slow one holds a place that others wait for.
 const BODY_WITHIN: Duration = Duration::from_secs(15);
@@ -47,10 +47,8 @@ pub(crate) fn routes() -> Router<Site> {
 /// Why a batch is not taken.
 #[derive(Debug)]
 enum NotTaken {
-    /// No token, or one that does not hold.
-    Token,
-    /// The token is for something else.
-    Scope,
+    /// Its sender may not, or we cannot.
+    Unanswered(Unanswered),
     /// Too many events: how many seconds to wait.
     TooFast(u64),
     /// Too many batches wait already.
@@ -61,102 +59,74 @@ enum NotTaken {
     Packed(StatusCode, String),
     /// Some lines cannot be read.
     Lines(Vec<lines::Wrong>),
-    /// It is our fault: the sender keeps what it has.
-    Trouble(String),
+    /// The ledger will not have a record, and why.
+    Record(String),
+}
+
+impl From<Unanswered> for NotTaken {
+    fn from(why: Unanswered) -> Self {
+        Self::Unanswered(why)
+    }
 }
 
 impl IntoResponse for NotTaken {
     fn into_response(self) -> Response {
-        let answer = |status: StatusCode, error: &str, more: serde_json::Value| {
-            (status, Json(json!({"error": error, "details": more}))).into_response()
-        };
         match self {
-            Self::Token => {
-                let mut response = answer(
-                    StatusCode::UNAUTHORIZED,
-                    "a bearer token is needed that holds; `davy console token add` makes one",
-                    json!(null),
-                );
-                let value = axum::http::HeaderValue::from_static("Bearer");
-                response.headers_mut().insert(WWW_AUTHENTICATE, value);
-                response
-            }
-            Self::Scope => answer(
-                StatusCode::FORBIDDEN,
-                "this token may not write events",
-                json!({"needs": SCOPE}),
-            ),
+            Self::Unanswered(why) => why.into_response(),
             Self::TooFast(secs) => later(
-                answer(
+                refusal(
                     StatusCode::TOO_MANY_REQUESTS,
                     "this token sends more events than it may",
-                    json!(null),
+                    Value::Null,
                 ),
                 secs,
             ),
             Self::Busy => later(
-                answer(
+                refusal(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the ledger is busy",
-                    json!(null),
+                    Value::Null,
                 ),
                 1,
             ),
-            Self::Slow => answer(
+            Self::Slow => refusal(
                 StatusCode::REQUEST_TIMEOUT,
                 "the body did not come whole and in time",
                 json!({"seconds": BODY_WITHIN.as_secs()}),
             ),
-            Self::Packed(status, why) => answer(status, "nothing was taken", json!(why)),
-            Self::Lines(wrong) => answer(
+            Self::Packed(status, why) => refusal(status, "nothing was taken", json!(why)),
+            Self::Lines(wrong) => refusal(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "nothing was taken: lines cannot be read",
                 json!(wrong),
             ),
-            Self::Trouble(why) => {
-                tracing::error!(error = why, "a batch could not be taken");
-                later(
-                    answer(
-                        StatusCode::SERVICE_UNAVAILABLE,
-                        "the ledger cannot be written; the console's log says why",
-                        json!(null),
-                    ),
-                    5,
-                )
-            }
+            Self::Record(why) => refusal(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "nothing was taken: a record cannot be kept",
+                json!(why),
+            ),
         }
     }
 }
 
-fn later(mut response: Response, secs: u64) -> Response {
-    response.headers_mut().insert(RETRY_AFTER, secs.into());
-    response
+/// Who may not send has this long to finish, so that it reads our answer.
+const FINISHES_WITHIN: Duration = Duration::from_secs(5);
+
+async fn take(State(site): State<Site>, request: Request) -> Result<Response, Response> {
+    // Before anything is read: what is read is held, and whoever may not send could send much.
+    let sender = match sender(&site, request.headers(), EVENTS).await {
+        Ok(sender) => sender,
+        Err(refused) => {
+            let _ = tokio::time::timeout(FINISHES_WITHIN, drained(&site, request)).await;
+            return Err(refused.into_response());
+        }
+    };
+    let taken = placed(&site, sender, request).await;
+    taken.map_err(IntoResponse::into_response)
 }
 
-async fn sender(site: &Site, headers: &HeaderMap) -> Result<Sender, NotTaken> {
-    let given = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let token = given.and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("bearer")
-            .then_some(token.trim())
-    });
-    let token = token.ok_or(NotTaken::Token)?;
-    let known = site.store().sender(token, site.now()).await;
-    let sender = known
-        .map_err(|error| NotTaken::Trouble(crate::access::chain(&error)))?
-        .ok_or(NotTaken::Token)?;
-    match sender.scopes.iter().any(|scope| scope == SCOPE) {
-        true => Ok(sender),
-        false => Err(NotTaken::Scope),
-    }
-}
-
-async fn take(State(site): State<Site>, request: Request) -> Result<Response, NotTaken> {
+async fn placed(site: &Site, sender: Sender, request: Request) -> Result<Response, NotTaken> {
     let (parts, body) = request.into_parts();
-    let sender = sender(&site, &parts.headers).await?;
     let most = site.config().ingest.max_bytes;
     let length = parts.headers.get(CONTENT_LENGTH);
     let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
@@ -180,8 +150,7 @@ async fn take(State(site): State<Site>, request: Request) -> Result<Response, No
         let _work = work;
         job.run(&runtime)
     });
-    done.await
-        .map_err(|error| NotTaken::Trouble(error.to_string()))?
+    done.await.map_err(|error| Unanswered::trouble(&error))?
 }
 
 fn too_large(most: usize) -> NotTaken {
@@ -221,10 +190,17 @@ struct Job {
 }
 
 impl Job {
+    fn may_send(&self, has_records: bool) -> Result<(), NotTaken> {
+        match has_records && !self.sender.may(RECORDS) {
+            true => Err(Unanswered::Scope(RECORDS).into()),
+            false => Ok(()),
+        }
+    }
+
     fn run(self, runtime: &Handle) -> Result<Response, NotTaken> {
         let site = &self.site;
         let most = site.config().ingest.max_bytes;
-        let body = unpacked(&self.headers, self.body, most)?;
+        let body = unpacked(&self.headers, self.body.clone(), most)?;
         let lines = lines::count(&body);
         if lines > MAX_LINES {
             let why = format!("it has more than {MAX_LINES} lines");
@@ -238,7 +214,8 @@ impl Job {
         let portions: Vec<_> = lines::portions(&body).collect();
         // Nothing is taken before every line is known to be one. What is one portion is read once.
         if portions.len() > 1 {
-            lines::check(&portions, cluster).map_err(NotTaken::Lines)?;
+            let has_records = lines::check(&portions, cluster).map_err(NotTaken::Lines)?;
+            self.may_send(has_records)?;
         }
         // Two senders may choose the same key.
         let key = self.headers.get("idempotency-key");
@@ -247,17 +224,18 @@ impl Job {
         let (mut receipt, mut passed_over) = (Receipt::default(), lines::Names::default());
         for (number, portion) in portions.iter().enumerate() {
             let read = lines::read(portion, cluster).map_err(NotTaken::Lines)?;
+            self.may_send(!read.sent.is_empty())?;
+            let mut inputs = read.inputs;
+            for sent in read.sent {
+                inputs.push(runtime.block_on(settled(site, &self.sender, sent))?);
+            }
             // What is not the first portion has a key of its own.
             let key = key.as_ref().map(|key| match number {
                 0 => key.clone(),
                 number => format!("{key} {number}"),
             });
-            let delivered = site
-                .ledger()
-                .deliver(key.as_deref(), &read.inputs, site.now());
-            let one = runtime
-                .block_on(delivered)
-                .map_err(|error| NotTaken::Trouble(crate::access::chain(&error)))?;
+            let delivered = site.ledger().deliver(key.as_deref(), &inputs, site.now());
+            let one = runtime.block_on(delivered).map_err(undelivered)?;
             site.live().wake();
             add(&mut receipt, one);
             for (name, n) in read.passed_over {
@@ -275,6 +253,58 @@ impl Job {
         }))
         .into_response())
     }
+}
+
+/// Reads what somebody sends, as much as may be sent, and keeps nothing of it.
+async fn drained(site: &Site, request: Request) {
+    let (mut chunks, mut read) = (request.into_body().into_data_stream(), 0);
+    while let Some(Ok(chunk)) = chunks.next().await {
+        read += chunk.len();
+        if read > site.config().ingest.max_bytes {
+            return;
+        }
+    }
+}
+
+/// What is wrong with a record is the sender's to mend; everything else is ours.
+fn undelivered(error: LedgerError) -> NotTaken {
+    match error {
+        LedgerError::NoSuchIncident { .. }
+        | LedgerError::NotForCallers { .. }
+        | LedgerError::NotStorable { .. }
+        | LedgerError::NoReason => NotTaken::Record(error.to_string()),
+        error => Unanswered::trouble(&error).into(),
+    }
+}
+
+/// A record with its incident, as far as that can be told, and its sender.
+async fn settled(site: &Site, sender: &Sender, sent: Sent) -> Result<Input, Unanswered> {
+    let Sent {
+        id,
+        about,
+        mut record,
+    } = sent;
+    let ledger = site.ledger();
+    let trouble = |error: LedgerError| Unanswered::trouble(&error);
+    let mut incident = None;
+    if let Some(job) = &about.job {
+        let job = ledger.job(job).await.map_err(trouble)?;
+        incident = job.and_then(|job| job.row.incident);
+    }
+    if let (None, Some(plan)) = (incident, &about.plan) {
+        let plan = ledger.plan(plan).await.map_err(trouble)?;
+        incident = plan.and_then(|plan| plan.row.incident);
+    }
+    let mut incident = incident.map(IncidentNo);
+    if incident.is_none() && !about.findings.is_empty() {
+        let of = ledger.incident_of(&sender.cluster, &about.findings).await;
+        incident = of.map_err(trouble)?;
+    }
+    wire::settle(&mut record, incident, &sender.name);
+    Ok(Input::Once {
+        id: format!("{} {id}", sender.name),
+        record: Box::new(record),
+    })
 }
 
 /// Adds what came of the next portion.

@@ -67,7 +67,7 @@ impl About {
     pub(crate) fn of(entry: &Entry, record: Option<&Record>) -> Self {
         match record {
             Some(Record::Finding(finding)) => Self::Finding {
-                cluster: finding.reporter.cluster.clone(),
+                cluster: finding.place(),
                 taken: finding.taken,
                 severity: severity_rank(finding.finding.severity),
             },

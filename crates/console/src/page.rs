@@ -7,6 +7,7 @@
 //!
 //! Not here: deciding anything. A form becomes an entry of the ledger and nothing else.
 
+mod account;
 mod asked;
 mod asset;
 mod entry;
@@ -34,7 +35,11 @@ use axum::routing::{get, post};
 use crate::access::Refused;
 use crate::site::Site;
 
+pub(crate) use account::note_own;
 pub(crate) use message::{absent, message, sign_in, sign_in_by_link};
+pub(crate) use settings::people::noted;
+pub(crate) use settings::visible_name as name;
+pub(crate) use text::plain;
 
 pub(crate) fn routes(site: &Site) -> Router<Site> {
     Router::new()
@@ -45,16 +50,35 @@ pub(crate) fn routes(site: &Site) -> Router<Site> {
         .route("/incidents/{no}/owner", post(incident::forms::owner))
         .route("/incidents/{no}/clock", post(incident::forms::clock))
         .route("/incidents/{no}/note", post(incident::forms::note))
+        .route(
+            "/incidents/{no}/evidence/{id}",
+            get(incident::evidence::show),
+        )
         .route("/findings", get(findings::show))
         .route("/findings/{id}", get(findings::one::show))
         .route("/live", get(live::show))
         .route("/queue", get(queue::show))
         .route("/nodes", get(nodes::show))
         .route("/ledger", get(trail::show))
+        .route("/account", get(account::show))
+        .route("/account/password", post(account::password::change))
+        .route(
+            "/account/factor",
+            get(account::factor::show).post(account::factor::begin),
+        )
+        .route("/account/factor/confirm", post(account::factor::confirm))
+        .route("/account/factor/codes", post(account::factor::codes))
+        .route("/account/factor/remove", post(account::factor::remove))
+        .route("/account/sessions/end", post(account::sessions::end))
+        .route(
+            "/account/sessions/end-others",
+            post(account::sessions::end_others),
+        )
         .route("/settings", get(settings::show))
         .route("/settings/people", post(settings::people::add))
         .route("/settings/people/change", post(settings::people::change))
         .route("/settings/people/link", post(settings::people::link))
+        .route("/settings/people/factor", post(settings::people::factor))
         .route("/settings/tokens", post(settings::tokens::add))
         .route("/settings/tokens/revoke", post(settings::tokens::revoke))
         .method_not_allowed_fallback(|| async { message::wrong_method() })

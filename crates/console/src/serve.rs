@@ -18,15 +18,19 @@ use davylamp_ledger::{Ledger, LedgerError, Options};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::access::{self, Refused};
+use crate::access::{self, Oidc, OidcError, Refused};
 use crate::config::{Config, PASSWORD_VARIABLE};
 use crate::live::Live;
 use crate::site::Site;
 use crate::store::{Store, StoreError};
-use crate::{ingest, page};
+use crate::{ingest, jobs, page};
 
 /// A page or a batch that takes longer has failed; the live stream is none of these.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// A form has this many bytes at most, and this long to arrive.
+const FORM_BYTES: usize = 256 << 10;
+const FORM_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a browser may do with our pages: nothing but ours, and no script that stands in a page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -49,6 +53,9 @@ pub enum ConsoleError {
         /// Why not.
         source: io::Error,
     },
+    /// People cannot be signed in by the provider.
+    #[error("people cannot be signed in by the provider of `console.oidc`")]
+    Oidc(#[from] OidcError),
     /// The certificate or its key cannot be used.
     #[error("the certificate in {path} cannot be used: {why}")]
     Certificate {
@@ -120,6 +127,7 @@ impl Console {
             true => Some(connection::tls(&self.config)?),
             false => None,
         };
+        let oidc = Oidc::of(&self.config.oidc)?;
         let failed = |source| ConsoleError::Listen {
             address: self.config.listen.clone(),
             source,
@@ -128,8 +136,13 @@ impl Console {
             .await
             .map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let is_secure = tls.is_some() || self.config.behind_proxy;
-        let site = Site::new(self.ledger, self.store, Live::new(), self.config, is_secure);
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = match self.config.url.trim_end_matches('/') {
+            "" => format!("{scheme}://{address}"),
+            url => url.to_owned(),
+        };
+        let (live, config) = (Live::new(), self.config);
+        let site = Site::new(self.ledger, self.store, live, oidc, config, url);
         Ok(Ready {
             listener,
             tls,
@@ -142,12 +155,7 @@ impl Console {
 impl Ready {
     /// The address by which people reach it.
     pub fn url(&self) -> String {
-        let config = self.site.config();
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        match config.url.trim_end_matches('/') {
-            "" => format!("{scheme}://{}", self.address),
-            url => url.to_owned(),
-        }
+        self.site.url().to_owned()
     }
 
     /// People and tokens.
@@ -172,18 +180,40 @@ fn app(site: &Site) -> Router {
     Router::new()
         .merge(page::routes(site))
         .merge(access::routes())
+        .layer(middleware::from_fn(small))
         .merge(ingest::routes())
+        .merge(jobs::routes())
         .layer(middleware::from_fn(in_time))
         .merge(page::stream())
         .fallback(page::absent)
+        .layer(middleware::from_fn_with_state(
+            site.clone(),
+            access::sessions,
+        ))
         .layer(middleware::from_fn_with_state(site.clone(), careful))
         .with_state(site.clone())
+}
+
+/// Takes a form in before anything is done with it: none is large, and none comes slowly on purpose.
+async fn small(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let read = axum::body::to_bytes(body, FORM_BYTES);
+    match tokio::time::timeout(FORM_WITHIN, read).await {
+        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, bytes.into())).await,
+        Ok(Err(_)) => ended(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => ended(StatusCode::REQUEST_TIMEOUT),
+    }
+}
+
+/// An answer behind which nothing is read any more.
+fn ended(status: StatusCode) -> Response {
+    (status, [(header::CONNECTION, "close")]).into_response()
 }
 
 /// Ends what takes too long.
 async fn in_time(request: Request, next: Next) -> Response {
     let answered = tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await;
-    answered.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
+    answered.unwrap_or_else(|_| ended(StatusCode::SERVICE_UNAVAILABLE))
 }
 
 /// Adds what every answer carries, but for what it says of itself otherwise.

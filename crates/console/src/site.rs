@@ -5,7 +5,7 @@ use std::sync::Arc;
 use davylamp_ledger::Ledger;
 use jiff::Timestamp;
 
-use crate::access::Attempts;
+use crate::access::{Attempts, Oidc};
 use crate::config::Config;
 use crate::ingest::Gate;
 use crate::live::Live;
@@ -22,7 +22,10 @@ struct Inner {
     live: Live,
     attempts: Attempts,
     gate: Gate,
+    oidc: Option<Oidc>,
     config: Config,
+    /// The address by which people reach it.
+    url: String,
     /// Whether browsers come by TLS, to us or to the proxy before us.
     is_secure: bool,
 }
@@ -32,9 +35,11 @@ impl Site {
         ledger: Ledger,
         store: Store,
         live: Live,
+        oidc: Option<Oidc>,
         config: Config,
-        is_secure: bool,
+        url: String,
     ) -> Self {
+        let is_secure = config.has_tls() || config.behind_proxy;
         let gate = Gate::new(&config);
         Self(Arc::new(Inner {
             ledger,
@@ -42,7 +47,9 @@ impl Site {
             live,
             attempts: Attempts::default(),
             gate,
+            oidc,
             config,
+            url,
             is_secure,
         }))
     }
@@ -69,6 +76,16 @@ impl Site {
 
     pub(crate) fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    /// The provider by which people may sign in.
+    pub(crate) fn oidc(&self) -> Option<&Oidc> {
+        self.0.oidc.as_ref()
+    }
+
+    /// The address by which people reach it, without a slash at its end.
+    pub(crate) fn url(&self) -> &str {
+        &self.0.url
     }
 
     pub(crate) fn is_secure(&self) -> bool {

@@ -168,6 +168,9 @@ fn failure(error: ConsoleError) -> Failure {
         ConsoleError::Listen { .. } => {
             "another program may have this port: ss -ltnp; --listen chooses another"
         }
+        ConsoleError::Oidc(_) => {
+            "look at console.oidc.client_secret_file and console.oidc.ca_file, or empty console.oidc.issuer"
+        }
         ConsoleError::Certificate { .. } => {
             "console.tls_certificate_file and console.tls_key_file want PEM files that belong together"
         }

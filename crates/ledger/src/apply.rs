@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest as _, Sha256};
 
 use crate::record::{
-    Action, Choice, Clock, Evidence, Heartbeat, IncidentOpened, OwnerStep, Record, Retention,
-    State, Tick,
+    Action, Clock, Evidence, Heartbeat, IncidentOpened, OwnerStep, Record, Retention, State, Tick,
 };
 use crate::rows::{
     ActionRow, EvidenceRow, IncidentRow, KeyRow, NOT_DUE, NodeRow, TimelineRow, severity_rank,
@@ -17,6 +16,8 @@ use crate::text::{SHOWN_BYTES, shown};
 use crate::work::{Needs, Work, keys_of};
 
 mod findings;
+
+mod work;
 
 pub(crate) use findings::{version, version_of};
 
@@ -65,6 +66,24 @@ impl Needs {
             Record::Heartbeat(record) => {
                 self.nodes.insert(node_name(record));
             }
+            Record::Plan(record) => {
+                self.plans.insert(named(&[&record.plan]));
+            }
+            Record::Decision(record) => {
+                self.plans
+                    .extend(record.plan.iter().map(|plan| named(&[plan])));
+            }
+            Record::Job(record) => {
+                self.jobs.insert(named(&[&record.job]));
+                self.plans.insert(named(&[record.errand.subject()]));
+            }
+            // Its plan is known once the job is.
+            Record::JobStep(record) => {
+                self.jobs.insert(named(&[&record.job]));
+            }
+            Record::Blocklist(record) => {
+                self.lists.insert(named(&[&record.name, &record.digest]));
+            }
             Record::Retention(record) => {
                 self.findings.extend(&record.findings);
                 self.evidence_ids.extend(&record.evidence);
@@ -108,20 +127,20 @@ impl Work {
                     (record.step != OwnerStep::Declined).then(|| shown(&record.owner, SHOWN_BYTES));
             }),
             Record::Clock(record) => self.clock(record),
-            Record::Plan(record) => {
-                if let (Some(incident), Some(cost)) =
-                    (record.incident, record.cost_micro_usd_per_hour)
-                {
-                    self.incident(incident.0, |row| row.cost_micro_usd_per_hour = Some(cost));
-                }
-            }
+            Record::Plan(record) => self.plan(seq, at, record),
+            Record::Cost(record) => self.incident(record.incident.0, |row| {
+                row.cost_micro_usd_per_hour = Some(record.per_hour_micro_usd);
+                row.cost_low_micro_usd = Some(record.low_micro_usd);
+                row.cost_high_micro_usd = Some(record.high_micro_usd);
+            }),
+            Record::Job(record) => self.job(seq, at, record),
+            Record::JobStep(record) => self.job_step(seq, at, record),
+            Record::Run(record) => self.run(seq, record),
+            Record::Audit(record) => self.audit(seq, record),
+            Record::Blocklist(record) => self.blocklist(seq, at, record),
             Record::Action(record) => self.action(seq, at, record),
             Record::Evidence(record) => self.kept(seq, at, record),
-            Record::Decision(record) => {
-                if let (Some(incident), Choice::Close) = (record.incident, &record.choice) {
-                    self.state(incident.0, at, State::Closed);
-                }
-            }
+            Record::Decision(record) => self.decision(seq, at, record),
             Record::Access(record) => {
                 if let Some(row) = self.evidence.edit(&named(&[&record.location])) {
                     row.reads += 1;
@@ -131,7 +150,7 @@ impl Work {
             }
             Record::Heartbeat(record) => self.node(seq, record),
             Record::Retention(record) => self.retention(record),
-            Record::Note(_) | Record::Run(_) | Record::Setting(_) => {}
+            Record::Note(_) | Record::Setting(_) => {}
         }
         if let Some(incident) = record.incident() {
             self.tell(incident.0, seq);
@@ -185,6 +204,8 @@ impl Work {
                 clusters: "[]".to_owned(),
                 users: "[]".to_owned(),
                 cost_micro_usd_per_hour: None,
+                cost_low_micro_usd: None,
+                cost_high_micro_usd: None,
             },
         );
         self.tell(seq, seq);
@@ -226,6 +247,8 @@ impl Work {
             row.cost_micro_usd_per_hour = row
                 .cost_micro_usd_per_hour
                 .max(gone.cost_micro_usd_per_hour);
+            row.cost_low_micro_usd = row.cost_low_micro_usd.max(gone.cost_low_micro_usd);
+            row.cost_high_micro_usd = row.cost_high_micro_usd.max(gone.cost_high_micro_usd);
         });
         self.incident(from, |row| {
             State::Merged.as_str().clone_into(&mut row.state);
@@ -322,6 +345,7 @@ impl Work {
             coverage: shown(&record.coverage, 4 * SHOWN_BYTES),
             canary_caught: record.canary_caught.map(i64::from),
             lost_events: record.lost_events,
+            lists: json(&record.lists),
             latest: seq,
         };
         self.nodes.put((cluster, node), row);

@@ -11,10 +11,11 @@ use crate::error::LedgerError;
 use crate::keys;
 use crate::record::{
     BY_LEDGER, Choice, FindingJoined, FindingRecord, Heartbeat, IncidentMerged, IncidentNo,
-    IncidentOpened, IncidentState, Record, Reported, State,
+    IncidentOpened, IncidentState, JobStage, JobStep, Record, Reported, State,
 };
 use crate::rows::{FindingRow, NodeRow};
 use crate::table::json;
+use crate::text::{SHOWN_BYTES, shown};
 use crate::work::{Needs, Work, keys_of};
 
 /// Something that is delivered to the ledger.
@@ -26,6 +27,13 @@ pub enum Input {
     Heartbeat(Heartbeat),
     /// Anything else.
     Record(Box<Record>),
+    /// The same from somebody who may send it again: under one id it is written once.
+    Once {
+        /// What tells it from everything else that is sent.
+        id: String,
+        /// It.
+        record: Box<Record>,
+    },
 }
 
 /// What came of a delivery.
@@ -71,7 +79,7 @@ pub(crate) fn needs(inputs: &[Input]) -> Needs {
             Input::Heartbeat(heartbeat) => {
                 needs.nodes.insert(node_name(heartbeat));
             }
-            Input::Record(record) => needs.of(record),
+            Input::Record(record) | Input::Once { record, .. } => needs.of(record),
         }
     }
     needs
@@ -106,7 +114,7 @@ impl<'a> Writer<'a> {
         match input {
             Input::Finding(reported) => self.finding(reported),
             Input::Heartbeat(heartbeat) => self.heartbeat(heartbeat),
-            Input::Record(record) => return self.record(record),
+            Input::Record(record) | Input::Once { record, .. } => return self.record(record),
         }
         Ok(())
     }
@@ -144,6 +152,19 @@ impl<'a> Writer<'a> {
         if unreasoned {
             return Err(LedgerError::NoReason);
         }
+        match record {
+            Record::Job(job) => {
+                if self.work.jobs.get(&named(&[&job.job])).is_some() {
+                    self.receipt.unchanged += 1;
+                    return Ok(());
+                }
+            }
+            Record::JobStep(step) if !self.may_step(step)? => {
+                self.receipt.unchanged += 1;
+                return Ok(());
+            }
+            _ => {}
+        }
         // Plans and settings carry what somebody else wrote; what cannot be read again would stop a rebuild.
         if let Err(error) = serde_json::from_str::<Record>(&json(record)) {
             return Err(LedgerError::NotStorable {
@@ -153,6 +174,34 @@ impl<'a> Writer<'a> {
         }
         self.write(record);
         Ok(())
+    }
+
+    /// Whether a job's step is new; who may not take it is told.
+    fn may_step(&self, step: &JobStep) -> Result<bool, LedgerError> {
+        let refused = |why: &str| LedgerError::Job {
+            job: step.job.clone(),
+            why: why.to_owned(),
+        };
+        let Some(row) = self.work.jobs.get(&named(&[&step.job])) else {
+            return Err(refused("there is none of that id"));
+        };
+        let is_over = matches!(row.stage.as_str(), "done" | "failed" | "withdrawn");
+        if row.stage == step.stage.as_str() && is_over {
+            return Ok(false);
+        }
+        if is_over {
+            return Err(refused(&format!("it is {} already", row.stage)));
+        }
+        let is_held = row.stage == "taken" && row.until > self.now_us;
+        match step.stage {
+            JobStage::Withdrawn if is_held => Err(refused("a worker is at it")),
+            JobStage::Withdrawn => Ok(true),
+            // Its worker may go on with it, and end it late where no other has it.
+            _ if is_held && row.taken_by != shown(&step.by, SHOWN_BYTES) => {
+                Err(refused(&format!("{} is at it", row.taken_by)))
+            }
+            _ => Ok(true),
+        }
     }
 
     fn heartbeat(&mut self, heartbeat: &Heartbeat) {
@@ -318,4 +367,9 @@ fn says_something_new(row: &NodeRow, heartbeat: &Heartbeat) -> bool {
 /// A short name for the key of a batch, which is as long as its sender likes.
 pub(crate) fn batch_name(key: &str) -> String {
     named(&["batch", key])
+}
+
+/// The same for a record that is written once.
+pub(crate) fn once_name(id: &str) -> String {
+    named(&["once", id])
 }

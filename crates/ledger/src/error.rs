@@ -55,6 +55,14 @@ pub enum LedgerError {
     /// A decision that needs a reason and has none.
     #[error("closing an incident and accepting a risk need a reason")]
     NoReason,
+    /// A job that cannot be taken, ended or withdrawn so.
+    #[error("job {job}: {why}")]
+    Job {
+        /// Its id.
+        job: String,
+        /// Why not.
+        why: String,
+    },
     /// A cursor that no list gave.
     #[error("this cursor is from no list of this ledger")]
     Cursor,

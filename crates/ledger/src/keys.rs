@@ -22,7 +22,25 @@ const CONTAINER_ID_BYTES: usize = 32;
 /// A finding's name among all findings: of its source, the reporting cluster and its id. A digest, as
 /// an id is as long as its source likes.
 pub fn reference(finding: &Finding, reporter: &Reporter) -> String {
-    let source = match finding.source {
+    named(finding.source, &reporter.cluster, finding.id.as_str())
+}
+
+/// The names that a finding of this id may have, whichever source it is of.
+pub(crate) fn references(cluster: &str, id: &str) -> Vec<String> {
+    const SOURCES: [FindingSource; 6] = [
+        FindingSource::GuardDuty,
+        FindingSource::SecurityHub,
+        FindingSource::Ocsf,
+        FindingSource::CloudTrail,
+        FindingSource::Cost,
+        FindingSource::Davylamp,
+    ];
+    let of = |source| named(source, cluster, id);
+    SOURCES.into_iter().map(of).collect()
+}
+
+fn named(source: FindingSource, cluster: &str, id: &str) -> String {
+    let source = match source {
         FindingSource::GuardDuty => "guard-duty",
         FindingSource::SecurityHub => "security-hub",
         FindingSource::Ocsf => "ocsf",
@@ -31,7 +49,7 @@ pub fn reference(finding: &Finding, reporter: &Reporter) -> String {
         FindingSource::Davylamp => "davylamp",
     };
     let mut digest = Sha256::new();
-    for part in [source, &reporter.cluster, finding.id.as_str()] {
+    for part in [source, cluster, id] {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part.as_bytes());
     }

@@ -63,8 +63,17 @@ impl Ledger {
         }
         let mut work = Work::new(self.dialect);
         work.load(&mut transaction, decide::needs(inputs)).await?;
+        let once = self.once(&mut transaction, inputs).await?;
+        let mut written = BTreeSet::new();
         let mut writer = Writer::new(&mut work, head, now, self.within_secs);
         for input in inputs {
+            if let Input::Once { id, .. } = input {
+                let name = decide::once_name(id);
+                if once.contains(&name) || !written.insert(name) {
+                    writer.receipt.unchanged += 1;
+                    continue;
+                }
+            }
             writer.take(input)?;
         }
         let (head, mut entries, mut receipt) = (writer.head, writer.entries, writer.receipt);
@@ -77,6 +86,7 @@ impl Ledger {
             receipt.last = writer.receipt.last.or(receipt.last);
         }
         self.pulse(&mut transaction, inputs, now).await?;
+        self.note(&mut transaction, &written, now).await?;
         if let Some(name) = name {
             sqlx::query("INSERT INTO batch (name, at_us, receipt) VALUES ($1, $2, $3)")
                 .bind(name)
@@ -89,6 +99,63 @@ impl Ledger {
         work.flush(&mut transaction).await?;
         transaction.commit().await?;
         Ok(receipt)
+    }
+
+    /// Which of the records that are written once are there already, by their names.
+    async fn once(
+        &self,
+        connection: &mut AnyConnection,
+        inputs: &[Input],
+    ) -> Result<BTreeSet<String>, LedgerError> {
+        let names: Vec<String> = inputs
+            .iter()
+            .filter_map(|input| match input {
+                Input::Once { id, .. } => Some(decide::once_name(id)),
+                _ => None,
+            })
+            .collect();
+        if names.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let sql = format!(
+            "SELECT name FROM batch WHERE name IN {}",
+            self.dialect.texts(1)
+        );
+        let known: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql))
+            .bind(json(&names))
+            .fetch_all(connection)
+            .await?;
+        Ok(known.into_iter().collect())
+    }
+
+    /// Notes that they are.
+    async fn note(
+        &self,
+        connection: &mut AnyConnection,
+        names: &BTreeSet<String>,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let columns = [
+            ("name", Kind::Text),
+            ("at_us", Kind::Int),
+            ("receipt", Kind::Text),
+        ];
+        let rows: Vec<_> = names
+            .iter()
+            .map(|name| {
+                serde_json::json!({
+                    "name": name, "at_us": now.as_microsecond(), "receipt": "{}",
+                })
+            })
+            .collect();
+        let sql = format!(
+            "INSERT INTO batch (name, at_us, receipt) SELECT name, at_us, receipt FROM {} WHERE true",
+            self.dialect.records(1, &columns)
+        );
+        run(connection, sql, &json(&rows)).await
     }
 
     /// The database, for tables of others beside the ledger's.

@@ -20,6 +20,8 @@ pub mod rows;
 
 pub mod query;
 
+pub mod wire;
+
 mod apply;
 mod carry;
 mod decide;

@@ -31,12 +31,12 @@ const READER_KIB: u32 = 1 << 10;
 
 const SQLITE: [&str; LAYOUT as usize] = [
     include_str!("../migrations/sqlite/0001_ledger.sql"),
-    "SELECT 1",
+    include_str!("../migrations/sqlite/0002_work.sql"),
     include_str!("../migrations/sqlite/0003_parts.sql"),
 ];
 const POSTGRES: [&str; LAYOUT as usize] = [
     include_str!("../migrations/postgres/0001_ledger.sql"),
-    "SELECT 1",
+    include_str!("../migrations/postgres/0002_work.sql"),
     include_str!("../migrations/postgres/0003_parts.sql"),
 ];
 

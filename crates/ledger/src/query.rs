@@ -15,11 +15,13 @@ mod others;
 #[cfg(test)]
 mod plans;
 mod standing;
+mod work;
 
 pub use findings::{FindingFilter, FindingView};
 pub use incidents::{IncidentFilter, IncidentSort, IncidentView};
 pub use others::{NodeView, Overview};
 pub use standing::{Cost, NodeCounts, Standing};
+pub use work::{AuditView, Burning, JobFilter, JobView, PlanView, RunFilter};
 
 /// The most that one page of a list has.
 pub const PAGE_ROWS: u32 = 500;

@@ -12,14 +12,18 @@ mod deed;
 mod finding;
 mod house;
 mod incident;
+mod posture;
+mod work;
 
 pub use deed::{Access, Action, Evidence, LeftOut, Plan, Stage};
-pub use finding::{FindingJoined, FindingRecord, Reported, Reporter, Taken};
+pub use finding::{ACCOUNT, FindingJoined, FindingRecord, Reported, Reporter, Taken};
 pub use house::{Heartbeat, Remains, Retention, Run, Setting};
 pub use incident::{
     BY_LEDGER, Choice, Clock, Decision, IncidentMerged, IncidentOpened, IncidentState, Note, Owner,
     OwnerStep, State, Tick,
 };
+pub use posture::{Audit, Blocklist, Cost, ListHeld, Rollout};
+pub use work::{Errand, Job, JobStage, JobStep};
 
 /// An incident's number: the number of the entry that opened it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,8 +68,18 @@ pub enum Record {
     Access(Access),
     /// A node's change.
     Heartbeat(Heartbeat),
-    /// A hunt or an audit.
+    /// A hunt ran.
     Run(Run),
+    /// An audit ran.
+    Audit(Box<Audit>),
+    /// What an incident costs.
+    Cost(Cost),
+    /// Something is asked of a worker.
+    Job(Job),
+    /// How far that is.
+    JobStep(JobStep),
+    /// A version of a blocklist.
+    Blocklist(Blocklist),
     /// A change of a setting.
     Setting(Setting),
     /// What was removed.
@@ -91,6 +105,11 @@ impl Record {
             Self::Access(_) => "access",
             Self::Heartbeat(_) => "heartbeat",
             Self::Run(_) => "run",
+            Self::Audit(_) => "audit",
+            Self::Cost(_) => "cost",
+            Self::Job(_) => "job",
+            Self::JobStep(_) => "job-step",
+            Self::Blocklist(_) => "blocklist",
             Self::Setting(_) => "setting",
             Self::Retention(_) => "retention",
         }
@@ -108,6 +127,8 @@ impl Record {
             Self::Decision(record) => record.incident,
             Self::Note(record) => record.incident,
             Self::Access(record) => record.incident,
+            Self::Cost(record) => Some(record.incident),
+            Self::Job(record) => record.incident,
             _ => None,
         }
     }

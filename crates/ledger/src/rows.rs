@@ -87,7 +87,7 @@ row! {
     behaviour: String = Text,
     /// One line about it.
     title: String = Text,
-    /// The cluster.
+    /// The cluster, or an account: [`crate::record::FindingRecord::place`].
     cluster: String = Text,
     /// The node.
     node: String = Text,
@@ -177,6 +177,10 @@ row! {
     users: String = Text,
     /// What it costs, where somebody said so.
     cost_micro_usd_per_hour: Option<i64> = Int,
+    /// What it cost so far at least, where somebody said so.
+    cost_low_micro_usd: Option<i64> = Int,
+    /// And at most.
+    cost_high_micro_usd: Option<i64> = Int,
 }
 
 row! {
@@ -277,8 +281,135 @@ row! {
     canary_caught: Option<i64> = Int,
     /// Events lost.
     lost_events: i64 = Int,
+    /// The lists it holds, as a JSON array of [`crate::record::ListHeld`].
+    lists: String = Text,
     /// The entry that says so.
     latest: i64 = Int,
+}
+
+row! {
+    /// A plan, and how far it is.
+    PlanRow in "plan" by ["id"];
+    /// Its number: that of its first entry.
+    id: i64 = Int,
+    /// Names the plan: a digest.
+    reference: String = Text,
+    /// The entry that holds it as it is now.
+    latest: i64 = Int,
+    /// When that was written.
+    at: i64 = Int,
+    /// The incident.
+    incident: Option<i64> = Int,
+    /// The plan's id.
+    plan: String = Text,
+    /// What it would do.
+    summary: String = Text,
+    /// How far it is: `proposed`, `asked`, `running`, `done`, `failed`, `undone`.
+    state: String = Text,
+    /// Who said yes to it.
+    approved_by: Option<String> = Text,
+    /// Who made it.
+    by_whom: String = Text,
+}
+
+row! {
+    /// A hunt's or an audit's run.
+    RunRow in "run" by ["id"];
+    /// The entry.
+    id: i64 = Int,
+    /// `hunt` or `audit`.
+    verb: String = Text,
+    /// Which one.
+    name: String = Text,
+    /// Over what.
+    target: String = Text,
+    /// When it began.
+    started: i64 = Int,
+    /// When it ended.
+    ended: i64 = Int,
+    /// What was counted, as a JSON object.
+    counts: String = Text,
+    /// Why it did not come to its end.
+    error: Option<String> = Text,
+    /// Who ran it.
+    by_whom: String = Text,
+}
+
+row! {
+    /// What somebody asked of workers.
+    JobRow in "job" by ["id"];
+    /// Its number: that of its first entry.
+    id: i64 = Int,
+    /// Names it: a digest.
+    reference: String = Text,
+    /// Its latest entry.
+    latest: i64 = Int,
+    /// When that was written.
+    at: i64 = Int,
+    /// Its id.
+    job: String = Text,
+    /// The incident.
+    incident: Option<i64> = Int,
+    /// The cluster whose workers may take it; empty for all.
+    cluster: String = Text,
+    /// What is to be done: `plan`, `run`, `undo`, `hunt`.
+    errand: String = Text,
+    /// What it is about: a plan's id, a hunt's name.
+    subject: String = Text,
+    /// How far it is: `waiting`, `taken`, `done`, `failed`, `withdrawn`.
+    stage: String = Text,
+    /// Until when a worker has it.
+    until: i64 = Int,
+    /// What came of it.
+    detail: String = Text,
+    /// Who asked.
+    asked_by: String = Text,
+    /// The worker.
+    taken_by: String = Text,
+}
+
+row! {
+    /// Something that is lived with.
+    RiskRow in "risk" by ["reference"];
+    /// Names its subject: a digest.
+    reference: String = Text,
+    /// The entry that says so.
+    latest: i64 = Int,
+    /// When it was decided.
+    at: i64 = Int,
+    /// What: see [`davylamp_model::verdict::Outcome::subject`].
+    subject: String = Text,
+    /// Until when.
+    until: i64 = Int,
+    /// Why.
+    reason: String = Text,
+    /// Who decided.
+    by_whom: String = Text,
+}
+
+row! {
+    /// A version of a blocklist.
+    ListRow in "blocklist" by ["reference"];
+    /// Names the list and version: a digest.
+    reference: String = Text,
+    /// The entry that says so.
+    latest: i64 = Int,
+    /// When that was written.
+    at: i64 = Int,
+    /// When it was first told of.
+    first_at: i64 = Int,
+    /// The list.
+    name: String = Text,
+    /// The version.
+    digest: String = Text,
+    /// How far it is.
+    rollout: String = Text,
+    /// How many strings it bans.
+    strings: i64 = Int,
+    /// Why.
+    note: String = Text,
+    /// Who says so.
+    by_whom: String = Text,
 }
 
 row! {
@@ -306,7 +437,7 @@ row! {
 }
 
 /// Every derived table, which a rebuild empties and a verification compares.
-pub(crate) const DERIVED: [Table; 12] = [
+pub(crate) const DERIVED: [Table; 17] = [
     FindingRow::TABLE,
     KeyRow::TABLE,
     UpdateRow::TABLE,
@@ -317,6 +448,11 @@ pub(crate) const DERIVED: [Table; 12] = [
     ActionRow::TABLE,
     EvidenceRow::TABLE,
     NodeRow::TABLE,
+    PlanRow::TABLE,
+    RunRow::TABLE,
+    JobRow::TABLE,
+    RiskRow::TABLE,
+    ListRow::TABLE,
     TallyRow::TABLE,
     CounterRow::TABLE,
 ];

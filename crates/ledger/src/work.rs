@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde::Serialize;
 use sqlx::AnyConnection;
 
+use crate::apply::named;
 use crate::error::LedgerError;
 use crate::rows::{
-    ActionRow, CounterRow, EvidenceRow, FindingRow, IncidentRow, KeyRow, NodeRow, PartRow, Row,
-    SpanRow, TallyRow, TimelineRow, UpdateRow,
+    ActionRow, CounterRow, EvidenceRow, FindingRow, IncidentRow, JobRow, KeyRow, ListRow, NodeRow,
+    PartRow, PlanRow, RiskRow, Row, RunRow, SpanRow, TallyRow, TimelineRow, UpdateRow,
 };
 use crate::spans::{Spans, Zone};
 use crate::table::{Dialect, json, run, select, store};
@@ -28,6 +29,9 @@ pub(crate) struct Needs {
     pub evidence: BTreeSet<String>,
     pub evidence_ids: BTreeSet<i64>,
     pub nodes: BTreeSet<(String, String)>,
+    pub plans: BTreeSet<String>,
+    pub jobs: BTreeSet<String>,
+    pub lists: BTreeSet<String>,
 }
 
 /// The words of a finding, on their way to where they are searched.
@@ -113,6 +117,11 @@ pub(crate) struct Work {
     pub actions: Shelf<String, ActionRow>,
     pub evidence: Shelf<String, EvidenceRow>,
     pub nodes: Shelf<(String, String), NodeRow>,
+    pub plans: Shelf<String, PlanRow>,
+    pub jobs: Shelf<String, JobRow>,
+    pub lists: Shelf<String, ListRow>,
+    pub risks: Shelf<String, RiskRow>,
+    pub runs: Vec<RunRow>,
     pub tally: BTreeMap<(i64, String, String), i64>,
     pub counter: BTreeMap<(String, i64), i64>,
     /// By kind, name and incident.
@@ -138,6 +147,11 @@ impl Work {
             actions: Shelf::default(),
             evidence: Shelf::default(),
             nodes: Shelf::default(),
+            plans: Shelf::default(),
+            jobs: Shelf::default(),
+            lists: Shelf::default(),
+            risks: Shelf::default(),
+            runs: Vec::new(),
             tally: BTreeMap::new(),
             counter: BTreeMap::new(),
             parts: BTreeMap::new(),
@@ -224,6 +238,25 @@ impl Work {
                 self.evidence.load(row.reference.clone(), row);
             }
         }
+        if !needs.jobs.is_empty() {
+            let condition = format!("reference IN {texts}");
+            for row in select::<JobRow>(connection, &condition, &json(&needs.jobs)).await? {
+                needs.plans.insert(named(&[&row.subject]));
+                self.jobs.load(row.reference.clone(), row);
+            }
+        }
+        if !needs.plans.is_empty() {
+            let condition = format!("reference IN {texts}");
+            for row in select::<PlanRow>(connection, &condition, &json(&needs.plans)).await? {
+                self.plans.load(row.reference.clone(), row);
+            }
+        }
+        if !needs.lists.is_empty() {
+            let condition = format!("reference IN {texts}");
+            for row in select::<ListRow>(connection, &condition, &json(&needs.lists)).await? {
+                self.lists.load(row.reference.clone(), row);
+            }
+        }
         if !needs.nodes.is_empty() {
             let names: BTreeSet<&String> = needs.nodes.iter().map(|(_, node)| node).collect();
             let condition = format!("node IN {texts}");
@@ -266,6 +299,12 @@ impl Work {
         self.evidence
             .values_mut()
             .for_each(|row| point(&mut row.incident));
+        self.plans
+            .values_mut()
+            .for_each(|row| point(&mut row.incident));
+        self.jobs
+            .values_mut()
+            .for_each(|row| point(&mut row.incident));
         self.incidents
             .values_mut()
             .for_each(|row| point(&mut row.merged_into));
@@ -295,6 +334,8 @@ impl Work {
                 "UPDATE timeline SET incident = $1 WHERE incident = $2",
                 "UPDATE action SET incident = $1 WHERE incident = $2",
                 "UPDATE evidence SET incident = $1 WHERE incident = $2",
+                "UPDATE plan SET incident = $1 WHERE incident = $2",
+                "UPDATE job SET incident = $1 WHERE incident = $2",
                 "UPDATE incident SET merged_into = $1 WHERE merged_into = $2",
                 "INSERT INTO part (kind, name, incident, n)
                  SELECT kind, name, $1, n FROM part WHERE incident = $2
@@ -321,6 +362,11 @@ impl Work {
         store(connection, dialect, self.actions.changed()).await?;
         store(connection, dialect, self.evidence.changed()).await?;
         store(connection, dialect, self.nodes.changed()).await?;
+        store(connection, dialect, self.plans.changed()).await?;
+        store(connection, dialect, self.jobs.changed()).await?;
+        store(connection, dialect, self.lists.changed()).await?;
+        store(connection, dialect, self.risks.changed()).await?;
+        store(connection, dialect, &self.runs).await?;
         if !self.words.is_empty() {
             let kept = |each: &Words| Words {
                 id: each.id,

@@ -20,3 +20,5 @@ pub mod intake;
 pub mod inventory;
 
 pub mod ocsf;
+
+pub mod verdict;

@@ -1,9 +1,13 @@
-//! From lines of agents to what the ledger takes.
+//! From lines to what the ledger takes.
 
 use std::collections::BTreeMap;
 
 use davylamp_ledger::record::Heartbeat;
-use davylamp_ledger::{Input, Reported, Reporter};
+use davylamp_ledger::wire::Sent;
+use davylamp_ledger::{Input, Reported, Reporter, Taken};
+use davylamp_model::finding::Finding;
+use davylamp_model::intake::{self, Intake, compliance};
+use davylamp_model::resource::Resource;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -25,8 +29,10 @@ pub(super) struct Wrong {
     pub begins: String,
 }
 
-/// The longest line: no agent of ours writes longer ones, and each takes many times its length to keep.
-const LINE_BYTES: usize = 256 << 10;
+/// The longest line: an audit or a plan is one.
+const LINE_BYTES: usize = 8 << 20;
+/// The longest line of a guard, which writes none that is longer: each takes many times its length to keep.
+const EVENT_BYTES: usize = 256 << 10;
 /// So many lines are worked on at once.
 const PORTION_LINES: usize = 500;
 /// And of so many bytes together, unless one line has more.
@@ -77,12 +83,13 @@ pub(super) fn portions(body: &[u8]) -> impl Iterator<Item = Portion<'_>> {
     })
 }
 
-/// Whether every line can be read.
-pub(super) fn check(portions: &[Portion<'_>], cluster: &str) -> Result<(), Vec<Wrong>> {
-    let mut wrong = Vec::new();
+/// Whether every line can be read, and whether there are records among them.
+pub(super) fn check(portions: &[Portion<'_>], cluster: &str) -> Result<bool, Vec<Wrong>> {
+    let (mut wrong, mut has_records) = (Vec::new(), false);
     for portion in portions {
-        if let Err(more) = read(portion, cluster) {
-            wrong.extend(more);
+        match read(portion, cluster) {
+            Ok(read) => has_records |= !read.sent.is_empty(),
+            Err(more) => wrong.extend(more),
         }
         if wrong.len() >= WRONG_SHOWN {
             break;
@@ -90,7 +97,7 @@ pub(super) fn check(portions: &[Portion<'_>], cluster: &str) -> Result<(), Vec<W
     }
     wrong.truncate(WRONG_SHOWN);
     match wrong.is_empty() {
-        true => Ok(()),
+        true => Ok(has_records),
         false => Err(wrong),
     }
 }
@@ -99,18 +106,26 @@ pub(super) fn check(portions: &[Portion<'_>], cluster: &str) -> Result<(), Vec<W
 #[derive(Debug, Default)]
 pub(super) struct Read {
     pub inputs: Vec<Input>,
+    /// Records, of which it is not settled yet which incident they are about.
+    pub sent: Vec<Sent>,
     /// Lines that say nothing the ledger keeps, by what they are.
     pub passed_over: Names,
 }
 
 enum Line {
     Input(Box<Input>),
+    Sent(Box<Sent>),
+    /// A finding in another form than ours may be several.
+    Intake(Box<Intake>),
     Other(String),
 }
 
 /// Reads a part of a batch.
 pub(super) fn read(portion: &Portion<'_>, cluster: &str) -> Result<Read, Vec<Wrong>> {
     let (mut read, mut wrong) = (Read::default(), Vec::new());
+    let over = |name: String, times: u64, read: &mut Read| {
+        *read.passed_over.entry(name).or_default() += times;
+    };
     for (number, bytes) in portion.bytes.split(|byte| *byte == b'\n').enumerate() {
         let bytes = bytes.trim_ascii();
         if bytes.is_empty() {
@@ -118,7 +133,30 @@ pub(super) fn read(portion: &Portion<'_>, cluster: &str) -> Result<Read, Vec<Wro
         }
         match line(bytes, cluster) {
             Ok(Line::Input(input)) => read.inputs.push(*input),
-            Ok(Line::Other(name)) => *read.passed_over.entry(name).or_default() += 1,
+            Ok(Line::Sent(sent)) => read.sent.push(*sent),
+            Ok(Line::Intake(intake)) => {
+                let text = std::str::from_utf8(bytes).unwrap_or_default();
+                for (name, times) in intake.passed_over {
+                    over(name, times, &mut read);
+                }
+                if !intake.signals.is_empty() {
+                    over(
+                        "a signal".to_owned(),
+                        intake.signals.len() as u64,
+                        &mut read,
+                    );
+                }
+                // Several of one line share it; the line is kept with the first.
+                let mut line = Some(text.to_owned());
+                for finding in intake.findings {
+                    read.inputs.push(Input::Finding(Box::new(reported(
+                        finding,
+                        cluster,
+                        line.take(),
+                    ))));
+                }
+            }
+            Ok(Line::Other(name)) => over(name, 1, &mut read),
             Err(why) if wrong.len() < WRONG_SHOWN => wrong.push(Wrong {
                 line: portion.first + number,
                 why,
@@ -138,9 +176,11 @@ pub(super) fn read(portion: &Portion<'_>, cluster: &str) -> Result<Read, Vec<Wro
 }
 
 fn line(bytes: &[u8], cluster: &str) -> Result<Line, String> {
-    if bytes.len() > LINE_BYTES {
-        return Err(format!("it has more than {LINE_BYTES} bytes"));
-    }
+    let short = |most: usize| match bytes.len() > most {
+        true => Err(format!("it has more than {most} bytes")),
+        false => Ok(()),
+    };
+    short(LINE_BYTES)?;
     let text = std::str::from_utf8(bytes).map_err(|_| "it is no UTF-8".to_owned())?;
     let value: Value =
         serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
@@ -153,6 +193,22 @@ fn line(bytes: &[u8], cluster: &str) -> Result<Line, String> {
             .and_then(Value::as_str)
             .unwrap_or_default()
     };
+    if members.get("record").is_some_and(Value::is_object) {
+        return sent(value);
+    }
+    if ["action", "event"]
+        .iter()
+        .all(|name| member(name).is_empty())
+        || members.contains_key("class_uid")
+    {
+        if compliance::is_one(&value) {
+            return Err(
+                "it is one outcome of an audit; `davy send` sends an audit whole".to_owned(),
+            );
+        }
+        return foreign(bytes);
+    }
+    short(EVENT_BYTES)?;
     let reporter = Reporter {
         cluster: cluster.to_owned(),
         node: member("node").to_owned(),
@@ -169,9 +225,53 @@ fn line(bytes: &[u8], cluster: &str) -> Result<Line, String> {
         )))));
     }
     match (action.as_str(), event) {
-        ("", "") => Err("it has neither an `action` nor an `event`".to_owned()),
         ("", event) => Ok(Line::Other(event.chars().take(EXCERPT_CHARS).collect())),
         (action, _) => Ok(Line::Other(action.chars().take(EXCERPT_CHARS).collect())),
+    }
+}
+
+/// A record of a responder, a hunt or an audit.
+fn sent(value: Value) -> Result<Line, String> {
+    let sent: Sent =
+        serde_json::from_value(value).map_err(|error| format!("it is no record: {error}"))?;
+    if sent.id.trim().is_empty() {
+        return Err("the record has no id".to_owned());
+    }
+    if !Sent::is_for_senders(&sent.record) {
+        return Err(format!(
+            "a record of kind `{}` is not for senders",
+            sent.record.kind()
+        ));
+    }
+    Ok(Line::Sent(Box::new(sent)))
+}
+
+/// A finding in the form of another product, or of a hunt.
+fn foreign(bytes: &[u8]) -> Result<Line, String> {
+    let intake = intake::read(bytes);
+    match intake.rejected.first() {
+        Some(rejected) => Err(format!("{}; {}", rejected.why, rejected.why.next_step())),
+        None => Ok(Line::Intake(Box::new(intake))),
+    }
+}
+
+fn reported(finding: Finding, cluster: &str, line: Option<String>) -> Reported {
+    let node = finding
+        .resources
+        .iter()
+        .find_map(|resource| match resource {
+            Resource::Node { name, .. } => Some(name.to_string()),
+            _ => None,
+        });
+    Reported {
+        reporter: Reporter {
+            cluster: cluster.to_owned(),
+            node: node.unwrap_or_default(),
+            agent: String::new(),
+        },
+        finding,
+        taken: Taken::Reported,
+        line,
     }
 }
 
@@ -203,6 +303,10 @@ fn heartbeat(said: &Value, reporter: Reporter) -> Heartbeat {
         canary_at: None,
         canary_caught: None,
         lost_events: count("events_lost"),
+        lists: said
+            .get("lists")
+            .and_then(|lists| serde_json::from_value(lists.clone()).ok())
+            .unwrap_or_default(),
     }
 }
 
@@ -247,7 +351,7 @@ mod tests {
         assert_eq!((wrong.len(), wrong[0].line, wrong[1].line), (20, 1, 3));
         let longer = "x".repeat(LINE_BYTES + 1);
         let wrong = read_all(longer.as_bytes()).expect_err("too long");
-        assert!(wrong[0].why.contains("262144"), "{}", wrong[0].why);
+        assert!(wrong[0].why.contains("8388608"), "{}", wrong[0].why);
     }
 
     fn check(body: &str, expected: &str) {
@@ -263,13 +367,18 @@ mod tests {
                     Input::Heartbeat(heartbeat) => {
                         format!("{}: {}", heartbeat.version, heartbeat.coverage)
                     }
-                    Input::Record(record) => record.kind().to_owned(),
+                    Input::Record(record) | Input::Once { record, .. } => record.kind().to_owned(),
                 });
+                let sent = read.sent.iter().map(|sent| sent.record.kind().to_owned());
                 let over = read
                     .passed_over
                     .iter()
                     .map(|(name, count)| format!("{count} {name}"));
-                inputs.chain(over).collect::<Vec<_>>().join("; ")
+                inputs
+                    .chain(sent)
+                    .chain(over)
+                    .collect::<Vec<_>>()
+                    .join("; ")
             }
             Err(wrong) => {
                 let lines = wrong
@@ -301,14 +410,40 @@ mod tests {
         );
         check(
             "{\"action\":\"killed\"}\nno\n[1]\n{}",
-            "2: it is no JSON: expected ident at line 1 column 2; 3: it is no JSON object; 4: it has \
-             neither an `action` nor an `event`",
+            "2: it is no JSON: expected ident at line 1 column 2; 3: it is no JSON object; 4: this has \
+             none of the forms in which findings come; give a finding or an event as its source writes \
+             it; the forms are in docs/responder.md",
         );
         check(
             r#"{"action":"observed","event":"Process connects","node":"n1"}"#,
             "1 observed",
         );
         check("", "");
+    }
+
+    #[test]
+    fn findings_of_others_and_records_are_taken() {
+        check(
+            r#"{"schemaVersion":"2.0","accountId":"111122223333","region":"us-east-1","id":"f1","type":"CryptoCurrency:EC2/BitcoinTool.B!DNS","severity":8,"title":"t","resource":{"resourceType":"Instance","instanceDetails":{"instanceId":"i-0123456789abcdef0"}},"service":{"archived":false,"resourceRole":"TARGET","count":1}}"#,
+            "reported on hub/",
+        );
+        check(
+            r#"{"id":"1","record":{"kind":"blocklist","name":"l","digest":"d","rollout":"observe","strings":1,"by":"a"}}"#,
+            "blocklist",
+        );
+        check(
+            r#"{"id":" ","record":{"kind":"blocklist","name":"l","digest":"d","rollout":"observe","strings":1,"by":"a"}}"#,
+            "1: the record has no id",
+        );
+        // What people decide is decided in the console.
+        check(
+            r#"{"id":"1","record":{"kind":"decision","incident":1,"choice":"close","reason":"r","by":"a"}}"#,
+            "1: a record of kind `decision` is not for senders",
+        );
+        check(
+            r#"{"id":"1","record":{"kind":"plan"}}"#,
+            "1: it is no record: missing field `plan`",
+        );
     }
 
     #[test]

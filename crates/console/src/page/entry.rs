@@ -2,10 +2,12 @@
 
 use davylamp_ledger::Entry;
 use davylamp_ledger::record::{
-    Access, Action, Choice, Clock, Decision, Evidence, FindingRecord, Heartbeat, IncidentNo, Note,
-    Owner, OwnerStep, Plan, Record, Run, Setting, Stage, Tick,
+    Access, Action, Audit, Blocklist, Choice, Clock, Cost, Decision, Errand, Evidence,
+    FindingRecord, Heartbeat, IncidentNo, Job, JobStage, JobStep, Note, Owner, OwnerStep, Plan,
+    Record, Run, Setting, Stage, Tick,
 };
 use davylamp_model::resource::Resource;
+use davylamp_model::verdict::Verdict;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -22,7 +24,7 @@ pub(super) fn record(entry: &Entry) -> Option<Record> {
 pub(super) fn is_in(scope: &Scope, record: Option<&Record>) -> bool {
     match record {
         _ if scope.is_all() => true,
-        Some(Record::Finding(finding)) => scope.holds(&finding.reporter.cluster),
+        Some(Record::Finding(finding)) => scope.holds(&finding.place()),
         Some(Record::Heartbeat(heartbeat)) => scope.holds(&heartbeat.reporter.cluster),
         _ => false,
     }
@@ -66,6 +68,11 @@ fn said(seq: i64, record: &Record, now: Timestamp) -> Markup {
         Record::Access(record) => access(record),
         Record::Heartbeat(record) => heartbeat(record),
         Record::Run(record) => run(record),
+        Record::Audit(record) => audit(record),
+        Record::Cost(record) => cost(record),
+        Record::Job(record) => job(record),
+        Record::JobStep(record) => job_step(record, now),
+        Record::Blocklist(record) => blocklist(record),
         Record::Setting(record) => setting(record),
         Record::Retention(record) => html! {
             "Retention removed what " (word::count(count(record.entries.len()), "entry", "entries")) " said: "
@@ -119,7 +126,7 @@ pub(super) fn places(record: &FindingRecord) -> Vec<(&'static str, String)> {
     }
     for (what, name) in [
         ("node", &record.reporter.node),
-        ("cluster", &record.reporter.cluster),
+        ("cluster", &record.place()),
     ] {
         if !name.is_empty() {
             places.push((what, name.clone()));
@@ -184,9 +191,10 @@ fn action(record: &Action) -> Markup {
     }
 }
 
+/// Where it lies is on its own page alone, whose reading is written down.
 fn evidence(record: &Evidence) -> Markup {
     html! {
-        (by(&record.by)) " kept evidence" (about(record.incident)) ": " (text::brief(&record.what)) " at " code { (text::brief(&record.location)) }
+        (by(&record.by)) " kept evidence" (about(record.incident)) ": " (text::brief(&record.what))
         @if record.sha256.is_none() { " " span.warn { "without a digest" } }
     }
 }
@@ -200,7 +208,10 @@ fn decision(record: &Decision, now: Timestamp) -> Markup {
             Choice::Approve => { " approved" (plan) }
             Choice::Run => { " ran" (plan) }
             Choice::Undo => { " took back" (plan) }
-            Choice::AcceptRisk { until } => { " accepted the risk until " (time::both(until.as_microsecond(), now)) }
+            Choice::AcceptRisk { until } => {
+                " accepted the risk" @if let Some(subject) = &record.subject { " of " (text::brief(subject)) }
+                " until " (time::both(until.as_microsecond(), now))
+            }
             Choice::Close => { " closed it" }
         }
         (about(record.incident)) (because(&record.reason))
@@ -212,7 +223,7 @@ fn note(record: &Note) -> Markup {
 }
 
 fn access(record: &Access) -> Markup {
-    html! { (by(&record.by)) " read evidence at " code { (text::brief(&record.location)) } (about(record.incident)) (because(&record.purpose)) }
+    html! { (by(&record.by)) " read evidence" (about(record.incident)) (because(&record.purpose)) }
 }
 
 fn heartbeat(record: &Heartbeat) -> Markup {
@@ -228,6 +239,65 @@ fn run(record: &Run) -> Markup {
     html! {
         (by(&record.by)) " ran " (text::brief(&record.verb)) " " (text::brief(&record.name))
         @for (name, n) in &record.counts { " · " (text::brief(name)) " " (n) }
+        @if let Some(error) = &record.error { " " strong.warn { "it did not come to its end" } ": " (text::brief(error)) }
+    }
+}
+
+fn audit(record: &Audit) -> Markup {
+    let counted = |verdict: Verdict| {
+        let of_it = record.outcomes.iter().filter(|it| it.verdict == verdict);
+        of_it.count()
+    };
+    html! {
+        (by(&record.by)) " audited " strong { (text::brief(&record.target)) } " with " (text::brief(&record.name)) ": "
+        (counted(Verdict::Fail)) " failed · " (counted(Verdict::Unknown)) " unknown · " (counted(Verdict::Pass)) " passed"
+    }
+}
+
+fn cost(record: &Cost) -> Markup {
+    html! {
+        (by(&record.by)) " says that " (link(record.incident)) " cost " (word::usd(record.low_micro_usd)) " to "
+        (word::usd(record.high_micro_usd)) " so far, and " (word::usd(record.per_hour_micro_usd)) " an hour"
+        @if !record.unknown.is_empty() { " " span.warn { "without what is not known: " (text::brief(&record.unknown.join("; "))) } }
+    }
+}
+
+fn errand(errand: &Errand) -> Markup {
+    match errand {
+        Errand::Plan => html! { "to plan" },
+        Errand::Run { plan, approved_by } => html! {
+            "to carry out plan " code { (text::brief(plan)) }
+            @match approved_by {
+                Some(name) => { " with the yes of " (by(name)) }
+                None => { " as far as nobody has to say yes" }
+            }
+        },
+        Errand::Undo { plan } => html! { "to take back plan " code { (text::brief(plan)) } },
+        Errand::Hunt { hunt, .. } => html! { "to run hunt " (text::brief(hunt)) },
+    }
+}
+
+fn job(record: &Job) -> Markup {
+    html! { (by(&record.by)) " asked a worker " (errand(&record.errand)) (about(record.incident)) }
+}
+
+fn job_step(record: &JobStep, now: Timestamp) -> Markup {
+    html! {
+        (by(&record.by))
+        @match &record.stage {
+            JobStage::Taken { until } => { " took job " (text::brief(&record.job)) " until " (time::both(until.as_microsecond(), now)) }
+            JobStage::Done => { " did job " (text::brief(&record.job)) }
+            JobStage::Failed => { " " strong.warn { "failed" } " at job " (text::brief(&record.job)) }
+            JobStage::Withdrawn => { " withdrew job " (text::brief(&record.job)) }
+        }
+        (because(&record.detail))
+    }
+}
+
+fn blocklist(record: &Blocklist) -> Markup {
+    html! {
+        (by(&record.by)) " set blocklist " strong { (text::brief(&record.name)) } " " code { (text::brief(&record.digest)) } " to "
+        (record.rollout.as_str()) " with " (word::count(record.strings, "string", "strings")) (because(&record.note))
     }
 }
 

@@ -1,5 +1,6 @@
 //! One incident: what happened, how far it reached, what is done about it and by whom.
 
+pub(super) mod evidence;
 pub(super) mod forms;
 mod parts;
 mod reach;

@@ -32,6 +32,27 @@ where
     Ok(Page { items, next })
 }
 
+/// Everything of a list up to a bound, and whether there is more.
+pub(super) async fn all<T, F>(
+    pages: usize,
+    mut ask: impl FnMut(At) -> F,
+) -> Result<(Vec<T>, bool), Refused>
+where
+    F: Future<Output = Result<Page<T>, LedgerError>>,
+{
+    let mut at = At::first(davylamp_ledger::query::PAGE_ROWS);
+    let mut items = Vec::new();
+    for _ in 0..pages {
+        let page = ask(at.clone()).await?;
+        items.extend(page.items);
+        match page.next {
+            Some(next) => at.cursor = Some(next),
+            None => return Ok((items, false)),
+        }
+    }
+    Ok((items, true))
+}
+
 /// The way to the next page, and back to the first.
 pub(super) fn pager(first: Option<&str>, next: Option<&str>) -> Markup {
     html! {

@@ -48,6 +48,7 @@ async fn page(
     is_done: bool,
 ) -> Result<Markup, Refused> {
     let people = site.store().people().await?;
+    let provided = site.store().all_provided().await?;
     let tokens = site.store().tokens().await?;
     let body = html! {
         h1 { "Settings" }
@@ -59,23 +60,25 @@ async fn page(
                 p { code.secret { (once.secret) } }
             }
         }
-        (people::show(viewer, &people))
+        (people::show(viewer, &people, &provided))
         (tokens::show(site, viewer, &tokens))
     };
     Ok(frame::page(viewer, Room::Settings, "Settings", body))
 }
 
 /// A name that can stand in a list, a log and a command line.
-fn name(text: &str, what: &str) -> Result<String, Refused> {
+pub(crate) fn visible_name(text: &str) -> Option<String> {
     let text = text.trim();
     let is_good =
         !text.is_empty() && text.chars().count() <= NAME_CHARS && super::text::plain(text) == text;
-    match is_good {
-        true => Ok(text.to_owned()),
-        false => Err(Refused::Wrong(format!(
-            "The name of a {what} has 1 to {NAME_CHARS} characters, all of which can be seen."
-        ))),
-    }
+    is_good.then(|| text.to_owned())
+}
+
+fn name(text: &str, what: &str) -> Result<String, Refused> {
+    let why = || {
+        format!("The name of a {what} has 1 to {NAME_CHARS} characters, all of which can be seen.")
+    };
+    visible_name(text).ok_or_else(|| Refused::Wrong(why()))
 }
 
 /// Writes a change down.

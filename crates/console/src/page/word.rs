@@ -95,3 +95,11 @@ pub(super) fn count(n: i64, one: &str, more: &str) -> String {
         n => format!("{n} {more}"),
     }
 }
+
+/// Money, of millionths of a US dollar.
+pub(super) fn usd(micro_usd: i64) -> String {
+    let cents = (i128::from(micro_usd) + 5_000) / 10_000;
+    let sign = if cents < 0 { "-" } else { "" };
+    let cents = cents.abs();
+    format!("{sign}${}.{:02}", cents / 100, cents % 100)
+}

@@ -164,10 +164,14 @@ async fn every_page_passes_the_examiner_in_both_themes() {
         entered(&world, browser, name, Role::Admin).await;
         let incident = format!("/incidents/{no}");
         let one = format!("/findings/{}", no + 1);
+        let at = davylamp_ledger::query::At::first(1);
+        let kept = world.ledger.evidence(Some(IncidentNo(no)), &at).await;
+        let evidence = format!("{incident}/evidence/{}", kept.expect("a page").items[0].id);
         for (path, shot) in [
             ("/", "overview"),
             ("/incidents", "incidents"),
             (&incident, "incident"),
+            (&evidence, "evidence"),
             ("/findings", "findings"),
             (&one, "finding"),
             ("/live", "live"),
@@ -175,10 +179,27 @@ async fn every_page_passes_the_examiner_in_both_themes() {
             ("/nodes", "nodes"),
             ("/ledger", "ledger"),
             ("/settings", "settings"),
+            ("/account", "account"),
             ("/nowhere", "nowhere"),
         ] {
             faults.extend(seen(&world, browser, path, &format!("{shot}-{size}")).await);
         }
+        browser.goto(&format!("{}/account", world.base())).await;
+        browser
+            .run("document.querySelector('form[action=\"/account/factor\"] button').click()")
+            .await;
+        browser
+            .until("location.pathname === '/account/factor'")
+            .await;
+        faults.extend(
+            seen(
+                &world,
+                browser,
+                "/account/factor",
+                &format!("factor-{size}"),
+            )
+            .await,
+        );
     }
     desk.end().await;
     phone.end().await;

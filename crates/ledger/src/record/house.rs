@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{IncidentNo, Reporter};
+use super::{IncidentNo, ListHeld, Reporter};
 
 /// What a node says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,21 +22,33 @@ pub struct Heartbeat {
     pub canary_caught: Option<bool>,
     /// Events that were lost, counted since the agent started.
     pub lost_events: i64,
+    /// The lists it holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<ListHeld>,
 }
 
-/// A hunt or an audit ran.
+/// A hunt ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
-    /// `hunt` or `audit`.
+    /// The run's id: what comes twice under it counts once. Older entries have none.
+    #[serde(default)]
+    pub run: String,
+    /// `hunt`.
     pub verb: String,
     /// Which one.
     pub name: String,
+    /// Over what: where the logs lie.
+    #[serde(default)]
+    pub target: String,
     /// When it began.
     pub started: Timestamp,
     /// When it ended.
     pub ended: Timestamp,
     /// What was counted: read, matched, unreadable, unknown.
     pub counts: BTreeMap<String, i64>,
+    /// Why it did not come to its end, where it did not.
+    #[serde(default)]
+    pub error: Option<String>,
     /// Who ran it.
     pub by: String,
 }

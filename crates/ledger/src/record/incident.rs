@@ -192,6 +192,11 @@ pub struct Decision {
     /// The plan, where it is about one.
     #[serde(default)]
     pub plan: Option<String>,
+    /// What is lived with, where that was decided: see [`Outcome::subject`].
+    ///
+    /// [`Outcome::subject`]: davylamp_model::verdict::Outcome::subject
+    #[serde(default)]
+    pub subject: Option<String>,
     /// Why.
     pub reason: String,
     /// Who.

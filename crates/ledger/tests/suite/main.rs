@@ -8,3 +8,4 @@ mod people;
 mod scopes;
 mod storms;
 mod tamper;
+mod work;

@@ -199,6 +199,9 @@ fn every_kind_is_written_and_read() {
             write(
                 &ledger,
                 Record::Run(Run {
+                    run: String::new(),
+                    target: String::new(),
+                    error: None,
                     verb: "hunt".to_owned(),
                     name: "dns".to_owned(),
                     started: at(0),
@@ -237,6 +240,7 @@ fn every_kind_is_written_and_read() {
                 canary_at: Some(at(0)),
                 canary_caught: Some(true),
                 lost_events: 0,
+                lists: Vec::new(),
             };
             let head = ledger.head().await.expect("a head");
             for minute in 0..3 {
@@ -267,6 +271,7 @@ fn every_kind_is_written_and_read() {
                     incident: Some(incident),
                     choice: Choice::Close,
                     plan: None,
+                    subject: None,
                     reason: reason.to_owned(),
                     by: by(),
                 })

@@ -43,7 +43,7 @@ async fn of_entry(site: &Site, viewer: &Viewer, seq: i64) -> Result<Response, Re
     let Some(Record::Finding(record)) = found.and_then(entry::record) else {
         return Err(Refused::Absent);
     };
-    if !viewer.scope.holds(&record.reporter.cluster) {
+    if !viewer.scope.holds(&record.place()) {
         return Err(Refused::Absent);
     }
     let of = site.ledger().finding_of_entry(seq).await?;

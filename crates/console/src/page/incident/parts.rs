@@ -46,7 +46,7 @@ pub(super) async fn show(site: &Site, incident: IncidentNo) -> Result<Markup, Re
         }
         section.card #evidence {
             h2 { "Evidence" }
-            (kept(&evidence.items, now))
+            (kept(incident, &evidence.items, now))
             @if evidence.next.is_some() { p.notice { "There is more evidence than stands here; the timeline has all." } }
         }
     })
@@ -88,25 +88,33 @@ fn steps(rows: &[ActionRow], now: Timestamp) -> Markup {
     frame::table("Steps", &heads, body)
 }
 
-fn kept(rows: &[EvidenceRow], now: Timestamp) -> Markup {
+/// Where it lies and who holds it stand on a page of its own, whose reading is written down.
+fn kept(incident: IncidentNo, rows: &[EvidenceRow], now: Timestamp) -> Markup {
     if rows.is_empty() {
         return html! { p.muted { "Nothing has been kept." } };
     }
-    let heads = [
-        "Evidence", "Where", "SHA-256", "Size", "Custody", "Read", "When",
-    ];
+    let heads = ["Evidence", "SHA-256", "Size", "Read", "When"];
     let body = html! {
         @for row in rows {
             tr {
-                th scope="row" { (text::brief(&row.what)) }
-                td data-label="Where" { (text::whole(&row.location)) }
-                td data-label="SHA-256" { @match &row.sha256 { Some(digest) => code.hash { (text::plain(digest)) }, None => span.warn { "none: it cannot be proved unchanged" } } }
-                td data-label="Size" { @match row.size_bytes { Some(bytes) => { (bytes) " bytes" }, None => span.unknown { "unknown" } } }
-                td data-label="Custody" { (text::prose(&row.custody)) }
+                th scope="row" { a href=(format!("/incidents/{}/evidence/{}", incident.0, row.id)) { (text::brief(&row.what)) } }
+                td data-label="SHA-256" { (digest(row)) }
+                td data-label="Size" { (size(row)) }
                 td data-label="Read" { (row.reads) " times" }
                 td data-label="When" { (time::ago(row.at, now)) }
             }
         }
     };
-    frame::table("Evidence", &heads, body)
+    html! {
+        (frame::table("Evidence", &heads, body))
+        p.muted { "Where a piece lies, and who holds it, stand on its own page; that somebody opened it is written down." }
+    }
+}
+
+pub(super) fn digest(row: &EvidenceRow) -> Markup {
+    html! { @match &row.sha256 { Some(digest) => code.hash { (text::plain(digest)) }, None => span.warn { "none: it cannot be proved unchanged" } } }
+}
+
+pub(super) fn size(row: &EvidenceRow) -> Markup {
+    html! { @match row.size_bytes { Some(bytes) => { (bytes) " bytes" }, None => span.unknown { "unknown" } } }
 }

@@ -69,7 +69,7 @@ pub(super) async fn show(
 
 fn sees(scope: &Scope, sight: Sight, record: Option<&Record>) -> bool {
     match record {
-        Some(Record::Finding(finding)) => scope.holds(&finding.reporter.cluster),
+        Some(Record::Finding(finding)) => scope.holds(&finding.place()),
         _ if sight == Sight::Whole => true,
         // What the ledger says of itself repeats a finding's title.
         Some(Record::IncidentState(state)) => state.by != BY_LEDGER,

@@ -177,6 +177,12 @@ impl Watch {
             self.catch_up().await?;
             self.send();
         }
+        // Whoever was signed out meanwhile watches no more.
+        let (session, now) = (&self.viewer.session, self.site.now());
+        if !self.site.store().holds(session, now).await? {
+            self.ends_at = Instant::now();
+            return Ok(());
+        }
         self.ready.push_back(Told::Place);
         self.look_at = Instant::now() + TELL_EVERY;
         Ok(())

@@ -1,4 +1,4 @@
-//! Who may send events.
+//! Who may send events, and who works for the console.
 
 use axum::extract::State;
 use axum::response::Redirect;
@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::{Once, mistake, name, note, page};
 use crate::access::{Refused, Role, Signed, Viewer};
-use crate::ingest::SCOPE;
 use crate::page::frame::{csrf, table};
 use crate::page::{text, time};
+use crate::sender::{EVENTS, SCOPES};
 use crate::site::Site;
 use crate::store::Sender;
 
@@ -42,7 +42,8 @@ pub(super) fn show(site: &Site, viewer: &Viewer, tokens: &[Sender]) -> Markup {
                 form.stack method="post" action="/settings/tokens" {
                     (csrf(viewer))
                     label for="t-name" { "Name" } input #t-name name="name" required maxlength="100" autocomplete="off";
-                    label for="t-cluster" { "Cluster of which its events are" } input #t-cluster name="cluster" required maxlength="100" autocomplete="off";
+                    label for="t-cluster" { "Cluster of which its events are; empty: they are of the accounts that they name" } input #t-cluster name="cluster" maxlength="100" autocomplete="off";
+                    label.check { input type="checkbox" name="worker" value="yes"; " It is a worker's: it may also say what was planned, done and found, and take jobs" }
                     button { "Make the token" }
                 }
             }
@@ -50,8 +51,9 @@ pub(super) fn show(site: &Site, viewer: &Viewer, tokens: &[Sender]) -> Markup {
     }
 }
 
-fn noted(cluster: &str, revoked: bool) -> Value {
-    json!({"cluster": cluster, "scopes": [SCOPE], "revoked": revoked})
+fn noted(cluster: &str, scopes: &[impl AsRef<str>], revoked: bool) -> Value {
+    let scopes: Vec<&str> = scopes.iter().map(AsRef::as_ref).collect();
+    json!({"cluster": cluster, "scopes": scopes, "revoked": revoked})
 }
 
 #[derive(Debug, Deserialize)]
@@ -59,6 +61,8 @@ pub(in crate::page) struct Form {
     name: String,
     #[serde(default)]
     cluster: String,
+    #[serde(default)]
+    worker: String,
 }
 
 pub(in crate::page) async fn add(
@@ -67,14 +71,28 @@ pub(in crate::page) async fn add(
 ) -> Result<Markup, Refused> {
     viewer.must(Role::Admin)?;
     let token = name(&form.name, "token")?;
-    let cluster = name(&form.cluster, "cluster")?;
+    let cluster = match form.cluster.trim() {
+        "" => String::new(),
+        cluster => name(cluster, "cluster")?,
+    };
+    let scopes: &[&str] = match form.worker.as_str() {
+        "" => &[EVENTS],
+        _ => &SCOPES,
+    };
     let added = site
         .store()
-        .add_token(&token, &cluster, &[SCOPE], site.now())
+        .add_token(&token, &cluster, scopes, site.now())
         .await;
     let secret = added.map_err(mistake)?;
     let what = format!("token/{token}");
-    let written = note(&site, &viewer, what, None, Some(noted(&cluster, false))).await;
+    let written = note(
+        &site,
+        &viewer,
+        what,
+        None,
+        Some(noted(&cluster, scopes, false)),
+    )
+    .await;
     if let Err(error) = written {
         // What the ledger does not know of must not let anybody in.
         site.store().revoke_token(&token, site.now()).await?;
@@ -102,7 +120,8 @@ pub(in crate::page) async fn revoke(
     let revoked = site.store().revoke_token(&known.name, site.now()).await;
     revoked.map_err(mistake)?;
     let what = format!("token/{}", known.name);
-    let (from, to) = (noted(&known.cluster, false), noted(&known.cluster, true));
+    let from = noted(&known.cluster, &known.scopes, false);
+    let to = noted(&known.cluster, &known.scopes, true);
     note(&site, &viewer, what, Some(from), Some(to)).await?;
     Ok(Redirect::to("/settings?done=1#tokens"))
 }

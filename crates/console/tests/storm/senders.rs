@@ -96,6 +96,7 @@ impl Node {
             dir,
             max_bytes: 1 << 30,
             segment_bytes: 64 << 10,
+            line_bytes: davylamp_spool::MAX_LINE_BYTES,
         };
         let mut writer = Writer::open(limits).expect("a spool");
         self.writing = Some(std::thread::spawn(move || {

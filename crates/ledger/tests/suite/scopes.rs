@@ -52,6 +52,7 @@ async fn some(ledger: &Ledger) {
             canary_at: None,
             canary_caught: [None, Some(true), Some(false)][n % 3],
             lost_events: i64::from(n == 4),
+            lists: Vec::new(),
         };
         let heard = [Input::Heartbeat(heartbeat)];
         let when = at(if n < 3 { -3600 } else { 0 });

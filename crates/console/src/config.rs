@@ -5,12 +5,19 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use davylamp_content::settings::{Bounds, Section, Trouble};
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use crate::access::{Grant, is_safe};
+
+mod clocks;
+mod notices;
+
+pub use clocks::{Clocks, Step};
+pub use notices::{Channel, Kind, Notices, Person, Route};
 
 /// The table's name.
 pub const SECTION: &str = "console";
@@ -33,10 +40,21 @@ pub const BOUNDS: [Bounds; 6] = [
     Bounds::new("console.retention.findings_days", 0, 36_500, "days"),
 ];
 
+/// The bounds of all of its tables.
+fn bounds() -> &'static [Bounds] {
+    static ALL: LazyLock<Vec<Bounds>> =
+        LazyLock::new(|| [&BOUNDS[..], &clocks::BOUNDS, &notices::BOUNDS].concat());
+    &ALL
+}
+
 /// The `[console]` table for `settings::load`.
 pub fn section() -> Section {
     Section {
-        bounds: &BOUNDS,
+        bounds: bounds(),
+        lists: clocks::lists()
+            .into_iter()
+            .chain(notices::lists())
+            .collect(),
         text,
         whole,
         ..Section::of::<Config>(SECTION)
@@ -75,6 +93,12 @@ pub struct Config {
     pub ingest: Ingest,
     /// What is removed, and when.
     pub retention: Retention,
+    /// How long incidents may wait.
+    pub clocks: Clocks,
+    /// Who hears of a clock that ran out. Empty: the owner's lead, at once.
+    pub escalation: Vec<Step>,
+    /// Who is told, of what, and how.
+    pub notices: Notices,
 }
 
 impl Config {
@@ -105,6 +129,9 @@ impl Default for Config {
             oidc: Oidc::default(),
             ingest: Ingest::default(),
             retention: Retention::default(),
+            clocks: Clocks::default(),
+            escalation: Vec::new(),
+            notices: Notices::default(),
         }
     }
 }
@@ -192,7 +219,8 @@ fn whole(console: &Value) -> Vec<(&'static str, Trouble)> {
     let Ok(config) = Config::deserialize(console.clone()) else {
         return Vec::new();
     };
-    let mut troubles = Vec::new();
+    let mut troubles = clocks::whole(&config.escalation);
+    troubles.extend(notices::whole(&config.notices));
     let mut trouble = |key, message: &str, help: &str| {
         let (message, help) = (message.to_owned(), help.to_owned());
         troubles.push((key, Trouble::Whole { message, help }));
@@ -261,7 +289,7 @@ fn text(key: &str, text: &str) -> Result<(), &'static str> {
         "console.oidc.groups" if Grant::of(text).is_none() => Err(
             "write `group=role` or `group=role:cluster,cluster`; roles are viewer, responder and admin",
         ),
-        _ => Ok(()),
+        _ => notices::text(key, text),
     }
 }
 

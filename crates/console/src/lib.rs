@@ -8,11 +8,13 @@
 //! Not here: judging, planning and doing anything to a cluster or account. Those who do report here.
 
 mod access;
+mod clocks;
 pub mod config;
 mod ingest;
 mod jobs;
 mod live;
 pub mod memory;
+pub mod notices;
 mod page;
 mod sender;
 mod serve;

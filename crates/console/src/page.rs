@@ -31,8 +31,9 @@ mod word;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use davylamp_ledger::rows::IncidentRow;
 
-use crate::access::Refused;
+use crate::access::{Refused, Scope};
 use crate::site::Site;
 
 pub(crate) use account::note_own;
@@ -81,9 +82,17 @@ pub(crate) fn routes(site: &Site) -> Router<Site> {
         .route("/settings/people/factor", post(settings::people::factor))
         .route("/settings/tokens", post(settings::tokens::add))
         .route("/settings/tokens/revoke", post(settings::tokens::revoke))
+        .route("/settings/notices", get(settings::notices::show))
+        .route("/settings/notices/test", post(settings::notices::test))
+        .route("/settings/notices/again", post(settings::notices::again))
         .method_not_allowed_fallback(|| async { message::wrong_method() })
         .layer(from_fn_with_state(site.clone(), message::in_frame))
         .route("/assets/{name}", get(asset::serve))
+}
+
+/// Whether a scope holds all of an incident.
+pub(crate) fn sees_whole(scope: &Scope, row: &IncidentRow) -> bool {
+    sight::of(scope, row) == sight::Sight::Whole
 }
 
 /// What lasts as long as somebody watches.

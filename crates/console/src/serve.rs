@@ -21,9 +21,10 @@ use tokio::sync::watch;
 use crate::access::{self, Oidc, OidcError, Refused};
 use crate::config::{Config, PASSWORD_VARIABLE};
 use crate::live::Live;
+use crate::notices::{Cloud, Clouds, Notices};
 use crate::site::Site;
 use crate::store::{Store, StoreError};
-use crate::{ingest, jobs, page};
+use crate::{clocks, ingest, jobs, notices, page};
 
 /// A page or a batch that takes longer has failed; the live stream is none of these.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -45,6 +46,9 @@ pub enum ConsoleError {
     /// What stands beside it cannot be read.
     #[error("people and tokens cannot be read")]
     Store(#[from] StoreError),
+    /// What people are told of cannot be kept.
+    #[error("notices cannot be kept")]
+    Notices(#[from] notices::Trouble),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -72,6 +76,7 @@ pub struct Console {
     config: Config,
     ledger: Ledger,
     store: Store,
+    clouds: Clouds,
 }
 
 /// A console that listens.
@@ -93,6 +98,7 @@ impl Console {
         let file = &config.database_password_file;
         let options = Options {
             within_secs: config.incident_window_secs,
+            clocks: config.clocks.of_ledger(),
             connections: config.connections,
             password_file: (!file.as_os_str().is_empty()).then(|| file.clone()),
             // A server on this machine may know us without one.
@@ -105,7 +111,29 @@ impl Console {
             config,
             ledger,
             store,
+            clouds: Clouds::default(),
         })
+    }
+
+    /// Lets channels take what they need of a cloud from there.
+    #[must_use]
+    pub fn with_cloud(mut self, cloud: Arc<dyn Cloud>) -> Self {
+        self.clouds = Clouds(Some(cloud));
+        self
+    }
+
+    /// What people are told. Nothing is sent by itself until the console is served.
+    ///
+    /// # Errors
+    /// [`ConsoleError`]
+    pub async fn notices(&self) -> Result<Notices, ConsoleError> {
+        let url = url(&self.config, &self.config.listen);
+        Ok(self.telling(&url).await?)
+    }
+
+    async fn telling(&self, url: &str) -> Result<Notices, notices::Trouble> {
+        let clouds = self.clouds.clone();
+        Notices::new(&self.ledger, &self.store, &self.config, clouds, url).await
     }
 
     /// The ledger.
@@ -136,13 +164,10 @@ impl Console {
             .await
             .map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let scheme = if tls.is_some() { "https" } else { "http" };
-        let url = match self.config.url.trim_end_matches('/') {
-            "" => format!("{scheme}://{address}"),
-            url => url.to_owned(),
-        };
+        let url = url(&self.config, &address.to_string());
+        let notices = self.telling(&url).await?;
         let (live, config) = (Live::new(), self.config);
-        let site = Site::new(self.ledger, self.store, live, oidc, config, url);
+        let site = Site::new(self.ledger, self.store, live, notices, oidc, config, url);
         Ok(Ready {
             listener,
             tls,
@@ -169,10 +194,27 @@ impl Ready {
             let (site, stop) = (self.site.clone(), stop.clone());
             tokio::spawn(async move { site.live().run(site.ledger(), page::live_row, stop).await })
         };
+        let telling = {
+            let (site, stop) = (self.site.clone(), stop.clone());
+            tokio::spawn(async move { site.notices().run(stop).await })
+        };
+        let clocks = {
+            let (site, stop) = (self.site.clone(), stop.clone());
+            tokio::spawn(async move { clocks::run(site.ledger(), site.config(), stop).await })
+        };
         let app = app(&self.site);
         connection::serve(self.listener, self.tls, app, stop).await;
-        let _ = live.await;
+        let _ = tokio::join!(live, telling, clocks);
         self.site.ledger().close().await;
+    }
+}
+
+/// The address by which people reach it, which listens at `address`.
+fn url(config: &Config, address: &str) -> String {
+    let scheme = if config.has_tls() { "https" } else { "http" };
+    match config.url.trim_end_matches('/') {
+        "" => format!("{scheme}://{address}"),
+        url => url.to_owned(),
     }
 }
 

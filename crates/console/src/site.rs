@@ -9,6 +9,7 @@ use crate::access::{Attempts, Oidc};
 use crate::config::Config;
 use crate::ingest::Gate;
 use crate::live::Live;
+use crate::notices::Notices;
 use crate::store::Store;
 
 /// What every request is answered from.
@@ -20,6 +21,7 @@ struct Inner {
     ledger: Ledger,
     store: Store,
     live: Live,
+    notices: Notices,
     attempts: Attempts,
     gate: Gate,
     oidc: Option<Oidc>,
@@ -35,6 +37,7 @@ impl Site {
         ledger: Ledger,
         store: Store,
         live: Live,
+        notices: Notices,
         oidc: Option<Oidc>,
         config: Config,
         url: String,
@@ -45,6 +48,7 @@ impl Site {
             ledger,
             store,
             live,
+            notices,
             attempts: Attempts::default(),
             gate,
             oidc,
@@ -64,6 +68,10 @@ impl Site {
 
     pub(crate) fn live(&self) -> &Live {
         &self.0.live
+    }
+
+    pub(crate) fn notices(&self) -> &Notices {
+        &self.0.notices
     }
 
     pub(crate) fn attempts(&self) -> &Attempts {

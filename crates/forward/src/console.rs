@@ -1,8 +1,8 @@
 //! Davylamp's console: batches of events as JSON lines, compressed, under a bearer token.
 //!
 //! `POST {url}/api/v1/events`, `Content-Type: application/x-ndjson`, `Content-Encoding: gzip`. The
-//! `Idempotency-Key` is made of the ids of the events, so the same batch has the same key whoever
-//! sends it; and as batches are cut otherwise after a restart, a server has to know the events
+//! `Idempotency-Key` is made of the lines, so the same batch has the same key whoever sends it, and a
+//! later state of a finding, under the same id, has another; and as batches are cut otherwise after a restart, a server has to know the events
 //! themselves by their ids.
 
 use std::io::Write as _;
@@ -107,7 +107,7 @@ fn body(events: &[Event]) -> std::io::Result<Vec<u8>> {
 fn key(events: &[Event]) -> String {
     let mut digest = Sha256::new();
     for event in events {
-        digest.update(event.id.as_bytes());
+        digest.update(event.line.as_bytes());
         digest.update(b"\n");
     }
     hex::encode(&digest.finalize()[..16])

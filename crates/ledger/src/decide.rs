@@ -18,6 +18,10 @@ use crate::table::json;
 use crate::text::{SHOWN_BYTES, shown};
 use crate::work::{Needs, Work, keys_of};
 
+mod clocks;
+
+pub use clocks::{CONTAIN, Clocks, OWN};
+
 /// Something that is delivered to the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -61,6 +65,8 @@ pub(crate) struct Writer<'a> {
     pub head: Head,
     pub entries: Vec<Entry>,
     pub receipt: Receipt,
+    /// Incidents that were opened again or got worse.
+    stirred: Vec<i64>,
     now_us: i64,
     within_secs: i64,
 }
@@ -92,6 +98,7 @@ impl<'a> Writer<'a> {
             head,
             entries: Vec::new(),
             receipt: Receipt::default(),
+            stirred: Vec::new(),
             now_us: now.as_microsecond(),
             within_secs,
         }
@@ -153,11 +160,9 @@ impl<'a> Writer<'a> {
             return Err(LedgerError::NoReason);
         }
         match record {
-            Record::Job(job) => {
-                if self.work.jobs.get(&named(&[&job.job])).is_some() {
-                    self.receipt.unchanged += 1;
-                    return Ok(());
-                }
+            Record::Job(job) if self.work.jobs.get(&named(&[&job.job])).is_some() => {
+                self.receipt.unchanged += 1;
+                return Ok(());
             }
             Record::JobStep(step) if !self.may_step(step)? => {
                 self.receipt.unchanged += 1;
@@ -239,7 +244,16 @@ impl<'a> Writer<'a> {
             }
         }
         record.incident = self.incident_of(&record, old.as_ref());
+        let incident = record.incident;
+        let severity = |writer: &Self| {
+            let row = writer.work.incidents.get(&incident?.0);
+            row.map(|row| row.severity)
+        };
+        let before = severity(self);
         self.write(&Record::Finding(Box::new(record)));
+        if severity(self) > before {
+            self.stirred.extend(incident.map(|incident| incident.0));
+        }
     }
 
     /// When a finding was seen; where it does not say, when it came here first.
@@ -315,6 +329,7 @@ impl<'a> Writer<'a> {
                 reason: format!("a finding came in: {}", record.finding.title),
                 by: BY_LEDGER.to_owned(),
             }));
+            self.stirred.push(into);
         }
         Some(IncidentNo(into))
     }

@@ -106,6 +106,12 @@ impl From<crate::store::StoreError> for Refused {
     }
 }
 
+impl From<crate::notices::Trouble> for Refused {
+    fn from(error: crate::notices::Trouble) -> Self {
+        Self::Trouble(chain(&error))
+    }
+}
+
 /// An error with what caused it.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());

@@ -5,6 +5,7 @@ pub(super) mod forms;
 mod parts;
 mod reach;
 mod timeline;
+pub(super) mod told;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -71,11 +72,13 @@ pub(super) async fn show(
         false => Vec::new(),
     };
     let now = site.now();
+    let told = told::show(&site, &view, now).await?;
     let body = html! {
         p.crumbs { a href="/incidents" { "Incidents" } " / #" (no) }
         @if let Some(text) = said(&wanted.done) { p.flash role="status" { (text) } }
         h1 { span.no { "#" (no) } " " (incidents::title(row, &viewer.scope)) }
         p.line { (word::rank(row.severity)) " " (word::state(&row.state)) " " span { span.muted { "owner " } (incidents::owner(row)) } " " span { span.muted { "clock " } (incidents::clock(row, now)) } }
+        (told)
         @if !view.merged.is_empty() { p.muted { "It holds what were once " @for (n, merged) in view.merged.iter().enumerate() { @if n > 0 { ", " } (merged) } "." } }
         div.columns {
             (summary(row, sight, now))

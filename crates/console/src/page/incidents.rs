@@ -63,6 +63,7 @@ impl Wanted {
             clusters: scope.asked(),
             user: asked::wanted(&self.user),
             sort,
+            ..IncidentFilter::default()
         })
     }
 

@@ -1,6 +1,7 @@
 //! People and tokens. Each change is an entry of the ledger; no secret is ever in one, in an address, or
 //! shown twice.
 
+pub(super) mod notices;
 pub(super) mod people;
 pub(super) mod tokens;
 
@@ -60,6 +61,7 @@ async fn page(
                 p { code.secret { (once.secret) } }
             }
         }
+        p { a href="/settings/notices" { "Notices: who is told, and what became of it" } }
         (people::show(viewer, &people, &provided))
         (tokens::show(site, viewer, &tokens))
     };

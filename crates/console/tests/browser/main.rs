@@ -9,6 +9,7 @@ mod chromium;
 mod world;
 
 use chromium::Browser;
+use davylamp_console::config::{Channel, Kind, Route};
 use davylamp_console::{Role, check_password, hash_password};
 use davylamp_ledger::Taken;
 use davylamp_ledger::record::{Clock, Evidence, IncidentNo, LeftOut, Note, Plan, Record, Tick};
@@ -153,7 +154,20 @@ async fn a_keyboard_alone_signs_in_and_closes_an_incident() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_passes_the_examiner_in_both_themes() {
-    let world = World::new().await;
+    let world = World::with(|config| {
+        config.notices.group_wait_secs = 0;
+        config.notices.channels = vec![Channel {
+            name: "chat".to_owned(),
+            kind: Kind::Slack,
+            address: "env:DAVYLAMP_NO_SUCH_VARIABLE".to_owned(),
+            ..Channel::default()
+        }];
+        config.notices.routes = vec![Route {
+            channels: vec!["chat".to_owned()],
+            ..Route::default()
+        }];
+    })
+    .await;
     let no = furnish(&world).await;
     let mut faults = Vec::new();
     let (desk, phone) = (Browser::start().await, Browser::phone().await);
@@ -179,6 +193,7 @@ async fn every_page_passes_the_examiner_in_both_themes() {
             ("/nodes", "nodes"),
             ("/ledger", "ledger"),
             ("/settings", "settings"),
+            ("/settings/notices", "notices"),
             ("/account", "account"),
             ("/nowhere", "nowhere"),
         ] {

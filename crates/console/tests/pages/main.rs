@@ -3,12 +3,15 @@
 mod access;
 mod account;
 mod changes;
+mod clocks;
 mod content;
 mod evidence;
 mod hostile;
 mod jobs;
+mod killed;
 mod lists;
 mod live;
+mod notices;
 mod oidc;
 mod postgres;
 mod routes;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use davylamp_console::config::Config;
+use davylamp_console::config::{Clocks, Config};
 use davylamp_console::store::{Person, Store};
 use davylamp_console::{Console, Role, Scope};
 use davylamp_ledger::record::{Heartbeat, Record};
@@ -79,28 +79,28 @@ impl Answer {
 
 impl World {
     pub async fn new() -> Self {
-        let folder = TempDir::new().expect("a folder");
-        let file = folder.path().join("ledger.db");
-        Self::on(&format!("sqlite://{}", file.display()), folder).await
+        Self::with(|_| {}).await
     }
 
     /// With other settings.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = TempDir::new().expect("a folder");
         let file = folder.path().join("ledger.db");
-        Self::made(&format!("sqlite://{}", file.display()), folder, change).await
+        Self::set(&format!("sqlite://{}", file.display()), folder, change).await
     }
 
     /// On a database of somebody else's.
     pub async fn on(database: &str, folder: TempDir) -> Self {
-        Self::made(database, folder, |_| {}).await
+        Self::set(database, folder, |_| {}).await
     }
 
-    async fn made(database: &str, folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
+    /// The same with other settings.
+    pub async fn set(database: &str, folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = Config {
             listen: "127.0.0.1:0".to_owned(),
             database: database.to_owned(),
+            clocks: Clocks::none(),
             ..Config::default()
         };
         change(&mut config);
@@ -393,4 +393,18 @@ pub fn on_instance(mut reported: Reported, id: &str, region: &str) -> Reported {
         id: InstanceId::from(id),
     });
     reported
+}
+
+/// Waits until something is so.
+pub async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
+    within(60, what, holds).await;
+}
+
+/// The same for so many seconds.
+pub async fn within<F: Future<Output = bool>>(secs: u64, what: &str, holds: impl Fn() -> F) {
+    let deadline = Instant::now() + Duration::from_secs(secs);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "{what}: not within {secs} s");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::output::emit;
 
 /// Who changes something from the terminal.
-const BY_TERMINAL: &str = "terminal";
+pub(super) const BY_TERMINAL: &str = "terminal";
 /// A password on stdin may have this many bytes.
 const MOST_BYTES: u64 = 4096;
 

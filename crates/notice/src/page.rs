@@ -46,7 +46,7 @@ impl Section {
         }
         let cut = self.cut + self.lines.len() - shown.len();
         if cut > 0 {
-            shown.push(Line::of(&more(cut)));
+            shown.push(Line::of(&more(cut), LINE_CHARS));
         }
         shown
     }
@@ -59,9 +59,9 @@ pub(super) struct Line {
 }
 
 impl Line {
-    fn of(text: &str) -> Self {
+    fn of(text: &str, chars: usize) -> Self {
         Self {
-            text: line(text, LINE_CHARS),
+            text: line(text, chars),
             command: None,
         }
     }
@@ -98,27 +98,27 @@ impl Page {
 
     /// With at most so many entries of each list.
     pub fn with(notice: &Notice, entries: usize) -> Self {
+        Self::sized(notice, entries, LINE_CHARS)
+    }
+
+    /// The same with at most so many characters in a line.
+    pub fn sized(notice: &Notice, entries: usize, chars: usize) -> Self {
         let mut facts = vec![
             ("kind", notice.kind.label().to_owned()),
             ("severity", severity(notice.severity).to_owned()),
         ];
         if let Some(incident) = &notice.incident {
-            facts.push(("incident", line(incident.as_str(), LINE_CHARS)));
+            facts.push(("incident", line(incident.as_str(), chars)));
         }
         if let Some(place) = &notice.place {
-            facts.push(("account", line(place.account.as_str(), LINE_CHARS)));
-            facts.push(("region", line(place.region.as_str(), LINE_CHARS)));
+            facts.push(("account", line(place.account.as_str(), chars)));
+            facts.push(("region", line(place.region.as_str(), chars)));
         }
         facts.push(("written", notice.at.to_string()));
         let (links, links_cut) = some(&notice.links, entries);
         let mut links: Vec<_> = links
             .iter()
-            .map(|link| {
-                (
-                    line(&link.label, LINE_CHARS),
-                    line(&link.url, 2 * LINE_CHARS),
-                )
-            })
+            .map(|link| (line(&link.label, chars), line(&link.url, 2 * chars)))
             .collect();
         if links_cut > 0 {
             links.push((more(links_cut), String::new()));
@@ -127,29 +127,30 @@ impl Page {
             subject: subject(notice),
             title: line(&notice.title, TITLE_CHARS),
             facts,
-            sections: sections(notice, entries),
+            sections: sections(notice, entries, chars),
             links,
         }
     }
 }
 
-fn sections(notice: &Notice, entries: usize) -> Vec<Section> {
-    let plain = |heading, list: &[String]| section(heading, list, entries, |text| Line::of(text));
+fn sections(notice: &Notice, entries: usize, chars: usize) -> Vec<Section> {
+    let plain =
+        |heading, list: &[String]| section(heading, list, entries, |text| Line::of(text, chars));
     let mut sections = vec![
         section("Incidents", &notice.incidents, entries, |summary| {
-            Line::of(&summarised(summary))
+            Line::of(&summarised(summary), chars)
         }),
         plain("Found", &notice.found),
         plain("Done", &notice.done),
         section("Not done", &notice.not_done, entries, |it| {
-            Line::of(&format!("{} because: {}", it.what, it.why))
+            Line::of(&format!("{} because: {}", it.what, it.why), chars)
         }),
         plain("Waiting for", &notice.waiting),
         plain("Who", &notice.who),
         plain("Cost so far", &notice.cost),
         section("Next steps", &notice.next, entries, |step| Line {
-            text: line(&step.what, LINE_CHARS),
-            command: step.command.as_ref().map(|text| line(text, LINE_CHARS)),
+            text: line(&step.what, chars),
+            command: step.command.as_ref().map(|text| line(text, chars)),
         }),
     ];
     // That nothing was done, or nothing left out, is said too; in a report, silence is no answer.
@@ -161,7 +162,7 @@ fn sections(notice: &Notice, entries: usize) -> Vec<Section> {
                 "Who" => "not known",
                 _ => return false,
             };
-            section.lines.push(Line::of(nothing));
+            section.lines.push(Line::of(nothing, chars));
         }
         !section.lines.is_empty()
     });
@@ -188,13 +189,16 @@ fn summarised(summary: &Summary) -> String {
         || "-".to_owned(),
         |place| format!("{}/{}", place.account, place.region),
     );
-    format!(
-        "{incident} {} {} {place}: {} ({} done, {} not done, {} waiting)",
+    let title = format!(
+        "{incident} {} {} {place}: {}",
         severity(summary.severity),
         summary.kind.label(),
-        summary.title,
-        summary.done,
-        summary.not_done,
-        summary.waiting
-    )
+        summary.title
+    );
+    match (summary.done, summary.not_done, summary.waiting) {
+        (0, 0, 0) => title,
+        (done, not_done, waiting) => {
+            format!("{title} ({done} done, {not_done} not done, {waiting} waiting)")
+        }
+    }
 }

@@ -3,10 +3,10 @@
 use davylamp_model::finding::Severity;
 use serde_json::{Value, json};
 
+use super::error::ChannelError;
 use super::page::{Line, Page};
-use super::post::{ChannelError, Target};
-use super::{Notice, Notifier};
-use crate::actuator::Acting;
+use super::post::Target;
+use super::{Notice, Notifier, Sending};
 
 /// Where events go, outside the EU.
 pub const ENDPOINT: &str = "https://events.pagerduty.com/v2/enqueue";
@@ -53,7 +53,7 @@ impl Notifier for PagerDuty {
         "pagerduty"
     }
 
-    fn send<'a>(&'a self, notice: &'a Notice) -> Acting<'a, ()> {
+    fn send<'a>(&'a self, notice: &'a Notice) -> Sending<'a> {
         Box::pin(async move {
             let body = event(notice, &self.routing_key).to_string().into_bytes();
             self.target
@@ -108,7 +108,7 @@ pub fn event(notice: &Notice, routing_key: &str) -> Value {
     );
     json!({
         "routing_key": routing_key,
-        "event_action": "trigger",
+        "event_action": if notice.is_over { "resolve" } else { "trigger" },
         "dedup_key": super::show::line(&notice.thread(), KEY_CHARS - COUNT_CHARS),
         "payload": {
             "summary": super::show::line(&page.subject, SUMMARY_CHARS - COUNT_CHARS),

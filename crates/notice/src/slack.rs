@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::error::ChannelError;
 use super::page::{Line, Page, Section, severity};
-use super::post::{ChannelError, Target};
-use super::{Notice, Notifier, text};
-use crate::actuator::Acting;
+use super::post::Target;
+use super::{Notice, Notifier, Sending, text};
 
 /// Slack's own limits (Block Kit reference: header, section, message).
 const HEADER_CHARS: usize = 150;
@@ -42,7 +42,7 @@ impl Notifier for Slack {
         "slack"
     }
 
-    fn send<'a>(&'a self, notice: &'a Notice) -> Acting<'a, ()> {
+    fn send<'a>(&'a self, notice: &'a Notice) -> Sending<'a> {
         Box::pin(async move {
             let body = message(notice).to_string().into_bytes();
             self.target.post("slack", body, &[], &[]).await

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::actuator::ActError;
+use crate::error::{ChannelError, SendError};
 
 /// How long a whole request may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -18,46 +18,12 @@ pub(super) struct Target {
     client: reqwest::Client,
 }
 
-/// Why there can be no such channel.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ChannelError {
-    /// The address is none, or would be sent in the clear.
-    #[error("the address of {channel} is not an https:// address")]
-    Address {
-        /// The channel.
-        channel: String,
-    },
-    /// There is no way to speak TLS on this machine.
-    #[error("no HTTP client can be made for {channel}")]
-    Client {
-        /// The channel.
-        channel: String,
-        /// Why.
-        why: String,
-    },
-    /// A mail address cannot be read.
-    #[error("'{address}' is not a mail address")]
-    Mailbox {
-        /// The address.
-        address: String,
-    },
-    /// Mail would go to nobody.
-    #[error("{channel} has nobody to write to")]
-    NoRecipient {
-        /// The channel.
-        channel: String,
-    },
-}
-
 impl Target {
     /// Plain HTTP is for this machine alone.
     pub fn new(channel: &str, address: &str) -> Result<Self, ChannelError> {
-        let url = Url::parse(address.trim())
-            .ok()
-            .filter(|url| url.scheme() == "https" || url.scheme() == "http" && is_loopback(url))
-            .ok_or_else(|| ChannelError::Address {
-                channel: channel.to_owned(),
-            })?;
+        let url = safe(address).ok_or_else(|| ChannelError::Address {
+            channel: channel.to_owned(),
+        })?;
         // The AWS clients and these share one TLS provider; a second installation is no error.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
@@ -79,7 +45,7 @@ impl Target {
         body: Vec<u8>,
         headers: &[(&'static str, String)],
         secrets: &[&str],
-    ) -> Result<(), ActError> {
+    ) -> Result<(), SendError> {
         let mut request = self
             .client
             .post(self.url.clone())
@@ -99,8 +65,8 @@ impl Target {
             } else {
                 "the connection broke"
             };
-            ActError::Transient {
-                service: channel.to_owned(),
+            SendError::Transient {
+                channel: channel.to_owned(),
                 // The error's own text may hold the address.
                 why: why.to_owned(),
             }
@@ -112,13 +78,13 @@ impl Target {
         let text = answer.text().await.unwrap_or_default();
         let why = format!("{status}: {}", self.quoted(&text, secrets));
         if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) {
-            Err(ActError::Transient {
-                service: channel.to_owned(),
+            Err(SendError::Transient {
+                channel: channel.to_owned(),
                 why,
             })
         } else {
-            Err(ActError::Refused {
-                call: channel.to_owned(),
+            Err(SendError::Refused {
+                channel: channel.to_owned(),
                 why,
             })
         }
@@ -143,6 +109,16 @@ impl Target {
         }
         super::show::line(text.trim(), QUOTED_CHARS)
     }
+}
+
+/// Whether something may be posted there.
+pub fn is_postable(address: &str) -> bool {
+    safe(address).is_some()
+}
+
+fn safe(address: &str) -> Option<Url> {
+    let url = Url::parse(address.trim()).ok()?;
+    (url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url)).then_some(url)
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -17,7 +17,7 @@ pub fn body(notice: &Notice) -> String {
 /// The body with as many entries of each list as fit: `fits` says whether a text does. Every list
 /// gives way before one is lost, and each says how many of its entries are left out. What does not fit
 /// even with one entry of each is returned all the same, for its channel to cut.
-pub(super) fn fitting(notice: &Notice, fits: impl Fn(&str) -> bool) -> String {
+pub fn fitting(notice: &Notice, fits: impl Fn(&str) -> bool) -> String {
     let mut entries = LIST_ENTRIES;
     loop {
         let text = written(&Page::with(notice, entries));

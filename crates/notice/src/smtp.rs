@@ -9,11 +9,10 @@ use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use reqwest::Url;
 
-use super::aws::recipients;
-use super::post::{ChannelError, is_loopback_host};
+use super::error::{ChannelError, SendError, chain};
+use super::post::is_loopback_host;
 use super::show::line;
-use super::{Notice, Notifier, html, text};
-use crate::actuator::{ActError, Acting};
+use super::{Notice, Notifier, Sending, html, text};
 
 /// One command may take this long.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -158,9 +157,9 @@ impl Smtp {
         })
     }
 
-    fn refused(&self, why: &str) -> ActError {
-        ActError::Refused {
-            call: "smtp".to_owned(),
+    fn refused(&self, why: &str) -> SendError {
+        SendError::Refused {
+            channel: "smtp".to_owned(),
             why: self.quoted(why),
         }
     }
@@ -177,7 +176,7 @@ impl Notifier for Smtp {
         "smtp"
     }
 
-    fn send<'a>(&'a self, notice: &'a Notice) -> Acting<'a, ()> {
+    fn send<'a>(&'a self, notice: &'a Notice) -> Sending<'a> {
         Box::pin(async move {
             let mut builder = Message::builder()
                 .from(self.from.clone())
@@ -186,7 +185,7 @@ impl Notifier for Smtp {
                 .message_id(Some(format!("<{}@{ID_DOMAIN}>", &notice.id()[..32])))
                 .references(reference(notice))
                 .header(AutoSubmitted);
-            for to in recipients(notice, &self.to, &self.failures_to) {
+            for to in notice.recipients(&self.to, &self.failures_to) {
                 builder = builder.to(to);
             }
             let message = builder
@@ -198,11 +197,11 @@ impl Notifier for Smtp {
             match self.transport.send(message).await {
                 Ok(_) => Ok(()),
                 Err(error) if error.is_permanent() || error.is_client() || error.is_tls() => {
-                    Err(self.refused(&davylamp_cloud::aws::session::describe(&error)))
+                    Err(self.refused(&chain(&error)))
                 }
-                Err(error) => Err(ActError::Transient {
-                    service: "smtp".to_owned(),
-                    why: self.quoted(&davylamp_cloud::aws::session::describe(&error)),
+                Err(error) => Err(SendError::Transient {
+                    channel: "smtp".to_owned(),
+                    why: self.quoted(&chain(&error)),
                 }),
             }
         })
@@ -210,7 +209,7 @@ impl Notifier for Smtp {
 }
 
 /// What joins the mails of an incident in mail readers.
-pub(super) fn reference(notice: &Notice) -> String {
+pub fn reference(notice: &Notice) -> String {
     let thread: String = notice
         .thread()
         .chars()

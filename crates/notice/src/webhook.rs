@@ -3,9 +3,9 @@
 use ring::hmac;
 use serde_json::{Value, json};
 
-use super::post::{ChannelError, Target};
-use super::{Notice, Notifier, quiet_json, text};
-use crate::actuator::Acting;
+use super::error::ChannelError;
+use super::post::Target;
+use super::{Notice, Notifier, Sending, quiet_json, text};
 
 /// The header that carries `sha256=` and the HMAC-SHA256 of the body in hexadecimal digits.
 pub const SIGNATURE_HEADER: &str = "x-davylamp-signature";
@@ -40,7 +40,7 @@ impl Notifier for Webhook {
         "webhook"
     }
 
-    fn send<'a>(&'a self, notice: &'a Notice) -> Acting<'a, ()> {
+    fn send<'a>(&'a self, notice: &'a Notice) -> Sending<'a> {
         Box::pin(async move {
             // As JSON it says the same, and steers nobody's terminal that shows it as it came.
             let body = quiet_json(&document(notice).to_string()).into_bytes();

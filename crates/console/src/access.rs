@@ -76,6 +76,11 @@ impl Scope {
         &self.clusters
     }
 
+    /// Its clusters, for a question to the ledger; `None` where it holds everything.
+    pub(crate) fn asked(&self) -> Option<Vec<String>> {
+        (!self.is_all()).then(|| self.clusters.clone())
+    }
+
     /// Whether a cluster is in it.
     pub fn holds(&self, cluster: &str) -> bool {
         self.is_all() || self.clusters.iter().any(|known| known == cluster)

@@ -5,20 +5,21 @@
 //! for which the token needs a scope of its own: who runs on a node does not say what was planned. What must stay
 //! true: 200 is answered once the ledger has every line; a batch with a line that cannot be read is
 //! refused whole (422), which lets the sender halve it until the line stands alone; an event that comes
-//! twice counts once, whatever batch it is in.
+//! twice counts once, whatever batch it is in. Nothing of a body is read before its token holds, bodies in
+//! memory are bounded together, and one after another is unpacked and worked on, a portion at a time: what
+//! senders send does not decide how much memory this takes.
 
 mod gate;
 mod lines;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State};
-use axum::http::header::CONTENT_ENCODING;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
@@ -27,8 +28,8 @@ use davylamp_ledger::{IncidentNo, Input, LedgerError, Receipt};
 use flate2::read::MultiGzDecoder;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
-use crate::config::Config;
 use crate::observe::{BATCHES, FINDINGS, LINES, Meters, TAKING, WRITING, span};
 use crate::sender::{EVENTS, RECORDS, Unanswered, later, refusal, sender};
 use crate::site::Site;
@@ -36,10 +37,13 @@ use crate::store::Sender;
 
 pub(crate) use gate::Gate;
 
-pub(crate) fn routes(config: &Config) -> Router<Site> {
-    Router::new()
-        .route("/api/v1/events", post(take))
-        .layer(DefaultBodyLimit::max(config.ingest.max_bytes))
+/// A body has this long to come: a slow one holds a place that others wait for.
+const BODY_WITHIN: Duration = Duration::from_secs(15);
+/// The most lines of one batch: what the ledger takes well within a request's time.
+const MAX_LINES: usize = 20_000;
+
+pub(crate) fn routes() -> Router<Site> {
+    Router::new().route("/api/v1/events", post(take))
 }
 
 /// Why a batch is not taken.
@@ -51,7 +55,9 @@ enum NotTaken {
     TooFast(u64),
     /// Too many batches wait already.
     Busy,
-    /// Its body cannot be unpacked, and why.
+    /// Its body did not come in time, or not whole.
+    Slow,
+    /// Its body cannot be unpacked or is too large, and why.
     Packed(StatusCode, String),
     /// Some lines cannot be read.
     Lines(Vec<lines::Wrong>),
@@ -75,6 +81,7 @@ impl NotTaken {
             Self::TooFast(_) => "too-fast",
             Self::Busy => "busy",
             Self::Packed(..) => "unpacked",
+            Self::Slow => "slow",
             Self::Lines(_) | Self::Record(_) => "unreadable",
         }
     }
@@ -99,6 +106,11 @@ impl IntoResponse for NotTaken {
                     Value::Null,
                 ),
                 1,
+            ),
+            Self::Slow => refusal(
+                StatusCode::REQUEST_TIMEOUT,
+                "the body did not come whole and in time",
+                json!({"seconds": BODY_WITHIN.as_secs()}),
             ),
             Self::Packed(status, why) => refusal(status, "nothing was taken", json!(why)),
             Self::Lines(wrong) => refusal(
@@ -129,19 +141,152 @@ async fn take(State(site): State<Site>, request: Request) -> Response {
 }
 
 async fn taken(site: &Site, request: Request) -> Result<Response, NotTaken> {
-    let headers = request.headers().clone();
     // Before anything is read: what is read is held, and whoever may not send could send much.
-    let sender = match sender(site, &headers, EVENTS).await {
+    let sender = match sender(site, request.headers(), EVENTS).await {
         Ok(sender) => sender,
         Err(refused) => {
             let _ = tokio::time::timeout(FINISHES_WITHIN, drained(site, request)).await;
             return Err(refused.into());
         }
     };
-    // Too large, or cut short: the sender halves it, or sends it again.
-    let body = Bytes::from_request(request, site).await;
-    let body = body.map_err(|why| NotTaken::Packed(why.status(), why.body_text()))?;
-    deliver(site, &sender, &headers, &body).await
+    placed(site, sender, request).await
+}
+
+async fn placed(site: &Site, sender: Sender, request: Request) -> Result<Response, NotTaken> {
+    let (parts, body) = request.into_parts();
+    let most = site.config().ingest.max_bytes;
+    let length = parts.headers.get(CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > most) {
+        return Err(too_large(most));
+    }
+    let _place = site.gate().place().ok_or(NotTaken::Busy)?;
+    let _room = site.gate().room(length.unwrap_or(most)).await;
+    let body = received(body, most).await?;
+    // From here on it is finished, whether or not anybody still waits for the answer.
+    let work = site.gate().work().await;
+    let job = Job {
+        site: site.clone(),
+        sender,
+        headers: parts.headers,
+        body,
+    };
+    let runtime = Handle::current();
+    // Unpacking, reading and deciding take long enough to keep pages waiting, so they have a thread.
+    let done = tokio::task::spawn_blocking(move || {
+        let _work = work;
+        job.run(&runtime)
+    });
+    done.await.map_err(|error| Unanswered::trouble(&error))?
+}
+
+fn too_large(most: usize) -> NotTaken {
+    let why = format!("it has more than {most} bytes");
+    NotTaken::Packed(StatusCode::PAYLOAD_TOO_LARGE, why)
+}
+
+/// The body, if it comes whole, soon, and is not too large.
+async fn received(body: Body, most: usize) -> Result<Bytes, NotTaken> {
+    let whole = tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(body, most)).await;
+    match whole {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) => match is_too_large(&error) {
+            true => Err(too_large(most)),
+            false => Err(NotTaken::Slow),
+        },
+        Err(_) => Err(NotTaken::Slow),
+    }
+}
+
+fn is_too_large(error: &axum::Error) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    std::iter::from_fn(|| {
+        let this = cause?;
+        cause = this.source();
+        Some(this)
+    })
+    .any(|error| error.to_string() == "length limit exceeded")
+}
+
+/// A batch that is worked on.
+struct Job {
+    site: Site,
+    sender: Sender,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Job {
+    fn may_send(&self, has_records: bool) -> Result<(), NotTaken> {
+        match has_records && !self.sender.may(RECORDS) {
+            true => Err(Unanswered::Scope(RECORDS).into()),
+            false => Ok(()),
+        }
+    }
+
+    fn run(self, runtime: &Handle) -> Result<Response, NotTaken> {
+        let site = &self.site;
+        let most = site.config().ingest.max_bytes;
+        let body = unpacked(&self.headers, self.body.clone(), most)?;
+        let lines = lines::count(&body);
+        if lines > MAX_LINES {
+            let why = format!("it has more than {MAX_LINES} lines");
+            return Err(NotTaken::Packed(StatusCode::PAYLOAD_TOO_LARGE, why));
+        }
+        let events = u32::try_from(lines).unwrap_or(u32::MAX);
+        if let Some(wait) = site.gate().wait(&self.sender.name, events) {
+            return Err(NotTaken::TooFast(wait));
+        }
+        let cluster = &self.sender.cluster;
+        let portions: Vec<_> = lines::portions(&body).collect();
+        // Nothing is taken before every line is known to be one. What is one portion is read once.
+        if portions.len() > 1 {
+            let has_records = lines::check(&portions, cluster).map_err(NotTaken::Lines)?;
+            self.may_send(has_records)?;
+        }
+        // Two senders may choose the same key.
+        let key = self.headers.get("idempotency-key");
+        let key = key.and_then(|key| key.to_str().ok());
+        let key = key.map(|key| format!("{} {key}", self.sender.name));
+        let (mut receipt, mut passed_over) = (Receipt::default(), lines::Names::default());
+        for (number, portion) in portions.iter().enumerate() {
+            let reading = span("ingest.read");
+            let read = lines::read(portion, cluster).map_err(NotTaken::Lines)?;
+            drop(reading);
+            self.may_send(!read.sent.is_empty())?;
+            let mut inputs = read.inputs;
+            for sent in read.sent {
+                inputs.push(runtime.block_on(settled(site, &self.sender, sent))?);
+            }
+            // What is not the first portion has a key of its own.
+            let key = key.as_ref().map(|key| match number {
+                0 => key.clone(),
+                number => format!("{key} {number}"),
+            });
+            let (writing, began) = (span("ledger.deliver"), Instant::now());
+            let delivered = site.ledger().deliver(key.as_deref(), &inputs, site.now());
+            let one = runtime.block_on(delivered).map_err(undelivered)?;
+            drop(writing);
+            let meters = &site.observe().meters;
+            meters.time(&WRITING, &[], began.elapsed().as_secs_f64());
+            site.live().wake();
+            count(meters, &inputs, read.passed_over.values().sum(), &one);
+            add(&mut receipt, one);
+            for (name, n) in read.passed_over {
+                *passed_over.entry(name).or_default() += n;
+            }
+        }
+        site.gate().took(events);
+        Ok(Json(json!({
+            "new": receipt.new,
+            "updated": receipt.updated,
+            "unchanged": receipt.unchanged,
+            "opened": receipt.opened,
+            "passed_over": passed_over,
+            "head": receipt.last,
+        }))
+        .into_response())
+    }
 }
 
 /// Reads what somebody sends, as much as may be sent, and keeps nothing of it.
@@ -153,57 +298,6 @@ async fn drained(site: &Site, request: Request) {
             return;
         }
     }
-}
-
-async fn deliver(
-    site: &Site,
-    sender: &Sender,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<Response, NotTaken> {
-    let reading = span("ingest.read");
-    let body = unpacked(headers, body, site.config().ingest.max_bytes)?;
-    let read = lines::read(&body, &sender.cluster).map_err(NotTaken::Lines)?;
-    drop(reading);
-    let events = (read.inputs.len() + read.sent.len()) as u32;
-    if !read.sent.is_empty() && !sender.may(RECORDS) {
-        return Err(Unanswered::Scope(RECORDS).into());
-    }
-    if let Some(wait) = site.gate().wait(&sender.name, events) {
-        return Err(NotTaken::TooFast(wait));
-    }
-    let _slot = site.gate().slot().ok_or(NotTaken::Busy)?;
-    let mut inputs = read.inputs;
-    for sent in read.sent {
-        inputs.push(settled(site, sender, sent).await?);
-    }
-    // Two senders may choose the same key.
-    let key = headers
-        .get("idempotency-key")
-        .and_then(|key| key.to_str().ok());
-    let key = key.map(|key| format!("{} {key}", sender.name));
-    let (writing, began) = (span("ledger.deliver"), Instant::now());
-    let receipt = site
-        .ledger()
-        .deliver(key.as_deref(), &inputs, site.now())
-        .await
-        .map_err(undelivered)?;
-    drop(writing);
-    let meters = &site.observe().meters;
-    meters.time(&WRITING, &[], began.elapsed().as_secs_f64());
-    site.live().wake();
-    site.gate().took(events);
-    let passed_over = read.passed_over.values().sum();
-    count(meters, &inputs, passed_over, &receipt);
-    Ok(Json(json!({
-        "new": receipt.new,
-        "updated": receipt.updated,
-        "unchanged": receipt.unchanged,
-        "opened": receipt.opened,
-        "passed_over": read.passed_over,
-        "head": receipt.last,
-    }))
-    .into_response())
 }
 
 fn count(meters: &Meters, inputs: &[Input], passed_over: u64, receipt: &Receipt) {
@@ -264,15 +358,25 @@ async fn settled(site: &Site, sender: &Sender, sent: Sent) -> Result<Input, Unan
     })
 }
 
+/// Adds what came of the next portion.
+fn add(receipt: &mut Receipt, next: Receipt) {
+    receipt.first = receipt.first.or(next.first);
+    receipt.last = next.last.or(receipt.last);
+    receipt.new += next.new;
+    receipt.updated += next.updated;
+    receipt.unchanged += next.unchanged;
+    receipt
+        .opened
+        .retain(|opened| !next.merged.contains(opened));
+    receipt.opened.extend(next.opened);
+    receipt.merged.extend(next.merged);
+}
+
 /// The body without its packing, of which a small one may be a large one.
-fn unpacked<'a>(
-    headers: &HeaderMap,
-    body: &'a [u8],
-    max_bytes: usize,
-) -> Result<Cow<'a, [u8]>, NotTaken> {
+fn unpacked(headers: &HeaderMap, body: Bytes, max_bytes: usize) -> Result<Bytes, NotTaken> {
     let how = headers.get(CONTENT_ENCODING).map(|how| how.to_str());
     match how {
-        None | Some(Ok("" | "identity")) => return Ok(Cow::Borrowed(body)),
+        None | Some(Ok("" | "identity")) => return Ok(body),
         Some(Ok(how)) if how.eq_ignore_ascii_case("gzip") => {}
         Some(_) => {
             let why = "send it as it is, or packed by gzip".to_owned();
@@ -280,7 +384,7 @@ fn unpacked<'a>(
         }
     }
     let mut bytes = Vec::new();
-    let read = MultiGzDecoder::new(body)
+    let read = MultiGzDecoder::new(&*body)
         .take(max_bytes as u64 + 1)
         .read_to_end(&mut bytes);
     match read {
@@ -288,10 +392,7 @@ fn unpacked<'a>(
             let why = format!("it is no gzip: {error}");
             Err(NotTaken::Packed(StatusCode::BAD_REQUEST, why))
         }
-        Ok(length) if length > max_bytes => {
-            let why = format!("it has more than {max_bytes} bytes");
-            Err(NotTaken::Packed(StatusCode::PAYLOAD_TOO_LARGE, why))
-        }
-        Ok(_) => Ok(Cow::Owned(bytes)),
+        Ok(length) if length > max_bytes => Err(too_large(max_bytes)),
+        Ok(_) => Ok(bytes.into()),
     }
 }

@@ -15,6 +15,7 @@ pub mod config;
 mod ingest;
 mod jobs;
 mod live;
+pub mod memory;
 pub mod notices;
 mod observe;
 mod page;

@@ -4,42 +4,83 @@
 //! what an entry says is read and made a row of once, however many watch.
 //! Entries of another console on the same database are seen as well, a second later.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use davylamp_ledger::{Entry, Ledger, Record};
+use davylamp_ledger::rows::severity_rank;
+use davylamp_ledger::{Entry, Ledger, Record, Taken};
 use tokio::sync::{Notify, broadcast, watch};
 
 /// So many entries may wait for a watcher; who is slower is told what was left out.
-const WAITING: usize = 4096;
+const WAITING: usize = 2048;
 /// How often other consoles' entries are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Entries read at once.
-const AT_ONCE: u32 = 500;
+const AT_ONCE: u32 = 200;
 
-/// An entry, read once for everybody who watches, and made a row of once.
+/// What of an entry decides who sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum About {
+    /// A finding of a cluster.
+    Finding {
+        cluster: String,
+        taken: Taken,
+        severity: i64,
+    },
+    /// A node of a cluster.
+    Node { cluster: String },
+    /// An incident.
+    Incident(i64),
+    /// The console itself, or what nobody can read.
+    House,
+}
+
+/// An entry, read and made a row of once for everybody who watches. What it said is not kept: thousands of
+/// these wait for slow watchers.
 #[derive(Debug)]
 pub(crate) struct News {
-    pub entry: Entry,
-    /// What it says; `None` where its body was removed or cannot be read.
-    pub record: Option<Record>,
-    row: OnceLock<String>,
+    pub seq: i64,
+    pub about: About,
+    /// The same for all who may see it.
+    pub row: String,
 }
 
 impl News {
-    pub(crate) fn new(entry: Entry) -> Self {
-        let body = entry.body.as_deref();
+    /// `row` makes a row of an entry and what it says: `None` where its body was removed or cannot be
+    /// read.
+    pub(crate) fn new(entry: &Entry, row: impl FnOnce(&Entry, Option<&Record>) -> String) -> Self {
+        let record = read(entry);
         Self {
-            record: body.and_then(|body| serde_json::from_str(body).ok()),
-            entry,
-            row: OnceLock::new(),
+            seq: entry.seq,
+            about: About::of(entry, record.as_ref()),
+            row: row(entry, record.as_ref()),
         }
     }
+}
 
-    /// Its row, which is the same for all who may see it.
-    pub(crate) fn row(&self, render: impl FnOnce(&Self) -> String) -> &str {
-        self.row.get_or_init(|| render(self))
+/// What an entry says; `None` where its body was removed or cannot be read.
+pub(crate) fn read(entry: &Entry) -> Option<Record> {
+    serde_json::from_str(entry.body.as_deref()?).ok()
+}
+
+impl About {
+    pub(crate) fn of(entry: &Entry, record: Option<&Record>) -> Self {
+        match record {
+            Some(Record::Finding(finding)) => Self::Finding {
+                cluster: finding.place(),
+                taken: finding.taken,
+                severity: severity_rank(finding.finding.severity),
+            },
+            Some(Record::Heartbeat(heartbeat)) => Self::Node {
+                cluster: heartbeat.reporter.cluster.clone(),
+            },
+            Some(Record::IncidentOpened(_)) => Self::Incident(entry.seq),
+            Some(record) => record
+                .incident()
+                .map_or(Self::House, |incident| Self::Incident(incident.0)),
+            None => Self::House,
+        }
     }
 }
 
@@ -88,10 +129,15 @@ impl Live {
     }
 
     /// Hands new entries on until it is told to stop.
-    pub(crate) async fn run(&self, ledger: &Ledger, mut stop: watch::Receiver<bool>) {
+    pub(crate) async fn run(
+        &self,
+        ledger: &Ledger,
+        row: impl Fn(&Entry, Option<&Record>) -> String,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let mut seen = None;
         loop {
-            match self.hand_on(ledger, seen).await {
+            match self.hand_on(ledger, seen, &row).await {
                 Ok(last) => {
                     seen = Some(last);
                     self.seen.store(last, Ordering::Relaxed);
@@ -114,24 +160,26 @@ impl Live {
         &self,
         ledger: &Ledger,
         seen: Option<i64>,
+        row: impl Fn(&Entry, Option<&Record>) -> String,
     ) -> Result<i64, davylamp_ledger::LedgerError> {
-        // Nobody has seen anything yet: what is there already is no news.
-        let Some(mut seen) = seen else {
-            return Ok(ledger.head().await?.seq);
+        // Nobody has seen anything yet: what is there already is no news. Without watchers the way is only
+        // kept; whoever begins to watch after this was asked reads the ledger up to here at least, so that
+        // nothing falls between.
+        let head = ledger.head().await?.seq;
+        let Some(mut seen) = seen.filter(|_| self.entries.receiver_count() > 0) else {
+            return Ok(head);
         };
-        // Without watchers the way is only kept.
-        if self.entries.receiver_count() == 0 {
-            return Ok(ledger.head().await?.seq);
-        }
         loop {
             let entries = ledger.entries_since(seen, AT_ONCE).await?;
             let Some(last) = entries.last() else {
                 return Ok(seen);
             };
             seen = last.seq;
-            for entry in entries {
-                let _ = self.entries.send(Arc::new(News::new(entry)));
+            for entry in &entries {
+                let _ = self.entries.send(Arc::new(News::new(entry, &row)));
             }
+            // Whoever asks for a page goes first.
+            tokio::task::yield_now().await;
         }
     }
 }

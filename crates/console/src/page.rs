@@ -108,3 +108,11 @@ pub(crate) fn stream() -> Router<Site> {
 fn number(text: &str) -> Result<i64, Refused> {
     text.parse().map_err(|_| Refused::Absent)
 }
+
+/// An entry as one row of what is live.
+pub(crate) fn live_row(
+    entry: &davylamp_ledger::Entry,
+    record: Option<&davylamp_ledger::Record>,
+) -> String {
+    live::rendered(entry, record, jiff::Timestamp::now())
+}

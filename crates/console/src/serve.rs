@@ -208,7 +208,7 @@ impl Ready {
     pub async fn serve(self, stop: watch::Receiver<bool>) {
         let live = {
             let (site, stop) = (self.site.clone(), stop.clone());
-            tokio::spawn(async move { site.live().run(site.ledger(), stop).await })
+            tokio::spawn(async move { site.live().run(site.ledger(), page::live_row, stop).await })
         };
         let chores = {
             let (site, stop) = (self.site.clone(), stop.clone());
@@ -266,7 +266,7 @@ fn app(site: &Site) -> Router {
         .merge(page::routes(site))
         .merge(access::routes())
         .layer(middleware::from_fn(small))
-        .merge(ingest::routes(site.config()))
+        .merge(ingest::routes())
         .merge(api::routes())
         .merge(observe::probes())
         .merge(jobs::routes())

@@ -96,6 +96,7 @@ pub enum What {
 /// Serves, or does what is asked.
 pub fn run(args: &ConsoleArgs) -> Result<ExitCode, Failure> {
     let config = config(args)?;
+    davylamp_console::memory::keep_small();
     let aws = Arc::new(cloud::Aws::new(args.settings.load_respond(Vec::new())?));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

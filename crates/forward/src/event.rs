@@ -9,8 +9,6 @@ pub(crate) struct Event {
     pub(crate) line: String,
     /// The line read.
     pub(crate) value: Value,
-    /// Its id, under which a receiver knows it when it comes again.
-    pub(crate) id: String,
 }
 
 impl Event {
@@ -21,16 +19,14 @@ impl Event {
     pub(crate) fn read(line: &str) -> Result<Self, String> {
         let value: Value =
             serde_json::from_str(line).map_err(|error| format!("it is not JSON: {error}"))?;
-        let id = value
-            .get("id")
-            .and_then(Value::as_str)
-            .filter(|id| !id.is_empty())
-            .ok_or("it has no id")?
-            .to_owned();
+        // Under it a receiver knows the event when it comes again.
+        let id = value.get("id").and_then(Value::as_str);
+        if id.is_none_or(str::is_empty) {
+            return Err("it has no id".to_owned());
+        }
         Ok(Self {
             line: line.to_owned(),
             value,
-            id,
         })
     }
 }

@@ -29,7 +29,10 @@ const STATEMENT_BYTES: usize = 16 << 20;
 /// A ledger.
 #[derive(Debug, Clone)]
 pub struct Ledger {
+    /// Those that read, and what stands beside the ledger.
     pub(crate) pool: AnyPool,
+    /// The one that writes entries.
+    pub(crate) writer: AnyPool,
     pub(crate) dialect: Dialect,
     pub(crate) within_secs: i64,
     pub(crate) clocks: Clocks,
@@ -212,7 +215,7 @@ impl Ledger {
 
     /// Begins to write: from here on the head is ours.
     pub(crate) async fn lock(&self) -> Result<(Transaction, Head), LedgerError> {
-        let mut transaction = self.pool.begin_with(self.dialect.begin()).await?;
+        let mut transaction = self.writer.begin_with(self.dialect.begin()).await?;
         let head = read_head(&mut transaction, self.dialect.lock_head()).await?;
         Ok((transaction, head))
     }

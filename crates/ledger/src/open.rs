@@ -15,24 +15,30 @@ use crate::ledger::Ledger;
 use crate::table::Dialect;
 
 /// The layout in `migrations`: the number of the last file there.
-const LAYOUT: i64 = 2;
+const LAYOUT: i64 = 3;
 /// How long a writer waits for another. A batch takes milliseconds; a rebuild takes longer.
 const BUSY_MS: u32 = 30_000;
 /// The pause before connecting is tried again.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// SQLite's result code for a file that another connection has locked (sqlite.org/rescode.html).
 const SQLITE_BUSY: i32 = 5;
-/// Pages in memory for each connection, in KiB: the console's memory is small, the system caches the
-/// file as well.
-const CACHE_KIB: u32 = 8 << 10;
+/// How long somebody waits for a connection: shorter than a browser or a sender waits for an answer.
+const WAIT: Duration = Duration::from_secs(10);
+/// Pages in memory for the connection that writes, in KiB: what one batch touches, which would go to the
+/// log twice otherwise.
+const WRITER_KIB: u32 = 16 << 10;
+/// And for each of the others: the inner pages of trees. The system caches the file as well.
+const READER_KIB: u32 = 1 << 10;
 
 const SQLITE: [&str; LAYOUT as usize] = [
     include_str!("../migrations/sqlite/0001_ledger.sql"),
     include_str!("../migrations/sqlite/0002_work.sql"),
+    include_str!("../migrations/sqlite/0003_parts.sql"),
 ];
 const POSTGRES: [&str; LAYOUT as usize] = [
     include_str!("../migrations/postgres/0001_ledger.sql"),
     include_str!("../migrations/postgres/0002_work.sql"),
+    include_str!("../migrations/postgres/0003_parts.sql"),
 ];
 
 /// How a ledger is opened.
@@ -42,7 +48,7 @@ pub struct Options {
     pub within_secs: i64,
     /// How long incidents may wait for an owner, and until they are contained.
     pub clocks: Clocks,
-    /// Connections at once.
+    /// Connections at once. One of them writes, the others read: neither waits for the other.
     pub connections: u32,
     /// The file with PostgreSQL's password.
     pub password_file: Option<PathBuf>,
@@ -77,17 +83,25 @@ impl Ledger {
         // Statements carry command lines: they are in no log.
         let connect = AnyConnectOptions::from_url(&url)?.disable_statement_logging();
         first(&connect, dialect).await?;
-        let pool = AnyPoolOptions::new()
-            .max_connections(options.connections.max(1))
-            .min_connections(0)
-            .acquire_timeout(Duration::from_millis(u64::from(BUSY_MS)))
-            .after_connect(move |connection, _| {
-                Box::pin(async move { prepare(connection, dialect).await })
-            })
-            .connect_with(connect)
-            .await?;
+        let pool = |connections: u32, role: Role| {
+            AnyPoolOptions::new()
+                .max_connections(connections)
+                .min_connections(0)
+                .acquire_timeout(WAIT)
+                .after_connect(move |connection, _| {
+                    Box::pin(async move { prepare(connection, dialect, role).await })
+                })
+                // Where a full disk has ended a transaction, the driver still counts it, and would begin
+                // no other on that connection: another one is opened.
+                .before_acquire(|connection, _| {
+                    let is_free = !connection.is_in_transaction();
+                    Box::pin(async move { Ok(is_free) })
+                })
+                .connect_lazy_with(connect.clone())
+        };
         let ledger = Self {
-            pool,
+            pool: pool(options.connections.saturating_sub(1).max(1), Role::Reader),
+            writer: pool(1, Role::Writer),
             dialect,
             within_secs: options.within_secs.max(0),
             clocks: options.clocks,
@@ -102,11 +116,12 @@ impl Ledger {
 
     /// Closes every connection.
     pub async fn close(&self) {
+        self.writer.close().await;
         self.pool.close().await;
     }
 
     async fn migrate(&self) -> Result<(), LedgerError> {
-        let mut transaction = self.pool.begin_with(self.dialect.begin()).await?;
+        let mut transaction = self.writer.begin_with(self.dialect.begin()).await?;
         let (exists, migrations) = match self.dialect {
             Dialect::Sqlite => (
                 "SELECT count(*) FROM sqlite_schema WHERE name = 'layout'",
@@ -156,6 +171,10 @@ impl Ledger {
         for migration in &migrations[known.min(migrations.len())..] {
             sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
         }
+        // A new layout has tables that nothing was written to yet.
+        if (1..LAYOUT).contains(&found) {
+            self.rebuild_in(&mut transaction).await?;
+        }
         transaction.commit().await?;
         Ok(())
     }
@@ -169,7 +188,7 @@ async fn first(connect: &AnyConnectOptions, dialect: Dialect) -> Result<(), Ledg
     let end = Instant::now() + Duration::from_millis(u64::from(BUSY_MS));
     loop {
         let mut connection = AnyConnection::connect_with(connect).await?;
-        let prepared = prepare(&mut connection, dialect).await;
+        let prepared = prepare(&mut connection, dialect, Role::Reader).await;
         connection.close().await?;
         match prepared {
             Err(error) if dialect == Dialect::Sqlite && is_busy(&error) && Instant::now() < end => {
@@ -189,19 +208,40 @@ fn is_busy(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| code & 0xff == SQLITE_BUSY)
 }
 
+/// What a connection is for.
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    Reader,
+    Writer,
+}
+
 /// What every connection is told.
-async fn prepare(connection: &mut AnyConnection, dialect: Dialect) -> Result<(), sqlx::Error> {
+async fn prepare(
+    connection: &mut AnyConnection,
+    dialect: Dialect,
+    role: Role,
+) -> Result<(), sqlx::Error> {
+    let cache_kib = match role {
+        Role::Reader => READER_KIB,
+        Role::Writer => WRITER_KIB,
+    };
+    // A plan for any cluster is none for one that has a thousandth of all findings, so readers' plans are
+    // made for what they ask. A batch is always alike.
+    let plans = match role {
+        Role::Reader => "force_custom_plan",
+        Role::Writer => "auto",
+    };
     let settings = match dialect {
         // What was answered must survive a power cut.
         Dialect::Sqlite => format!(
             "PRAGMA busy_timeout = {BUSY_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             PRAGMA foreign_keys = ON; PRAGMA cache_size = -{CACHE_KIB};
+             PRAGMA foreign_keys = ON; PRAGMA cache_size = -{cache_kib};
              PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864"
         ),
-        // Queries are short, and plans made for one page serve the next.
-        Dialect::Postgres => {
-            format!("SET lock_timeout = {BUSY_MS}; SET jit = off; SET synchronous_commit = on")
-        }
+        Dialect::Postgres => format!(
+            "SET lock_timeout = {BUSY_MS}; SET jit = off; SET synchronous_commit = on;
+             SET plan_cache_mode = {plans}"
+        ),
     };
     sqlx::raw_sql(sqlx::AssertSqlSafe(settings))
         .execute(connection)

@@ -19,26 +19,34 @@ impl Ledger {
     /// Makes the derived tables anew. Writers wait meanwhile; readers see the old ones until it is done.
     pub async fn rebuild(&self) -> Result<(), LedgerError> {
         let (mut transaction, _) = self.lock().await?;
+        self.rebuild_in(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The same in a transaction that keeps other writers out.
+    pub(crate) async fn rebuild_in(
+        &self,
+        connection: &mut AnyConnection,
+    ) -> Result<(), LedgerError> {
         for table in DERIVED {
             let sql = format!("DELETE FROM {}", table.name);
             sqlx::query(AssertSqlSafe(sql))
-                .execute(&mut *transaction)
+                .execute(&mut *connection)
                 .await?;
         }
         sqlx::query("DELETE FROM finding_words")
-            .execute(&mut *transaction)
+            .execute(&mut *connection)
             .await?;
         let mut after = 0;
         loop {
-            let entries = page(&mut transaction, after).await?;
+            let entries = page(connection, after).await?;
             let Some(last) = entries.last() else {
-                break;
+                return Ok(());
             };
             after = last.seq;
-            replay(&mut transaction, self.dialect, &entries).await?;
+            replay(connection, self.dialect, &entries).await?;
         }
-        transaction.commit().await?;
-        Ok(())
     }
 }
 

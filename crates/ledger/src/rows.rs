@@ -184,6 +184,24 @@ row! {
 }
 
 row! {
+    /// That findings of an incident name a cluster or a user.
+    PartRow in "part" by ["kind", "name", "incident"];
+    /// [`CLUSTER`] or [`USER`].
+    kind: String = Text,
+    /// Its name.
+    name: String = Text,
+    /// The incident.
+    incident: i64 = Int,
+    /// How many findings do.
+    n: i64 = Int,
+}
+
+/// The kind of a [`PartRow`] that names a cluster.
+pub(crate) const CLUSTER: &str = "cluster";
+/// The kind of a [`PartRow`] that names a user.
+pub(crate) const USER: &str = "user";
+
+row! {
     /// An entry that is about an incident.
     TimelineRow in "timeline" by ["incident", "seq"];
     /// The incident, or the one it became part of.
@@ -419,12 +437,13 @@ row! {
 }
 
 /// Every derived table, which a rebuild empties and a verification compares.
-pub(crate) const DERIVED: [Table; 16] = [
+pub(crate) const DERIVED: [Table; 17] = [
     FindingRow::TABLE,
     KeyRow::TABLE,
     UpdateRow::TABLE,
     SpanRow::TABLE,
     IncidentRow::TABLE,
+    PartRow::TABLE,
     TimelineRow::TABLE,
     ActionRow::TABLE,
     EvidenceRow::TABLE,

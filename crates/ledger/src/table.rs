@@ -10,6 +10,13 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use crate::error::LedgerError;
 use crate::rows::Row;
 
+mod cells;
+
+use cells::Cells;
+
+/// So many entries' numbers make a stretch.
+const STRETCH: i64 = 1 << 16;
+
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -35,20 +42,30 @@ pub(crate) enum Dialect {
 impl Dialect {
     /// The members of a JSON array of text, as a query in brackets.
     pub fn texts(self, parameter: u8) -> String {
+        self.texts_in(&format!("${parameter}"))
+    }
+
+    /// The same of a parameter in its place.
+    pub fn texts_in(self, place: &str) -> String {
         match self {
-            Self::Sqlite => format!("(SELECT value FROM json_each(${parameter}))"),
+            Self::Sqlite => format!("(SELECT value FROM json_each({place}))"),
             Self::Postgres => {
-                format!("(SELECT value FROM json_array_elements_text(${parameter}::json))")
+                format!("(SELECT value FROM json_array_elements_text({place}::json))")
             }
         }
     }
 
     /// The members of a JSON array of whole numbers, as a query in brackets.
     pub fn ints(self, parameter: u8) -> String {
+        self.ints_in(&format!("${parameter}"))
+    }
+
+    /// The same of a parameter in its place.
+    pub fn ints_in(self, place: &str) -> String {
         match self {
-            Self::Sqlite => format!("(SELECT value FROM json_each(${parameter}))"),
+            Self::Sqlite => format!("(SELECT value FROM json_each({place}))"),
             Self::Postgres => {
-                format!("(SELECT value::bigint FROM json_array_elements_text(${parameter}::json))")
+                format!("(SELECT value::bigint FROM json_array_elements_text({place}::json))")
             }
         }
     }
@@ -98,6 +115,40 @@ impl Dialect {
         }
     }
 
+    /// A word as it is kept for a finding. SQLite has to gather every finding with a word, or with one that
+    /// begins so, before it gives the first of them; within a stretch of findings that is soon done, so its
+    /// words carry the number of their stretch.
+    pub fn word(self, id: i64, word: &str) -> String {
+        match self {
+            Self::Sqlite => format!("{:x}_{word}", id / STRETCH),
+            Self::Postgres => word.to_owned(),
+        }
+    }
+
+    /// The stretches of findings that are searched one after another: those with numbers up to `last`.
+    pub fn stretches(self, last: i64) -> std::ops::RangeInclusive<i64> {
+        match self {
+            Self::Sqlite => 0..=last.max(0) / STRETCH,
+            Self::Postgres => 0..=0,
+        }
+    }
+
+    /// In which of them a finding is.
+    pub fn stretch(self, id: i64) -> i64 {
+        match self {
+            Self::Sqlite => id.max(0) / STRETCH,
+            Self::Postgres => 0,
+        }
+    }
+
+    /// The number behind which a walk goes on that comes to a stretch.
+    pub fn edge(self, stretch: i64, oldest_first: bool) -> i64 {
+        match oldest_first {
+            true => stretch * STRETCH - 1,
+            false => (stretch + 1) * STRETCH,
+        }
+    }
+
     /// Stores the words of findings.
     pub fn store_words(self) -> String {
         let records = self.records(1, &[("id", Kind::Int), ("words", Kind::Text)]);
@@ -130,15 +181,15 @@ impl Dialect {
         }
     }
 
-    /// A question for those that have every word, or one that begins with it.
-    pub fn words_question(self, words: &[String]) -> String {
+    /// A question for those of a stretch that have every word, or one that begins with it.
+    pub fn words_question(self, words: &[String], stretch: i64) -> String {
         let (quote, joint) = match self {
             Self::Sqlite => ("\"{}\"*", " AND "),
             Self::Postgres => ("'{}':*", " & "),
         };
         words
             .iter()
-            .map(|word| quote.replace("{}", word))
+            .map(|word| quote.replace("{}", &self.word(stretch.saturating_mul(STRETCH), word)))
             .collect::<Vec<_>>()
             .join(joint)
     }
@@ -200,7 +251,7 @@ impl Table {
 
 /// A row of a list that selected all columns of its table, in their order, first.
 pub(crate) fn parse<R: Row>(row: &AnyRow) -> Result<R, LedgerError> {
-    serde_json::from_value(Value::Object(R::TABLE.value(row)?))
+    R::deserialize(Cells::of(&R::TABLE, row))
         .map_err(|error| LedgerError::Database(format!("a row of {}: {error}", R::TABLE.name)))
 }
 

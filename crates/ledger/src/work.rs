@@ -13,7 +13,7 @@ use crate::apply::named;
 use crate::error::LedgerError;
 use crate::rows::{
     ActionRow, CounterRow, EvidenceRow, FindingRow, IncidentRow, JobRow, KeyRow, ListRow, NodeRow,
-    PlanRow, RiskRow, Row, RunRow, SpanRow, TallyRow, TimelineRow, UpdateRow,
+    PartRow, PlanRow, RiskRow, Row, RunRow, SpanRow, TallyRow, TimelineRow, UpdateRow,
 };
 use crate::spans::{Spans, Zone};
 use crate::table::{Dialect, json, run, select, store};
@@ -124,6 +124,8 @@ pub(crate) struct Work {
     pub runs: Vec<RunRow>,
     pub tally: BTreeMap<(i64, String, String), i64>,
     pub counter: BTreeMap<(String, i64), i64>,
+    /// By kind, name and incident.
+    pub parts: BTreeMap<(&'static str, String, i64), i64>,
     pub timeline: Vec<TimelineRow>,
     pub new_keys: BTreeMap<(String, i64), KeyRow>,
     pub old_keys: Vec<KeyRow>,
@@ -152,6 +154,7 @@ impl Work {
             runs: Vec::new(),
             tally: BTreeMap::new(),
             counter: BTreeMap::new(),
+            parts: BTreeMap::new(),
             timeline: Vec::new(),
             new_keys: BTreeMap::new(),
             old_keys: Vec::new(),
@@ -310,6 +313,13 @@ impl Work {
                 row.incident = into;
             }
         }
+        let moved: Vec<_> = self
+            .parts
+            .extract_if(.., |(_, _, incident), _| *incident == from)
+            .collect();
+        for ((kind, name, _), n) in moved {
+            *self.parts.entry((kind, name, into)).or_default() += n;
+        }
         self.spans.redirect(from, into);
         self.redirects.push((from, into));
     }
@@ -327,6 +337,10 @@ impl Work {
                 "UPDATE plan SET incident = $1 WHERE incident = $2",
                 "UPDATE job SET incident = $1 WHERE incident = $2",
                 "UPDATE incident SET merged_into = $1 WHERE merged_into = $2",
+                "INSERT INTO part (kind, name, incident, n)
+                 SELECT kind, name, $1, n FROM part WHERE incident = $2
+                 ON CONFLICT (kind, name, incident) DO UPDATE SET n = part.n + excluded.n",
+                "DELETE FROM part WHERE incident = $2 AND incident <> $1",
             ] {
                 sqlx::query(statement)
                     .bind(*into)
@@ -354,7 +368,16 @@ impl Work {
         store(connection, dialect, self.risks.changed()).await?;
         store(connection, dialect, &self.runs).await?;
         if !self.words.is_empty() {
-            let words: Vec<&Words> = self.words.values().collect();
+            let kept = |each: &Words| Words {
+                id: each.id,
+                words: each
+                    .words
+                    .split(' ')
+                    .map(|word| dialect.word(each.id, word))
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            };
+            let words: Vec<Words> = self.words.values().map(kept).collect();
             run(connection, dialect.store_words(), &json(&words)).await?;
         }
         let tally: Vec<TallyRow> = self
@@ -369,6 +392,18 @@ impl Work {
             })
             .collect();
         add(connection, dialect, &tally).await?;
+        let parts: Vec<PartRow> = self
+            .parts
+            .into_iter()
+            .filter(|(_, n)| *n != 0)
+            .map(|((kind, name, incident), n)| PartRow {
+                kind: kind.to_owned(),
+                name,
+                incident,
+                n,
+            })
+            .collect();
+        add(connection, dialect, &parts).await?;
         let counter: Vec<CounterRow> = self
             .counter
             .into_iter()

@@ -84,34 +84,7 @@ impl Postgres {
             .arg("--pgdata")
             .arg(&data);
         run("initdb", &mut initdb)?;
-        let log = std::fs::File::create(folder.path().join("log")).map_err(io("make a log"))?;
-        let mut server = command(&programs, "postgres", folder.path());
-        server
-            .arg("-D")
-            .arg(&data)
-            .arg("-k")
-            .arg(folder.path())
-            .args([
-                "-c",
-                "listen_addresses=",
-                "-c",
-                "fsync=off",
-                "-c",
-                "shared_buffers=64MB",
-            ])
-            .stdout(Stdio::null())
-            .stderr(log);
-        // SAFETY: prctl is a system call and nothing else, so it may be made between fork and exec. A
-        // test that is killed takes the server with it: SIGINT is its fast shutdown.
-        unsafe {
-            server.pre_exec(|| {
-                if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGINT) == -1 {
-                    return Err(io::Error::last_os_error());
-                }
-                Ok(())
-            });
-        }
-        let server = server.spawn().map_err(io("start the server"))?;
+        let server = serve(&programs, folder.path())?;
         let mut started = Self {
             programs,
             folder,
@@ -120,6 +93,30 @@ impl Postgres {
         };
         started.wait()?;
         Ok(started)
+    }
+
+    /// Kills the server as a crash would (SIGKILL to its first process): nobody is told, nothing is
+    /// written any more.
+    pub fn kill(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+
+    /// Starts a server that was killed, on what it left.
+    ///
+    /// # Panics
+    /// Where it does not serve in time.
+    pub fn restart(&mut self) {
+        let end = Instant::now() + START_DEADLINE;
+        loop {
+            self.server =
+                serve(&self.programs, self.folder.path()).unwrap_or_else(|error| panic!("{error}"));
+            match self.wait() {
+                Ok(()) => return,
+                // Until the last process of the one before has noticed, it refuses.
+                Err(error) => assert!(Instant::now() < end, "{error}"),
+            }
+        }
     }
 
     /// A new, empty database's address.
@@ -180,6 +177,38 @@ impl Drop for Postgres {
         }
         let _ = self.server.wait();
     }
+}
+
+/// Starts a server on the data in a folder.
+fn serve(programs: &Path, folder: &Path) -> Result<Child, PostgresError> {
+    let log = std::fs::File::create(folder.join("log")).map_err(io("make a log"))?;
+    let mut server = command(programs, "postgres", folder);
+    server
+        .arg("-D")
+        .arg(folder.join("data"))
+        .arg("-k")
+        .arg(folder)
+        .args([
+            "-c",
+            "listen_addresses=",
+            "-c",
+            "fsync=off",
+            "-c",
+            "shared_buffers=64MB",
+        ])
+        .stdout(Stdio::null())
+        .stderr(log);
+    // SAFETY: prctl is a system call and nothing else, so it may be made between fork and exec. A
+    // test that is killed takes the server with it: SIGINT is its fast shutdown.
+    unsafe {
+        server.pre_exec(|| {
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGINT) == -1 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+    server.spawn().map_err(io("start the server"))
 }
 
 fn io(what: &'static str) -> impl FnOnce(io::Error) -> PostgresError {

@@ -1,16 +1,23 @@
-//! How much may come in: events a second of each sender, and batches that wait.
+//! How much may come in: events a second of each sender, batches that wait, and bytes of them.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::config::Config;
 
 /// So many seconds' worth may come at once: a sender that was away brings what it kept.
 const BURST_SECS: f64 = 10.0;
+
+/// Room for bodies that have come and wait, unless the largest has more.
+const ROOM_KIB: u32 = 16 << 10;
+
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
@@ -23,19 +30,27 @@ struct Bucket {
 pub(crate) struct Gate {
     per_second: f64,
     buckets: Mutex<HashMap<String, Bucket>>,
-    slots: Semaphore,
-    places: usize,
+    places: Semaphore,
+    /// In KiB.
+    room: Semaphore,
+    room_kib: u32,
+    most_places: usize,
+    work: Arc<Semaphore>,
     taken: AtomicU64,
     refused: AtomicU64,
 }
 
 impl Gate {
     pub(crate) fn new(config: &Config) -> Self {
+        let room_kib = kib(config.ingest.max_bytes).max(ROOM_KIB);
         Self {
             per_second: f64::from(config.ingest.events_per_second),
             buckets: Mutex::default(),
-            slots: Semaphore::new(config.ingest.waiting),
-            places: config.ingest.waiting,
+            places: Semaphore::new(config.ingest.waiting),
+            room: Semaphore::new(room_kib as usize),
+            room_kib,
+            most_places: config.ingest.waiting,
+            work: Arc::new(Semaphore::new(1)),
             taken: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         }
@@ -70,18 +85,33 @@ impl Gate {
         Some(((wanted - bucket.left) / self.per_second).ceil().max(1.0) as u64)
     }
 
-    /// A place in the queue for the ledger, if there is one.
-    pub(crate) fn slot(&self) -> Option<SemaphorePermit<'_>> {
-        let slot = self.slots.try_acquire().ok();
-        if slot.is_none() {
+    /// A place among the batches that wait for the ledger, if there is one.
+    pub(crate) fn place(&self) -> Option<SemaphorePermit<'_>> {
+        let place = self.places.try_acquire().ok();
+        if place.is_none() {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
-        slot
+        place
+    }
+
+    /// Room for a body of so many bytes, once there is.
+    pub(crate) async fn room(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.room
+            .acquire_many(kib(bytes).min(self.room_kib))
+            .await
+            .ok()
+    }
+
+    /// The turn to be worked on, which comes in order.
+    pub(crate) async fn work(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.work).acquire_owned().await.ok()
     }
 
     /// How many batches are being written, or wait for it.
     pub(crate) fn waiting(&self) -> usize {
-        self.places.saturating_sub(self.slots.available_permits())
+        self.most_places
+            .saturating_sub(self.places.available_permits())
     }
 
     pub(crate) fn took(&self, events: u32) {

@@ -29,6 +29,79 @@ pub(super) struct Wrong {
     pub begins: String,
 }
 
+/// The longest line: an audit or a plan is one.
+const LINE_BYTES: usize = 8 << 20;
+/// The longest line of a guard, which writes none that is longer: each takes many times its length to keep.
+const EVENT_BYTES: usize = 256 << 10;
+/// So many lines are worked on at once.
+const PORTION_LINES: usize = 500;
+/// And of so many bytes together, unless one line has more.
+const PORTION_BYTES: usize = 1 << 20;
+
+/// How often something came, by its name.
+pub(super) type Names = BTreeMap<String, u64>;
+
+/// A part of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Portion<'a> {
+    bytes: &'a [u8],
+    /// The number of its first line.
+    first: usize,
+}
+
+/// How many lines a batch has that are not empty.
+pub(super) fn count(body: &[u8]) -> usize {
+    let lines = body.split(|byte| *byte == b'\n');
+    lines.filter(|line| !line.trim_ascii().is_empty()).count()
+}
+
+/// A batch in parts that are worked on one after another.
+pub(super) fn portions(body: &[u8]) -> impl Iterator<Item = Portion<'_>> {
+    let (mut rest, mut first) = (body, 1);
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (mut end, mut lines) = (0, 0);
+        while end < rest.len() && lines < PORTION_LINES {
+            let line = &rest[end..];
+            let length = line.iter().position(|byte| *byte == b'\n');
+            let length = length.map_or(line.len(), |at| at + 1);
+            if lines > 0 && end + length > PORTION_BYTES {
+                break;
+            }
+            end += length;
+            lines += 1;
+        }
+        let portion = Portion {
+            bytes: &rest[..end],
+            first,
+        };
+        rest = &rest[end..];
+        first += lines;
+        Some(portion)
+    })
+}
+
+/// Whether every line can be read, and whether there are records among them.
+pub(super) fn check(portions: &[Portion<'_>], cluster: &str) -> Result<bool, Vec<Wrong>> {
+    let (mut wrong, mut has_records) = (Vec::new(), false);
+    for portion in portions {
+        match read(portion, cluster) {
+            Ok(read) => has_records |= !read.sent.is_empty(),
+            Err(more) => wrong.extend(more),
+        }
+        if wrong.len() >= WRONG_SHOWN {
+            break;
+        }
+    }
+    wrong.truncate(WRONG_SHOWN);
+    match wrong.is_empty() {
+        true => Ok(has_records),
+        false => Err(wrong),
+    }
+}
+
 /// What a batch holds.
 #[derive(Debug, Default)]
 pub(super) struct Read {
@@ -36,7 +109,7 @@ pub(super) struct Read {
     /// Records, of which it is not settled yet which incident they are about.
     pub sent: Vec<Sent>,
     /// Lines that say nothing the ledger keeps, by what they are.
-    pub passed_over: BTreeMap<String, u64>,
+    pub passed_over: Names,
 }
 
 /// What an input is, for the metrics.
@@ -56,13 +129,13 @@ enum Line {
     Other(String),
 }
 
-/// Reads a batch.
-pub(super) fn read(body: &[u8], cluster: &str) -> Result<Read, Vec<Wrong>> {
+/// Reads a part of a batch.
+pub(super) fn read(portion: &Portion<'_>, cluster: &str) -> Result<Read, Vec<Wrong>> {
     let (mut read, mut wrong) = (Read::default(), Vec::new());
     let over = |name: String, times: u64, read: &mut Read| {
         *read.passed_over.entry(name).or_default() += times;
     };
-    for (number, bytes) in body.split(|byte| *byte == b'\n').enumerate() {
+    for (number, bytes) in portion.bytes.split(|byte| *byte == b'\n').enumerate() {
         let bytes = bytes.trim_ascii();
         if bytes.is_empty() {
             continue;
@@ -94,9 +167,9 @@ pub(super) fn read(body: &[u8], cluster: &str) -> Result<Read, Vec<Wrong>> {
             }
             Ok(Line::Other(name)) => over(name, 1, &mut read),
             Err(why) if wrong.len() < WRONG_SHOWN => wrong.push(Wrong {
-                line: number + 1,
+                line: portion.first + number,
                 why,
-                begins: String::from_utf8_lossy(bytes)
+                begins: String::from_utf8_lossy(&bytes[..bytes.len().min(4 * EXCERPT_CHARS)])
                     .chars()
                     .filter(|c| !c.is_control())
                     .take(EXCERPT_CHARS)
@@ -112,6 +185,11 @@ pub(super) fn read(body: &[u8], cluster: &str) -> Result<Read, Vec<Wrong>> {
 }
 
 fn line(bytes: &[u8], cluster: &str) -> Result<Line, String> {
+    let short = |most: usize| match bytes.len() > most {
+        true => Err(format!("it has more than {most} bytes")),
+        false => Ok(()),
+    };
+    short(LINE_BYTES)?;
     let text = std::str::from_utf8(bytes).map_err(|_| "it is no UTF-8".to_owned())?;
     let value: Value =
         serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
@@ -139,6 +217,7 @@ fn line(bytes: &[u8], cluster: &str) -> Result<Line, String> {
         }
         return foreign(bytes);
     }
+    short(EVENT_BYTES)?;
     let reporter = Reporter {
         cluster: cluster.to_owned(),
         node: member("node").to_owned(),
@@ -244,8 +323,48 @@ fn heartbeat(said: &Value, reporter: Reporter) -> Heartbeat {
 mod tests {
     use super::*;
 
+    fn read_all(body: &[u8]) -> Result<Read, Vec<Wrong>> {
+        let portions: Vec<_> = portions(body).collect();
+        assert!(portions.len() < 2, "a small one is one portion");
+        let none = Portion {
+            bytes: &[],
+            first: 1,
+        };
+        read(portions.first().unwrap_or(&none), "hub")
+    }
+
+    #[test]
+    fn portions_are_whole_lines_in_order() {
+        let long = "x".repeat(PORTION_BYTES / 2);
+        let mut body = "a\n\nb\n".repeat(400);
+        for _ in 0..5 {
+            body.push_str(&long);
+            body.push('\n');
+        }
+        body.push_str("end");
+        let found: Vec<_> = portions(body.as_bytes()).collect();
+        let joined: Vec<u8> = found
+            .iter()
+            .flat_map(|portion| portion.bytes)
+            .copied()
+            .collect();
+        assert_eq!(joined, body.as_bytes());
+        for (portion, next) in found.iter().zip(&found[1..]) {
+            assert!(portion.bytes.ends_with(b"\n") && portion.bytes.len() <= PORTION_BYTES);
+            let lines = portion.bytes.iter().filter(|byte| **byte == b'\n').count();
+            assert!(lines <= PORTION_LINES);
+            assert_eq!(portion.first + lines, next.first);
+        }
+        assert_eq!(count(body.as_bytes()), 400 * 2 + 6);
+        let wrong = super::check(&found, "hub").expect_err("no JSON");
+        assert_eq!((wrong.len(), wrong[0].line, wrong[1].line), (20, 1, 3));
+        let longer = "x".repeat(LINE_BYTES + 1);
+        let wrong = read_all(longer.as_bytes()).expect_err("too long");
+        assert!(wrong[0].why.contains("8388608"), "{}", wrong[0].why);
+    }
+
     fn check(body: &str, expected: &str) {
-        let found = match read(body.as_bytes(), "hub") {
+        let found = match read_all(body.as_bytes()) {
             Ok(read) => {
                 let inputs = read.inputs.iter().map(|input| match input {
                     Input::Finding(reported) => format!(
@@ -338,8 +457,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_text_is_told() {
-        let wrong =
-            read(b"{\"action\":\"killed\",\"cmdline\":\"\xff\"}", "hub").expect_err("refused");
+        let wrong = read_all(b"{\"action\":\"killed\",\"cmdline\":\"\xff\"}").expect_err("refused");
         assert_eq!(wrong[0].why, "it is no UTF-8");
     }
 }

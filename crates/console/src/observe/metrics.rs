@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use davylamp_ledger::query::Standing;
+use davylamp_ledger::query::Measures;
 use davylamp_ledger::{LedgerError, Taken};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
@@ -73,7 +73,7 @@ struct Seen {
 #[derive(Debug, Clone)]
 struct Facts {
     head: i64,
-    standing: Standing,
+    standing: Measures,
     sessions: i64,
     notices: i64,
     kinds: BTreeMap<String, i64>,
@@ -154,7 +154,7 @@ async fn ask(site: &Site, seq: i64) -> Result<(Facts, i64), String> {
     let told = |error: LedgerError| chain(&error);
     let kept = |error: crate::store::StoreError| chain(&error);
     let ledger = site.ledger();
-    let standing = ledger.standing(day_ago.unwrap_or(Timestamp::MIN), SILENT_AFTER, now);
+    let standing = ledger.measures(day_ago.unwrap_or(Timestamp::MIN), SILENT_AFTER, now);
     let standing = standing.await.map_err(told)?;
     let (counted, kinds) = ledger.kinds_since(seq).await.map_err(told)?;
     let mut chores = Vec::new();
@@ -254,7 +254,7 @@ fn of_the_ledger(text: &mut Text, site: &Site, facts: &Facts) {
     text.one("notices_waiting", "gauge", help, Some(facts.notices));
 }
 
-fn of_incidents(text: &mut Text, standing: &Standing) {
+fn of_incidents(text: &mut Text, standing: &Measures) {
     let seconds = |us: i64| us as f64 / 1e6;
     let mut family = text.family(
         "incidents_open",

@@ -9,7 +9,6 @@ pub(super) mod told;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use davylamp_ledger::Entry;
 use davylamp_ledger::query::{At, FindingFilter, PAGE_ROWS};
 use davylamp_ledger::record::IncidentNo;
 use davylamp_ledger::rows::IncidentRow;
@@ -19,13 +18,10 @@ use serde::{Deserialize, Serialize};
 use super::asked::{self, Asked};
 use super::frame::{self, Room};
 use super::sight::{self, Sight};
-use super::{findings, incidents, list, number, text, time, word};
+use super::{findings, incidents, number, text, time, word};
 use crate::access::{Refused, Role, Viewer};
 use crate::site::Site;
 
-/// Pages of a timeline that are read for its newest entries and its plans: the ledger gives the oldest
-/// first. What lies behind them is told.
-const STORY_PAGES: usize = 20;
 /// So many findings stand on the page itself.
 const FINDINGS_SHOWN: usize = 15;
 
@@ -41,12 +37,6 @@ pub(super) struct Wanted {
     done: String,
 }
 
-/// What has been read of an incident.
-struct Story {
-    entries: Vec<Entry>,
-    is_cut: bool,
-}
-
 pub(super) async fn show(
     State(site): State<Site>,
     viewer: Viewer,
@@ -60,26 +50,23 @@ pub(super) async fn show(
         return Ok(Redirect::to(&format!("/incidents/{}", row.id)).into_response());
     }
     let (ledger, incident) = (site.ledger(), IncidentNo(no));
-    let timeline = |at: At| async move { ledger.timeline(incident, &at).await };
-    let (entries, is_cut) = list::all(STORY_PAGES, timeline).await?;
-    let story = Story { entries, is_cut };
     let filter = FindingFilter {
         incident: Some(incident),
+        clusters: viewer.scope.asked(),
         ..FindingFilter::default()
     };
     let found = ledger.findings(&filter, &At::first(PAGE_ROWS)).await?;
     let has_more = found.next.is_some();
-    let mut found = found.items;
-    found.retain(|row| viewer.scope.holds(&row.cluster));
+    let found = found.items;
     let reach = reach::of(&site, &found, has_more).await?;
     let shown = &found[..found.len().min(FINDINGS_SHOWN)];
     let parts = match sight {
-        Sight::Whole => parts::show(&site, incident, &story).await?,
+        Sight::Whole => parts::show(&site, incident).await?,
         _ => {
             html! { p.notice { "This incident reaches clusters that are not yours to see. Its plans, actions, evidence and cost name what is in them, and are left out." } }
         }
     };
-    let timeline = timeline::show(&site, &viewer, &wanted, row, sight, &story).await?;
+    let timeline = timeline::show(&site, &viewer, &wanted, row, sight).await?;
     let people = match viewer.may(Role::Responder) {
         true => site.store().people().await?,
         false => Vec::new(),

@@ -1,7 +1,7 @@
 //! All incidents, filtered and in an order.
 
 use axum::extract::State;
-use davylamp_ledger::query::{At, IncidentFilter, IncidentSort};
+use davylamp_ledger::query::{IncidentFilter, IncidentSort};
 use davylamp_ledger::record::State as Stands;
 use davylamp_ledger::rows::{IncidentRow, NOT_DUE};
 use jiff::Timestamp;
@@ -30,6 +30,10 @@ pub(super) struct Wanted {
     #[serde(skip_serializing_if = "String::is_empty")]
     without_owner: String,
     #[serde(skip_serializing_if = "String::is_empty")]
+    cluster: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    user: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     due: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     sort: String,
@@ -38,7 +42,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    fn filter(&self) -> Result<IncidentFilter, Refused> {
+    fn filter(&self, scope: &Scope) -> Result<IncidentFilter, Refused> {
         let (state, open) = match self.state.as_str() {
             "" => (None, true),
             "any" => (None, false),
@@ -55,6 +59,9 @@ impl Wanted {
             owner: asked::wanted(&self.owner),
             without_owner: !self.without_owner.is_empty(),
             with_clock: !self.due.is_empty(),
+            cluster: asked::wanted(&self.cluster),
+            clusters: scope.asked(),
+            user: asked::wanted(&self.user),
             sort,
             ..IncidentFilter::default()
         })
@@ -80,14 +87,11 @@ pub(super) async fn show(
     viewer: Viewer,
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Markup, Refused> {
-    let filter = &wanted.filter()?;
-    let ledger = site.ledger();
-    let page = list::seen(
-        asked::at(&wanted.at),
-        |at: At| async move { ledger.incidents(filter, &at).await },
-        |row| sight::of(&viewer.scope, row) != Sight::Nothing,
-    )
-    .await?;
+    let filter = wanted.filter(&viewer.scope)?;
+    let page = site
+        .ledger()
+        .incidents(&filter, &asked::at(&wanted.at))
+        .await?;
     let next = page.next.as_deref().map(|next| wanted.at(next));
     let first = (!wanted.at.is_empty()).then(|| wanted.at(""));
     let body = html! {
@@ -113,6 +117,8 @@ fn form(wanted: &Wanted) -> Markup {
                     @for severity in word::SEVERITIES { (word::option(severity.as_str(), severity.as_str(), &wanted.severity)) }
                 } }
             div { label for="owner" { "Owner" } input #owner name="owner" value=(wanted.owner) maxlength="200"; }
+            div { label for="cluster" { "Cluster" } input #cluster name="cluster" value=(wanted.cluster) maxlength="200"; }
+            div { label for="user" { "User" } input #user name="user" value=(wanted.user) maxlength="200"; }
             div { label for="sort" { "Order" }
                 select #sort name="sort" {
                     (word::option("", "last seen", &wanted.sort)) (word::option("severity", "severity", &wanted.sort)) (word::option("due", "due first", &wanted.sort))

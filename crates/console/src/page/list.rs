@@ -6,11 +6,11 @@ use maud::{Markup, html};
 
 use crate::access::Refused;
 
-/// So many pages of the ledger are looked through for one page of somebody who sees little of them.
+/// So many pages of the ledger are looked through for one page.
 const ROUNDS: usize = 20;
 
-/// A page of what somebody may see: pages of the ledger are read until it is full. It may be longer
-/// than asked, so that each begins where the one before ended.
+/// A page of what the ledger alone does not choose, or does not find at once: pages of it are read until
+/// this one is full. It may be longer than asked, so that each begins where the one before ended.
 pub(super) async fn seen<T, F>(
     mut at: At,
     mut ask: impl FnMut(At) -> F,

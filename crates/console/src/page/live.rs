@@ -2,7 +2,7 @@
 //!
 //! What must stay true: who watches sees every entry of theirs, or is told how many they did not see;
 //! a stream that broke goes on where it stopped; a stream ends after a while, so that whoever may not
-//! watch any more does not.
+//! watch any more does not. What comes faster than anybody reads is counted, not sent.
 
 mod watch;
 
@@ -10,9 +10,10 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use davylamp_ledger::Taken;
-use davylamp_ledger::record::{IncidentNo, Record};
-use davylamp_ledger::rows::severity_rank;
+use davylamp_ledger::query::{At, FindingFilter, PAGE_ROWS};
+use davylamp_ledger::record::Record;
+use davylamp_ledger::rows::{severity_of, severity_rank};
+use davylamp_ledger::{Entry, Taken};
 use jiff::Timestamp;
 use maud::{Markup, PreEscaped, html};
 use serde::{Deserialize, Serialize};
@@ -22,14 +23,13 @@ use super::frame::{self, Room};
 use super::sight::{self, Sight};
 use super::{entry, time, word};
 use crate::access::{Refused, Viewer};
-use crate::live::News;
+use crate::live::About;
 use crate::site::Site;
 
 /// So many entries stand on the page.
 const SHOWN: usize = 100;
-/// Entries that are read at once, and how often, on the way back to those.
-const AT_ONCE: u32 = 500;
-const WINDOWS: usize = 10;
+/// What was killed, should have been, or would have been.
+const BLOWS: [Taken; 3] = [Taken::Killed, Taken::Missed, Taken::WouldKill];
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
@@ -70,52 +70,61 @@ impl Filter {
         })
     }
 
+    /// The findings that it lets through: several questions, where what was done is one of several.
+    fn findings(self, clusters: Option<Vec<String>>) -> Vec<FindingFilter> {
+        let taken: Vec<Option<Taken>> = match (self.taken, self.blows) {
+            (Some(taken), _) => vec![Some(taken)],
+            (None, true) => BLOWS.map(Some).to_vec(),
+            (None, false) => vec![None],
+        };
+        let filter = |taken| FindingFilter {
+            taken,
+            severity: self.severity.map(severity_of),
+            clusters: clusters.clone(),
+            ..FindingFilter::default()
+        };
+        taken.into_iter().map(filter).collect()
+    }
+
     fn is_all(self) -> bool {
         self.taken.is_none() && self.severity.is_none() && !self.blows
     }
 }
 
-/// An entry as one row, if it is to be shown.
-async fn row(
+/// Whether somebody is to be shown what is new.
+async fn is_shown(
     site: &Site,
     viewer: &Viewer,
     filter: Filter,
-    news: &News,
-    now: Timestamp,
-) -> Result<Option<Markup>, Refused> {
-    let record = &news.record;
-    let is_shown = match record {
-        Some(Record::Finding(finding)) => {
-            let is_blow = matches!(
-                finding.taken,
-                Taken::Killed | Taken::Missed | Taken::WouldKill
-            );
-            viewer.scope.holds(&finding.place())
-                && filter.taken.is_none_or(|taken| taken == finding.taken)
-                && filter
-                    .severity
-                    .is_none_or(|least| severity_rank(finding.finding.severity) >= least)
+    about: &About,
+) -> Result<bool, Refused> {
+    Ok(match about {
+        About::Finding {
+            cluster,
+            taken,
+            severity,
+        } => {
+            let is_blow = BLOWS.contains(taken);
+            viewer.scope.holds(cluster)
+                && filter.taken.is_none_or(|wanted| wanted == *taken)
+                && filter.severity.is_none_or(|least| *severity >= least)
                 && (!filter.blows || is_blow)
         }
         _ if !filter.is_all() => false,
-        record if entry::is_in(&viewer.scope, record.as_ref()) => true,
-        Some(Record::IncidentOpened(_)) => sees(site, viewer, news.entry.seq).await?,
-        Some(record) => match record.incident() {
-            Some(IncidentNo(no)) => sees(site, viewer, no).await?,
-            None => false,
-        },
-        None => false,
-    };
-    Ok(is_shown.then(|| PreEscaped(news.row(|news| rendered(news, now)).to_owned())))
+        _ if viewer.scope.is_all() => true,
+        About::Node { cluster } => viewer.scope.holds(cluster),
+        About::Incident(no) => sees(site, viewer, *no).await?,
+        About::House => false,
+    })
 }
 
-fn rendered(news: &News, now: Timestamp) -> String {
-    let News { entry, record, .. } = news;
+/// An entry as one row.
+pub(super) fn rendered(entry: &Entry, record: Option<&Record>, now: Timestamp) -> String {
     let class = match record {
         Some(Record::Finding(finding)) => format!("event act-{}", finding.taken.as_str()),
         _ => "event".to_owned(),
     };
-    let words = entry::words(entry, record.as_ref(), now);
+    let words = entry::words(entry, record, now);
     html! { li class=(class) { (time::clock(entry.at_us)) " " div { (words) } } }.into_string()
 }
 
@@ -128,33 +137,41 @@ async fn sees(site: &Site, viewer: &Viewer, no: i64) -> Result<bool, Refused> {
     }
 }
 
-/// The latest entries as rows, the latest first, and the entry behind which the stream goes on.
+/// The latest entries as rows, the latest first, and the entry behind which the stream goes on. Whoever
+/// does not see everything gets the latest findings of it: what else there is comes with the stream.
 pub(super) async fn latest(
     site: &Site,
     viewer: &Viewer,
     filter: Filter,
     most: usize,
 ) -> Result<(Vec<Markup>, i64), Refused> {
-    let head = site.ledger().head().await?.seq;
-    let (now, mut rows, mut end) = (site.now(), Vec::new(), head);
-    for _ in 0..WINDOWS {
-        let begin = (end - i64::from(AT_ONCE)).max(0);
-        let rest = u32::try_from(end - begin).unwrap_or(AT_ONCE);
-        if rest == 0 {
-            break;
+    let (ledger, now) = (site.ledger(), site.now());
+    let head = ledger.head().await?.seq;
+    let rows = u32::try_from(most).unwrap_or(PAGE_ROWS);
+    let entries = match filter.is_all() && viewer.scope.is_all() {
+        true => {
+            let begin = (head - i64::from(rows)).max(0);
+            ledger.entries_since(begin, rows).await?
         }
-        let entries = site.ledger().entries_since(begin, rest).await?;
-        for each in entries.into_iter().rev() {
-            if let Some(row) = row(site, viewer, filter, &News::new(each), now).await? {
-                rows.push(row);
+        false => {
+            let wanted = filter.findings(viewer.scope.asked());
+            let mut latest = Vec::new();
+            for filter in &wanted {
+                let found = ledger.findings(filter, &At::first(rows)).await?;
+                latest.extend(found.items.iter().map(|row| (row.at, row.latest)));
             }
-            if rows.len() == most {
-                return Ok((rows, head));
-            }
+            latest.sort_unstable();
+            let first = latest.len().saturating_sub(most);
+            let mut seqs: Vec<i64> = latest[first..].iter().map(|(_, seq)| *seq).collect();
+            seqs.sort_unstable();
+            ledger.entries_by_number(&seqs).await?
         }
-        end = begin;
-    }
-    Ok((rows, head))
+    };
+    let rows = entries.iter().rev().map(|entry| {
+        let record = crate::live::read(entry);
+        PreEscaped(rendered(entry, record.as_ref(), now))
+    });
+    Ok((rows.collect(), head))
 }
 
 pub(super) async fn show(

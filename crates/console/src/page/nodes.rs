@@ -34,8 +34,13 @@ pub(super) enum Health {
     Well,
 }
 
+/// Who was last heard of before is silent.
+pub(super) fn silent_before(now: Timestamp) -> Timestamp {
+    now.saturating_sub(SILENT_AFTER).unwrap_or(Timestamp::MIN)
+}
+
 pub(super) fn health(view: &NodeView, now: Timestamp) -> Health {
-    let oldest = now.saturating_sub(SILENT_AFTER).unwrap_or(Timestamp::MIN);
+    let oldest = silent_before(now);
     let is_heard = view.seen_us.is_some_and(|us| us >= oldest.as_microsecond());
     match is_heard {
         false => Health::Silent,
@@ -55,13 +60,12 @@ pub(super) async fn show(
         _ => None,
     })?;
     let (ledger, now) = (site.ledger(), site.now());
+    let clusters = viewer.scope.asked();
+    let clusters = clusters.as_deref();
     let page = list::seen(
         asked::at(&wanted.at),
-        |at: At| async move { ledger.nodes(&at).await },
-        |view: &NodeView| {
-            viewer.scope.holds(&view.row.cluster)
-                && only.is_none_or(|only| health(view, now) == only)
-        },
+        |at: At| async move { ledger.nodes_of(clusters, &at).await },
+        |view: &NodeView| only.is_none_or(|only| health(view, now) == only),
     )
     .await?;
     let at = |at: String| {

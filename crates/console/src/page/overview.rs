@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use davylamp_ledger::query::{
-    At, FindingFilter, IncidentFilter, IncidentSort, NodeView, PAGE_ROWS,
+    At, Cost, FindingFilter, IncidentFilter, IncidentSort, NodeCounts, Standing,
 };
 use davylamp_ledger::rows::{IncidentRow, NOT_DUE, TallyRow};
 use davylamp_ledger::{Ledger, Taken};
@@ -14,16 +14,14 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
 use super::frame::{self, Room};
-use super::nodes::{Health, health};
-use super::sight::{self, Sight};
-use super::{asked, incident, incidents, list, live, soundness, text, time, word};
+use super::{asked, incident, incidents, live, nodes, soundness, text, time, word};
 use crate::access::{Refused, Scope, Viewer};
 use crate::site::Site;
 
 /// Hours of the chart.
 const HOURS: i64 = 48;
-/// Open incidents and nodes are read up to so many pages; that there are more is told.
-const PAGES: usize = 6;
+/// What was done in the last hour is counted up to so many.
+const COUNTED: u32 = 500;
 /// Rows of the small lists.
 const SHOWN: usize = 5;
 /// What was killed last.
@@ -52,17 +50,14 @@ pub(super) async fn show(State(site): State<Site>, viewer: Viewer) -> Result<Mar
     let from = Timestamp::from_second(first * 3600).unwrap_or(Timestamp::MIN);
     let mut hours = ledger.overview(from).await?.hours;
     hours.retain(|row| scope.holds(&row.cluster));
-    let filter = &IncidentFilter {
-        open: true,
-        ..IncidentFilter::default()
-    };
-    let ask = |at: At| async move { ledger.incidents(filter, &at).await };
-    let (mut open, more_open) = list::all(PAGES, ask).await?;
-    open.retain(|row| sight::of(scope, row) != Sight::Nothing);
+    let asked = scope.asked();
+    let clusters = asked.as_deref();
+    let open = ledger.standing(clusters).await?;
+    let money = ledger.cost_in(clusters).await?;
     let due = due(ledger, scope).await?;
-    let ask = |at: At| async move { ledger.nodes(&at).await };
-    let (mut nodes, more_nodes) = list::all(PAGES, ask).await?;
-    nodes.retain(|view| scope.holds(&view.row.cluster));
+    let nodes = ledger
+        .node_counts(clusters, nodes::silent_before(now))
+        .await?;
     let (rows, head) = live::latest(&site, &viewer, live::Filter::BLOWS, BLOWS).await?;
     let stream = format!("/live/stream?show=blows&after={head}");
     let body = html! {
@@ -71,10 +66,10 @@ pub(super) async fn show(State(site): State<Site>, viewer: Viewer) -> Result<Mar
         div #numbers data-refresh { (numbers(&hour, &hours, first)) }
         div.desk {
             div #standing data-refresh {
-                (incidents_card(&open, more_open, scope, now))
+                (incidents_card(&open, scope, now))
                 (clocks_card(&due, scope, now))
-                (nodes_card(&nodes, more_nodes, now))
-                (money_card(&open, more_open, scope))
+                (nodes_card(&nodes))
+                (money_card(&money))
             }
             section.card {
                 h2 { "The last kills" }
@@ -95,30 +90,26 @@ async fn last_hour(
     let filter = FindingFilter {
         from: Some(from),
         taken: Some(taken),
+        clusters: scope.asked(),
         ..FindingFilter::default()
     };
-    let page = ledger.findings(&filter, &At::first(PAGE_ROWS)).await?;
-    let seen = page.items.iter().filter(|row| scope.holds(&row.cluster));
+    let n = ledger.count_findings(&filter, COUNTED).await?;
     Ok(Count {
-        n: seen.count().try_into().unwrap_or(i64::MAX),
-        or_more: page.next.is_some(),
+        n: n.min(i64::from(COUNTED)),
+        or_more: n > i64::from(COUNTED),
     })
 }
 
 async fn due(ledger: &Ledger, scope: &Scope) -> Result<Vec<IncidentRow>, Refused> {
-    let filter = &IncidentFilter {
+    let filter = IncidentFilter {
         open: true,
         with_clock: true,
+        clusters: scope.asked(),
         sort: IncidentSort::Due,
         ..IncidentFilter::default()
     };
-    let at = At {
-        rows: u32::try_from(SHOWN).unwrap_or(1),
-        cursor: None,
-    };
-    let ask = |at: At| async move { ledger.incidents(filter, &at).await };
-    let page = list::seen(at, ask, |row| sight::of(scope, row) != Sight::Nothing).await?;
-    Ok(page.items)
+    let at = At::first(u32::try_from(SHOWN).unwrap_or(1));
+    Ok(ledger.incidents(&filter, &at).await?.items)
 }
 
 fn numbers(hour: &BTreeMap<Taken, Count>, hours: &[TallyRow], first: i64) -> Markup {
@@ -151,28 +142,20 @@ fn numbers(hour: &BTreeMap<Taken, Count>, hours: &[TallyRow], first: i64) -> Mar
     }
 }
 
-fn incidents_card(open: &[IncidentRow], more: bool, scope: &Scope, now: Timestamp) -> Markup {
-    let of = |rank: i64| open.iter().filter(|row| row.severity == rank).count();
-    let mut free: Vec<_> = open.iter().filter(|row| row.owner.is_none()).collect();
-    free.sort_by_key(|row| (row.opened, row.id));
-    let mut owners: BTreeMap<&str, u32> = BTreeMap::new();
-    for owner in open.iter().filter_map(|row| row.owner.as_deref()) {
-        *owners.entry(owner).or_default() += 1;
-    }
+fn incidents_card(open: &Standing, scope: &Scope, now: Timestamp) -> Markup {
     html! {
         section.card {
-            h2 { a href="/incidents" { "Open incidents" } " " span.total { (open.len()) @if more { "+" } } }
+            h2 { a href="/incidents" { "Open incidents" } " " span.total { (open.open()) } }
             ul.plain { @for severity in word::SEVERITIES {
-                @let n = of(davylamp_ledger::rows::severity_rank(severity));
+                @let n = usize::try_from(davylamp_ledger::rows::severity_rank(severity)).map_or(0, |rank| open.severities[rank]);
                 li { (word::severity(severity)) " " a href=(format!("/incidents?severity={}&sort=severity", severity.as_str())) { (n) } }
             } }
-            h3 { "Without an owner, the oldest first " span.total { (free.len()) } }
-            @if free.is_empty() { p.muted { "Each has one." } }
-            ul.plain { @for row in free.iter().take(SHOWN) { li { a href=(format!("/incidents/{}", row.id)) { "#" (row.id) " " (incidents::title(row, scope)) } " " span.muted { "opened " (time::ago(row.opened, now)) } } } }
-            @if !open.is_empty() { h3 { "Who is on it" } }
-            @if owners.is_empty() && !open.is_empty() { p.warn { "Nobody." } }
-            ul.plain { @for (owner, n) in &owners { li { a href=(asked::address("/incidents", &[("owner", owner)])) { (text::brief(owner)) } " " (n) } } }
-            @if more { p.notice { "There are more open incidents than are counted here." } }
+            h3 { "Without an owner, the oldest first " span.total { (open.without_owner) } }
+            @if open.without_owner == 0 { p.muted { "Each has one." } }
+            ul.plain { @for row in open.waiting.iter().take(SHOWN) { li { a href=(format!("/incidents/{}", row.id)) { "#" (row.id) " " (incidents::title(row, scope)) } " " span.muted { "opened " (time::ago(row.opened, now)) } } } }
+            @if open.open() > 0 { h3 { "Who is on it" } }
+            @if open.owners.is_empty() && open.open() > 0 { p.warn { "Nobody." } }
+            ul.plain { @for (owner, n) in &open.owners { li { a href=(asked::address("/incidents", &[("owner", owner)])) { (text::brief(owner)) } " " (n) } } }
         }
     }
 }
@@ -189,58 +172,32 @@ fn clocks_card(due: &[IncidentRow], scope: &Scope, now: Timestamp) -> Markup {
     }
 }
 
-fn nodes_card(nodes: &[NodeView], more: bool, now: Timestamp) -> Markup {
-    let of = |wanted| {
-        nodes
-            .iter()
-            .filter(|view| health(view, now) == wanted)
-            .count()
-    };
-    let (silent, troubled, well) = (of(Health::Silent), of(Health::Troubled), of(Health::Well));
-    let lost: i64 = nodes.iter().map(|view| view.row.lost_events).sum();
-    let escaped = nodes
-        .iter()
-        .filter(|view| view.row.canary_caught == Some(0))
-        .count();
-    let untried = nodes
-        .iter()
-        .filter(|view| view.row.canary_caught.is_none())
-        .count();
+fn nodes_card(nodes: &NodeCounts) -> Markup {
+    let (silent, troubled) = (nodes.silent, nodes.troubled);
     html! {
         section.card {
-            h2 { a href="/nodes" { "Detectors" } " " span.total { (nodes.len()) @if more { "+" } } }
-            @if nodes.is_empty() { p.unknown { "No node has been heard of: nothing is known to be guarded." } }
+            h2 { a href="/nodes" { "Detectors" } " " span.total { (nodes.all) } }
+            @if nodes.all == 0 { p.unknown { "No node has been heard of: nothing is known to be guarded." } }
             @else {
                 ul.plain {
                     li { span.badge.loud[silent > 0] { (silent) } " " a href="/nodes?only=silent" { "silent" } }
                     li { span.badge.warn[troubled > 0] { (troubled) } " " a href="/nodes?only=troubled" { "with trouble" } }
-                    li { span.badge { (well) } " heard of" }
+                    li { span.badge { (nodes.all - silent - troubled) } " heard of" }
                 }
-                p.muted { "Canaries: " (escaped) " not caught, " (untried) " unknown. Events lost: " (lost) "." }
+                p.muted { "Canaries: " (nodes.escaped) " not caught, " (nodes.untried) " unknown. Events lost: " (nodes.lost_events) "." }
             }
         }
     }
 }
 
-fn money_card(open: &[IncidentRow], more: bool, scope: &Scope) -> Markup {
-    let whole = open
-        .iter()
-        .filter(|row| sight::of(scope, row) == Sight::Whole);
-    let known: Vec<i64> = whole
-        .filter_map(|row| row.cost_micro_usd_per_hour)
-        .collect();
-    let unknown = open.len() - known.len();
-    let total = known
-        .iter()
-        .fold(0_i64, |sum, cost| sum.saturating_add(*cost));
+fn money_card(money: &Cost) -> Markup {
     html! {
         section.card {
             h2 { "Money burning now" }
-            @if known.is_empty() {
-                p.figure.unknown { @if open.is_empty() { "nothing is open" } @else { "unknown" } }
-            } @else { p.figure { (incident::dollars(total)) " an hour" } }
-            @if unknown > 0 { p { "Of " (unknown) " open incidents " @if !known.is_empty() { "more " } "nobody has said what they cost." } }
-            @if more { p.notice { "Not every open incident is counted." } }
+            @if money.known == 0 {
+                p.figure.unknown { @if money.unknown == 0 { "nothing is open" } @else { "unknown" } }
+            } @else { p.figure { (incident::dollars(money.per_hour_micro_usd)) " an hour" } }
+            @if money.unknown > 0 { p { "Of " (money.unknown) " open incidents " @if money.known > 0 { "more " } "nobody has said what they cost." } }
         }
     }
 }

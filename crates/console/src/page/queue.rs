@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::asked::{self, Asked};
 use super::frame::{self, Room, csrf};
-use super::sight::{self, Sight};
 use super::{incidents, list, time, word};
 use crate::access::{Refused, Role, Viewer};
 use crate::site::Site;
@@ -26,26 +25,24 @@ pub(super) async fn show(
     viewer: Viewer,
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Markup, Refused> {
-    let (ledger, name) = (site.ledger(), viewer.name.as_str());
-    let is_seen = |row: &IncidentRow| sight::of(&viewer.scope, row) != Sight::Nothing;
-    let mine = list::seen(
-        asked::at(&wanted.at),
-        |at: At| async move { ledger.queue(name, &at).await },
-        is_seen,
-    )
-    .await?;
-    let filter = &IncidentFilter {
+    let ledger = site.ledger();
+    let open = IncidentFilter {
         open: true,
-        without_owner: true,
-        sort: IncidentSort::Severity,
+        clusters: viewer.scope.asked(),
         ..IncidentFilter::default()
     };
-    let free = list::seen(
-        At::first(asked::ROWS),
-        |at: At| async move { ledger.incidents(filter, &at).await },
-        is_seen,
-    )
-    .await?;
+    let filter = IncidentFilter {
+        owner: Some(viewer.name.clone()),
+        sort: IncidentSort::Due,
+        ..open.clone()
+    };
+    let mine = ledger.incidents(&filter, &asked::at(&wanted.at)).await?;
+    let filter = IncidentFilter {
+        without_owner: true,
+        sort: IncidentSort::Severity,
+        ..open
+    };
+    let free = ledger.incidents(&filter, &At::first(asked::ROWS)).await?;
     let now = site.now();
     let next = mine.next.map(|at| asked::address("/queue", &Wanted { at }));
     let first = (!wanted.at.is_empty()).then_some("/queue");

@@ -47,6 +47,17 @@ pub(super) async fn incident(
     let found = site.ledger().incident(IncidentNo(no)).await?;
     let found = found.ok_or(Refused::Absent)?;
     match of(&viewer.scope, &found.row) {
+        // Its row names the first clusters alone.
+        Sight::Nothing if names(&found.row.clusters).len() >= NAMES => {
+            match site
+                .ledger()
+                .reaches(IncidentNo(no), viewer.scope.clusters())
+                .await?
+            {
+                true => Ok((found, Sight::Part)),
+                false => Err(Refused::Absent),
+            }
+        }
         Sight::Nothing => Err(Refused::Absent),
         sight => Ok((found, sight)),
     }

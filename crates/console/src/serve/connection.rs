@@ -23,6 +23,8 @@ use crate::config::Config;
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// How long what was begun may take once the console ends.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
+/// So much is kept for a peer that reads slowly, and of the head of a request.
+const BUFFER_BYTES: usize = 64 << 10;
 /// So many connections at once; more wait to be accepted.
 const CONNECTIONS: usize = 2048;
 
@@ -119,6 +121,7 @@ async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let asked = async { stop.wait_for(|stop| *stop).await.map(drop) };

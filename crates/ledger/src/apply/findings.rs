@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{HOUR_US, with_count, with_name};
 use crate::record::FindingRecord;
-use crate::rows::{FindingRow, KeyRow, UpdateRow, severity_rank};
+use crate::rows::{CLUSTER, FindingRow, KeyRow, USER, UpdateRow, severity_rank};
 use crate::table::json;
 use crate::text::{SHOWN_BYTES, shown, words};
 use crate::work::{Words, Work, keys_of};
@@ -157,6 +157,12 @@ impl Work {
         let place = (hour, row.cluster.clone(), row.action.clone());
         *self.tally.entry(place).or_default() += n;
         if let Some(incident) = row.incident {
+            for (kind, name) in [(CLUSTER, &row.cluster), (USER, &row.hub_user)] {
+                if !name.is_empty() {
+                    let part = (kind, name.clone(), self.root(incident));
+                    *self.parts.entry(part).or_default() += n;
+                }
+            }
             self.incident(incident, |incident| {
                 incident.findings += n;
                 incident.counts = with_count(&incident.counts, &row.action, n);

@@ -2,13 +2,20 @@
 
 use davylamp_model::finding::Severity;
 
-use super::{At, Page, Question, paged};
+use super::{At, Page, Question, narrowed, number, paged};
 use crate::chain::Entry;
 use crate::error::LedgerError;
 use crate::ledger::{Ledger, entry_of};
 use crate::record::{IncidentNo, OwnerStep, State};
-use crate::rows::{IncidentRow, NOT_DUE, Row, severity_rank};
+use crate::rows::{CLUSTER, IncidentRow, NOT_DUE, Row, USER, severity_rank};
 use crate::table::parse;
+use crate::text::{SHOWN_BYTES, shown};
+
+/// What the indexes of what is open are made for, word for word.
+pub(super) const OPEN: &str = "i.state NOT IN ('closed', 'merged')";
+/// So many incidents are looked up and put in order; where a name leads to more, incidents are walked in
+/// order until a page of them has it, which is soon.
+const FEW: usize = 1000;
 
 /// In which order incidents are listed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,6 +48,8 @@ pub struct IncidentFilter {
     pub with_clock: bool,
     /// With a finding of this cluster.
     pub cluster: Option<String>,
+    /// With a finding of one of these clusters: what somebody may see, where that is not everything.
+    pub clusters: Option<Vec<String>>,
     /// With a finding of this user.
     pub user: Option<String>,
     /// In which order.
@@ -67,10 +76,11 @@ impl Ledger {
         let mut question = Question::new();
         match filter.state {
             Some(state) => question.text("i.state = {}", state.as_str()),
+            None if filter.open => {}
             None => question.text("i.state <> {}", State::Merged.as_str()),
         }
         if filter.open {
-            question.text("i.state <> {}", State::Closed.as_str());
+            question.conditions.push(OPEN.to_owned());
         }
         if let Some(severity) = filter.severity {
             question.int("i.severity >= {}", severity_rank(severity));
@@ -87,14 +97,9 @@ impl Ledger {
         if filter.with_clock {
             question.int("i.due < {}", NOT_DUE);
         }
-        for (column, value) in [("cluster", &filter.cluster), ("hub_user", &filter.user)] {
-            if let Some(value) = value {
-                let condition = format!(
-                    "EXISTS (SELECT 1 FROM finding f WHERE f.incident = i.id AND f.{column} = {{}})"
-                );
-                question.text(&condition, value);
-            }
-        }
+        let Some(from) = self.with_parts(&mut question, filter).await? else {
+            return Ok(Page::empty());
+        };
         let (list, columns, sign, direction) = match filter.sort {
             IncidentSort::LastSeen => ("i", "i.last_at, i.id", "<", "DESC"),
             IncidentSort::Severity => ("s", "i.severity, i.last_at, i.id", "<", "DESC"),
@@ -112,7 +117,7 @@ impl Ledger {
             .map(|column| format!("{column} {direction}"))
             .collect::<Vec<_>>()
             .join(", ");
-        let select = format!("{} FROM incident i", IncidentRow::TABLE.columns_of("i"));
+        let select = format!("{} FROM {from}", IncidentRow::TABLE.columns_of("i"));
         let rows = question.ask(self, &select, &order, limit).await?;
         let rows = rows.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         Ok(paged(rows, limit, list, |row: &IncidentRow| {
@@ -122,6 +127,79 @@ impl Ledger {
                 IncidentSort::Due => vec![row.due, row.id],
             }
         }))
+    }
+
+    /// Adds what findings of the incident must name, and gives where to select from; `None` where there can
+    /// be none. What names the fewest incidents is looked up, if it is few, and the rest is asked of each.
+    pub(super) async fn with_parts(
+        &self,
+        question: &mut Question,
+        filter: &IncidentFilter,
+    ) -> Result<Option<String>, LedgerError> {
+        let mut parts = Vec::new();
+        if let Some(clusters) = narrowed(&filter.clusters, &filter.cluster) {
+            parts.push((CLUSTER, clusters));
+        }
+        if let Some(user) = &filter.user {
+            parts.push((USER, vec![shown(user, SHOWN_BYTES)]));
+        }
+        let mut counted = Vec::new();
+        for (kind, names) in parts {
+            let n = match names.is_empty() {
+                true => 0,
+                false => self.count_part(kind, &names).await?,
+            };
+            if n == 0 {
+                return Ok(None);
+            }
+            counted.push((n, kind, names));
+        }
+        counted.sort();
+        let mut from = "incident i".to_owned();
+        for (place, (n, kind, names)) in counted.into_iter().enumerate() {
+            let named = question.one_of(self.dialect, "p.name", &names);
+            let named = format!("p.kind = '{kind}' AND {named} AND p.n <> 0");
+            if place == 0 && usize::try_from(n).is_ok_and(|n| n <= FEW) {
+                // The order of this join is that of SQLite's walk.
+                from = format!(
+                    "(SELECT DISTINCT p.incident FROM part p WHERE {named}) AS few
+                     CROSS JOIN incident i"
+                );
+                question.conditions.push("i.id = few.incident".to_owned());
+            } else {
+                question.conditions.push(format!(
+                    "EXISTS (SELECT 1 FROM part p WHERE p.incident = i.id AND {named})"
+                ));
+            }
+        }
+        Ok(Some(from))
+    }
+
+    async fn count_part(&self, kind: &str, names: &[String]) -> Result<i64, LedgerError> {
+        let mut question = Question::new();
+        question.raw("p.kind = {}", kind);
+        let named = question.one_of(self.dialect, "p.name", names);
+        question.conditions.push(format!("{named} AND p.n <> 0"));
+        number(
+            &question
+                .count(self, "part p", "p.name, p.incident", FEW)
+                .await?,
+            0,
+        )
+    }
+
+    /// Whether findings of an incident, or of the one that it became part of, are of one of these clusters.
+    pub async fn reaches(
+        &self,
+        incident: IncidentNo,
+        clusters: &[String],
+    ) -> Result<bool, LedgerError> {
+        let mut question = Question::new();
+        question.int("p.incident = {}", self.root_of(incident).await?);
+        question.raw("p.kind = {}", CLUSTER);
+        let named = question.one_of(self.dialect, "p.name", clusters);
+        question.conditions.push(format!("{named} AND p.n <> 0"));
+        Ok(number(&question.count(self, "part p", "p.incident", 1).await?, 0)? > 0)
     }
 
     /// What somebody owns and has not closed, what is due first at the front.
@@ -165,18 +243,53 @@ impl Ledger {
         incident: IncidentNo,
         at: &At,
     ) -> Result<Page<Entry>, LedgerError> {
+        self.told(incident, None, "t", (">", "ASC"), at).await
+    }
+
+    /// The same, the newest first.
+    pub async fn timeline_newest(
+        &self,
+        incident: IncidentNo,
+        at: &At,
+    ) -> Result<Page<Entry>, LedgerError> {
+        self.told(incident, None, "b", ("<", "DESC"), at).await
+    }
+
+    /// Of that, the entries of one kind, the newest first.
+    pub async fn timeline_of(
+        &self,
+        incident: IncidentNo,
+        kind: &str,
+        at: &At,
+    ) -> Result<Page<Entry>, LedgerError> {
+        self.told(incident, Some(kind), "bk", ("<", "DESC"), at)
+            .await
+    }
+
+    async fn told(
+        &self,
+        incident: IncidentNo,
+        kind: Option<&str>,
+        list: &str,
+        (sign, direction): (&str, &str),
+        at: &At,
+    ) -> Result<Page<Entry>, LedgerError> {
         let limit = at.limit();
         let root = self.root_of(incident).await?;
         let mut question = Question::new();
         question.int("t.incident = {}", root);
-        if let Some(numbers) = at.numbers::<1>("t")? {
-            question.after("t.seq", ">", &numbers);
+        if let Some(kind) = kind {
+            question.text("e.kind = {}", kind);
+        }
+        if let Some(numbers) = at.numbers::<1>(list)? {
+            question.after("t.seq", sign, &numbers);
         }
         let select = "e.seq, e.at_us, e.kind, e.body, e.body_hash, e.hash
                       FROM timeline t JOIN entry e ON e.seq = t.seq";
-        let rows = question.ask(self, select, "t.seq", limit).await?;
+        let order = format!("t.seq {direction}");
+        let rows = question.ask(self, select, &order, limit).await?;
         let entries = rows.iter().map(entry_of).collect::<Result<Vec<_>, _>>()?;
-        Ok(paged(entries, limit, "t", |entry: &Entry| vec![entry.seq]))
+        Ok(paged(entries, limit, list, |entry: &Entry| vec![entry.seq]))
     }
 
     /// The last entry of that kind in an incident.

@@ -12,7 +12,7 @@ use crate::error::LedgerError;
 use crate::ledger::{Ledger, entry_of};
 use crate::record::{IncidentNo, Stage, State};
 use crate::rows::{ActionRow, CounterRow, EvidenceRow, NodeRow, Row, TallyRow, severity_of};
-use crate::table::parse;
+use crate::table::{json, parse};
 
 /// A node, with when it was last heard of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,8 +105,21 @@ impl Ledger {
 
     /// Nodes, by the entry that last told something new of them, the latest first.
     pub async fn nodes(&self, at: &At) -> Result<Page<NodeView>, LedgerError> {
+        self.nodes_of(None, at).await
+    }
+
+    /// The same of some clusters.
+    pub async fn nodes_of(
+        &self,
+        clusters: Option<&[String]>,
+        at: &At,
+    ) -> Result<Page<NodeView>, LedgerError> {
         let limit = at.limit();
         let mut question = Question::new();
+        if let Some(clusters) = clusters {
+            let texts = self.dialect.texts_in("{}");
+            question.raw(&format!("n.cluster IN {texts}"), &json(clusters));
+        }
         if let Some(numbers) = at.numbers::<1>("n")? {
             question.after("n.latest", "<", &numbers);
         }
@@ -140,6 +153,19 @@ impl Ledger {
         let select = "seq, at_us, kind, body, body_hash, hash FROM entry";
         let mut rows = question.ask(self, select, "seq", limit).await?;
         rows.truncate(limit);
+        Ok(rows.iter().map(entry_of).collect::<Result<_, _>>()?)
+    }
+
+    /// The entries of these numbers, in their order: as many as a page has.
+    pub async fn entries_by_number(&self, seqs: &[i64]) -> Result<Vec<Entry>, LedgerError> {
+        let mut question = Question::new();
+        let ints = self.dialect.ints_in("{}");
+        question.raw(&format!("seq IN {ints}"), &json(seqs));
+        let select = "seq, at_us, kind, body, body_hash, hash FROM entry";
+        let mut rows = question
+            .ask(self, select, "seq", super::PAGE_ROWS as usize)
+            .await?;
+        rows.truncate(super::PAGE_ROWS as usize);
         Ok(rows.iter().map(entry_of).collect::<Result<_, _>>()?)
     }
 

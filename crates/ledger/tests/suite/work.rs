@@ -368,6 +368,11 @@ fn an_older_ledger_is_brought_up_to_date() {
             incident(&ledger, "ada").await;
             let pool = AnyPool::connect(&url).await.expect("opened");
             for sql in [
+                "DROP TABLE part",
+                "DROP INDEX finding_update_by_seq",
+                "DROP INDEX incident_standing",
+                "DROP INDEX incident_waiting",
+                "DROP INDEX incident_free",
                 "DROP INDEX incident_by_cost",
                 "ALTER TABLE incident DROP COLUMN cost_low_micro_usd",
                 "ALTER TABLE incident DROP COLUMN cost_high_micro_usd",

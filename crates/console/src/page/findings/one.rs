@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use davylamp_ledger::Entry;
-use davylamp_ledger::query::{At, FindingFilter, FindingView, PAGE_ROWS};
+use davylamp_ledger::query::FindingView;
 use davylamp_ledger::record::{FindingRecord, Record};
 use maud::{Markup, html};
 
@@ -46,23 +46,9 @@ async fn of_entry(site: &Site, viewer: &Viewer, seq: i64) -> Result<Response, Re
     if !viewer.scope.holds(&record.place()) {
         return Err(Refused::Absent);
     }
-    let filter = FindingFilter {
-        key: record.keys.first().cloned(),
-        cluster: Some(record.place()),
-        from: Some(time::of(record.to_us)),
-        oldest_first: true,
-        ..FindingFilter::default()
-    };
-    let page = site
-        .ledger()
-        .findings(&filter, &At::first(PAGE_ROWS))
-        .await?;
-    let row = page
-        .items
-        .iter()
-        .find(|row| row.reference == record.reference);
-    let row = row.ok_or(Refused::Absent)?;
-    Ok(Redirect::to(&format!("/findings/{}", row.id)).into_response())
+    let of = site.ledger().finding_of_entry(seq).await?;
+    let id = of.ok_or(Refused::Absent)?;
+    Ok(Redirect::to(&format!("/findings/{}", id)).into_response())
 }
 
 /// What is left of a finding that retention has removed.

@@ -10,13 +10,15 @@ use davylamp_ledger::record::{Access, Evidence, IncidentNo, Record};
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
-use super::{STORY_PAGES, parts};
+use super::parts;
 use crate::access::{Refused, Viewer};
 use crate::page::frame::{self, Room};
 use crate::page::sight::{self, Sight};
 use crate::page::{entry, list, number, text, time};
 use crate::site::Site;
 
+/// Pages of a timeline that are read for the custody of one piece of evidence; that there is more is told.
+const STORY_PAGES: usize = 20;
 /// Reading it again within this time is the same reading.
 const ONE_READING: SignedDuration = SignedDuration::from_hours(1);
 const PURPOSE: &str = "opened its page";
@@ -95,24 +97,22 @@ pub(in crate::page) async fn show(
 
 async fn chain(site: &Site, incident: IncidentNo, location: &str) -> Result<Chain, Refused> {
     let ledger = site.ledger();
-    let timeline = |at: At| async move { ledger.timeline(incident, &at).await };
-    let (entries, is_cut) = list::all(STORY_PAGES, timeline).await?;
-    let mut chain = Chain {
-        is_cut,
-        ..Chain::default()
-    };
-    for each in entries {
-        if !matches!(each.kind.as_str(), "evidence" | "access") {
-            continue;
-        }
-        match entry::record(&each) {
-            Some(Record::Evidence(kept)) if kept.location == location => {
-                chain.kept.push((each.at_us, kept));
+    let mut chain = Chain::default();
+    for kind in ["evidence", "access"] {
+        let timeline = |at: At| async move { ledger.timeline_of(incident, kind, &at).await };
+        let (entries, is_cut) = list::all(STORY_PAGES, timeline).await?;
+        chain.is_cut |= is_cut;
+        // The oldest first.
+        for each in entries.iter().rev() {
+            match entry::record(each) {
+                Some(Record::Evidence(kept)) if kept.location == location => {
+                    chain.kept.push((each.at_us, kept));
+                }
+                Some(Record::Access(access)) if access.location == location => {
+                    chain.readings.push((each.at_us, access));
+                }
+                _ => {}
             }
-            Some(Record::Access(access)) if access.location == location => {
-                chain.readings.push((each.at_us, access));
-            }
-            _ => {}
         }
     }
     Ok(chain)

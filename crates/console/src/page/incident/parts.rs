@@ -6,7 +6,7 @@ use davylamp_ledger::rows::{ActionRow, EvidenceRow};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::{Story, cost};
+use super::cost;
 use crate::access::Refused;
 use crate::page::{entry, frame, text, time};
 use crate::site::Site;
@@ -14,33 +14,32 @@ use crate::site::Site;
 /// So many steps and pieces of evidence are on the page.
 const ROWS: u32 = 200;
 
-pub(super) async fn show(
-    site: &Site,
-    incident: IncidentNo,
-    story: &Story,
-) -> Result<Markup, Refused> {
+pub(super) async fn show(site: &Site, incident: IncidentNo) -> Result<Markup, Refused> {
     let (ledger, now) = (site.ledger(), site.now());
     let actions = ledger
         .actions(Some(incident), None, &At::first(ROWS))
         .await?;
     let evidence = ledger.evidence(Some(incident), &At::first(ROWS)).await?;
-    let plans = story.entries.iter().filter(|entry| entry.kind == "plan");
-    let mut plans: Vec<(i64, Plan)> = plans
+    let found = ledger
+        .timeline_of(incident, "plan", &At::first(ROWS))
+        .await?;
+    let mut plans = found
+        .items
+        .iter()
         .filter_map(|each| match entry::record(each)? {
             Record::Plan(plan) => Some((each.at_us, plan)),
             _ => None,
-        })
-        .collect();
-    let latest = plans.pop();
+        });
+    let latest = plans.next();
+    let earlier = plans.count();
     Ok(html! {
         section.card #plan {
             h2 { "Plan" }
             @match &latest {
                 Some((at, plan)) => (one(*at, plan, now)),
-                None if story.is_cut => p.unknown { "No plan is among the entries that were looked through." },
                 None => p.muted { "Nobody has made a plan." },
             }
-            @if !plans.is_empty() { p.muted { (plans.len()) " earlier plans are in the timeline." } }
+            @if earlier > 0 { p.muted { (earlier) @if found.next.is_some() { "+" } " earlier plans are in the timeline." } }
             h3 { "Steps" }
             (steps(&actions.items, now))
             @if actions.next.is_some() { p.notice { "There are more steps than stand here; the timeline has all." } }

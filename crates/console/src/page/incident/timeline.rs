@@ -1,23 +1,14 @@
 //! What happened in an incident, entry by entry.
 
-use davylamp_ledger::Entry;
 use davylamp_ledger::record::{BY_LEDGER, IncidentNo, Record};
 use davylamp_ledger::rows::IncidentRow;
 use maud::{Markup, html};
 
-use super::{Story, Wanted};
+use super::Wanted;
 use crate::access::{Refused, Scope, Viewer};
 use crate::page::sight::Sight;
 use crate::page::{asked, entry, list, time};
 use crate::site::Site;
-
-/// The place in a timeline of which the newest comes first.
-const NEWEST: &str = "b.";
-
-struct Part {
-    entries: Vec<Entry>,
-    next: Option<String>,
-}
 
 pub(super) async fn show(
     site: &Site,
@@ -25,7 +16,6 @@ pub(super) async fn show(
     wanted: &Wanted,
     row: &IncidentRow,
     sight: Sight,
-    story: &Story,
 ) -> Result<Markup, Refused> {
     let oldest_first = asked::named("order", &wanted.order, |name| match name {
         "newest" => Some(false),
@@ -33,16 +23,10 @@ pub(super) async fn show(
         _ => None,
     })?
     .unwrap_or(false);
+    let (ledger, at, no) = (site.ledger(), asked::at(&wanted.at), IncidentNo(row.id));
     let part = match oldest_first {
-        true => {
-            let at = asked::at(&wanted.at);
-            let page = site.ledger().timeline(IncidentNo(row.id), &at).await?;
-            Part {
-                entries: page.items,
-                next: page.next,
-            }
-        }
-        false => newest(story, &wanted.at)?,
+        true => ledger.timeline(no, &at).await?,
+        false => ledger.timeline_newest(no, &at).await?,
     };
     let path = format!("/incidents/{}", row.id);
     let to = |order: &str, at: &str| {
@@ -58,7 +42,7 @@ pub(super) async fn show(
     let now = site.now();
     let mut left_out = 0;
     let mut rows = Vec::new();
-    for each in &part.entries {
+    for each in &part.items {
         let record = entry::record(each);
         match sees(&viewer.scope, sight, record.as_ref()) {
             true => rows.push((each, record)),
@@ -72,7 +56,6 @@ pub(super) async fn show(
                 @if oldest_first { a href=(to("", "")) { "Newest first" } " " strong { "Oldest first" } }
                 @else { strong { "Newest first" } " " a href=(to("oldest", "")) { "Oldest first" } }
             }
-            @if story.is_cut && !oldest_first { p.notice { "It is longer than what is looked through for its newest entries: begin with the oldest to see all." } }
             @if left_out > 0 { p.notice { (left_out) " entries of this part are about clusters that are not yours to see." } }
             ol.timeline {
                 @for (each, record) in &rows {
@@ -84,22 +67,6 @@ pub(super) async fn show(
     })
 }
 
-/// A part of a story, the newest entries first.
-fn newest(story: &Story, at: &str) -> Result<Part, Refused> {
-    let before = match at {
-        "" => i64::MAX,
-        at => at
-            .strip_prefix(NEWEST)
-            .and_then(|seq| seq.parse().ok())
-            .ok_or(davylamp_ledger::LedgerError::Cursor)?,
-    };
-    let mut older = story.entries.iter().rev().filter(|each| each.seq < before);
-    let entries: Vec<Entry> = older.by_ref().take(asked::ROWS as usize).cloned().collect();
-    let last = entries.last().filter(|_| older.next().is_some());
-    let next = last.map(|last| format!("{NEWEST}{}", last.seq));
-    Ok(Part { entries, next })
-}
-
 fn sees(scope: &Scope, sight: Sight, record: Option<&Record>) -> bool {
     match record {
         Some(Record::Finding(finding)) => scope.holds(&finding.place()),
@@ -108,41 +75,5 @@ fn sees(scope: &Scope, sight: Sight, record: Option<&Record>) -> bool {
         Some(Record::IncidentState(state)) => state.by != BY_LEDGER,
         Some(Record::Owner(_)) => true,
         _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn story(n: i64) -> Story {
-        let entry = |seq| Entry {
-            seq,
-            at_us: 0,
-            kind: String::new(),
-            body: None,
-            body_hash: String::new(),
-            hash: String::new(),
-        };
-        Story {
-            entries: (1..=n).map(entry).collect(),
-            is_cut: false,
-        }
-    }
-
-    #[test]
-    fn the_newest_come_first_without_a_gap_or_a_repeat() {
-        let story = story(120);
-        let (mut at, mut seen) = (String::new(), Vec::new());
-        loop {
-            let part = newest(&story, &at).expect("a part");
-            seen.extend(part.entries.iter().map(|entry| entry.seq));
-            match part.next {
-                Some(next) => at = next,
-                None => break,
-            }
-        }
-        assert_eq!(seen, (1..=120).rev().collect::<Vec<_>>());
-        assert!(newest(&story, "t.7").is_err());
     }
 }

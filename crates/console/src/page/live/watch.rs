@@ -9,26 +9,36 @@ use axum::response::sse::Event;
 use futures::Stream;
 use maud::html;
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{AT_ONCE, Filter, row};
+use super::{Filter, SHOWN, is_shown};
 use crate::access::{Refused, Viewer};
-use crate::live::News;
+use crate::live::{About, News, read};
 use crate::observe::LEFT_OUT;
-use crate::page::word;
+use crate::page::{live_row, word};
 use crate::site::Site;
 
 /// A stream ends after this long; the browser opens it again, if its session still holds.
 const LASTS: Duration = Duration::from_secs(600);
-/// What was written between the page and the stream is looked for this soon: whoever hands entries on
-/// does not know of the watcher before.
-const LOOK_SOON: Duration = Duration::from_millis(1500);
-/// Afterwards the place in the stream is told this often.
-const LOOK_EVERY: Duration = Duration::from_secs(15);
-/// So many times is read before the rest counts as left out.
+/// The place in the stream is told this often.
+const TELL_EVERY: Duration = Duration::from_secs(15);
+/// Entries that are read at once, of what was written between the page and the stream, and how often
+/// before the rest counts as left out.
+const AT_ONCE: u32 = 500;
 const READS: usize = 4;
+/// Behind rows that were sent, the next ones are collected for so long. What comes first after a silence
+/// is sent at once.
+const PACE: Duration = Duration::from_secs(1);
+
+/// What is told to a watcher.
+enum Told {
+    Row(Arc<News>),
+    /// How many were left out, and the entry behind which the stream goes on.
+    LeftOut(i64, i64),
+    Place,
+}
 
 struct Watch {
     site: Site,
@@ -38,7 +48,12 @@ struct Watch {
     last: i64,
     entries: Receiver<Arc<News>>,
     ended: watch::Receiver<bool>,
-    ready: VecDeque<Event>,
+    /// The latest rows that are to be sent: no more than the page holds.
+    rows: VecDeque<Arc<News>>,
+    /// How many came before those, and are not sent.
+    left_out: i64,
+    ready: VecDeque<Told>,
+    rest_until: Instant,
     look_at: Instant,
     ends_at: Instant,
 }
@@ -58,7 +73,10 @@ pub(super) fn events(
         viewer,
         filter,
         last: after,
+        rows: VecDeque::new(),
+        left_out: 0,
         ready: VecDeque::new(),
+        rest_until: now,
         look_at: now,
         ends_at: now + LASTS,
     };
@@ -71,25 +89,23 @@ pub(super) fn events(
 impl Watch {
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Some(event);
+            if let Some(told) = self.ready.pop_front() {
+                return Some(self.event(&told));
             }
             if Instant::now() >= self.ends_at {
                 return None;
             }
+            let resting = self.rest_until;
             let came = tokio::select! {
-                came = self.entries.recv() => Some(came),
+                came = async {
+                    tokio::time::sleep_until(resting).await;
+                    self.entries.recv().await
+                } => Some(came),
                 () = tokio::time::sleep_until(self.look_at) => None,
                 _ = self.ended.wait_for(|ended| *ended) => return None,
             };
             let went = match came {
-                Some(Ok(news)) => self.take(&news).await,
-                Some(Err(RecvError::Lagged(n))) => {
-                    self.left_out(i64::try_from(n).unwrap_or(i64::MAX));
-                    self.last = self.last.saturating_add_unsigned(n);
-                    Ok(())
-                }
-                Some(Err(RecvError::Closed)) => return None,
+                Some(came) => self.collect(came).await,
                 None => self.look().await,
             };
             if went.is_err() {
@@ -99,77 +115,134 @@ impl Watch {
         }
     }
 
-    async fn take(&mut self, news: &News) -> Result<(), Refused> {
-        if news.entry.seq > self.last.saturating_add(1) {
+    /// Takes what came and everything that waits behind it.
+    async fn collect(&mut self, first: Result<Arc<News>, RecvError>) -> Result<(), Refused> {
+        let mut came = first;
+        loop {
+            match came {
+                Ok(news) => self.take(news).await?,
+                Err(RecvError::Lagged(n)) => {
+                    self.left_out += i64::try_from(n).unwrap_or(i64::MAX);
+                    self.last = self.last.saturating_add_unsigned(n);
+                }
+                Err(RecvError::Closed) => return Err(Refused::Absent),
+            }
+            came = match self.entries.try_recv() {
+                Ok(news) => Ok(news),
+                Err(TryRecvError::Lagged(n)) => Err(RecvError::Lagged(n)),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            };
+        }
+        self.send();
+        Ok(())
+    }
+
+    async fn take(&mut self, news: Arc<News>) -> Result<(), Refused> {
+        if news.seq > self.last.saturating_add(1) {
             self.catch_up().await?;
         }
-        if news.entry.seq > self.last {
-            self.show(news).await?;
+        if news.seq > self.last {
+            self.last = news.seq;
+            if is_shown(&self.site, &self.viewer, self.filter, &news.about).await? {
+                self.add(news);
+            }
         }
         Ok(())
     }
 
-    async fn show(&mut self, news: &News) -> Result<(), Refused> {
-        let now = self.site.now();
-        let row = row(&self.site, &self.viewer, self.filter, news, now).await?;
-        self.last = news.entry.seq;
-        if let Some(row) = row {
-            let event = self.event("entry").data(one_line(row.into_string()));
-            self.ready.push_back(event);
+    fn add(&mut self, news: Arc<News>) {
+        self.rows.push_back(news);
+        if self.rows.len() > SHOWN {
+            self.rows.pop_front();
+            self.left_out += 1;
         }
-        Ok(())
     }
 
-    /// Looks for what nobody handed on, and tells the place in the stream.
+    /// Lets what was collected go.
+    fn send(&mut self) {
+        if self.left_out > 0 {
+            let first = self.rows.front().map(|news| news.seq - 1);
+            let place = first.unwrap_or(self.last);
+            self.ready.push_back(Told::LeftOut(self.left_out, place));
+            self.left_out = 0;
+        }
+        if !self.rows.is_empty() {
+            self.rest_until = Instant::now() + PACE;
+        }
+        self.ready.extend(self.rows.drain(..).map(Told::Row));
+    }
+
+    /// At first what nobody hands on, and then now and again the place in the stream.
     async fn look(&mut self) -> Result<(), Refused> {
-        let is_first = self.look_at + LASTS == self.ends_at;
+        if self.look_at + LASTS == self.ends_at {
+            self.catch_up().await?;
+            self.send();
+        }
         // Whoever was signed out meanwhile watches no more.
         let (session, now) = (&self.viewer.session, self.site.now());
         if !self.site.store().holds(session, now).await? {
             self.ends_at = Instant::now();
             return Ok(());
         }
-        self.catch_up().await?;
-        let event = self.event("place");
-        self.ready.push_back(event.data(self.last.to_string()));
-        self.look_at = Instant::now() + if is_first { LOOK_SOON } else { LOOK_EVERY };
+        self.ready.push_back(Told::Place);
+        self.look_at = Instant::now() + TELL_EVERY;
         Ok(())
     }
 
+    /// Reads on from where this is: the latest of it, where it is much.
     async fn catch_up(&mut self) -> Result<(), Refused> {
+        let head = self.site.ledger().head().await?.seq;
+        let most = i64::from(AT_ONCE) * i64::try_from(READS).unwrap_or(1);
+        let begin = head.saturating_sub(most);
+        if begin > self.last {
+            self.left_out += i64::try_from(self.rows.len()).unwrap_or(0) + begin - self.last;
+            self.rows.clear();
+            self.last = begin;
+        }
+        // Only what is sent is made a row of.
+        let mut shown = VecDeque::new();
         for _ in 0..READS {
             let entries = self.site.ledger().entries_since(self.last, AT_ONCE).await?;
             let is_last = entries.len() < AT_ONCE as usize;
             for entry in entries {
-                self.show(&News::new(entry)).await?;
+                self.last = entry.seq;
+                let record = read(&entry);
+                let about = About::of(&entry, record.as_ref());
+                if is_shown(&self.site, &self.viewer, self.filter, &about).await? {
+                    shown.push_back(entry);
+                    if shown.len() > SHOWN {
+                        shown.pop_front();
+                        self.left_out += 1;
+                    }
+                }
             }
             if is_last {
-                return Ok(());
+                break;
             }
         }
-        let head = self.site.ledger().head().await?.seq;
-        if head > self.last {
-            self.left_out(head - self.last);
-            self.last = head;
+        for entry in &shown {
+            self.add(Arc::new(News::new(entry, live_row)));
         }
         Ok(())
     }
 
-    fn left_out(&mut self, n: i64) {
-        let meters = &self.site.observe().meters;
-        meters.count(&LEFT_OUT, &[], n.unsigned_abs());
-        let text = word::count(n, "entry was left out", "entries were left out");
-        let row = html! { li.event.left-out { strong { (text) } ": more came than could be shown. " a href="/findings" { "All findings" } } };
-        let event = self.event("left-out").data(one_line(row.into_string()));
-        self.ready.push_back(event);
-    }
-
-    fn event(&self, name: &str) -> Event {
-        Event::default().id(self.last.to_string()).event(name)
+    fn event(&self, told: &Told) -> Event {
+        let event = |name: &str, seq: i64| Event::default().id(seq.to_string()).event(name);
+        match told {
+            Told::Row(news) => event("entry", news.seq).data(one_line(&news.row)),
+            Told::LeftOut(n, place) => {
+                let meters = &self.site.observe().meters;
+                meters.count(&LEFT_OUT, &[], n.unsigned_abs());
+                let text = word::count(*n, "entry was left out", "entries were left out");
+                let row = html! { li.event.left-out { strong { (text) } ": more came than could be shown. " a href="/findings" { "All findings" } } };
+                event("left-out", *place).data(one_line(&row.into_string()))
+            }
+            Told::Place => event("place", self.last).data(self.last.to_string()),
+        }
     }
 }
 
 /// A stream's line ends where a line ends; only text of several lines, which is in a `pre`, has any.
-fn one_line(html: String) -> String {
+fn one_line(html: &str) -> String {
     html.replace('\r', "").replace('\n', "&#10;")
 }

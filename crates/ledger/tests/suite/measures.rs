@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use davylamp_ledger::query::Standing;
+use davylamp_ledger::query::Measures;
 use davylamp_ledger::record::{Clock, Heartbeat, IncidentState, Owner, OwnerStep, State, Tick};
 use davylamp_ledger::{IncidentNo, Input, Ledger, Policy, Record, Reporter, Taken};
 use davylamp_model::finding::Severity;
@@ -35,9 +35,9 @@ fn heartbeat(node: &str, lost_events: i64, caught: bool) -> Input {
     })
 }
 
-async fn standing(ledger: &Ledger) -> Standing {
+async fn measures(ledger: &Ledger) -> Measures {
     let quarter = SignedDuration::from_mins(15);
-    let standing = ledger.standing(at(-3600), quarter, at(1000)).await;
+    let standing = ledger.measures(at(-3600), quarter, at(1000)).await;
     standing.expect("numbers")
 }
 
@@ -47,7 +47,7 @@ fn what_is_open_unowned_overdue_and_silent_is_counted() {
     block_on(async {
         for url in stores.each() {
             let ledger = open(&url).await;
-            assert_eq!(standing(&ledger).await, Standing::default(), "{url}");
+            assert_eq!(measures(&ledger).await, Measures::default(), "{url}");
             let owned = opened(&ledger, "a", Severity::High, Taken::Missed).await;
             let free = opened(&ledger, "b", Severity::High, Taken::Killed).await;
             let closed = opened(&ledger, "c", Severity::Low, Taken::Missed).await;
@@ -84,7 +84,7 @@ fn what_is_open_unowned_overdue_and_silent_is_counted() {
             for (beat, at) in beats {
                 ledger.deliver(None, &[beat], at).await.expect("taken");
             }
-            let expected = Standing {
+            let expected = Measures {
                 open: BTreeMap::from([(Severity::High, 2)]),
                 unowned: BTreeMap::from([(Severity::High, (1, at(0).as_microsecond()))]),
                 overdue: 1,
@@ -95,7 +95,7 @@ fn what_is_open_unowned_overdue_and_silent_is_counted() {
                 escaped: 1,
                 lost_events: 7,
             };
-            assert_eq!(standing(&ledger).await, expected, "{url}");
+            assert_eq!(measures(&ledger).await, expected, "{url}");
         }
     });
 }

@@ -9,16 +9,21 @@
 
 mod asked;
 mod asset;
+mod blocklists;
 mod entry;
 mod findings;
 mod frame;
+mod hunts;
 mod incident;
 mod incidents;
+mod jobs;
+mod keys;
 mod list;
 mod live;
 mod message;
 mod nodes;
 mod overview;
+mod posture;
 mod queue;
 mod settings;
 mod sight;
@@ -34,6 +39,10 @@ use axum::routing::{get, post};
 use crate::access::Refused;
 use crate::site::Site;
 
+use incident::plans::forms as plans;
+
+pub(crate) use posture::Audits;
+
 pub(crate) use message::{absent, message, sign_in, sign_in_by_link};
 
 pub(crate) fn routes(site: &Site) -> Router<Site> {
@@ -45,10 +54,30 @@ pub(crate) fn routes(site: &Site) -> Router<Site> {
         .route("/incidents/{no}/owner", post(incident::forms::owner))
         .route("/incidents/{no}/clock", post(incident::forms::clock))
         .route("/incidents/{no}/note", post(incident::forms::note))
+        .route("/incidents/{no}/cost", post(incident::cost::say))
+        .route("/incidents/{no}/plan", post(plans::plan_wanted))
+        .route("/incidents/{no}/plan/approve", post(plans::approve))
+        .route("/incidents/{no}/plan/run", post(plans::run))
+        .route("/incidents/{no}/plan/undo", post(plans::undo))
+        .route("/incidents/{no}/job/withdraw", post(plans::withdraw))
+        .route("/incidents/{no}/{file}", get(incident::report::show))
         .route("/findings", get(findings::show))
         .route("/findings/{id}", get(findings::one::show))
         .route("/live", get(live::show))
         .route("/queue", get(queue::show))
+        .route("/posture", get(posture::show))
+        .route("/posture/check", get(posture::routes::check))
+        .route("/posture/runs", get(posture::routes::runs))
+        .route("/posture/compare", get(posture::routes::compare))
+        .route("/posture/risks", get(posture::routes::risks))
+        .route("/posture/accept", post(posture::routes::accept))
+        .route("/posture/withdraw", post(posture::routes::withdraw))
+        .route("/hunts", get(hunts::show).post(hunts::forms::run))
+        .route("/hunts/runs", get(hunts::runs))
+        .route("/hunts/withdraw", post(hunts::forms::withdraw))
+        .route("/blocklists", get(blocklists::show))
+        .route("/blocklists/change", post(blocklists::change::judge))
+        .route("/keys", get(keys::show))
         .route("/nodes", get(nodes::show))
         .route("/ledger", get(trail::show))
         .route("/settings", get(settings::show))

@@ -9,6 +9,7 @@ use crate::access::Attempts;
 use crate::config::Config;
 use crate::ingest::Gate;
 use crate::live::Live;
+use crate::page::Audits;
 use crate::store::Store;
 
 /// What every request is answered from.
@@ -22,6 +23,7 @@ struct Inner {
     live: Live,
     attempts: Attempts,
     gate: Gate,
+    audits: Audits,
     config: Config,
     /// Whether browsers come by TLS, to us or to the proxy before us.
     is_secure: bool,
@@ -42,6 +44,7 @@ impl Site {
             live,
             attempts: Attempts::default(),
             gate,
+            audits: Audits::default(),
             config,
             is_secure,
         }))
@@ -65,6 +68,11 @@ impl Site {
 
     pub(crate) fn gate(&self) -> &Gate {
         &self.0.gate
+    }
+
+    /// Audits that were read already.
+    pub(crate) fn audits(&self) -> &Audits {
+        &self.0.audits
     }
 
     pub(crate) fn config(&self) -> &Config {

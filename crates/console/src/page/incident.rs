@@ -1,8 +1,11 @@
 //! One incident: what happened, how far it reached, what is done about it and by whom.
 
+pub(super) mod cost;
 pub(super) mod forms;
 mod parts;
+pub(super) mod plans;
 mod reach;
+pub(super) mod report;
 mod timeline;
 
 use axum::extract::{Path, State};
@@ -24,6 +27,8 @@ use crate::site::Site;
 /// Pages of a timeline that are read for its newest entries and its plans: the ledger gives the oldest
 /// first. What lies behind them is told.
 const STORY_PAGES: usize = 20;
+/// So many pieces of evidence are on the page.
+const KEPT: u32 = 200;
 /// So many findings stand on the page itself.
 const FINDINGS_SHOWN: usize = 15;
 
@@ -32,6 +37,12 @@ const FINDINGS_SHOWN: usize = 15;
 pub(super) struct Wanted {
     #[serde(skip_serializing_if = "String::is_empty")]
     order: String,
+    /// Only entries of this kind.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    kind: String,
+    /// Only what happened there.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    place: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     at: String,
     /// What was just changed.
@@ -72,7 +83,15 @@ pub(super) async fn show(
     let reach = reach::of(&site, &found, has_more).await?;
     let shown = &found[..found.len().min(FINDINGS_SHOWN)];
     let parts = match sight {
-        Sight::Whole => parts::show(&site, incident, &story).await?,
+        Sight::Whole => {
+            let plans = plans::read(&site, incident).await?;
+            let kept = ledger.evidence(Some(incident), &At::first(KEPT)).await?;
+            html! {
+                (plans::show(&viewer, row, &plans, site.now()))
+                (cost::show(&viewer, row, &story, site.now()))
+                (parts::evidence(&kept.items, kept.next.is_some(), site.now()))
+            }
+        }
         _ => {
             html! { p.notice { "This incident reaches clusters that are not yours to see. Its plans, actions, evidence and cost name what is in them, and are left out." } }
         }
@@ -86,7 +105,10 @@ pub(super) async fn show(
     let body = html! {
         p.crumbs { a href="/incidents" { "Incidents" } " / #" (no) }
         @if let Some(text) = said(&wanted.done) { p.flash role="status" { (text) } }
-        h1 { span.no { "#" (no) } " " (incidents::title(row, &viewer.scope)) }
+        div.title {
+            h1 { span.no { "#" (no) } " " (incidents::title(row, &viewer.scope)) }
+            (report::links(no))
+        }
         p.line { (word::rank(row.severity)) " " (word::state(&row.state)) " " span { span.muted { "owner " } (incidents::owner(row)) } " " span { span.muted { "clock " } (incidents::clock(row, now)) } }
         @if !view.merged.is_empty() { p.muted { "It holds what were once " @for (n, merged) in view.merged.iter().enumerate() { @if n > 0 { ", " } (merged) } "." } }
         div.columns {
@@ -114,6 +136,10 @@ fn said(done: &str) -> Option<&'static str> {
         "owner" => "The owner is changed, and the ledger has it.",
         "clock" => "The clock is changed, and the ledger has it.",
         "note" => "The note is in the ledger.",
+        "asked" => "A worker is asked, and the ledger has it.",
+        "approved" => "The plan is approved, and the ledger has it. Nothing has been done yet.",
+        "withdrawn" => "It is withdrawn.",
+        "cost" => "The cost is in the ledger.",
         _ => return None,
     })
 }
@@ -132,7 +158,7 @@ fn summary(row: &IncidentRow, sight: Sight, now: jiff::Timestamp) -> Markup {
                     dt { "Findings" } dd { (row.findings) }
                     dt { "Users" } dd { (all(&row.users)) }
                     dt { "Clusters" } dd { (all(&row.clusters)) }
-                    dt { "Cost" } dd { (cost(row.cost_micro_usd_per_hour)) }
+                    dt { "Cost" } dd { (cost::an_hour(row.cost_micro_usd_per_hour)) }
                 }
             }
         }
@@ -145,18 +171,4 @@ fn all(names: &str) -> Markup {
         @if names.is_empty() { span.muted { "none named" } }
         @for (n, name) in names.iter().enumerate() { @if n > 0 { ", " } (text::brief(name)) }
     }
-}
-
-/// What something costs an hour. What nobody said is unknown, which is not nothing.
-pub(super) fn cost(micro_usd: Option<i64>) -> Markup {
-    match micro_usd {
-        None => html! { span.unknown { "unknown" } },
-        Some(micro) => html! { (dollars(micro)) " an hour" },
-    }
-}
-
-pub(super) fn dollars(micro_usd: i64) -> String {
-    let cents = micro_usd / 10_000;
-    let sign = if cents < 0 { "-" } else { "" };
-    format!("{sign}${}.{:02}", cents.abs() / 100, cents.abs() % 100)
 }

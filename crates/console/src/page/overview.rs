@@ -1,12 +1,13 @@
 //! How it stands: what was missed, what was killed, what is open and whose it is.
 
 mod chart;
+mod waiting;
 
 use std::collections::BTreeMap;
 
 use axum::extract::State;
 use davylamp_ledger::query::{
-    At, FindingFilter, IncidentFilter, IncidentSort, NodeView, PAGE_ROWS,
+    At, Burning, FindingFilter, IncidentFilter, IncidentSort, NodeView, PAGE_ROWS,
 };
 use davylamp_ledger::rows::{IncidentRow, NOT_DUE, TallyRow};
 use davylamp_ledger::{Ledger, Taken};
@@ -16,7 +17,7 @@ use maud::{Markup, html};
 use super::frame::{self, Room};
 use super::nodes::{Health, health};
 use super::sight::{self, Sight};
-use super::{asked, incident, incidents, list, live, text, time, word};
+use super::{asked, incidents, list, live, posture, text, time, word};
 use crate::access::{Refused, Scope, Viewer};
 use crate::site::Site;
 
@@ -64,6 +65,13 @@ pub(super) async fn show(State(site): State<Site>, viewer: Viewer) -> Result<Mar
     let (mut nodes, more_nodes) = list::all(PAGES, ask).await?;
     nodes.retain(|view| scope.holds(&view.row.cluster));
     let (rows, head) = live::latest(&site, &viewer, live::Filter::BLOWS, BLOWS).await?;
+    let burning = match scope.is_all() {
+        true => ledger.burning().await?,
+        false => burning(&open, scope),
+    };
+    let is_partly = more_open && !scope.is_all();
+    let shut = posture::brief(&site, scope).await?;
+    let waits = waiting::of(&site, &viewer).await?;
     let stream = format!("/live/stream?show=blows&after={head}");
     let body = html! {
         div.title { h1 { "Overview" } p.muted { "as of " (time::clock(now.as_microsecond())) " UTC" } }
@@ -71,9 +79,11 @@ pub(super) async fn show(State(site): State<Site>, viewer: Viewer) -> Result<Mar
         div.desk {
             div #standing data-refresh {
                 (incidents_card(&open, more_open, scope, now))
+                (waits.show(now))
+                (money_card(burning, is_partly))
                 (clocks_card(&due, scope, now))
                 (nodes_card(&nodes, more_nodes, now))
-                (money_card(&open, more_open, scope))
+                (posture_card(&shut, now))
             }
             section.card {
                 h2 { "The last kills" }
@@ -167,7 +177,7 @@ fn incidents_card(open: &[IncidentRow], more: bool, scope: &Scope, now: Timestam
             } }
             h3 { "Without an owner, the oldest first " span.total { (free.len()) } }
             @if free.is_empty() { p.muted { "Each has one." } }
-            ul.plain { @for row in free.iter().take(SHOWN) { li { a href=(format!("/incidents/{}", row.id)) { "#" (row.id) " " (incidents::title(row, scope)) } " " span.muted { "opened " (time::ago(row.opened, now)) } } } }
+            ul.plain { @for row in free.iter().take(SHOWN) { li { a href=(format!("/incidents/{}", row.id)) { "#" (row.id) " " (incidents::named(row, scope)) } " " span.muted { "opened " (time::ago(row.opened, now)) } } } }
             @if !open.is_empty() { h3 { "Who is on it" } }
             @if owners.is_empty() && !open.is_empty() { p.warn { "Nobody." } }
             ul.plain { @for (owner, n) in &owners { li { a href=(asked::address("/incidents", &[("owner", owner)])) { (text::brief(owner)) } " " (n) } } }
@@ -182,7 +192,7 @@ fn clocks_card(due: &[IncidentRow], scope: &Scope, now: Timestamp) -> Markup {
             h2 { a href="/incidents?due=1&sort=due" { "Clocks" } }
             @if due.is_empty() { p.muted { "No clock runs." } }
             ul.plain { @for row in due.iter().filter(|row| row.due != NOT_DUE) {
-                li { a href=(format!("/incidents/{}", row.id)) { "#" (row.id) " " (incidents::title(row, scope)) } " " (incidents::clock(row, now)) ", " span.muted { "owner " } (incidents::owner(row)) }
+                li { a href=(format!("/incidents/{}", row.id)) { "#" (row.id) " " (incidents::named(row, scope)) } " " (incidents::clock(row, now)) ", " span.muted { "owner " } (incidents::owner(row)) }
             } }
         }
     }
@@ -221,25 +231,58 @@ fn nodes_card(nodes: &[NodeView], more: bool, now: Timestamp) -> Markup {
     }
 }
 
-fn money_card(open: &[IncidentRow], more: bool, scope: &Scope) -> Markup {
-    let whole = open
-        .iter()
-        .filter(|row| sight::of(scope, row) == Sight::Whole);
-    let known: Vec<i64> = whole
-        .filter_map(|row| row.cost_micro_usd_per_hour)
-        .collect();
-    let unknown = open.len() - known.len();
-    let total = known
-        .iter()
-        .fold(0_i64, |sum, cost| sum.saturating_add(*cost));
+/// What open incidents cost, of those that somebody sees all of.
+fn burning(open: &[IncidentRow], scope: &Scope) -> Burning {
+    let mut burning = Burning::default();
+    for row in open {
+        let seen = sight::of(scope, row) == Sight::Whole;
+        let Some(hour) = row.cost_micro_usd_per_hour.filter(|_| seen) else {
+            burning.unknown += 1;
+            continue;
+        };
+        burning.known += 1;
+        let add = |sum: &mut i64, more: i64| *sum = sum.saturating_add(more);
+        add(&mut burning.per_hour_micro_usd, hour);
+        add(
+            &mut burning.low_micro_usd,
+            row.cost_low_micro_usd.unwrap_or(0),
+        );
+        add(
+            &mut burning.high_micro_usd,
+            row.cost_high_micro_usd.unwrap_or(0),
+        );
+    }
+    burning
+}
+
+fn money_card(burning: Burning, is_partly: bool) -> Markup {
     html! {
         section.card {
             h2 { "Money burning now" }
-            @if known.is_empty() {
-                p.figure.unknown { @if open.is_empty() { "nothing is open" } @else { "unknown" } }
-            } @else { p.figure { (incident::dollars(total)) " an hour" } }
-            @if unknown > 0 { p { "Of " (unknown) " open incidents " @if !known.is_empty() { "more " } "nobody has said what they cost." } }
-            @if more { p.notice { "Not every open incident is counted." } }
+            @if burning.known == 0 {
+                p.figure.unknown { @if burning.unknown == 0 { "nothing is open" } @else { "unknown" } }
+            } @else {
+                p.figure { (word::usd(burning.per_hour_micro_usd)) " an hour" }
+                @if burning.high_micro_usd > 0 { p { (word::usd(burning.low_micro_usd)) " to " (word::usd(burning.high_micro_usd)) " so far." } }
+            }
+            @if burning.unknown > 0 { p { "Of " (burning.unknown) " open incidents " @if burning.known > 0 { "more " } "nobody has said what they cost." } }
+            @if is_partly { p.notice { "Not every open incident is counted." } }
+        }
+    }
+}
+
+fn posture_card(shut: &posture::Brief, now: Timestamp) -> Markup {
+    html! {
+        section.card {
+            h2 { a href="/posture" { "Posture" } }
+            @match shut.percent {
+                None => p.unknown { "Unknown: nothing has been audited." },
+                Some(percent) => {
+                    p.figure { (percent) span.muted { " of 100" } }
+                    p { a href="/posture?verdict=fail#checks" { (shut.failed) " failed" } ", " a href="/posture?verdict=unknown#checks" { (shut.unknown) " unknown" } ", " (word::count(i64::try_from(shut.targets).unwrap_or(i64::MAX), "target", "targets")) "." }
+                    @if let Some(oldest) = shut.oldest_us { p.muted { "The oldest audit ended " (time::ago(oldest, now)) "." } }
+                }
+            }
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Lists of findings, and one of them.
 
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
 use davylamp_model::finding::Severity;
 use jiff::Timestamp;
 
-use super::{At, Page, Question, paged};
+use super::{At, Page, Question, cursor};
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::record::{FindingRecord, IncidentNo, Record, Taken};
@@ -57,6 +58,32 @@ impl Ledger {
         filter: &FindingFilter,
         at: &At,
     ) -> Result<Page<FindingRow>, LedgerError> {
+        let rows = self.found(filter, at, ("", "")).await?;
+        let items = rows.items.iter().map(parse).collect::<Result<_, _>>()?;
+        let next = rows.next;
+        Ok(Page { items, next })
+    }
+
+    /// The same, each with what its entry says: for whoever has to look into all of them.
+    pub async fn findings_in_full(
+        &self,
+        filter: &FindingFilter,
+        at: &At,
+    ) -> Result<Page<FindingView>, LedgerError> {
+        let with_body = (", e.body", " JOIN entry e ON e.seq = f.latest");
+        let rows = self.found(filter, at, with_body).await?;
+        let items = rows.items.iter().map(view).collect::<Result<_, _>>()?;
+        let next = rows.next;
+        Ok(Page { items, next })
+    }
+
+    /// Rows of findings, with columns and tables beside theirs.
+    async fn found(
+        &self,
+        filter: &FindingFilter,
+        at: &At,
+        (columns_beside, tables_beside): (&str, &str),
+    ) -> Result<Page<AnyRow>, LedgerError> {
         let limit = at.limit();
         let mut question = Question::new();
         if let Some(from) = filter.from {
@@ -125,16 +152,25 @@ impl Ledger {
             .map(|column| format!("{column} {direction}"))
             .collect::<Vec<_>>()
             .join(", ");
-        let select = format!("{} FROM {from}", FindingRow::TABLE.columns_of("f"));
-        let rows = question.ask(self, &select, &order, limit).await?;
-        let rows = rows.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-        Ok(paged(rows, limit, list, |row: &FindingRow| {
-            if asked.is_some() {
-                vec![row.id]
-            } else {
-                vec![row.at, row.id]
+        let select = format!(
+            "{}{columns_beside} FROM {from}{tables_beside}",
+            FindingRow::TABLE.columns_of("f")
+        );
+        let mut items = question.ask(self, &select, &order, limit).await?;
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = match items.last().filter(|_| more) {
+            None => None,
+            Some(last) => {
+                let last: FindingRow = parse(last)?;
+                let numbers = match asked.is_some() {
+                    true => vec![last.id],
+                    false => vec![last.at, last.id],
+                };
+                Some(cursor(list, &numbers))
             }
-        }))
+        };
+        Ok(Page { items, next })
     }
 
     /// One finding, by its number.
@@ -146,24 +182,26 @@ impl Ledger {
             FindingRow::TABLE.columns_of("f")
         );
         let rows = question.ask(self, &select, "f.id", 1).await?;
-        let Some(row) = rows.first() else {
-            return Ok(None);
-        };
-        let body: Option<String> = row.try_get(FindingRow::TABLE.columns.len())?;
-        let row: FindingRow = parse(row)?;
-        let record = match body {
-            None => None,
-            Some(body) => match serde_json::from_str(&body) {
-                Ok(Record::Finding(record)) => Some(*record),
-                Ok(_) => None,
-                Err(error) => {
-                    return Err(LedgerError::Entry {
-                        seq: row.latest,
-                        why: error.to_string(),
-                    });
-                }
-            },
-        };
-        Ok(Some(FindingView { row, record }))
+        rows.first().map(view).transpose()
     }
+}
+
+/// A finding with what its entry says, which stands behind its own columns.
+fn view(row: &AnyRow) -> Result<FindingView, LedgerError> {
+    let body: Option<String> = row.try_get(FindingRow::TABLE.columns.len())?;
+    let row: FindingRow = parse(row)?;
+    let record = match body {
+        None => None,
+        Some(body) => match serde_json::from_str(&body) {
+            Ok(Record::Finding(record)) => Some(*record),
+            Ok(_) => None,
+            Err(error) => {
+                return Err(LedgerError::Entry {
+                    seq: row.latest,
+                    why: error.to_string(),
+                });
+            }
+        },
+    };
+    Ok(FindingView { row, record })
 }

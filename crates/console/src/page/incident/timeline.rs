@@ -1,6 +1,7 @@
 //! What happened in an incident, entry by entry.
 
 use davylamp_ledger::Entry;
+use davylamp_ledger::query::At;
 use davylamp_ledger::record::{BY_LEDGER, IncidentNo, Record};
 use davylamp_ledger::rows::IncidentRow;
 use maud::{Markup, html};
@@ -8,8 +9,12 @@ use maud::{Markup, html};
 use super::{Story, Wanted};
 use crate::access::{Refused, Scope, Viewer};
 use crate::page::sight::Sight;
-use crate::page::{asked, entry, list, time};
+use crate::page::{asked, entry, list, time, word};
 use crate::site::Site;
+
+pub(super) use kinds::{Kind, Place};
+
+mod kinds;
 
 /// The place in a timeline of which the newest comes first.
 const NEWEST: &str = "b.";
@@ -33,16 +38,21 @@ pub(super) async fn show(
         _ => None,
     })?
     .unwrap_or(false);
+    let filter = Filter {
+        kind: asked::named("kind", &wanted.kind, Kind::named)?,
+        place: asked::named("place", &wanted.place, Place::named)?,
+    };
     let part = match oldest_first {
         true => {
-            let at = asked::at(&wanted.at);
-            let page = site.ledger().timeline(IncidentNo(row.id), &at).await?;
+            let (ledger, no) = (site.ledger(), IncidentNo(row.id));
+            let ask = |at: At| async move { ledger.timeline(no, &at).await };
+            let page = list::seen(asked::at(&wanted.at), ask, |each| filter.holds(each)).await?;
             Part {
                 entries: page.items,
                 next: page.next,
             }
         }
-        false => newest(story, &wanted.at)?,
+        false => newest(story, &wanted.at, filter)?,
     };
     let path = format!("/incidents/{}", row.id);
     let to = |order: &str, at: &str| {
@@ -50,6 +60,7 @@ pub(super) async fn show(
             order: order.to_owned(),
             at: at.to_owned(),
             done: String::new(),
+            ..wanted.clone()
         };
         format!("{}#timeline", asked::address(&path, &wanted))
     };
@@ -72,11 +83,18 @@ pub(super) async fn show(
                 @if oldest_first { a href=(to("", "")) { "Newest first" } " " strong { "Oldest first" } }
                 @else { strong { "Newest first" } " " a href=(to("oldest", "")) { "Oldest first" } }
             }
+            form.filters method="get" action=(format!("{path}#timeline")) aria-label="Filter the timeline" {
+                @if !wanted.order.is_empty() { input type="hidden" name="order" value=(wanted.order); }
+                div { label for="t-kind" { "What" } select #t-kind name="kind" { (word::option("", "everything", &wanted.kind)) @for kind in Kind::ALL { (word::option(kind.as_str(), kind.as_str(), &wanted.kind)) } } }
+                div { label for="t-place" { "Where" } select #t-place name="place" { (word::option("", "anywhere", &wanted.place)) @for place in Place::ALL { (word::option(place.as_str(), place.words(), &wanted.place)) } } }
+                div.go { button { "Filter" } a href=(format!("{path}#timeline")) { "Clear" } }
+            }
+            @if rows.is_empty() { p.empty { "No entry here fits." } }
             @if story.is_cut && !oldest_first { p.notice { "It is longer than what is looked through for its newest entries: begin with the oldest to see all." } }
             @if left_out > 0 { p.notice { (left_out) " entries of this part are about clusters that are not yours to see." } }
             ol.timeline {
                 @for (each, record) in &rows {
-                    li { div.when { (time::both(each.at_us, now)) " " span.muted { "entry " (each.seq) } } div { (entry::words(each, record.as_ref(), now)) } }
+                    li { div.when { (time::both(each.at_us, now)) " " span.muted { "entry " (each.seq) } " " (place(record.as_ref())) } div { (entry::words(each, record.as_ref(), now)) } }
                 }
             }
             (list::pager(first.as_deref(), next.as_deref()))
@@ -84,8 +102,35 @@ pub(super) async fn show(
     })
 }
 
+/// Where something happened, for the eye.
+fn place(record: Option<&Record>) -> Markup {
+    match record.map(Place::of) {
+        Some(place) => {
+            html! { span class=(format!("badge place-{}", place.as_str())) { (place.as_str()) } }
+        }
+        None => html! {},
+    }
+}
+
+/// What of it is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+struct Filter {
+    kind: Option<Kind>,
+    place: Option<Place>,
+}
+
+impl Filter {
+    fn holds(self, entry: &Entry) -> bool {
+        self.kind.is_none_or(|kind| Kind::of(&entry.kind) == kind)
+            && self.place.is_none_or(|place| {
+                let record = entry::record(entry);
+                record.is_some_and(|record| Place::of(&record) == place)
+            })
+    }
+}
+
 /// A part of a story, the newest entries first.
-fn newest(story: &Story, at: &str) -> Result<Part, Refused> {
+fn newest(story: &Story, at: &str, filter: Filter) -> Result<Part, Refused> {
     let before = match at {
         "" => i64::MAX,
         at => at
@@ -93,14 +138,15 @@ fn newest(story: &Story, at: &str) -> Result<Part, Refused> {
             .and_then(|seq| seq.parse().ok())
             .ok_or(davylamp_ledger::LedgerError::Cursor)?,
     };
-    let mut older = story.entries.iter().rev().filter(|each| each.seq < before);
+    let older = story.entries.iter().rev().filter(|each| each.seq < before);
+    let mut older = older.filter(|each| filter.holds(each));
     let entries: Vec<Entry> = older.by_ref().take(asked::ROWS as usize).cloned().collect();
     let last = entries.last().filter(|_| older.next().is_some());
     let next = last.map(|last| format!("{NEWEST}{}", last.seq));
     Ok(Part { entries, next })
 }
 
-fn sees(scope: &Scope, sight: Sight, record: Option<&Record>) -> bool {
+pub(super) fn sees(scope: &Scope, sight: Sight, record: Option<&Record>) -> bool {
     match record {
         Some(Record::Finding(finding)) => scope.holds(&finding.reporter.cluster),
         _ if sight == Sight::Whole => true,
@@ -135,7 +181,7 @@ mod tests {
         let story = story(120);
         let (mut at, mut seen) = (String::new(), Vec::new());
         loop {
-            let part = newest(&story, &at).expect("a part");
+            let part = newest(&story, &at, Filter::default()).expect("a part");
             seen.extend(part.entries.iter().map(|entry| entry.seq));
             match part.next {
                 Some(next) => at = next,
@@ -143,6 +189,6 @@ mod tests {
             }
         }
         assert_eq!(seen, (1..=120).rev().collect::<Vec<_>>());
-        assert!(newest(&story, "t.7").is_err());
+        assert!(newest(&story, "t.7", Filter::default()).is_err());
     }
 }

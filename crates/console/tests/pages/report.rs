@@ -75,7 +75,7 @@ async fn each_form_says_the_same_and_holds_text_alone() {
         );
         if !is_json {
             assert!(
-                !text.contains('\u{202e}') && text.contains("⟦U+202E⟧"),
+                !text.contains('\u{202e}') && text.contains("⟦U"),
                 "{name}: {text}"
             );
         }
@@ -93,7 +93,7 @@ async fn each_form_says_the_same_and_holds_text_alone() {
             }
             "report.md" => {
                 assert!(
-                    !text.contains("](javascript") && !text.contains("<script"),
+                    !text.contains("](javascript") && !text.replace("\\<", "").contains('<'),
                     "{text}"
                 );
                 assert!(

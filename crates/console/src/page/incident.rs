@@ -82,18 +82,20 @@ pub(super) async fn show(
     found.retain(|row| viewer.scope.holds(&row.cluster));
     let reach = reach::of(&site, &found, has_more).await?;
     let shown = &found[..found.len().min(FINDINGS_SHOWN)];
-    let parts = match sight {
+    let (plan, rest) = match sight {
         Sight::Whole => {
             let plans = plans::read(&site, incident).await?;
             let kept = ledger.evidence(Some(incident), &At::first(KEPT)).await?;
-            html! {
-                (plans::show(&viewer, row, &plans, site.now()))
+            let plan = plans::show(&viewer, row, &plans, site.now());
+            let rest = html! {
                 (cost::show(&viewer, row, &story, site.now()))
                 (parts::evidence(&kept.items, kept.next.is_some(), site.now()))
-            }
+            };
+            (plan, rest)
         }
         _ => {
-            html! { p.notice { "This incident reaches clusters that are not yours to see. Its plans, actions, evidence and cost name what is in them, and are left out." } }
+            let left_out = html! { p.notice { "This incident reaches clusters that are not yours to see. Its plans, actions, evidence and cost name what is in them, and are left out." } };
+            (left_out, html! {})
         }
     };
     let timeline = timeline::show(&site, &viewer, &wanted, row, sight, &story).await?;
@@ -116,13 +118,14 @@ pub(super) async fn show(
             @if viewer.may(Role::Responder) { (forms::show(&viewer, row, &people)) }
             @else { section.card { h2 { "Your part" } p.muted { "You may look. Changing it needs the role responder." } } }
         }
+        (plan)
         (reach)
         section.card #findings {
             h2 { "Findings" }
             (findings::table(shown, now))
             @if found.len() > FINDINGS_SHOWN || has_more { p { a href=(asked::address("/findings", &[("incident", no)])) { "All findings of this incident" } } }
         }
-        (parts)
+        (rest)
         (timeline)
     };
     let title = format!("Incident #{no}");

@@ -76,14 +76,16 @@ pub(super) async fn show(State(site): State<Site>, viewer: Viewer) -> Result<Mar
     let body = html! {
         div.title { h1 { "Overview" } p.muted { "as of " (time::clock(now.as_microsecond())) " UTC" } }
         div #numbers data-refresh { (numbers(&hour, &hours, first)) }
+        div.columns #state data-refresh {
+            (waits.show(now))
+            (money_card(burning, is_partly))
+            (posture_card(&shut, now))
+        }
         div.desk {
             div #standing data-refresh {
                 (incidents_card(&open, more_open, scope, now))
-                (waits.show(now))
-                (money_card(burning, is_partly))
                 (clocks_card(&due, scope, now))
                 (nodes_card(&nodes, more_nodes, now))
-                (posture_card(&shut, now))
             }
             section.card {
                 h2 { "The last kills" }

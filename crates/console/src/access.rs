@@ -1,11 +1,13 @@
 //! Who may come in, and what they may do.
 //!
 //! What must stay true: a page is made only for somebody who is signed in; a change is made only by a
-//! form of that session, from our own pages; who guesses passwords is slowed down; names that do not
-//! exist cost as long as those that do.
+//! form of that session, from our own pages; who guesses passwords or codes is slowed down; names that do
+//! not exist cost as long as those that do; a session that gained or lost something has another key.
 
 mod attempts;
 mod cookie;
+pub(crate) mod factor;
+mod oidc;
 mod password;
 mod sign_in;
 mod viewer;
@@ -13,9 +15,12 @@ mod viewer;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use attempts::Attempts;
+pub use oidc::OidcError;
+pub(crate) use oidc::{Grant, Oidc, is_safe};
 pub use password::{PasswordError, check_new, hash as hash_password};
-pub(crate) use sign_in::routes;
-pub(crate) use viewer::{Refused, Signed, Viewer, chain};
+pub(crate) use password::{hash_in_turn, is_right};
+pub(crate) use sign_in::{keep, routes};
+pub(crate) use viewer::{Refused, Signed, Viewer, chain, sessions};
 
 /// What somebody may do. Each may do what those before may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,7 +53,8 @@ impl Role {
     }
 }
 
-/// The clusters that somebody may see. None named: all of them.
+/// The clusters and accounts that somebody may see, an account as `account:123456789012`: what no cluster
+/// reported is of the account that it names. None named: all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     clusters: Vec<String>,

@@ -5,10 +5,19 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use davylamp_content::settings::{Bounds, Section, Trouble};
 use serde::{Deserialize, Serialize};
 use toml::Value;
+
+use crate::access::{Grant, is_safe};
+
+mod clocks;
+mod notices;
+
+pub use clocks::{Clocks, Step};
+pub use notices::{Channel, Kind, Notices, Person, Route};
 
 /// The table's name.
 pub const SECTION: &str = "console";
@@ -31,10 +40,21 @@ pub const BOUNDS: [Bounds; 6] = [
     Bounds::new("console.retention.findings_days", 0, 36_500, "days"),
 ];
 
+/// The bounds of all of its tables.
+fn bounds() -> &'static [Bounds] {
+    static ALL: LazyLock<Vec<Bounds>> =
+        LazyLock::new(|| [&BOUNDS[..], &clocks::BOUNDS, &notices::BOUNDS].concat());
+    &ALL
+}
+
 /// The `[console]` table for `settings::load`.
 pub fn section() -> Section {
     Section {
-        bounds: &BOUNDS,
+        bounds: bounds(),
+        lists: clocks::lists()
+            .into_iter()
+            .chain(notices::lists())
+            .collect(),
         text,
         whole,
         ..Section::of::<Config>(SECTION)
@@ -65,10 +85,20 @@ pub struct Config {
     /// The address by which people reach it, such as `https://console.example`. Empty: where it
     /// listens.
     pub url: String,
+    /// Who signs in by a password has to have a second factor, and is led to set it up first.
+    pub require_second_factor: bool,
+    /// The OpenID provider by which people sign in.
+    pub oidc: Oidc,
     /// What senders may send.
     pub ingest: Ingest,
     /// What is removed, and when.
     pub retention: Retention,
+    /// How long incidents may wait.
+    pub clocks: Clocks,
+    /// Who hears of a clock that ran out. Empty: the owner's lead, at once.
+    pub escalation: Vec<Step>,
+    /// Who is told, of what, and how.
+    pub notices: Notices,
 }
 
 impl Config {
@@ -95,8 +125,55 @@ impl Default for Config {
             tls_key_file: PathBuf::new(),
             behind_proxy: false,
             url: String::new(),
+            require_second_factor: false,
+            oidc: Oidc::default(),
             ingest: Ingest::default(),
             retention: Retention::default(),
+            clocks: Clocks::default(),
+            escalation: Vec::new(),
+            notices: Notices::default(),
+        }
+    }
+}
+
+/// `[console.oidc]`: the OpenID provider by which people sign in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Oidc {
+    /// The issuer's address, as its tokens have it. Empty: nobody signs in by a provider.
+    pub issuer: String,
+    /// What the console is called there.
+    pub client_id: String,
+    /// The file with its secret there. Empty: the variable `DAVY_CONSOLE_OIDC_SECRET`; where there is
+    /// none, it is a client without a secret.
+    pub client_secret_file: PathBuf,
+    /// Certificates of those who may vouch for the provider. Empty: those that the machine trusts.
+    pub ca_file: PathBuf,
+    /// What the button says.
+    pub label: String,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+    /// The claim that is somebody's name here. Empty: `preferred_username`, and else a verified `email`.
+    pub name_claim: String,
+    /// The claim that names somebody's groups.
+    pub groups_claim: String,
+    /// What a group may do and see: `group=role`, or `group=role:cluster,cluster`. Who is in none has no
+    /// part here.
+    pub groups: Vec<String>,
+}
+
+impl Default for Oidc {
+    fn default() -> Self {
+        Self {
+            issuer: String::new(),
+            client_id: String::new(),
+            client_secret_file: PathBuf::new(),
+            ca_file: PathBuf::new(),
+            label: "Sign in with your organisation".to_owned(),
+            scopes: ["openid", "profile", "email"].map(str::to_owned).to_vec(),
+            name_claim: String::new(),
+            groups_claim: "groups".to_owned(),
+            groups: Vec::new(),
         }
     }
 }
@@ -142,7 +219,8 @@ fn whole(console: &Value) -> Vec<(&'static str, Trouble)> {
     let Ok(config) = Config::deserialize(console.clone()) else {
         return Vec::new();
     };
-    let mut troubles = Vec::new();
+    let mut troubles = clocks::whole(&config.escalation);
+    troubles.extend(notices::whole(&config.notices));
     let mut trouble = |key, message: &str, help: &str| {
         let (message, help) = (message.to_owned(), help.to_owned());
         troubles.push((key, Trouble::Whole { message, help }));
@@ -164,6 +242,32 @@ fn whole(console: &Value) -> Vec<(&'static str, Trouble)> {
              `console.behind_proxy = true` where a proxy has TLS",
         );
     }
+    let oidc = &config.oidc;
+    if oidc.issuer.is_empty() {
+        return troubles;
+    }
+    let key = "console.oidc.issuer";
+    if oidc.client_id.is_empty() || !oidc.scopes.iter().any(|scope| scope == "openid") {
+        trouble(
+            key,
+            "the provider does not know who asks, or for what",
+            "set `console.oidc.client_id`, and have `openid` among `console.oidc.scopes`",
+        );
+    }
+    if oidc.groups.is_empty() {
+        trouble(
+            key,
+            "nobody whom the provider vouches for would have a part here",
+            "name groups and their roles in `console.oidc.groups`, such as `[\"hub-admins=admin\"]`",
+        );
+    }
+    if config.url.is_empty() && !config.is_private() {
+        trouble(
+            key,
+            "the provider would send people back to an address that they cannot reach",
+            "set `console.url` to the address by which people reach the console",
+        );
+    }
     troubles
 }
 
@@ -179,7 +283,13 @@ fn text(key: &str, text: &str) -> Result<(), &'static str> {
         "console.url" if !text.is_empty() && !is_web(text) => {
             Err("write an `https://` or `http://` address without path, query or fragment")
         }
-        _ => Ok(()),
+        "console.oidc.issuer" if !text.is_empty() && !is_safe(text) => {
+            Err("write the issuer's `https://` address; `http://` only on this machine")
+        }
+        "console.oidc.groups" if Grant::of(text).is_none() => Err(
+            "write `group=role` or `group=role:cluster,cluster`; roles are viewer, responder and admin",
+        ),
+        _ => notices::text(key, text),
     }
 }
 
@@ -195,4 +305,48 @@ fn is_web(text: &str) -> bool {
             && url.fragment().is_none()
             && url.username().is_empty()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_is_whole_or_a_fault() {
+        let wrong = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            config.oidc.issuer = "https://id.example".to_owned();
+            config.oidc.client_id = "console".to_owned();
+            config.oidc.groups = vec!["ops=admin".to_owned()];
+            change(&mut config);
+            let console = Value::try_from(config).expect("a table");
+            whole(&console).len()
+        };
+        assert_eq!(wrong(|_| {}), 0);
+        assert_eq!(wrong(|config| config.oidc.client_id.clear()), 1);
+        assert_eq!(
+            wrong(|config| config.oidc.scopes = vec!["profile".to_owned()]),
+            1
+        );
+        assert_eq!(wrong(|config| config.oidc.groups.clear()), 1);
+        assert_eq!(
+            wrong(|config| {
+                config.listen = "0.0.0.0:443".to_owned();
+                config.behind_proxy = true;
+            }),
+            1
+        );
+        assert_eq!(wrong(|config| config.oidc = Oidc::default()), 0);
+        for (key, value, is_good) in [
+            ("console.oidc.issuer", "", true),
+            ("console.oidc.issuer", "https://id.example/realms/x", true),
+            ("console.oidc.issuer", "http://127.0.0.1:7000", true),
+            ("console.oidc.issuer", "http://id.example", false),
+            ("console.oidc.groups", "ops=admin", true),
+            ("console.oidc.groups", "ops=owner", false),
+            ("console.oidc.groups", "ops", false),
+        ] {
+            assert_eq!(text(key, value).is_ok(), is_good, "{key} {value}");
+        }
+    }
 }

@@ -12,17 +12,19 @@ mod lines;
 
 use std::borrow::Cow;
 use std::io::Read as _;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State};
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use davylamp_ledger::wire::{self, Sent};
-use davylamp_ledger::{IncidentNo, Input};
+use davylamp_ledger::{IncidentNo, Input, LedgerError};
 use flate2::read::MultiGzDecoder;
+use futures::StreamExt as _;
 use serde_json::{Value, json};
 
 use crate::config::Config;
@@ -51,6 +53,8 @@ enum NotTaken {
     Packed(StatusCode, String),
     /// Some lines cannot be read.
     Lines(Vec<lines::Wrong>),
+    /// The ledger will not have a record, and why.
+    Record(String),
 }
 
 impl From<Unanswered> for NotTaken {
@@ -85,22 +89,45 @@ impl IntoResponse for NotTaken {
                 "nothing was taken: lines cannot be read",
                 json!(wrong),
             ),
+            Self::Record(why) => refusal(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "nothing was taken: a record cannot be kept",
+                json!(why),
+            ),
         }
     }
 }
 
-async fn take(
-    State(site): State<Site>,
-    headers: HeaderMap,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
-) -> Result<Response, Response> {
-    let sender = sender(&site, &headers, EVENTS)
+/// Who may not send has this long to finish, so that it reads our answer.
+const FINISHES_WITHIN: Duration = Duration::from_secs(5);
+
+async fn take(State(site): State<Site>, request: Request) -> Result<Response, Response> {
+    let headers = request.headers().clone();
+    // Before anything is read: what is read is held, and whoever may not send could send much.
+    let sender = match sender(&site, &headers, EVENTS).await {
+        Ok(sender) => sender,
+        Err(refused) => {
+            let _ = tokio::time::timeout(FINISHES_WITHIN, drained(&site, request)).await;
+            return Err(refused.into_response());
+        }
+    };
+    // Too large, or cut short: the sender halves it, or sends it again.
+    let body = Bytes::from_request(request, &site)
         .await
         .map_err(IntoResponse::into_response)?;
-    // Too large, or cut short: the sender halves it, or sends it again.
-    let body = body.map_err(IntoResponse::into_response)?;
     let taken = deliver(&site, &sender, &headers, &body).await;
     taken.map_err(IntoResponse::into_response)
+}
+
+/// Reads what somebody sends, as much as may be sent, and keeps nothing of it.
+async fn drained(site: &Site, request: Request) {
+    let (mut chunks, mut read) = (request.into_body().into_data_stream(), 0);
+    while let Some(Ok(chunk)) = chunks.next().await {
+        read += chunk.len();
+        if read > site.config().ingest.max_bytes {
+            return;
+        }
+    }
 }
 
 async fn deliver(
@@ -121,7 +148,7 @@ async fn deliver(
     let _slot = site.gate().slot().ok_or(NotTaken::Busy)?;
     let mut inputs = read.inputs;
     for sent in read.sent {
-        inputs.push(settled(site, &sender, sent).await?);
+        inputs.push(settled(site, sender, sent).await?);
     }
     // Two senders may choose the same key.
     let key = headers
@@ -132,7 +159,7 @@ async fn deliver(
         .ledger()
         .deliver(key.as_deref(), &inputs, site.now())
         .await
-        .map_err(|error| Unanswered::trouble(&error))?;
+        .map_err(undelivered)?;
     site.live().wake();
     site.gate().took(events);
     Ok(Json(json!({
@@ -146,6 +173,17 @@ async fn deliver(
     .into_response())
 }
 
+/// What is wrong with a record is the sender's to mend; everything else is ours.
+fn undelivered(error: LedgerError) -> NotTaken {
+    match error {
+        LedgerError::NoSuchIncident { .. }
+        | LedgerError::NotForCallers { .. }
+        | LedgerError::NotStorable { .. }
+        | LedgerError::NoReason => NotTaken::Record(error.to_string()),
+        error => Unanswered::trouble(&error).into(),
+    }
+}
+
 /// A record with its incident, as far as that can be told, and its sender.
 async fn settled(site: &Site, sender: &Sender, sent: Sent) -> Result<Input, Unanswered> {
     let Sent {
@@ -154,7 +192,7 @@ async fn settled(site: &Site, sender: &Sender, sent: Sent) -> Result<Input, Unan
         mut record,
     } = sent;
     let ledger = site.ledger();
-    let trouble = |error: davylamp_ledger::LedgerError| Unanswered::trouble(&error);
+    let trouble = |error: LedgerError| Unanswered::trouble(&error);
     let mut incident = None;
     if let Some(job) = &about.job {
         let job = ledger.job(job).await.map_err(trouble)?;

@@ -5,8 +5,8 @@
 //! the next that asks. What comes of it is sent like everything else, as records.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Request, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use davylamp_ledger::query::{At, FindingFilter, JobView};
@@ -14,10 +14,12 @@ use davylamp_ledger::record::{Errand, IncidentNo, JobStage, JobStep};
 use davylamp_ledger::{LedgerError, Record};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::sender::{JOBS, Unanswered, refusal, sender};
 use crate::site::Site;
+use crate::store::Sender;
 
 /// How long a worker has a job without a word.
 const LEASE: SignedDuration = SignedDuration::from_mins(5);
@@ -41,15 +43,8 @@ struct Can {
     can: Vec<String>,
 }
 
-async fn take(
-    State(site): State<Site>,
-    headers: HeaderMap,
-    body: Result<Json<Can>, axum::extract::rejection::JsonRejection>,
-) -> Result<Response, Response> {
-    let sender = sender(&site, &headers, JOBS)
-        .await
-        .map_err(IntoResponse::into_response)?;
-    let Json(can) = body.map_err(unread)?;
+async fn take(State(site): State<Site>, request: Request) -> Result<Response, Response> {
+    let (sender, can) = asked::<Can>(&site, request).await?;
     let now = site.now();
     let taken = site
         .ledger()
@@ -143,13 +138,9 @@ enum Stage {
 async fn step(
     State(site): State<Site>,
     Path(job): Path<String>,
-    headers: HeaderMap,
-    body: Result<Json<Said>, axum::extract::rejection::JsonRejection>,
+    request: Request,
 ) -> Result<Response, Response> {
-    let sender = sender(&site, &headers, JOBS)
-        .await
-        .map_err(IntoResponse::into_response)?;
-    let Json(said) = body.map_err(unread)?;
+    let (sender, said) = asked::<Said>(&site, request).await?;
     let now = site.now();
     let until = now + LEASE;
     let stage = match said.stage {
@@ -175,6 +166,18 @@ async fn step(
         )),
         Err(error) => Err(trouble(error)),
     }
+}
+
+/// Who asks, and what. Who may not ask is not listened to.
+async fn asked<T: DeserializeOwned>(
+    site: &Site,
+    request: Request,
+) -> Result<(Sender, T), Response> {
+    let sender = sender(site, request.headers(), JOBS)
+        .await
+        .map_err(IntoResponse::into_response)?;
+    let Json(asked) = Json::from_request(request, site).await.map_err(unread)?;
+    Ok((sender, asked))
 }
 
 fn unread(rejection: axum::extract::rejection::JsonRejection) -> Response {

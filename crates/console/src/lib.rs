@@ -9,16 +9,20 @@
 //! anything to a cluster or account. Those who do report here.
 
 mod access;
+mod clocks;
 pub mod config;
 mod ingest;
 mod jobs;
 mod live;
+pub mod notices;
 mod page;
 mod sender;
 mod serve;
 mod site;
 pub mod store;
 
-pub use access::{PasswordError, Role, Scope, check_new as check_password, hash_password};
+pub use access::{
+    OidcError, PasswordError, Role, Scope, check_new as check_password, hash_password,
+};
 pub use sender::{EVENTS, JOBS, RECORDS, SCOPES};
 pub use serve::{Console, ConsoleError, Ready};

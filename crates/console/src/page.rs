@@ -7,6 +7,7 @@
 //!
 //! Not here: deciding anything. A form becomes an entry of the ledger and nothing else.
 
+mod account;
 mod asked;
 mod asset;
 mod blocklists;
@@ -35,15 +36,19 @@ mod word;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use davylamp_ledger::rows::IncidentRow;
 
-use crate::access::Refused;
+use crate::access::{Refused, Scope};
 use crate::site::Site;
 
 use incident::plans::forms as plans;
 
-pub(crate) use posture::Audits;
-
+pub(crate) use account::note_own;
 pub(crate) use message::{absent, message, sign_in, sign_in_by_link};
+pub(crate) use posture::Audits;
+pub(crate) use settings::people::noted;
+pub(crate) use settings::visible_name as name;
+pub(crate) use text::plain;
 
 pub(crate) fn routes(site: &Site) -> Router<Site> {
     Router::new()
@@ -61,6 +66,10 @@ pub(crate) fn routes(site: &Site) -> Router<Site> {
         .route("/incidents/{no}/plan/undo", post(plans::undo))
         .route("/incidents/{no}/job/withdraw", post(plans::withdraw))
         .route("/incidents/{no}/{file}", get(incident::report::show))
+        .route(
+            "/incidents/{no}/evidence/{id}",
+            get(incident::evidence::show),
+        )
         .route("/findings", get(findings::show))
         .route("/findings/{id}", get(findings::one::show))
         .route("/live", get(live::show))
@@ -80,15 +89,38 @@ pub(crate) fn routes(site: &Site) -> Router<Site> {
         .route("/keys", get(keys::show))
         .route("/nodes", get(nodes::show))
         .route("/ledger", get(trail::show))
+        .route("/account", get(account::show))
+        .route("/account/password", post(account::password::change))
+        .route(
+            "/account/factor",
+            get(account::factor::show).post(account::factor::begin),
+        )
+        .route("/account/factor/confirm", post(account::factor::confirm))
+        .route("/account/factor/codes", post(account::factor::codes))
+        .route("/account/factor/remove", post(account::factor::remove))
+        .route("/account/sessions/end", post(account::sessions::end))
+        .route(
+            "/account/sessions/end-others",
+            post(account::sessions::end_others),
+        )
         .route("/settings", get(settings::show))
         .route("/settings/people", post(settings::people::add))
         .route("/settings/people/change", post(settings::people::change))
         .route("/settings/people/link", post(settings::people::link))
+        .route("/settings/people/factor", post(settings::people::factor))
         .route("/settings/tokens", post(settings::tokens::add))
         .route("/settings/tokens/revoke", post(settings::tokens::revoke))
+        .route("/settings/notices", get(settings::notices::show))
+        .route("/settings/notices/test", post(settings::notices::test))
+        .route("/settings/notices/again", post(settings::notices::again))
         .method_not_allowed_fallback(|| async { message::wrong_method() })
         .layer(from_fn_with_state(site.clone(), message::in_frame))
         .route("/assets/{name}", get(asset::serve))
+}
+
+/// Whether a scope holds all of an incident.
+pub(crate) fn sees_whole(scope: &Scope, row: &IncidentRow) -> bool {
+    sight::of(scope, row) == sight::Sight::Whole
 }
 
 /// What lasts as long as somebody watches.

@@ -18,15 +18,20 @@ use davylamp_ledger::{Ledger, LedgerError, Options};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::access::{self, Refused};
+use crate::access::{self, Oidc, OidcError, Refused};
 use crate::config::{Config, PASSWORD_VARIABLE};
 use crate::live::Live;
+use crate::notices::{Cloud, Clouds, Notices};
 use crate::site::Site;
 use crate::store::{Store, StoreError};
-use crate::{ingest, jobs, page};
+use crate::{clocks, ingest, jobs, notices, page};
 
 /// A page or a batch that takes longer has failed; the live stream is none of these.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// A form has this many bytes at most, and this long to arrive.
+const FORM_BYTES: usize = 256 << 10;
+const FORM_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a browser may do with our pages: nothing but ours, and no script that stands in a page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -41,6 +46,9 @@ pub enum ConsoleError {
     /// What stands beside it cannot be read.
     #[error("people and tokens cannot be read")]
     Store(#[from] StoreError),
+    /// What people are told of cannot be kept.
+    #[error("notices cannot be kept")]
+    Notices(#[from] notices::Trouble),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -49,6 +57,9 @@ pub enum ConsoleError {
         /// Why not.
         source: io::Error,
     },
+    /// People cannot be signed in by the provider.
+    #[error("people cannot be signed in by the provider of `console.oidc`")]
+    Oidc(#[from] OidcError),
     /// The certificate or its key cannot be used.
     #[error("the certificate in {path} cannot be used: {why}")]
     Certificate {
@@ -65,6 +76,7 @@ pub struct Console {
     config: Config,
     ledger: Ledger,
     store: Store,
+    clouds: Clouds,
 }
 
 /// A console that listens.
@@ -86,6 +98,7 @@ impl Console {
         let file = &config.database_password_file;
         let options = Options {
             within_secs: config.incident_window_secs,
+            clocks: config.clocks.of_ledger(),
             connections: config.connections,
             password_file: (!file.as_os_str().is_empty()).then(|| file.clone()),
             // A server on this machine may know us without one.
@@ -98,7 +111,29 @@ impl Console {
             config,
             ledger,
             store,
+            clouds: Clouds::default(),
         })
+    }
+
+    /// Lets channels take what they need of a cloud from there.
+    #[must_use]
+    pub fn with_cloud(mut self, cloud: Arc<dyn Cloud>) -> Self {
+        self.clouds = Clouds(Some(cloud));
+        self
+    }
+
+    /// What people are told. Nothing is sent by itself until the console is served.
+    ///
+    /// # Errors
+    /// [`ConsoleError`]
+    pub async fn notices(&self) -> Result<Notices, ConsoleError> {
+        let url = url(&self.config, &self.config.listen);
+        Ok(self.telling(&url).await?)
+    }
+
+    async fn telling(&self, url: &str) -> Result<Notices, notices::Trouble> {
+        let clouds = self.clouds.clone();
+        Notices::new(&self.ledger, &self.store, &self.config, clouds, url).await
     }
 
     /// The ledger.
@@ -120,6 +155,7 @@ impl Console {
             true => Some(connection::tls(&self.config)?),
             false => None,
         };
+        let oidc = Oidc::of(&self.config.oidc)?;
         let failed = |source| ConsoleError::Listen {
             address: self.config.listen.clone(),
             source,
@@ -128,8 +164,10 @@ impl Console {
             .await
             .map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let is_secure = tls.is_some() || self.config.behind_proxy;
-        let site = Site::new(self.ledger, self.store, Live::new(), self.config, is_secure);
+        let url = url(&self.config, &address.to_string());
+        let notices = self.telling(&url).await?;
+        let (live, config) = (Live::new(), self.config);
+        let site = Site::new(self.ledger, self.store, live, notices, oidc, config, url);
         Ok(Ready {
             listener,
             tls,
@@ -142,12 +180,7 @@ impl Console {
 impl Ready {
     /// The address by which people reach it.
     pub fn url(&self) -> String {
-        let config = self.site.config();
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        match config.url.trim_end_matches('/') {
-            "" => format!("{scheme}://{}", self.address),
-            url => url.to_owned(),
-        }
+        self.site.url().to_owned()
     }
 
     /// People and tokens.
@@ -161,10 +194,27 @@ impl Ready {
             let (site, stop) = (self.site.clone(), stop.clone());
             tokio::spawn(async move { site.live().run(site.ledger(), stop).await })
         };
+        let telling = {
+            let (site, stop) = (self.site.clone(), stop.clone());
+            tokio::spawn(async move { site.notices().run(stop).await })
+        };
+        let clocks = {
+            let (site, stop) = (self.site.clone(), stop.clone());
+            tokio::spawn(async move { clocks::run(site.ledger(), site.config(), stop).await })
+        };
         let app = app(&self.site);
         connection::serve(self.listener, self.tls, app, stop).await;
-        let _ = live.await;
+        let _ = tokio::join!(live, telling, clocks);
         self.site.ledger().close().await;
+    }
+}
+
+/// The address by which people reach it, which listens at `address`.
+fn url(config: &Config, address: &str) -> String {
+    let scheme = if config.has_tls() { "https" } else { "http" };
+    match config.url.trim_end_matches('/') {
+        "" => format!("{scheme}://{address}"),
+        url => url.to_owned(),
     }
 }
 
@@ -172,19 +222,40 @@ fn app(site: &Site) -> Router {
     Router::new()
         .merge(page::routes(site))
         .merge(access::routes())
+        .layer(middleware::from_fn(small))
         .merge(ingest::routes(site.config()))
         .merge(jobs::routes())
         .layer(middleware::from_fn(in_time))
         .merge(page::stream())
         .fallback(page::absent)
+        .layer(middleware::from_fn_with_state(
+            site.clone(),
+            access::sessions,
+        ))
         .layer(middleware::from_fn_with_state(site.clone(), careful))
         .with_state(site.clone())
+}
+
+/// Takes a form in before anything is done with it: none is large, and none comes slowly on purpose.
+async fn small(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let read = axum::body::to_bytes(body, FORM_BYTES);
+    match tokio::time::timeout(FORM_WITHIN, read).await {
+        Ok(Ok(bytes)) => next.run(Request::from_parts(parts, bytes.into())).await,
+        Ok(Err(_)) => ended(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => ended(StatusCode::REQUEST_TIMEOUT),
+    }
+}
+
+/// An answer behind which nothing is read any more.
+fn ended(status: StatusCode) -> Response {
+    (status, [(header::CONNECTION, "close")]).into_response()
 }
 
 /// Ends what takes too long.
 async fn in_time(request: Request, next: Next) -> Response {
     let answered = tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await;
-    answered.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
+    answered.unwrap_or_else(|_| ended(StatusCode::SERVICE_UNAVAILABLE))
 }
 
 /// Adds what every answer carries, but for what it says of itself otherwise.

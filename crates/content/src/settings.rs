@@ -28,13 +28,16 @@ pub const DEFAULT_CONFIG_PATH: &str = "/etc/davylamp/davy.toml";
 
 /// One table of the file: the settings of one job.
 ///
-/// Every key has a default of its kind: text, a whole number, true or false, or a list of texts.
+/// Every key has a default of its kind: text, a whole number, true or false, a list of texts, or, where
+/// [`Section::lists`] names it, a list of tables.
 #[derive(Debug, Clone)]
 pub struct Section {
     /// The table's name.
     pub name: &'static str,
     /// Every key with its default.
     pub defaults: Table,
+    /// The keys that take a list of tables: `[[console.notices.channels]]`.
+    pub lists: Vec<List>,
     /// The bounds of the keys that take a number.
     pub bounds: &'static [Bounds],
     /// What a text, or one text of a list, must be: key and text in, what to write instead out.
@@ -45,14 +48,37 @@ pub struct Section {
     pub typed: fn(&Value) -> Result<(), toml::de::Error>,
 }
 
+/// A key that takes a list of tables.
+#[derive(Debug, Clone)]
+pub struct List {
+    /// The key, from the top of the file.
+    pub key: &'static str,
+    /// Every key of one of its tables with its default.
+    pub defaults: Table,
+}
+
+impl List {
+    /// A list of tables whose keys are the fields of `T`.
+    pub fn of<T: Serialize + Default>(key: &'static str) -> Self {
+        Self {
+            key,
+            defaults: plain::<T>(),
+        }
+    }
+}
+
+fn plain<T: Serialize + Default>() -> Table {
+    Table::try_from(T::default())
+        .unwrap_or_else(|error| unreachable!("the defaults are plain data: {error}"))
+}
+
 impl Section {
     /// A table whose keys are the fields of `T`.
     pub fn of<T: Serialize + DeserializeOwned + Default>(name: &'static str) -> Self {
-        let defaults = Table::try_from(T::default())
-            .unwrap_or_else(|error| unreachable!("the defaults are plain data: {error}"));
         Self {
             name,
-            defaults,
+            defaults: plain::<T>(),
+            lists: Vec::new(),
             bounds: &[],
             text: |_, _| Ok(()),
             whole: |_| Vec::new(),

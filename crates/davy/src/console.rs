@@ -1,11 +1,14 @@
 //! `davy console`: the arguments of the console. What it does is in `davylamp_console`.
 
+mod cloud;
 mod keep;
+mod notices;
 mod people;
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use davylamp_console::config::Config;
@@ -43,6 +46,7 @@ Examples:
   davy console link
   davy console person add ada --role responder
   davy console token add node-pool-1 --cluster hub-1 > /etc/davylamp/console-token
+  davy console notice test team-chat
   davy console verify
   davy console export ledger.jsonl"
 )]
@@ -74,6 +78,9 @@ pub enum What {
     /// Tokens by which agents send events
     #[command(subcommand)]
     Token(people::TokenArgs),
+    /// What people were told, and whether channels work
+    #[command(subcommand)]
+    Notice(notices::NoticeArgs),
     /// Check that the ledger is as it was written
     Verify(keep::VerifyArgs),
     /// Make the tables anew from the entries
@@ -89,6 +96,7 @@ pub enum What {
 /// Serves, or does what is asked.
 pub fn run(args: &ConsoleArgs) -> Result<ExitCode, Failure> {
     let config = config(args)?;
+    let aws = Arc::new(cloud::Aws::new(args.settings.load_respond(Vec::new())?));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -101,11 +109,13 @@ pub fn run(args: &ConsoleArgs) -> Result<ExitCode, Failure> {
         })?;
     runtime.block_on(async {
         let console = Console::open(config.clone()).await.map_err(failure)?;
+        let console = console.with_cloud(aws);
         match &args.what {
             None => serve(console).await,
             Some(What::Link { person }) => people::link(&console, &config, person).await,
             Some(What::Person(args)) => people::person(&console, &config, args).await,
             Some(What::Token(args)) => people::token(&console, args).await,
+            Some(What::Notice(args)) => notices::notice(&console, args).await,
             Some(What::Verify(args)) => keep::verify(&console, args).await,
             Some(What::Rebuild) => keep::rebuild(&console).await,
             Some(What::Export(args)) => keep::export(&console, args).await,
@@ -163,9 +173,12 @@ fn failure(error: ConsoleError) -> Failure {
         ConsoleError::Ledger(_) => {
             "name a file that can be written, or a server that answers, with --database or console.database"
         }
-        ConsoleError::Store(_) => "see the database's own log",
+        ConsoleError::Store(_) | ConsoleError::Notices(_) => "see the database's own log",
         ConsoleError::Listen { .. } => {
             "another program may have this port: ss -ltnp; --listen chooses another"
+        }
+        ConsoleError::Oidc(_) => {
+            "look at console.oidc.client_secret_file and console.oidc.ca_file, or empty console.oidc.issuer"
         }
         ConsoleError::Certificate { .. } => {
             "console.tls_certificate_file and console.tls_key_file want PEM files that belong together"

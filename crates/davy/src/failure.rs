@@ -33,6 +33,14 @@ impl Failure {
         }
     }
 
+    /// What went wrong, with what was behind it, on one line.
+    pub fn said(&self) -> String {
+        match self {
+            Self::Diagnostic(report) => report.to_string(),
+            Self::Plain { error, .. } => format!("{error:#}"),
+        }
+    }
+
     /// Prints it on stderr.
     pub fn print(&self, colour: ColourChoice) {
         let text = self.render(colour.on_stderr());

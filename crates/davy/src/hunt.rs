@@ -14,6 +14,7 @@ mod questions;
 mod run;
 mod shell;
 mod text;
+mod told;
 
 use std::path::Path;
 use std::process::ExitCode;

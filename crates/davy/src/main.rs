@@ -11,12 +11,16 @@ mod guard;
 mod hunt;
 mod indicators;
 mod input;
+mod outbox;
 mod output;
+mod records;
 mod replay;
 mod respond;
+mod send;
 mod settings;
 mod signals;
 mod up;
+mod work;
 
 use std::process::ExitCode;
 
@@ -35,7 +39,8 @@ const GLOBAL_LAST: usize = 100;
 /// its first instruction; `davy doctor` says whether it can run here. `davy respond` contains what
 /// findings are about, with the evidence kept. `davy hunt` finds the rest of an attack in the logs.
 /// `davy console` shows all of it, and keeps who owns it and what is decided; `davy forward` carries the
-/// guard's events there, to OpenTelemetry, or away as OCSF.
+/// guard's events there, to OpenTelemetry, or away as OCSF. `davy work` does what people ask for in the
+/// console, and `davy send` sends it what others found.
 #[derive(Debug, Parser)]
 #[command(name = "davy", version, propagate_version = true)]
 #[command(
@@ -83,6 +88,8 @@ enum Verb {
     Hunt(hunt::HuntArgs),
     Forward(forward::ForwardArgs),
     Console(console::ConsoleArgs),
+    Work(work::WorkArgs),
+    Send(send::SendArgs),
     Indicators(indicators::IndicatorsArgs),
     Deploy(deploy::DeployArgs),
     Completions(completions::CompletionsArgs),
@@ -112,6 +119,8 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Hunt(args) => hunt::run(args),
         Verb::Forward(args) => forward::run(args),
         Verb::Console(args) => console::run(args),
+        Verb::Work(args) => work::run(args),
+        Verb::Send(args) => send::run(args),
         Verb::Indicators(args) => indicators::run(args),
         Verb::Deploy(args) => deploy::run(args),
         Verb::Completions(args) => completions::run(args, &mut Cli::command()),

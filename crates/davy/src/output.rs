@@ -5,7 +5,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use clap::ValueEnum;
 use comfy_table::Table;
 use davylamp_hunt::tally::printable;
-pub use davylamp_respond::notice::quiet_json;
+pub use davylamp_notice::quiet_json;
 
 use crate::failure::Failure;
 

@@ -17,9 +17,10 @@ use anyhow::anyhow;
 use davylamp_cloud::aws::session::{SessionError, describe};
 use davylamp_content::playbook::Playbook;
 use davylamp_content::settings::Override;
-use davylamp_model::finding::Finding;
+use davylamp_model::finding::{Finding, FindingSource};
 use davylamp_model::ids::IncidentId;
 use davylamp_model::intake::{self, Intake};
+use davylamp_model::ocsf::to_ocsf;
 use davylamp_respond::config::{Config, Store};
 use davylamp_respond::journal::JournalError;
 use davylamp_respond::journal::history::History;
@@ -30,6 +31,7 @@ use davylamp_respond::wire::{self, Run, WireError, Wiring};
 
 use crate::failure::Failure;
 use crate::output::{counted, emit, note, quiet_json};
+use crate::{outbox, records};
 pub use args::RespondArgs;
 use args::{Common, Job, Output};
 use show::to_the_second;
@@ -90,7 +92,7 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
             let findings = desk.placed(&intake).await?;
             let responder = desk.responder();
             let report = patiently("asking what is there", responder.respond(findings)).await;
-            desk.show(&report, &intake)
+            desk.show(&report, &intake).await
         }
         Some(Job::Status(asked)) => {
             // It changes nothing anyway, and a rehearsal would have no journal to look into.
@@ -158,7 +160,7 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
                 let tried = patiently(&what, responder.retry(incident, by.clone())).await;
                 report.absorb(tried.map_err(journal_failure)?);
             }
-            desk.show(&report, &Intake::default())
+            desk.show(&report, &Intake::default()).await
         }
         Some(Job::Resume(_)) => {
             let desk = Desk::open(common).await?.listening();
@@ -183,7 +185,7 @@ async fn dispatch(args: &RespondArgs) -> Result<ExitCode, Failure> {
                     to_the_second(*last)
                 ));
             }
-            let shown = desk.show(&report, &Intake::default())?;
+            let shown = desk.show(&report, &Intake::default()).await?;
             match desk.tell_failed().await? || !held.is_empty() {
                 true => Ok(ExitCode::from(INCOMPLETE)),
                 false => Ok(shown),
@@ -234,6 +236,8 @@ struct Desk {
     output: Output,
     rehearsal: bool,
     stop: Stop,
+    /// The console that is told, where one is.
+    console: Option<davylamp_forward::work::config::Config>,
 }
 
 impl Desk {
@@ -246,8 +250,11 @@ impl Desk {
 
     async fn with(config: Config, common: &Common, rehearsal: bool) -> Result<Self, Failure> {
         let playbooks = all_playbooks(&config)?;
+        let console = console(common)?;
         let wired = Self::wired(config, playbooks, common, rehearsal).await;
-        wired.map_err(wire_failure)
+        let mut desk = wired.map_err(wire_failure)?;
+        desk.console = console;
+        Ok(desk)
     }
 
     async fn wired(
@@ -271,6 +278,7 @@ impl Desk {
         }
         let wiring = Wiring::new(config, playbooks, None, rehearsal).await?;
         Ok(Self {
+            console: None,
             wiring,
             output: common.output,
             rehearsal,
@@ -289,8 +297,9 @@ impl Desk {
         let journal = &config.journal;
         let is_new = journal.store == Store::Sqlite && !rehearsal && !journal.path.exists();
         let playbooks = all_playbooks(&config)?;
+        let console = console(common)?;
         let desk = match Self::wired(config.clone(), playbooks, common, rehearsal).await {
-            Ok(desk) => desk,
+            Ok(desk) => Self { console, ..desk },
             Err(error) => {
                 let is_mistyped = matches!(error, WireError::NoSuchPlaybook { .. });
                 if !rehearsal && !is_mistyped {
@@ -348,13 +357,34 @@ impl Desk {
         })
     }
 
-    fn show(&self, report: &Report, intake: &Intake) -> Result<ExitCode, Failure> {
+    async fn show(&self, report: &Report, intake: &Intake) -> Result<ExitCode, Failure> {
         let text = match self.output {
             Output::Text => show::report(report, intake, self.rehearsal),
             Output::Json => quiet_json(&show::report_json(report, intake, self.rehearsal)),
         };
         emit(text)?;
+        self.tell_console(report, intake).await;
         Ok(ExitCode::from(code(report, intake, self.rehearsal)))
+    }
+
+    /// Sends the console what was found, planned and done, where that is asked for. What it does not have
+    /// stays in the outbox, and holds nothing up.
+    async fn tell_console(&self, report: &Report, intake: &Intake) {
+        let Some(config) = &self.console else {
+            return;
+        };
+        // The guard's own lines come by their own way.
+        let others = intake.findings.iter();
+        let others = others.filter(|finding| finding.source != FindingSource::Davylamp);
+        let mut lines: Vec<String> = others
+            .map(|finding| outbox::finding_line(&to_ocsf(finding)))
+            .collect();
+        let text = show::report_json(report, intake, self.rehearsal);
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        lines.extend(outbox::lines(&records::of_report(&report, None)));
+        if let Err(failure) = outbox::send(config, &lines).await {
+            note(&format!("the console was not told: {}", failure.said()));
+        }
     }
 
     /// Findings that do not say where they are (the guard's own) are in our home.
@@ -469,6 +499,14 @@ async fn patiently<F: Future>(what: &str, future: F) -> F::Output {
                 note(&format!("still {what}, for {} seconds", begun.elapsed().as_secs()));
             }
         }
+    }
+}
+
+/// The console that is to be told, where that is asked for.
+fn console(common: &Common) -> Result<Option<davylamp_forward::work::config::Config>, Failure> {
+    match common.console {
+        true => common.settings.load_work(Vec::new()).map(Some),
+        false => Ok(None),
     }
 }
 

@@ -10,6 +10,7 @@ use clap::Args;
 use davylamp_console::config as console;
 use davylamp_content::settings::{self, DEFAULT_CONFIG_PATH, Override, Section};
 use davylamp_forward::config as forward;
+use davylamp_forward::work::config as work;
 use davylamp_guard::config::{self as guard, Config};
 use davylamp_respond::config as respond;
 
@@ -35,12 +36,13 @@ pub struct SettingsArgs {
 }
 
 /// Every table of the file.
-pub fn sections() -> [Section; 4] {
+pub fn sections() -> [Section; 5] {
     [
         guard::section(),
         respond::section(),
         forward::section(),
         console::section(),
+        work::section(),
     ]
 }
 
@@ -63,6 +65,11 @@ impl SettingsArgs {
     /// Reads the console's table, likewise.
     pub fn load_console(&self, options: Vec<Override>) -> Result<console::Config, Failure> {
         Ok(settings::section(&self.tree(options)?, console::SECTION))
+    }
+
+    /// Reads the worker's table, likewise.
+    pub fn load_work(&self, options: Vec<Override>) -> Result<work::Config, Failure> {
+        Ok(settings::section(&self.tree(options)?, work::SECTION))
     }
 
     fn tree(&self, options: Vec<Override>) -> Result<toml::Table, Failure> {

@@ -163,16 +163,15 @@ pub struct Ocsf {
 
 /// What a text must be; the error says what to write instead.
 fn text(key: &str, text: &str) -> Result<(), &'static str> {
+    if let Some(member) = key.strip_prefix("forward.console.") {
+        return console_text(member, text);
+    }
     if text.contains('\0') {
         return Err("a NUL cannot stand in it");
     }
     let is_path = matches!(
         key,
-        "forward.spool"
-            | "forward.console.token_file"
-            | "forward.console.ca_file"
-            | "forward.otlp.headers_file"
-            | "forward.otlp.ca_file"
+        "forward.spool" | "forward.otlp.headers_file" | "forward.otlp.ca_file"
     );
     if is_path && !text.is_empty() && !text.starts_with('/') {
         return Err("write the whole path, from `/`");
@@ -181,13 +180,25 @@ fn text(key: &str, text: &str) -> Result<(), &'static str> {
         return Ok(());
     }
     match key {
-        "forward.console.url" if !is_web(text, false) => Err(
-            "write an `https://` address without user, query or fragment; `http://` is for this \
-             machine alone, as the token would go in the clear",
-        ),
         "forward.otlp.endpoint" | "forward.otlp.metrics_from" if !is_web(text, true) => {
             Err("write an `https://` or `http://` address without user, query or fragment")
         }
+        _ => Ok(()),
+    }
+}
+
+/// The same for a member of a table that names a console.
+pub(crate) fn console_text(member: &str, text: &str) -> Result<(), &'static str> {
+    if text.contains('\0') {
+        return Err("a NUL cannot stand in it");
+    }
+    match member {
+        _ if text.is_empty() => Ok(()),
+        "token_file" | "ca_file" if !text.starts_with('/') => Err("write the whole path, from `/`"),
+        "url" if !is_web(text, false) => Err(
+            "write an `https://` address without user, query or fragment; `http://` is for this \
+             machine alone, as the token would go in the clear",
+        ),
         _ => Ok(()),
     }
 }

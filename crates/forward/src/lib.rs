@@ -13,6 +13,8 @@
 
 pub mod config;
 
+pub mod work;
+
 mod run;
 
 pub use run::{DestinationStatus, Forward, ForwardError, Pass, Status, Stop, Summary};

@@ -37,6 +37,9 @@ pub enum ForwardError {
     /// The configuration names nowhere to deliver to.
     #[error("events have nowhere to go")]
     NoDestination,
+    /// The configuration names no console to work for or to send to.
+    #[error("there is no console to send to")]
+    NoConsole,
     /// The configuration names no spool.
     #[error("there is no spool to read")]
     NoSpool,
@@ -83,6 +86,11 @@ impl ForwardError {
             Self::NoDestination => "set forward.console.url, forward.otlp.endpoint or \
                                     forward.ocsf.to, or use --output ocsf"
                 .to_owned(),
+            Self::NoConsole => {
+                "set work.console.url, and work.console.token_file to a file with what \
+                                `davy console token add NAME --cluster NAME --worker` prints"
+                    .to_owned()
+            }
             Self::NoSpool => "set guard.spool.dir, for the guard and for this, or forward.spool \
                               for this alone"
                 .to_owned(),
@@ -98,7 +106,8 @@ impl ForwardError {
             Self::Address { .. } => "write it as https://console.example".to_owned(),
             Self::NoToken => format!(
                 "put the token alone into a file and name it in forward.console.token_file, or set \
-                 {TOKEN_VARIABLE}"
+                 {TOKEN_VARIABLE} (for workers: work.console.token_file, {})",
+                crate::work::config::TOKEN_VARIABLE
             ),
             Self::Secret { path, .. } => {
                 format!(
@@ -170,6 +179,15 @@ impl Forward {
     /// # Errors
     /// Something of it is missing or cannot be used.
     pub fn new(config: Config, node: &str) -> Result<Self, ForwardError> {
+        Self::of(config, node, TOKEN_VARIABLE)
+    }
+
+    /// The same for a console alone, whose token stands in another variable.
+    pub(crate) fn with_token(config: Config, variable: &'static str) -> Result<Self, ForwardError> {
+        Self::of(config, "", variable)
+    }
+
+    fn of(config: Config, node: &str, variable: &'static str) -> Result<Self, ForwardError> {
         if config.spool.as_os_str().is_empty() {
             return Err(ForwardError::NoSpool);
         }
@@ -185,7 +203,7 @@ impl Forward {
             _ => None,
         };
         let mut destinations = Vec::new();
-        destinations.extend(Console::new(&config.console)?.map(Destination::Console));
+        destinations.extend(Console::new(&config.console, variable)?.map(Destination::Console));
         destinations.extend(otlp.filter(|_| config.otlp.logs).map(Destination::Otlp));
         destinations.extend(Ocsf::new(&config.ocsf.to)?.map(Destination::Ocsf));
         if destinations.is_empty() && metrics.is_none() {

@@ -461,6 +461,7 @@ impl Spool {
             max_bytes: self.max_bytes,
             // What is dropped at once is a file; with fewer than four, half of all would go.
             segment_bytes: self.segment_bytes.min(self.max_bytes / 4),
+            line_bytes: davylamp_spool::MAX_LINE_BYTES,
         })
     }
 }

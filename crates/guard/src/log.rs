@@ -342,6 +342,7 @@ mod tests {
             dir: dir.to_owned(),
             max_bytes,
             segment_bytes: max_bytes / 4,
+            line_bytes: davylamp_spool::MAX_LINE_BYTES,
         });
         Spooled::new(writer.expect("a spool"), "node-1".into())
     }

@@ -19,6 +19,10 @@ use crate::table::json;
 use crate::text::{SHOWN_BYTES, shown};
 use crate::work::{Needs, Work, keys_of};
 
+mod clocks;
+
+pub use clocks::{CONTAIN, Clocks, OWN};
+
 /// Something that is delivered to the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -62,6 +66,8 @@ pub(crate) struct Writer<'a> {
     pub head: Head,
     pub entries: Vec<Entry>,
     pub receipt: Receipt,
+    /// Incidents that were opened again or got worse.
+    stirred: Vec<i64>,
     now_us: i64,
     within_secs: i64,
 }
@@ -93,6 +99,7 @@ impl<'a> Writer<'a> {
             head,
             entries: Vec::new(),
             receipt: Receipt::default(),
+            stirred: Vec::new(),
             now_us: now.as_microsecond(),
             within_secs,
         }
@@ -240,7 +247,16 @@ impl<'a> Writer<'a> {
             }
         }
         record.incident = self.incident_of(&record, old.as_ref());
+        let incident = record.incident;
+        let severity = |writer: &Self| {
+            let row = writer.work.incidents.get(&incident?.0);
+            row.map(|row| row.severity)
+        };
+        let before = severity(self);
         self.write(&Record::Finding(Box::new(record)));
+        if severity(self) > before {
+            self.stirred.extend(incident.map(|incident| incident.0));
+        }
     }
 
     /// When a finding was seen; where it does not say, when it came here first.
@@ -316,6 +332,7 @@ impl<'a> Writer<'a> {
                 reason: format!("a finding came in: {}", record.finding.title),
                 by: BY_LEDGER.to_owned(),
             }));
+            self.stirred.push(into);
         }
         Some(IncidentNo(into))
     }

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Row as _};
 
 use crate::chain::{Entry, Head};
-use crate::decide::{self, Input, Receipt, Writer};
+use crate::decide::{self, Clocks, Input, Receipt, Writer};
 use crate::error::LedgerError;
-use crate::record::Record;
+use crate::record::{IncidentNo, Record};
+use crate::rows::IncidentRow;
 use crate::table::{Dialect, Kind, json, run};
 use crate::work::{Needs, Work};
 
@@ -31,6 +32,7 @@ pub struct Ledger {
     pub(crate) pool: AnyPool,
     pub(crate) dialect: Dialect,
     pub(crate) within_secs: i64,
+    pub(crate) clocks: Clocks,
 }
 
 /// A transaction that keeps every other writer out.
@@ -72,7 +74,11 @@ impl Ledger {
                 }
             }
             writer.take(input)?;
+            if let Input::Record(record) = input {
+                writer.after(&self.clocks, record);
+            }
         }
+        writer.wind(&self.clocks);
         let (head, mut entries, mut receipt) = (writer.head, writer.entries, writer.receipt);
         let near = self.near(&mut transaction, &mut work).await?;
         if !near.is_empty() {
@@ -164,6 +170,38 @@ impl Ledger {
     pub async fn record(&self, record: Record, now: Timestamp) -> Result<Receipt, LedgerError> {
         self.deliver(None, &[Input::Record(Box::new(record))], now)
             .await
+    }
+
+    /// Writes records about an incident if it stands as `holds` says, and nothing otherwise: of two who ask at
+    /// the same time, one finds it changed.
+    pub async fn record_if(
+        &self,
+        incident: IncidentNo,
+        holds: impl FnOnce(&IncidentRow) -> bool + Send,
+        records: &[Record],
+        now: Timestamp,
+    ) -> Result<Option<Receipt>, LedgerError> {
+        let (mut transaction, head) = self.lock().await?;
+        let mut work = Work::new(self.dialect);
+        let mut needs = Needs::default();
+        needs.incidents.insert(incident.0);
+        records.iter().for_each(|record| needs.of(record));
+        work.load(&mut transaction, needs).await?;
+        let root = work.root(incident.0);
+        if !work.incidents.get(&root).is_some_and(holds) {
+            return Ok(None);
+        }
+        let mut writer = Writer::new(&mut work, head, now, self.within_secs);
+        for record in records {
+            writer.take(&Input::Record(Box::new(record.clone())))?;
+            writer.after(&self.clocks, record);
+        }
+        writer.wind(&self.clocks);
+        let (entries, receipt) = (writer.entries, writer.receipt);
+        append(&mut transaction, self.dialect, &entries).await?;
+        work.flush(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(Some(receipt))
     }
 
     /// Where the ledger stands. Noted elsewhere, it shows a tail that was cut off.

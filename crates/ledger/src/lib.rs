@@ -37,7 +37,7 @@ mod verify;
 mod work;
 
 pub use chain::{Entry, Head};
-pub use decide::{Input, Receipt};
+pub use decide::{CONTAIN, Clocks, Input, OWN, Receipt};
 pub use error::LedgerError;
 pub use ledger::Ledger;
 pub use open::Options;

@@ -9,6 +9,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, ConnectOptions as _, Connection as _, Row as _};
 use url::Url;
 
+use crate::decide::Clocks;
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::table::Dialect;
@@ -39,6 +40,8 @@ const POSTGRES: [&str; LAYOUT as usize] = [
 pub struct Options {
     /// How near in time findings about one thing have to be to be one incident, in seconds.
     pub within_secs: i64,
+    /// How long incidents may wait for an owner, and until they are contained.
+    pub clocks: Clocks,
     /// Connections at once.
     pub connections: u32,
     /// The file with PostgreSQL's password.
@@ -51,6 +54,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             within_secs: 24 * 3600,
+            clocks: Clocks::default(),
             connections: 4,
             password_file: None,
             password_variable: None,
@@ -86,6 +90,7 @@ impl Ledger {
             pool,
             dialect,
             within_secs: options.within_secs.max(0),
+            clocks: options.clocks,
         };
         ledger.migrate().await?;
         // Only now is it known to be a ledger: a mistyped path must not lock somebody else's file.

@@ -16,7 +16,7 @@ mod posture;
 mod work;
 
 pub use deed::{Access, Action, Evidence, LeftOut, Plan, Stage};
-pub use finding::{FindingJoined, FindingRecord, Reported, Reporter, Taken};
+pub use finding::{ACCOUNT, FindingJoined, FindingRecord, Reported, Reporter, Taken};
 pub use house::{Heartbeat, Remains, Retention, Run, Setting};
 pub use incident::{
     BY_LEDGER, Choice, Clock, Decision, IncidentMerged, IncidentOpened, IncidentState, Note, Owner,

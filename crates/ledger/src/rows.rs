@@ -87,7 +87,7 @@ row! {
     behaviour: String = Text,
     /// One line about it.
     title: String = Text,
-    /// The cluster.
+    /// The cluster, or an account: [`crate::record::FindingRecord::place`].
     cluster: String = Text,
     /// The node.
     node: String = Text,

@@ -15,6 +15,7 @@
 mod arn;
 mod asff;
 mod cloudtrail;
+pub mod compliance;
 mod cost;
 mod excerpt;
 mod forms;

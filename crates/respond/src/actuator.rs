@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use davylamp_model::resource::Place;
+use davylamp_notice::SendError;
 use davylamp_plan::action::Action;
 use davylamp_plan::gate::{ActToken, UndoToken};
 use serde_json::Value;
@@ -134,5 +135,18 @@ impl ActError {
     /// Whether repeating it may help.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Transient { .. })
+    }
+}
+
+impl From<SendError> for ActError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Transient { channel, why } => Self::Transient {
+                service: channel,
+                why,
+            },
+            SendError::Denied { call, why } => Self::Denied { call, why },
+            SendError::Refused { channel, why } => Self::Refused { call: channel, why },
+        }
     }
 }

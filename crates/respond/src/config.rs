@@ -332,6 +332,8 @@ pub struct NoticesConfig {
     pub sns_topic: String,
     /// The source of a Slack-compatible webhook address.
     pub slack: String,
+    /// The source of the address of a Teams workflow.
+    pub teams: String,
     /// The source of a PagerDuty routing key.
     pub pagerduty: String,
     /// The source of a generic webhook's address.
@@ -359,11 +361,12 @@ pub const BOUNDS: [Bounds; 10] = [
 ];
 
 /// The keys whose value is the source of a secret.
-const SECRETS: [&str; 7] = [
+const SECRETS: [&str; 8] = [
     "respond.hub.token",
     "respond.portal.key",
     "respond.notices.smtp_password",
     "respond.notices.slack",
+    "respond.notices.teams",
     "respond.notices.pagerduty",
     "respond.notices.webhook",
     "respond.notices.webhook_secret",

@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use davylamp_model::finding::{Behaviour, Finding, Severity};
+use davylamp_notice::{Kind, NextStep, NotDone, Notice, Notifier};
 use davylamp_plan::plan::{Attribution, Plan, alike};
 
 use crate::actuator::{ActError, Acting};
 use crate::executor::ReadingState;
 use crate::journal::history::StepState;
-use crate::notice::{Kind, NextStep, NotDone, Notice, Notifier};
 use crate::planning::COST_REMARK;
 use crate::responder::{News, NewsKind, Tell};
 
@@ -73,7 +73,7 @@ impl Tell for Teller {
                 return Ok(());
             };
             match self.channels.iter().find(|one| one.name() == channel) {
-                Some(notifier) => notifier.send(&notice).await,
+                Some(notifier) => Ok(notifier.send(&notice).await?),
                 None => Err(ActError::NotConfigured {
                     what: format!("send through {channel}"),
                 }),

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
+#[cfg(doc)]
+use crate::MAX_LINE_BYTES;
+use crate::READERS_DIR;
 use crate::error::{SpoolError, system};
 use crate::segment::{self, Segment};
-use crate::{MAX_LINE_BYTES, READERS_DIR};
 
 /// Readers belong to the group and must not change what was written.
 const SEGMENT_MODE: u32 = 0o640;
@@ -27,6 +29,8 @@ pub struct Limits {
     pub max_bytes: u64,
     /// Bytes after which a new segment is begun, and so what is dropped at once.
     pub segment_bytes: u64,
+    /// Bytes of a line: [`MAX_LINE_BYTES`], unless its readers take longer ones.
+    pub line_bytes: usize,
 }
 
 /// What became of older lines as one was appended.
@@ -123,7 +127,7 @@ impl Writer {
     /// next one may be.
     pub fn append(&mut self, line: &str) -> Result<Appended, SpoolError> {
         debug_assert!(!line.contains('\n'), "a line is one line");
-        if line.len() > MAX_LINE_BYTES {
+        if line.len() > self.limits.line_bytes {
             return Err(SpoolError::Long { bytes: line.len() });
         }
         let bytes = line.len() as u64 + 1;

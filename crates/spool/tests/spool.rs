@@ -16,6 +16,7 @@ fn limits(dir: &Path, max_bytes: u64, segment_bytes: u64) -> Limits {
         dir: dir.to_owned(),
         max_bytes,
         segment_bytes,
+        line_bytes: MAX_LINE_BYTES,
     }
 }
 

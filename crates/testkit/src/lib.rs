@@ -24,6 +24,8 @@ pub mod mail;
 
 pub mod moto;
 
+pub mod oidc;
+
 pub mod postgres;
 
 pub mod programs;

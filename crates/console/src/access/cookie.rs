@@ -1,55 +1,74 @@
-//! The one cookie there is: a session's id.
+//! The two cookies there are: a session's key, and the secret of a sign-in that is under way at a provider.
 //!
-//! An id is made of letters, digits, `-` and `_`, so nothing has to be encoded. Read and written by hand, as the
+//! Each is made of letters, digits, `-` and `_`, so nothing has to be encoded. Read and written by hand, as the
 //! libraries for it bring features of other crates with them that make all of the program be built anew.
 
 use axum::http::header::{COOKIE, HeaderName, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue};
 
 use crate::site::Site;
+use crate::store::CROSSING_LASTS;
 
-/// Its name. With TLS the name itself forbids other hosts to set it.
-fn name(is_secure: bool) -> &'static str {
-    match is_secure {
-        true => "__Host-davylamp",
-        false => "davylamp",
+/// What a browser keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cookie {
+    /// A session's key, until the browser is closed.
+    Session,
+    /// What binds a sign-in at a provider to the browser that began it, for as long as that may take.
+    Crossing,
+}
+
+impl Cookie {
+    /// Its name. With TLS the name itself forbids other hosts to set it.
+    fn name(self, is_secure: bool) -> &'static str {
+        match (self, is_secure) {
+            (Self::Session, true) => "__Host-davylamp",
+            (Self::Session, false) => "davylamp",
+            (Self::Crossing, true) => "__Host-davylamp-crossing",
+            (Self::Crossing, false) => "davylamp-crossing",
+        }
     }
-}
 
-/// The session's id that a browser sent.
-pub(super) fn given<'a>(site: &Site, headers: &'a HeaderMap) -> Option<&'a str> {
-    read(site.is_secure(), headers)
-}
+    /// What a browser sent.
+    pub(super) fn given<'a>(self, site: &Site, headers: &'a HeaderMap) -> Option<&'a str> {
+        self.read(site.is_secure(), headers)
+    }
 
-fn read(is_secure: bool, headers: &HeaderMap) -> Option<&str> {
-    let texts = headers.get_all(COOKIE).iter();
-    let pairs = texts
-        .filter_map(|text| text.to_str().ok())
-        .flat_map(|text| text.split(';'));
-    let mut ids = pairs.filter_map(|pair| {
-        let (found, id) = pair.trim().split_once('=')?;
-        (found == name(is_secure)).then_some(id)
-    });
-    ids.next()
-}
+    fn read(self, is_secure: bool, headers: &HeaderMap) -> Option<&str> {
+        let texts = headers.get_all(COOKIE).iter();
+        let pairs = texts
+            .filter_map(|text| text.to_str().ok())
+            .flat_map(|text| text.split(';'));
+        let mut values = pairs.filter_map(|pair| {
+            let (found, value) = pair.trim().split_once('=')?;
+            (found == self.name(is_secure)).then_some(value)
+        });
+        values.next()
+    }
 
-/// Has the browser keep a session's id until it is closed, and send it to this console alone.
-pub(super) fn keep(site: &Site, id: &str) -> [(HeaderName, HeaderValue); 1] {
-    written(site.is_secure(), id, "")
-}
+    /// Has the browser keep a value, and send it to this console alone.
+    pub(super) fn keep(self, site: &Site, value: &str) -> (HeaderName, HeaderValue) {
+        let lasts = match self {
+            Self::Session => String::new(),
+            Self::Crossing => format!("; Max-Age={}", CROSSING_LASTS.as_secs()),
+        };
+        self.written(site.is_secure(), value, &lasts)
+    }
 
-/// Has the browser forget it.
-pub(super) fn forget(site: &Site) -> [(HeaderName, HeaderValue); 1] {
-    written(site.is_secure(), "", "; Max-Age=0")
-}
+    /// Has the browser forget it.
+    pub(super) fn forget(self, site: &Site) -> (HeaderName, HeaderValue) {
+        self.written(site.is_secure(), "", "; Max-Age=0")
+    }
 
-fn written(is_secure: bool, id: &str, more: &str) -> [(HeaderName, HeaderValue); 1] {
-    let secure = if is_secure { "; Secure" } else { "" };
-    let name = name(is_secure);
-    let text = format!("{name}={id}; Path=/; HttpOnly; SameSite=Lax{secure}{more}");
-    // An id of ours is always a header's value.
-    let value = HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""));
-    [(SET_COOKIE, value)]
+    /// Lax, and not strict: a provider sends the browser back here, and it has to bring the value along.
+    fn written(self, is_secure: bool, value: &str, more: &str) -> (HeaderName, HeaderValue) {
+        let secure = if is_secure { "; Secure" } else { "" };
+        let name = self.name(is_secure);
+        let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{more}");
+        // A value of ours is always a header's.
+        let text = HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""));
+        (SET_COOKIE, text)
+    }
 }
 
 #[cfg(test)]
@@ -61,7 +80,11 @@ mod tests {
         for cookie in cookies {
             headers.append(COOKIE, HeaderValue::from_str(cookie).expect("a value"));
         }
-        assert_eq!(read(is_secure, &headers), expected, "{cookies:?}");
+        assert_eq!(
+            Cookie::Session.read(is_secure, &headers),
+            expected,
+            "{cookies:?}"
+        );
     }
 
     #[test]
@@ -77,15 +100,15 @@ mod tests {
 
     #[test]
     fn it_is_kept_from_scripts_and_from_the_network() {
-        let [(_, kept)] = written(true, "id", "");
+        let (_, kept) = Cookie::Session.written(true, "id", "");
         assert_eq!(
             kept.to_str().expect("text"),
             "__Host-davylamp=id; Path=/; HttpOnly; SameSite=Lax; Secure"
         );
-        let [(_, forgotten)] = written(false, "", "; Max-Age=0");
+        let (_, forgotten) = Cookie::Crossing.written(false, "", "; Max-Age=0");
         assert_eq!(
             forgotten.to_str().expect("text"),
-            "davylamp=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"
+            "davylamp-crossing=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"
         );
     }
 }

@@ -1,8 +1,11 @@
 //! Passwords, as argon2id digests.
 
+mod common;
+
 use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 use ring::rand::SecureRandom as _;
+use tokio::sync::Semaphore;
 
 /// OWASP's second choice for argon2id, for a server with little memory: 19 MiB, two passes.
 /// <https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html>
@@ -29,6 +32,9 @@ pub enum PasswordError {
     /// It is the name.
     #[error("the password holds the name")]
     Name,
+    /// It is one of those that are tried first.
+    #[error("the password is made of words and rows of keys that are tried first")]
+    Common,
     /// The digest cannot be made.
     #[error("the password cannot be digested: {0}")]
     Digest(String),
@@ -54,6 +60,9 @@ pub fn check_new(name: &str, password: &str) -> Result<(), PasswordError> {
     if name.chars().count() > 3 && holds_name && password.len() < name.len() + LEAST_CHARS {
         return Err(PasswordError::Name);
     }
+    if common::is_common(password) {
+        return Err(PasswordError::Common);
+    }
     Ok(())
 }
 
@@ -74,8 +83,27 @@ pub fn hash(password: &str) -> Result<String, PasswordError> {
         .map_err(failed)
 }
 
+/// So many digests are made at once: each takes 19 MiB, and whoever asks for them may be a stranger.
+static AT_ONCE: Semaphore = Semaphore::const_new(2);
+
 /// Whether a password has this digest. Where there is none it takes as long.
-pub(super) fn is_right(password: &str, digest: Option<&str>) -> bool {
+pub(crate) async fn is_right(password: String, digest: Option<String>) -> bool {
+    // The semaphore is never closed.
+    let _turn = AT_ONCE.acquire().await;
+    tokio::task::spawn_blocking(move || is_its(&password, digest.as_deref()))
+        .await
+        .unwrap_or(false)
+}
+
+/// The same as [`hash`], in its turn.
+pub(crate) async fn hash_in_turn(password: String) -> Result<String, PasswordError> {
+    let _turn = AT_ONCE.acquire().await;
+    tokio::task::spawn_blocking(move || hash(&password))
+        .await
+        .unwrap_or_else(|error| Err(PasswordError::Digest(error.to_string())))
+}
+
+fn is_its(password: &str, digest: Option<&str>) -> bool {
     let known = digest.and_then(|digest| PasswordHash::new(digest).ok());
     let nobody = PasswordHash::new(NOBODY);
     let Some(hash) = known.clone().or(nobody.ok()) else {
@@ -96,11 +124,11 @@ mod tests {
             digest.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
             "{digest}"
         );
-        assert!(is_right("correct horse battery", Some(&digest)));
-        assert!(!is_right("correct horse batter", Some(&digest)));
-        assert!(!is_right("", Some(&digest)));
-        assert!(!is_right("correct horse battery", None));
-        assert!(!is_right("x", Some("no digest")));
+        assert!(is_its("correct horse battery", Some(&digest)));
+        assert!(!is_its("correct horse batter", Some(&digest)));
+        assert!(!is_its("", Some(&digest)));
+        assert!(!is_its("correct horse battery", None));
+        assert!(!is_its("x", Some("no digest")));
         assert!(
             PasswordHash::new(NOBODY).is_ok(),
             "names that nobody has cost as long"
@@ -117,6 +145,10 @@ mod tests {
         assert_eq!(
             check_new("ada.lovelace", "ada.lovelace1815"),
             Err(PasswordError::Name)
+        );
+        assert_eq!(
+            check_new("ada", "passwordpassword"),
+            Err(PasswordError::Common)
         );
         assert_eq!(check_new("ada", "correct horse battery"), Ok(()));
     }

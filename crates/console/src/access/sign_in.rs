@@ -5,28 +5,28 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Form, Query, State};
-use axum::http::HeaderMap;
+use axum::http::header::USER_AGENT;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
-use totp_rs::{Algorithm, Secret, TOTP};
 
-use super::cookie;
+use super::cookie::Cookie;
+use super::factor::{Shown, shown};
+use super::oidc;
 use super::password::is_right;
 use super::viewer::{Refused, Signed, is_from_here};
 use crate::page;
 use crate::serve::From;
 use crate::site::Site;
-use crate::store::Person;
-
-/// A code counts so many steps of 30 seconds before and behind the present one.
-const SKEW_STEPS: i64 = 1;
-const STEP_SECS: i64 = 30;
+use crate::store::{Opened, Way};
 
 pub(crate) fn routes() -> Router<Site> {
     Router::new()
         .route("/sign-in", get(show).post(by_password))
         .route("/sign-in/link", get(show_link).post(by_link))
+        .route("/sign-in/provider", get(oidc::go))
+        .route("/sign-in/provider/back", get(oidc::back))
         .route("/sign-out", post(out))
 }
 
@@ -36,8 +36,8 @@ struct Back {
     back: String,
 }
 
-async fn show(Query(Back { back }): Query<Back>) -> Response {
-    page::sign_in(&local(&back), None).into_response()
+async fn show(State(site): State<Site>, Query(Back { back }): Query<Back>) -> Response {
+    page::sign_in(&site, &local(&back), None).into_response()
 }
 
 #[derive(Deserialize)]
@@ -66,21 +66,26 @@ async fn by_password(
             wait.as_secs() + 1
         );
         let status = axum::http::StatusCode::TOO_MANY_REQUESTS;
-        return Ok((status, page::sign_in(&back, Some(&text))).into_response());
+        return Ok((status, page::sign_in(&site, &back, Some(&text))).into_response());
     }
     let person = site.store().person(&form.name).await?;
-    let known = person.filter(|person| !person.disabled);
+    // Whom a provider vouches for has no second way in that the provider does not know of.
+    let is_provided = site.store().provider_of(&form.name).await?.is_some();
+    let known = person.filter(|person| !person.disabled && !is_provided);
     let digest = known.as_ref().and_then(|person| person.password.clone());
-    let password = form.password;
-    let is_right = tokio::task::spawn_blocking(move || is_right(&password, digest.as_deref()))
-        .await
-        .unwrap_or(false);
-    let person = match (known, is_right) {
-        (Some(person), true) if code_counts(&site, &person, &form.code).await? => person,
-        _ => return Ok(failed(&site, &form.name, from, &back)),
+    let is_right = is_right(form.password, digest).await;
+    let shown = match &known {
+        Some(person) if is_right => shown(&site, person, &form.code).await?,
+        _ => None,
+    };
+    let (Some(person), Some(shown)) = (known, shown) else {
+        return Ok(failed(&site, &form.name, from, &back));
     };
     site.attempts().passed(&form.name, from);
-    begin(&site, &person, &headers, &back).await
+    if shown == Shown::Recovery {
+        page::note_own(&site, &person.name, "recovery-code", "used").await?;
+    }
+    begin(&site, &person.name, Way::Password, from, &headers, &back).await
 }
 
 fn failed(site: &Site, name: &str, from: IpAddr, back: &str) -> Response {
@@ -88,34 +93,7 @@ fn failed(site: &Site, name: &str, from: IpAddr, back: &str) -> Response {
     tracing::warn!(%from, "somebody could not sign in");
     let text = "Name, password or code are wrong.";
     let status = axum::http::StatusCode::UNAUTHORIZED;
-    (status, page::sign_in(back, Some(text))).into_response()
-}
-
-/// Whether the second factor's code is right, or none is asked for. A code counts once.
-async fn code_counts(site: &Site, person: &Person, code: &str) -> Result<bool, Refused> {
-    let Some(secret) = &person.second_factor else {
-        return Ok(true);
-    };
-    let bytes = Secret::Encoded(secret.clone())
-        .to_bytes()
-        .map_err(|_| Refused::Trouble("a second factor cannot be read".to_owned()))?;
-    let totp = TOTP::new_unchecked(
-        Algorithm::SHA1,
-        6,
-        0,
-        STEP_SECS.unsigned_abs(),
-        bytes,
-        None,
-        String::new(),
-    );
-    let now = site.now().as_second() / STEP_SECS;
-    let code = code.trim();
-    for step in now - SKEW_STEPS..=now + SKEW_STEPS {
-        if totp.generate((step * STEP_SECS).unsigned_abs()) == code {
-            return Ok(site.store().use_factor(&person.name, step).await?);
-        }
-    }
-    Ok(false)
+    (status, page::sign_in(site, back, Some(text))).into_response()
 }
 
 #[derive(Deserialize)]
@@ -139,49 +117,64 @@ async fn by_link(
         return Err(Refused::Forged);
     }
     match site.store().use_link(&key, site.now()).await? {
-        Some(person) => begin(&site, &person, &headers, "/").await,
+        Some(person) => begin(&site, &person.name, Way::Link, from, &headers, "/").await,
         None => {
             tracing::warn!(%from, "a sign-in link was used that does not hold");
             let text =
                 "This link was used, or its time is over. `davy console link` makes another.";
             let status = axum::http::StatusCode::UNAUTHORIZED;
-            Ok((status, page::sign_in("/", Some(text))).into_response())
+            Ok((status, page::sign_in(&site, "/", Some(text))).into_response())
         }
     }
 }
 
-async fn begin(
+/// Begins a session, and sends the browser on.
+pub(super) async fn begin(
     site: &Site,
-    person: &Person,
+    name: &str,
+    way: Way,
+    from: IpAddr,
     headers: &HeaderMap,
     back: &str,
 ) -> Result<Response, Refused> {
-    // Whatever session the browser had is over: a new one has a new name.
-    if let Some(old) = cookie::given(site, headers) {
-        site.store().end(old).await?;
+    // Whatever session the browser had is over: a new one has a new number and a new key.
+    if let Some(old) = Cookie::Session.given(site, headers)
+        && let Some(old) = site.store().session(old, site.now()).await?
+    {
+        site.store().end(&old.person.name, &old.id).await?;
     }
-    let id = site.store().begin(&person.name, site.now()).await?;
-    tracing::info!(person = person.name, "signed in");
-    Ok((cookie::keep(site, &id), Redirect::to(&local(back))).into_response())
+    let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
+    let opened = Opened {
+        name,
+        way,
+        from: &from.to_string(),
+        agent: &String::from_utf8_lossy(agent.unwrap_or_default()),
+    };
+    let key = site.store().begin(opened, site.now()).await?;
+    tracing::info!(person = name, way = way.as_str(), "signed in");
+    Ok((keep(site, &key), Redirect::to(&local(back))).into_response())
+}
+
+/// Has the browser keep a session's key.
+pub(crate) fn keep(site: &Site, key: &str) -> [(HeaderName, HeaderValue); 1] {
+    [Cookie::Session.keep(site, key)]
 }
 
 #[derive(Deserialize)]
 struct Out {}
 
-async fn out(
-    State(site): State<Site>,
-    headers: HeaderMap,
-    signed: Signed<Out>,
-) -> Result<Response, Refused> {
-    let Out {} = signed.form;
-    if let Some(id) = cookie::given(&site, &headers) {
-        site.store().end(id).await?;
-    }
-    Ok((cookie::forget(&site), Redirect::to("/sign-in")).into_response())
+async fn out(State(site): State<Site>, signed: Signed<Out>) -> Result<Response, Refused> {
+    let Signed {
+        viewer,
+        form: Out {},
+    } = signed;
+    site.store().end(&viewer.name, &viewer.session).await?;
+    let forget = [Cookie::Session.forget(&site)];
+    Ok((forget, Redirect::to("/sign-in")).into_response())
 }
 
 /// A path of this console and nothing else: an address that was brought leads nowhere.
-fn local(back: &str) -> String {
+pub(super) fn local(back: &str) -> String {
     let is_path = back.starts_with('/')
         && !back[1..].starts_with(['/', '\\'])
         && !back.chars().any(|c| c.is_control() || c == '\\')

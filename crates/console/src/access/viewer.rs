@@ -1,16 +1,33 @@
 //! Who makes a request, and that a form is of their session.
 
-use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::header::{HOST, ORIGIN};
+use std::time::Duration;
+
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::http::header::{HOST, ORIGIN, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
-use super::{Role, Scope, cookie};
+use super::cookie::Cookie;
+use super::{Role, Scope};
 use crate::page;
 use crate::site::Site;
+use crate::store::{Session, Way};
+
+/// Where people see to their own password, second factor and sessions.
+const ACCOUNT: &str = "/account";
+/// What is the same for everybody.
+const ASSETS: &str = "/assets/";
+/// Where somebody may go who has to set up a second factor first.
+const BEFORE_FACTOR: [&str; 4] = [
+    ACCOUNT,
+    "/account/factor",
+    "/account/factor/confirm",
+    "/sign-out",
+];
 
 /// Somebody who is signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,9 +37,21 @@ pub(crate) struct Viewer {
     pub scope: Scope,
     /// What every form carries in its field `csrf`.
     pub csrf: String,
+    /// Their session's number.
+    pub session: String,
 }
 
 impl Viewer {
+    fn of(session: &Session) -> Self {
+        Self {
+            name: session.person.name.clone(),
+            role: session.person.role,
+            scope: session.person.scope.clone(),
+            csrf: session.csrf.clone(),
+            session: session.id.clone(),
+        }
+    }
+
     /// Whether they may do what this role may.
     pub(crate) fn may(&self, role: Role) -> bool {
         self.role >= role
@@ -42,6 +71,10 @@ impl Viewer {
 pub(crate) enum Refused {
     /// Nobody is signed in: where to come back to.
     SignIn { back: String },
+    /// They have to set up a second factor first.
+    Factor,
+    /// They have tried too often: how long to wait.
+    Slow(Duration),
     /// They may not.
     NotAllowed { needs: Role },
     /// The form is not of this session, or not of our pages.
@@ -73,6 +106,12 @@ impl From<crate::store::StoreError> for Refused {
     }
 }
 
+impl From<crate::notices::Trouble> for Refused {
+    fn from(error: crate::notices::Trouble) -> Self {
+        Self::Trouble(chain(&error))
+    }
+}
+
 /// An error with what caused it.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
@@ -86,6 +125,16 @@ impl IntoResponse for Refused {
             Self::SignIn { back } => {
                 let back = utf8_percent_encode(&back, NON_ALPHANUMERIC);
                 return Redirect::to(&format!("/sign-in?back={back}")).into_response();
+            }
+            Self::Factor => {
+                return Redirect::to(&format!("{ACCOUNT}?needed=1#factor")).into_response();
+            }
+            Self::Slow(wait) => {
+                let secs = wait.as_secs() + 1;
+                let text = format!("Too many attempts. Try again in {secs} seconds.");
+                let page = page::message("Not yet", &text);
+                let later = [(RETRY_AFTER, secs.to_string())];
+                return (StatusCode::TOO_MANY_REQUESTS, later, page).into_response();
             }
             Self::NotAllowed { needs } => (
                 StatusCode::FORBIDDEN,
@@ -121,15 +170,45 @@ impl IntoResponse for Refused {
     }
 }
 
+/// The session that a request came with.
+#[derive(Debug, Clone)]
+struct Known(Session);
+
+/// Finds the session of a request, once, and has the browser keep its next key when it is time.
+pub(crate) async fn sessions(
+    State(site): State<Site>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if request.uri().path().starts_with(ASSETS) {
+        return next.run(request).await;
+    }
+    let found = match Cookie::Session.given(&site, request.headers()) {
+        Some(key) => site.store().session(key, site.now()).await,
+        None => Ok(None),
+    };
+    let session = match found {
+        Ok(session) => session,
+        Err(error) => return Refused::from(error).into_response(),
+    };
+    let key = session.as_ref().and_then(|session| session.key.clone());
+    if let Some(session) = session {
+        request.extensions_mut().insert(Known(session));
+    }
+    let mut response = next.run(request).await;
+    if let Some(key) = key {
+        let (name, value) = Cookie::Session.keep(&site, &key);
+        // A page that has given another key, or ended the session, has the last word.
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    response
+}
+
 impl FromRequestParts<Site> for Viewer {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Refused> {
-        let session = match cookie::given(site, &parts.headers) {
-            Some(id) => site.store().session(id, site.now()).await?,
-            None => None,
-        };
-        let Some(session) = session else {
+        let Some(Known(session)) = parts.extensions.get::<Known>() else {
             let back = match parts.method == Method::GET {
                 true => parts.uri.path_and_query().map_or("/", |path| path.as_str()),
                 false => "/",
@@ -138,12 +217,13 @@ impl FromRequestParts<Site> for Viewer {
                 back: back.to_owned(),
             });
         };
-        Ok(Self {
-            name: session.person.name,
-            role: session.person.role,
-            scope: session.person.scope,
-            csrf: session.csrf,
-        })
+        let lacks_factor = site.config().require_second_factor
+            && session.way == Way::Password
+            && session.person.second_factor.is_none();
+        if lacks_factor && !BEFORE_FACTOR.contains(&parts.uri.path()) {
+            return Err(Refused::Factor);
+        }
+        Ok(Self::of(session))
     }
 }
 
@@ -212,7 +292,7 @@ pub(super) fn is_from_here(headers: &HeaderMap) -> bool {
 }
 
 /// Compares without telling by its time how much is right.
-fn is_same(one: &str, other: &str) -> bool {
+pub(super) fn is_same(one: &str, other: &str) -> bool {
     one.len() == other.len()
         && one
             .bytes()

@@ -6,7 +6,7 @@ use davylamp_ledger::record::Heartbeat;
 use davylamp_ledger::wire::Sent;
 use davylamp_ledger::{Input, Reported, Reporter, Taken};
 use davylamp_model::finding::Finding;
-use davylamp_model::intake::{self, Intake};
+use davylamp_model::intake::{self, Intake, compliance};
 use davylamp_model::resource::Resource;
 use serde::Serialize;
 use serde_json::Value;
@@ -123,6 +123,11 @@ fn line(bytes: &[u8], cluster: &str) -> Result<Line, String> {
         .all(|name| member(name).is_empty())
         || members.contains_key("class_uid")
     {
+        if compliance::is_one(&value) {
+            return Err(
+                "it is one outcome of an audit; `davy send` sends an audit whole".to_owned(),
+            );
+        }
         return foreign(bytes);
     }
     let reporter = Reporter {

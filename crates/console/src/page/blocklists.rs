@@ -137,7 +137,7 @@ fn table(rows: &[&ListRow], fleet: &Fleet, would: &would::Recent, now: Timestamp
                 td data-label="Stage" { (stage(&row.rollout)) }
                 td data-label="Strings" { (row.strings) }
                 td data-label="Held by" { (word::count(i64::try_from(fleet.holding(row)).unwrap_or(i64::MAX), "node", "nodes")) }
-                td data-label="Would have killed" { @match would.on(fleet.holders(row)) { 0 => span.muted { "nothing in " (would::DAYS) " days" }, n => span.badge.warn { (n) " in " (would::DAYS) " days" } } }
+                td data-label="Would kill" { @match would.on(fleet.holders(row)) { 0 => span.muted { "nothing in " (would::DAYS) " days" }, n => span.badge.warn { (n) " in " (would::DAYS) " days" } } }
                 td data-label="Told of" { (time::ago(row.at, now)) @if row.first_at != row.at { span.muted { ", first " (time::ago(row.first_at, now)) } } }
                 td data-label="By" { (text::brief(&row.by_whom)) }
             }

@@ -24,7 +24,7 @@ pub(super) fn record(entry: &Entry) -> Option<Record> {
 pub(super) fn is_in(scope: &Scope, record: Option<&Record>) -> bool {
     match record {
         _ if scope.is_all() => true,
-        Some(Record::Finding(finding)) => scope.holds(&finding.reporter.cluster),
+        Some(Record::Finding(finding)) => scope.holds(&finding.place()),
         Some(Record::Heartbeat(heartbeat)) => scope.holds(&heartbeat.reporter.cluster),
         _ => false,
     }
@@ -126,7 +126,7 @@ pub(super) fn places(record: &FindingRecord) -> Vec<(&'static str, String)> {
     }
     for (what, name) in [
         ("node", &record.reporter.node),
-        ("cluster", &record.reporter.cluster),
+        ("cluster", &record.place()),
     ] {
         if !name.is_empty() {
             places.push((what, name.clone()));
@@ -191,9 +191,10 @@ fn action(record: &Action) -> Markup {
     }
 }
 
+/// Where it lies is on its own page alone, whose reading is written down.
 fn evidence(record: &Evidence) -> Markup {
     html! {
-        (by(&record.by)) " kept evidence" (about(record.incident)) ": " (text::brief(&record.what)) " at " code { (text::brief(&record.location)) }
+        (by(&record.by)) " kept evidence" (about(record.incident)) ": " (text::brief(&record.what))
         @if record.sha256.is_none() { " " span.warn { "without a digest" } }
     }
 }
@@ -222,7 +223,7 @@ fn note(record: &Note) -> Markup {
 }
 
 fn access(record: &Access) -> Markup {
-    html! { (by(&record.by)) " read evidence at " code { (text::brief(&record.location)) } (about(record.incident)) (because(&record.purpose)) }
+    html! { (by(&record.by)) " read evidence" (about(record.incident)) (because(&record.purpose)) }
 }
 
 fn heartbeat(record: &Heartbeat) -> Markup {

@@ -19,6 +19,8 @@ pub(super) enum Room {
     Nodes,
     Ledger,
     Settings,
+    /// One's own password, second factor and sessions.
+    Account,
     /// None of them: something went wrong.
     Nowhere,
 }
@@ -106,14 +108,14 @@ pub(super) fn page(viewer: &Viewer, room: Room, title: &str, body: Markup) -> Ma
                         button { "Search" }
                     }
                     div.who {
-                        span { bdi { (text::cut(&viewer.name, 40)) } " " span.muted { (viewer.role.as_str()) } }
+                        a href="/account" aria-current=[(room == Room::Account).then_some("page")] { span.hidden { "Account of " } bdi { (text::cut(&viewer.name, 40)) } } " " span.muted { (viewer.role.as_str()) }
                         button.theme type="button" hidden data-theme-button { "Theme" }
                         form method="post" action="/sign-out" { (csrf(viewer)) button { "Sign out" } }
                     }
                 }
                 main #main tabindex="-1" { (body) }
                 footer {
-                    @if viewer.scope.is_all() { "You see every cluster." }
+                    @if viewer.scope.is_all() { "You see every cluster and account." }
                     @else { "You see " @for (n, name) in viewer.scope.clusters().iter().enumerate() { @if n > 0 { ", " } (text::shown(name)) } "; what belongs to no cluster or to others is left out." }
                     " Times are in UTC. " a href="/keys" { "Keys" }
                 }

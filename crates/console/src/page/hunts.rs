@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::asked::{self, Asked};
 use super::frame::{self, Room};
+use super::posture::sees;
 use super::{jobs, list, text, time, word};
-use crate::access::{Refused, Role, Scope, Viewer};
+use crate::access::{Refused, Role, Viewer};
 use crate::site::Site;
 
 pub(super) use runs::show as runs;
@@ -59,11 +60,6 @@ fn found(row: &RunRow) -> i64 {
         .map(of)
         .max()
         .unwrap_or(0)
-}
-
-/// Whether somebody may see what ran over a target: as with audits.
-fn sees(scope: &Scope, target: &str) -> bool {
-    scope.holds(target)
 }
 
 pub(super) async fn show(

@@ -1,12 +1,14 @@
 //! One incident: what happened, how far it reached, what is done about it and by whom.
 
 pub(super) mod cost;
+pub(super) mod evidence;
 pub(super) mod forms;
 mod parts;
 pub(super) mod plans;
 mod reach;
 pub(super) mod report;
 mod timeline;
+pub(super) mod told;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -88,8 +90,8 @@ pub(super) async fn show(
             let kept = ledger.evidence(Some(incident), &At::first(KEPT)).await?;
             let plan = plans::show(&viewer, row, &plans, site.now());
             let rest = html! {
-                (cost::show(&viewer, row, &story, site.now()))
-                (parts::evidence(&kept.items, kept.next.is_some(), site.now()))
+                (cost::show(&viewer, row, &story, &kept.items, site.now()))
+                (parts::evidence(incident, &kept.items, kept.next.is_some(), site.now()))
             };
             (plan, rest)
         }
@@ -104,6 +106,7 @@ pub(super) async fn show(
         false => Vec::new(),
     };
     let now = site.now();
+    let told = told::show(&site, &view, now).await?;
     let body = html! {
         p.crumbs { a href="/incidents" { "Incidents" } " / #" (no) }
         @if let Some(text) = said(&wanted.done) { p.flash role="status" { (text) } }
@@ -112,6 +115,7 @@ pub(super) async fn show(
             (report::links(no))
         }
         p.line { (word::rank(row.severity)) " " (word::state(&row.state)) " " span { span.muted { "owner " } (incidents::owner(row)) } " " span { span.muted { "clock " } (incidents::clock(row, now)) } }
+        (told)
         @if !view.merged.is_empty() { p.muted { "It holds what were once " @for (n, merged) in view.merged.iter().enumerate() { @if n > 0 { ", " } (merged) } "." } }
         div.columns {
             (summary(row, sight, now))

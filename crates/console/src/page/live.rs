@@ -90,7 +90,7 @@ async fn row(
                 finding.taken,
                 Taken::Killed | Taken::Missed | Taken::WouldKill
             );
-            viewer.scope.holds(&finding.reporter.cluster)
+            viewer.scope.holds(&finding.place())
                 && filter.taken.is_none_or(|taken| taken == finding.taken)
                 && filter
                     .severity

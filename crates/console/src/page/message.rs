@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
+use super::asked;
 use super::frame::{self, Room};
 use crate::access::{Refused, Viewer};
 use crate::site::Site;
@@ -85,11 +86,16 @@ pub(super) fn wrong_method() -> Response {
 }
 
 /// The page to sign in on.
-pub(crate) fn sign_in(back: &str, wrong: Option<&str>) -> Markup {
+pub(crate) fn sign_in(site: &Site, back: &str, wrong: Option<&str>) -> Markup {
+    let provider = site.oidc().map(|oidc| {
+        let way = asked::address("/sign-in/provider", &[("back", back)]);
+        html! { p.provider { a.button href=(way) { (oidc.label()) } } }
+    });
     let body = html! {
         div.narrow {
             h1 { "Sign in" }
             @if let Some(wrong) = wrong { p.flash.bad role="alert" { (wrong) } }
+            @if let Some(provider) = provider { (provider) }
             form.stack.card method="post" action="/sign-in" {
                 input type="hidden" name="back" value=(back);
                 label for="name" { "Name" }
@@ -97,7 +103,8 @@ pub(crate) fn sign_in(back: &str, wrong: Option<&str>) -> Markup {
                 label for="password" { "Password" }
                 input #password type="password" name="password" autocomplete="current-password" required;
                 label for="code" { "Code " span.muted { "(if you have a second factor)" } }
-                input #code name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="8";
+                input #code name="code" autocomplete="one-time-code" autocapitalize="none" spellcheck="false" maxlength="24" aria-describedby="code-how";
+                p.muted #code-how { "Six digits of your authenticator, or a recovery code." }
                 button.primary { "Sign in" }
             }
             p.muted { "Without a password: " code { "davy console link" } " on the console's machine makes a link that signs you in once." }

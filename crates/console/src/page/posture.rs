@@ -25,7 +25,7 @@ use crate::site::Site;
 use read::{Last, One, Standing};
 use score::Score;
 
-pub(super) use read::{Brief, brief};
+pub(super) use read::{Brief, brief, sees};
 pub(super) mod routes {
     pub(in crate::page) use super::check::show as check;
     pub(in crate::page) use super::compare::show as compare;
@@ -348,7 +348,7 @@ fn table(rows: &[Row<'_>], wanted: &Wanted) -> Markup {
                 td data-label="Unknown" { span.warn[row.unknown > 0] { (row.unknown) } }
                 td data-label="Lived with" { (row.accepted) }
                 td data-label="Passed" { (row.passed) }
-                td data-label="Saves a month" { @if row.saving > 0 { strong { "up to " (word::usd(row.saving)) } } @else { span.muted { "not known" } } }
+                td data-label="Saves" { @if row.saving > 0 { strong { "up to " (word::usd(row.saving)) } } @else { span.muted { "not known" } } }
                 td data-label="Targets" { @for (n, target) in row.targets.iter().take(3).enumerate() { @if n > 0 { ", " } (text::brief(target)) } @if row.targets.len() > 3 { " and " (row.targets.len() - 3) " more" } }
             }
         }

@@ -1,6 +1,7 @@
 //! People and tokens. Each change is an entry of the ledger; no secret is ever in one, in an address, or
 //! shown twice.
 
+pub(super) mod notices;
 pub(super) mod people;
 pub(super) mod tokens;
 
@@ -48,6 +49,7 @@ async fn page(
     is_done: bool,
 ) -> Result<Markup, Refused> {
     let people = site.store().people().await?;
+    let provided = site.store().all_provided().await?;
     let tokens = site.store().tokens().await?;
     let body = html! {
         h1 { "Settings" }
@@ -59,23 +61,26 @@ async fn page(
                 p { code.secret { (once.secret) } }
             }
         }
-        (people::show(viewer, &people))
+        p { a href="/settings/notices" { "Notices: who is told, and what became of it" } }
+        (people::show(viewer, &people, &provided))
         (tokens::show(site, viewer, &tokens))
     };
     Ok(frame::page(viewer, Room::Settings, "Settings", body))
 }
 
 /// A name that can stand in a list, a log and a command line.
-fn name(text: &str, what: &str) -> Result<String, Refused> {
+pub(crate) fn visible_name(text: &str) -> Option<String> {
     let text = text.trim();
     let is_good =
         !text.is_empty() && text.chars().count() <= NAME_CHARS && super::text::plain(text) == text;
-    match is_good {
-        true => Ok(text.to_owned()),
-        false => Err(Refused::Wrong(format!(
-            "The name of a {what} has 1 to {NAME_CHARS} characters, all of which can be seen."
-        ))),
-    }
+    is_good.then(|| text.to_owned())
+}
+
+fn name(text: &str, what: &str) -> Result<String, Refused> {
+    let why = || {
+        format!("The name of a {what} has 1 to {NAME_CHARS} characters, all of which can be seen.")
+    };
+    visible_name(text).ok_or_else(|| Refused::Wrong(why()))
 }
 
 /// Writes a change down.

@@ -15,7 +15,7 @@ const FOLD_CHARS: usize = 240;
 const MOST_CHARS: usize = 64 * 1024;
 
 /// A text with every character visible that could deceive.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     visible(text.chars(), false)
 }
 

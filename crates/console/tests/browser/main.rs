@@ -12,6 +12,7 @@ mod work;
 mod world;
 
 use chromium::Browser;
+use davylamp_console::config::{Channel, Kind, Route};
 use davylamp_console::{Role, check_password, hash_password};
 use davylamp_ledger::Taken;
 use davylamp_ledger::query::{At, RunFilter};
@@ -236,7 +237,20 @@ async fn what_a_worker_does_moves_on_the_page() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_passes_the_examiner_in_both_themes() {
-    let world = World::new().await;
+    let world = World::with(|config| {
+        config.notices.group_wait_secs = 0;
+        config.notices.channels = vec![Channel {
+            name: "chat".to_owned(),
+            kind: Kind::Slack,
+            address: "env:DAVYLAMP_NO_SUCH_VARIABLE".to_owned(),
+            ..Channel::default()
+        }];
+        config.notices.routes = vec![Route {
+            channels: vec!["chat".to_owned()],
+            ..Route::default()
+        }];
+    })
+    .await;
     let no = furnish(&world).await;
     let mut faults = Vec::new();
     let (desk, phone) = (Browser::start().await, Browser::phone().await);
@@ -254,10 +268,14 @@ async fn every_page_passes_the_examiner_in_both_themes() {
         let after = audits.next().expect("an audit").id;
         let before = audits.next().expect("one before").id;
         let compared = format!("/posture/compare?before={before}&after={after}");
+        let at = At::first(1);
+        let kept = world.ledger.evidence(Some(IncidentNo(no)), &at).await;
+        let evidence = format!("{incident}/evidence/{}", kept.expect("a page").items[0].id);
         for (path, shot) in [
             ("/", "overview"),
             ("/incidents", "incidents"),
             (&incident, "incident"),
+            (&evidence, "evidence"),
             ("/findings", "findings"),
             (&one, "finding"),
             ("/live", "live"),
@@ -274,10 +292,28 @@ async fn every_page_passes_the_examiner_in_both_themes() {
             ("/nodes", "nodes"),
             ("/ledger", "ledger"),
             ("/settings", "settings"),
+            ("/settings/notices", "notices"),
+            ("/account", "account"),
             ("/nowhere", "nowhere"),
         ] {
             faults.extend(seen(&world, browser, path, &format!("{shot}-{size}")).await);
         }
+        browser.goto(&format!("{}/account", world.base())).await;
+        browser
+            .run("document.querySelector('form[action=\"/account/factor\"] button').click()")
+            .await;
+        browser
+            .until("location.pathname === '/account/factor'")
+            .await;
+        faults.extend(
+            seen(
+                &world,
+                browser,
+                "/account/factor",
+                &format!("factor-{size}"),
+            )
+            .await,
+        );
     }
     desk.end().await;
     phone.end().await;

@@ -325,3 +325,67 @@ async fn what_is_out_of_scope_is_not_there() {
         "{live}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scope_may_be_an_account() {
+    let world = World::new().await;
+    let of = |n: i64, user: &str, cluster: &str, account: &str| {
+        let id = format!("i-0{user}");
+        let mut reported = crate::world::on_instance(
+            finding(n, user, cluster, Taken::Killed, 5),
+            &id,
+            "us-east-1",
+        );
+        let place = reported.finding.place.as_mut().expect("a place");
+        place.account = account.into();
+        reported
+    };
+    let mine = world
+        .deliver(vec![of(1, "mineuser", "", "111122223333")])
+        .await
+        .opened[0];
+    let other = world
+        .deliver(vec![of(2, "secretuser", "", "444455556666")])
+        .await
+        .opened[0];
+    // What a cluster reported is of the cluster, wherever that has its machines.
+    let hub = world
+        .deliver(vec![of(3, "secrethub", "hub-a", "111122223333")])
+        .await
+        .opened[0];
+    let rae = world
+        .visitor("rae", Role::Responder, &["account:111122223333"])
+        .await;
+    let page = rae.page(&format!("/incidents/{}", mine.0)).await.body;
+    assert!(
+        page.contains("mineuser") && !page.contains("not yours to see"),
+        "{page}"
+    );
+    for path in [
+        "/",
+        "/incidents",
+        "/findings",
+        "/findings?cluster=account:111122223333",
+        "/findings?cluster=account:444455556666",
+        "/live",
+        "/ledger",
+        "/queue",
+    ] {
+        let page = rae.page(path).await.body;
+        assert!(!page.contains("secret"), "{path}: {page}");
+        let is_theirs = !path.contains("4444") && !matches!(path, "/ledger" | "/queue");
+        assert!(!is_theirs || page.contains("mineuser"), "{path}: {page}");
+    }
+    for no in [other.0, hub.0] {
+        for path in [format!("/incidents/{no}"), format!("/findings/{}", no + 1)] {
+            assert_eq!(rae.get(&path).await.status, StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+    let live = rae
+        .stream_until("/live/stream?after=0", &[], "event: place")
+        .await;
+    assert!(
+        live.contains("mineuser") && !live.contains("secret"),
+        "{live}"
+    );
+}

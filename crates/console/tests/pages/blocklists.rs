@@ -169,7 +169,7 @@ async fn a_change_is_judged_over_what_was_seen() {
         empty.contains("It is no list that a guard would take"),
         "{empty}"
     );
-    let large = "x".repeat(300 << 10);
+    let large = "x".repeat(200 << 10);
     let answer = rae
         .submit("/blocklists/change", &[("list", &large), ("days", "7")])
         .await;

@@ -405,15 +405,15 @@ async fn a_timeline_is_filtered_by_what_and_where() {
     for (query, has, lacks) in [
         ("kind=findings", "/findings/", "Called the user."),
         ("kind=notes", "Called the user.", "/findings/"),
-        ("kind=evidence", "snap-0f00ba4", "Called the user."),
-        ("kind=actions", "cordon-node", "snap-0f00ba4"),
+        ("kind=evidence", "kept evidence", "Called the user."),
+        ("kind=actions", "cordon-node", "kept evidence"),
         ("place=node", "/findings/", "cordon-node"),
         ("place=cluster", "cordon-node", "Called the user."),
-        ("place=cloud", "snap-0f00ba4", "cordon-node"),
+        ("place=cloud", "kept evidence", "cordon-node"),
         (
             "place=people&order=oldest",
             "Called the user.",
-            "snap-0f00ba4",
+            "kept evidence",
         ),
     ] {
         let page = rae.page(&format!("/incidents/1?{query}")).await.body;

@@ -102,5 +102,22 @@ async fn every_page_and_change_works_on_postgresql() {
         again.get("/incidents/1").await.status,
         StatusCode::NOT_FOUND
     );
+    let account = ada.page("/account").await.body;
+    assert!(account.contains("this one"), "{account}");
     world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_see_to_their_own_on_postgresql() {
+    let server = Postgres::start();
+    let world = World::on(&server.database(), TempDir::new().expect("a folder")).await;
+    crate::account::factor_comes_and_goes(&world).await;
+    crate::sessions::keys_follow_one_another(&world).await;
+    world.end().await;
+    let house = crate::oidc::house_on(Some(server.database())).await;
+    for _ in 0..2 {
+        let (browser, answer) = house.sign_in("4711").await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+        browser.page("/").await;
+    }
 }

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use davylamp_console::config::Config;
+use davylamp_console::config::{Clocks, Config};
 use davylamp_console::store::{Person, Store};
 use davylamp_console::{Console, Role, Scope};
-use davylamp_ledger::record::Heartbeat;
+use davylamp_ledger::record::{Heartbeat, Record};
 use davylamp_ledger::{Input, Ledger, Receipt, Reported, Reporter, Taken};
 use davylamp_model::finding::{Behaviour, Finding, FindingSource, Observed, Severity};
 use davylamp_model::ids::{AccountId, FindingId, HubUser, InstanceId, Namespace, PodName, Region};
@@ -49,6 +49,17 @@ impl Answer {
         value.map_or("", |value| value.to_str().expect("text"))
     }
 
+    /// The cookie of a name, as a browser would send it again.
+    pub fn kept(&self, name: &str) -> Option<String> {
+        let all = self.headers.get_all("set-cookie").iter();
+        let pairs = all.filter_map(|value| value.to_str().ok()?.split(';').next());
+        let mut found = pairs.filter(|pair| {
+            pair.split_once('=')
+                .is_some_and(|(n, v)| n == name && !v.is_empty())
+        });
+        found.next().map(str::to_owned)
+    }
+
     /// The secret that its forms carry.
     pub fn csrf(&self) -> String {
         let (_, rest) = self
@@ -68,19 +79,31 @@ impl Answer {
 
 impl World {
     pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With other settings.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = TempDir::new().expect("a folder");
         let file = folder.path().join("ledger.db");
-        Self::on(&format!("sqlite://{}", file.display()), folder).await
+        Self::set(&format!("sqlite://{}", file.display()), folder, change).await
     }
 
     /// On a database of somebody else's.
     pub async fn on(database: &str, folder: TempDir) -> Self {
+        Self::set(database, folder, |_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn set(database: &str, folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let config = Config {
+        let mut config = Config {
             listen: "127.0.0.1:0".to_owned(),
             database: database.to_owned(),
+            clocks: Clocks::none(),
             ..Config::default()
         };
+        change(&mut config);
         let console = Console::open(config).await.expect("a console");
         let (ledger, store) = (console.ledger().clone(), console.store().clone());
         let ready = console.listen().await.expect("an address");
@@ -128,9 +151,30 @@ impl World {
         let mut visitor = self.stranger();
         let answer = visitor.send("/sign-in/link", &[("key", &key)], &[]).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
-        let cookie = answer.header("set-cookie").split(';').next();
-        visitor.cookie = cookie.expect("a cookie").to_owned();
+        visitor.take(&answer);
         visitor
+    }
+
+    /// Somebody new with a password, who is not signed in.
+    pub async fn person(&self, name: &str, role: Role, password: &str) {
+        self.link(name, role, &[]).await;
+        let person = self.store.person(name).await.expect("asked");
+        let person = Person {
+            password: Some(davylamp_console::hash_password(password).expect("a digest")),
+            ..person.expect("somebody")
+        };
+        let changed = self.store.change_person(&person, Timestamp::now()).await;
+        changed.expect("a password");
+    }
+
+    /// What the last entries of a kind say, the latest first.
+    pub async fn entries(&self, kind: &str) -> Vec<Record> {
+        let at = davylamp_ledger::query::At::first(100);
+        let page = self.ledger.entries_of(kind, &at).await.expect("entries");
+        let bodies = page.items.into_iter().filter_map(|entry| entry.body);
+        bodies
+            .map(|body| serde_json::from_str(&body).expect("a record"))
+            .collect()
     }
 
     pub fn stranger(&self) -> Visitor {
@@ -180,6 +224,17 @@ impl World {
 }
 
 impl Visitor {
+    /// Keeps the session's key that an answer brought.
+    pub fn take(&mut self, answer: &Answer) {
+        self.cookie = answer.kept("davylamp").expect("a cookie");
+    }
+
+    /// Signs in with a password, and a code.
+    pub async fn sign_in(&self, name: &str, password: &str, code: &str) -> Answer {
+        let fields = [("name", name), ("password", password), ("code", code)];
+        self.send("/sign-in", &fields, &[]).await
+    }
+
     pub async fn ask(&self, method: Method, path: &str) -> Answer {
         let request = self.client.request(method, format!("{}{path}", self.base));
         answer(request.header("cookie", &self.cookie)).await
@@ -217,7 +272,7 @@ impl Visitor {
 
     /// Sends a form as its page would.
     pub async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let csrf = self.page("/queue").await.csrf();
+        let csrf = self.page("/account").await.csrf();
         let mut fields = fields.to_vec();
         fields.push(("csrf", &csrf));
         self.send(path, &fields, &[]).await
@@ -338,4 +393,18 @@ pub fn on_instance(mut reported: Reported, id: &str, region: &str) -> Reported {
         id: InstanceId::from(id),
     });
     reported
+}
+
+/// Waits until something is so.
+pub async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
+    within(60, what, holds).await;
+}
+
+/// The same for so many seconds.
+pub async fn within<F: Future<Output = bool>>(secs: u64, what: &str, holds: impl Fn() -> F) {
+    let deadline = Instant::now() + Duration::from_secs(secs);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "{what}: not within {secs} s");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

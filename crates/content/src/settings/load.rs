@@ -9,10 +9,10 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 use toml::{Spanned, Table, Value};
 
-use super::Section;
 use super::error::{ConfigError, ConfigErrors, Trouble};
 use super::overrides::Override;
 use super::suggest::{listed, lookup, single_underscores, unknown};
+use super::{List, Section};
 
 /// The default configuration as a tree from the top of the file: the grammar that [`load`] reads.
 pub fn defaults(sections: &[Section]) -> Table {
@@ -193,51 +193,9 @@ impl Loader<'_> {
         else {
             return;
         };
-        if !same_kind(&default, written.get_ref()) {
-            let trouble = Trouble::WrongKind {
-                key: key.to_owned(),
-                expected: kind(&default),
-                found: found_kind(written.get_ref()),
-            };
-            self.fault(source, place(written), trouble);
-            return;
-        }
-        let parts: Vec<_> = match written.get_ref() {
-            DeValue::Array(parts) => parts.iter().cloned().collect(),
-            _ => vec![written.clone()],
-        };
-        for part in &parts {
-            match part.get_ref() {
-                DeValue::String(text) => {
-                    if let Err(help) = (section.text)(key, text) {
-                        let trouble = unfit(key, text, help);
-                        self.fault(source, place(part), trouble);
-                    }
-                }
-                other if default.is_array() => {
-                    let trouble = Trouble::WrongKind {
-                        key: key.to_owned(),
-                        expected: kind(&default),
-                        found: found_kind(other),
-                    };
-                    self.fault(source, place(part), trouble);
-                }
-                DeValue::Integer(number) => {
-                    let parsed = i64::from_str_radix(number.as_str(), number.radix()).ok();
-                    let bounds = section.bounds.iter().find(|bounds| bounds.key == key);
-                    if let Some(bounds) = bounds
-                        && !parsed.is_some_and(|number| bounds.contains(number))
-                    {
-                        let trouble = Trouble::OutOfBounds {
-                            key: key.to_owned(),
-                            written: number.to_string(),
-                            bounds: *bounds,
-                        };
-                        self.fault(source, place(part), trouble);
-                    }
-                }
-                _ => {}
-            }
+        match section.lists.iter().find(|list| list.key == key) {
+            Some(list) => self.tables(source, &section, list, written, offset),
+            None => self.value(source, &section, key, &default, written, offset),
         }
         if self.errors.len() > before {
             return;
@@ -262,6 +220,104 @@ impl Loader<'_> {
                 let text = written.get_ref().as_str().unwrap_or_default();
                 let trouble = unfit(key, text, &format!("expected {wanted}"));
                 self.fault(source, place(written), trouble);
+            }
+        }
+    }
+
+    /// Checks a list of tables, each key of each by itself.
+    fn tables(
+        &mut self,
+        source: &Text,
+        section: &Section,
+        list: &List,
+        written: &Spanned<DeValue<'_>>,
+        offset: usize,
+    ) {
+        let wrong = |found: &DeValue<'_>| Trouble::WrongKind {
+            key: list.key.to_owned(),
+            expected: "a list of tables",
+            found: found_kind(found),
+        };
+        let place = |span: Range<usize>| span.start + offset..span.end + offset;
+        let DeValue::Array(parts) = written.get_ref() else {
+            self.fault(source, place(written.span()), wrong(written.get_ref()));
+            return;
+        };
+        let mut known = self.tree.clone();
+        put(&mut known, list.key, Value::Table(list.defaults.clone()));
+        for part in parts.iter() {
+            let DeValue::Table(table) = part.get_ref() else {
+                self.fault(source, place(part.span()), wrong(part.get_ref()));
+                continue;
+            };
+            for (name, value) in table {
+                let full = format!("{}.{}", list.key, name.get_ref());
+                match list.defaults.get(name.get_ref().as_ref()) {
+                    None => self.fault(source, place(name.span()), unknown(&known, &full)),
+                    Some(default) => self.value(source, section, &full, default, value, offset),
+                }
+            }
+        }
+    }
+
+    /// Checks one value: its kind, its text, its bounds.
+    fn value(
+        &mut self,
+        source: &Text,
+        section: &Section,
+        key: &str,
+        default: &Value,
+        written: &Spanned<DeValue<'_>>,
+        offset: usize,
+    ) {
+        let place = |part: &Spanned<DeValue<'_>>| {
+            let span = part.span();
+            span.start + offset..span.end + offset
+        };
+        if !same_kind(default, written.get_ref()) {
+            let trouble = Trouble::WrongKind {
+                key: key.to_owned(),
+                expected: kind(default),
+                found: found_kind(written.get_ref()),
+            };
+            self.fault(source, place(written), trouble);
+            return;
+        }
+        let parts: Vec<_> = match written.get_ref() {
+            DeValue::Array(parts) => parts.iter().cloned().collect(),
+            _ => vec![written.clone()],
+        };
+        for part in &parts {
+            match part.get_ref() {
+                DeValue::String(text) => {
+                    if let Err(help) = (section.text)(key, text) {
+                        let trouble = unfit(key, text, help);
+                        self.fault(source, place(part), trouble);
+                    }
+                }
+                other if default.is_array() => {
+                    let trouble = Trouble::WrongKind {
+                        key: key.to_owned(),
+                        expected: kind(default),
+                        found: found_kind(other),
+                    };
+                    self.fault(source, place(part), trouble);
+                }
+                DeValue::Integer(number) => {
+                    let parsed = i64::from_str_radix(number.as_str(), number.radix()).ok();
+                    let bounds = section.bounds.iter().find(|bounds| bounds.key == key);
+                    if let Some(bounds) = bounds
+                        && !parsed.is_some_and(|number| bounds.contains(number))
+                    {
+                        let trouble = Trouble::OutOfBounds {
+                            key: key.to_owned(),
+                            written: number.to_string(),
+                            bounds: *bounds,
+                        };
+                        self.fault(source, place(part), trouble);
+                    }
+                }
+                _ => {}
             }
         }
     }

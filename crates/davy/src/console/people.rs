@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use clap::{Subcommand, ValueEnum};
 use davylamp_console::config::Config;
 use davylamp_console::store::{Person, StoreError};
-use davylamp_console::{Console, Role, Scope, check_password, hash_password};
+use davylamp_console::{Console, EVENTS, Role, SCOPES, Scope, check_password, hash_password};
 use davylamp_ledger::Record;
 use davylamp_ledger::record::Setting;
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::output::emit;
 
 /// Who changes something from the terminal.
-const BY_TERMINAL: &str = "terminal";
+pub(super) const BY_TERMINAL: &str = "terminal";
 /// A password on stdin may have this many bytes.
 const MOST_BYTES: u64 = 4096;
 
@@ -32,7 +32,7 @@ pub enum PersonArgs {
         /// What they may do
         #[arg(long, value_enum, default_value_t = RoleName::Viewer)]
         role: RoleName,
-        /// A cluster they may see; may be repeated [default: all]
+        /// A cluster they may see, or an account as account:123456789012; may be repeated [default: all]
         #[arg(long, value_name = "NAME")]
         cluster: Vec<String>,
         /// Read their password from stdin; without it they come by links
@@ -49,6 +49,11 @@ pub enum PersonArgs {
     },
     /// Give somebody a password, read from stdin; they are signed out
     Password {
+        /// Their name
+        name: String,
+    },
+    /// Take somebody's second factor away, who has lost it; they are signed out
+    FactorReset {
         /// Their name
         name: String,
     },
@@ -73,9 +78,18 @@ pub enum TokenArgs {
     Add {
         /// What it is called, such as the nodes that have it
         name: String,
-        /// The cluster that its events are of
-        #[arg(long, value_name = "NAME")]
+        /// The cluster that its events are of; without one they are of the accounts that they name
+        #[arg(
+            long,
+            value_name = "NAME",
+            default_value = "",
+            hide_default_value = true
+        )]
         cluster: String,
+        /// For `davy work` and `davy send`: it may also say what was planned, done, hunted and audited, and
+        /// take jobs
+        #[arg(long)]
+        worker: bool,
     },
     /// End a token
     Revoke {
@@ -178,6 +192,9 @@ pub(super) async fn person(
             let digest = password(name)?;
             change(console, name, |person| person.password = Some(digest)).await?;
         }
+        PersonArgs::FactorReset { name } => {
+            change(console, name, |person| person.second_factor = None).await?;
+        }
         PersonArgs::Disable { name } => {
             change(console, name, |person| person.disabled = true).await?;
         }
@@ -196,9 +213,13 @@ pub(super) async fn person(
 pub(super) async fn token(console: &Console, args: &TokenArgs) -> Result<ExitCode, Failure> {
     let (store, now) = (console.store(), Timestamp::now());
     match args {
-        TokenArgs::Add { name, cluster } => {
-            let scopes = ["events:write"];
-            let secret = store.add_token(name, cluster, &scopes, now).await;
+        TokenArgs::Add {
+            name,
+            cluster,
+            worker,
+        } => {
+            let scopes: &[&str] = if *worker { &SCOPES } else { &[EVENTS] };
+            let secret = store.add_token(name, cluster, scopes, now).await;
             let secret = secret.map_err(failure)?;
             let to = json!({"cluster": cluster, "scopes": scopes});
             told(console, format!("token {name}"), None, Some(to)).await?;

@@ -68,6 +68,9 @@ pub struct RunArgs {
     /// The form in which suspected incidents are printed
     #[arg(long, value_enum, default_value_t = RunOutput::Table)]
     pub output: RunOutput,
+    /// Send what was found, and how each hunt went, to the console of [work]
+    #[arg(long)]
+    pub console: bool,
     /// The file that --output parquet writes
     #[arg(short = 'o', value_name = "FILE", required_if_eq("output", "parquet"))]
     pub file: Option<PathBuf>,

@@ -10,14 +10,16 @@ use davylamp_hunt::output::{self, ParquetFile};
 use davylamp_hunt::run::{Came, Job, Missing, Outcome, Report, questions, run as run_hunts};
 use davylamp_hunt::sigma::{self, Brought, Refused};
 use davylamp_hunt::tally::{printable, summary};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::args::{RunArgs, RunOutput};
 use super::asked::Asked;
 use super::print::{check_file, unwritable};
 use super::progress::Progress;
-use super::{FOUND, book, failure, ocsf, page, text};
+use super::{FOUND, book, failure, ocsf, page, text, told};
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
+use crate::outbox::{self, Delivered};
 use crate::output::{emit, emit_lines, note, quiet_json};
 
 /// Runs `davy hunt run`.
@@ -35,8 +37,13 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
             "see what is said of each above; rules about AWS are under rules/cloud/aws of SigmaHQ's",
         ));
     }
+    let console = match args.console {
+        true => Some(told::console()?),
+        false => None,
+    };
     let asked = Asked::open(&args.engine, &args.logs).await?;
     asked.stop_with_us();
+    let started = Timestamp::now();
     let questions = questions(asked.answers(), &jobs);
     asked.tell_cost(questions).await?;
     let tables: BTreeSet<&str> = jobs
@@ -49,8 +56,8 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let report = run_hunts(asked.answers(), &jobs, begun).await;
     drop(progress);
     asked.tell_spent();
-    let report = report.map_err(failure);
-    let report = report?;
+    let report = report.map_err(failure)?;
+    let ended = Timestamp::now();
     if let Some(path) = &args.file {
         let rows = output::suspects(&report.suspects).map_err(unwritable)?;
         let mut file = ParquetFile::create(path, rows.schema()).map_err(unwritable)?;
@@ -67,7 +74,7 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         RunOutput::Parquet => Ok(()),
     }?;
     for came in &report.hunts {
-        note(&printable(&told(came)));
+        note(&printable(&in_words(came)));
     }
     for (failed, what) in [
         (
@@ -86,10 +93,15 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     for line in summary(&report.read) {
         note(&line);
     }
+    let mut untold = false;
+    if let Some(console) = &console {
+        let lines = told::lines(&report, &jobs, &args.logs, (started, ended));
+        untold = outbox::send(console, &lines).await? != Delivered::All;
+    }
     let code = code(&report, args.all, args.logs.strict);
     // A rule that was not asked has found nothing, which is not the same as nothing there.
     let is_blind = !brought.refused.is_empty() && (code == 0 || args.logs.strict);
-    Ok(ExitCode::from(match is_blind {
+    Ok(ExitCode::from(match is_blind || untold {
         true => COULD_NOT_COMPLETE,
         false => code,
     }))
@@ -193,7 +205,7 @@ fn does_not_fit(hunt: &str, errors: &[ParameterError]) -> Failure {
 }
 
 /// What came of a hunt, in a line or some.
-fn told(came: &Came) -> String {
+fn in_words(came: &Came) -> String {
     let missing: Vec<String> = came.missing.iter().map(Missing::to_string).collect();
     let missing = missing.join("; ");
     let took = came.took.as_secs_f64();

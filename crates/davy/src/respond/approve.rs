@@ -95,7 +95,7 @@ pub(super) async fn approve(common: &Common, asked: &ApproveArgs) -> Result<Exit
             ),
         ));
     }
-    desk.show(&report, &Intake::default())
+    desk.show(&report, &Intake::default()).await
 }
 
 /// A step that is said yes to, and one it waits for that nobody has said yes to: alone the first would

@@ -118,6 +118,9 @@ pub struct Common {
     /// Hub nor portal to act
     #[arg(long, global = true)]
     pub dry_run: bool,
+    /// Send what was found, planned and done to the console of [work]
+    #[arg(long, global = true)]
+    pub console: bool,
     #[command(flatten)]
     pub settings: SettingsArgs,
     /// How to print: text, or JSON, described in docs/responder.md

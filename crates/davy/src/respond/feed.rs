@@ -92,7 +92,7 @@ pub(super) async fn run(args: &RespondArgs) -> Result<ExitCode, Failure> {
             let waiting = responder.see_through(&mut report, ours, patience);
             super::patiently("waiting for evidence", waiting).await;
         }
-        return desk.show(&report, &intake);
+        return desk.show(&report, &intake).await;
     }
     if let Some(dir) = &args.source.spool {
         let config = planning_config(common)?;
@@ -238,7 +238,7 @@ async fn answer(desk: &Desk, bodies: &[Vec<u8>]) -> (Vec<Handled>, u8) {
             }
         }
     }
-    code = code.max(match desk.show(&report, &whole) {
+    code = code.max(match desk.show(&report, &whole).await {
         Ok(_) => super::code(&report, &whole, desk.rehearsal),
         // Nobody reads us any more: the work goes on, and the journal has it.
         Err(_) => INCOMPLETE,
@@ -276,7 +276,7 @@ pub(super) async fn resume(desk: &Desk) -> u8 {
         Ok(report) => {
             let nothing = Intake::default();
             // A closed output ends no work.
-            let _ = desk.show(&report, &nothing);
+            let _ = desk.show(&report, &nothing).await;
             super::code(&report, &nothing, desk.rehearsal)
         }
         Err(error) => {
@@ -390,7 +390,7 @@ async fn poll_all(desk: &Desk, home: &Place, regions: &[Region], since: Timestam
     let is_news = !report.incidents.is_empty() || !whole.rejected.is_empty();
     if is_news || !report.reported.is_empty() {
         // A closed output ends no work.
-        let _ = desk.show(&report, &whole);
+        let _ = desk.show(&report, &whole).await;
     }
     let code = code.max(super::code(&report, &whole, desk.rehearsal));
     (code, all_answered && !report.wants_redelivery())

@@ -163,7 +163,7 @@ async fn answer(desk: &Desk, lines: &[String], repeats: &mut Repeats) -> Result<
     let findings: Vec<Finding> = desk.placed(&intake).await?;
     let report = desk.brisk().respond_to_all(findings, &[]).await;
     // A closed output ends no work.
-    let _ = desk.show(&report, &intake);
+    let _ = desk.show(&report, &intake).await;
     answered.code = answered
         .code
         .max(super::code(&report, &intake, desk.rehearsal));

@@ -249,3 +249,54 @@ fn it_listens_widely_only_where_sessions_are_safe() {
         elsewhere.stderr
     );
 }
+
+#[test]
+fn a_channel_is_tried_from_the_terminal_and_what_came_of_it_is_listed() {
+    let console = Console::new();
+    console.0.write(
+        "davy.toml",
+        "[[console.notices.channels]]\nname = \"chat\"\nkind = \"slack\"\naddress = \"env:NO_SUCH_VARIABLE\"\n",
+    );
+    let failed = console.run(&["notice", "test", "chat"], b"");
+    assert_eq!(failed.code, Some(2), "{}", failed.stdout);
+    let why = "address: the variable NO_SUCH_VARIABLE is not set";
+    assert!(failed.stderr.contains(why), "{}", failed.stderr);
+    let unknown = console.run(&["notice", "test", "caht"], b"");
+    assert_eq!(unknown.code, Some(2));
+    let listed = console.done(&["notice", "list", "--state", "failed"], b"");
+    let one: Value = serde_json::from_str(listed.trim()).expect("one line of JSON");
+    assert_eq!(
+        (&one["channel"], &one["tries"]),
+        (&"chat".into(), &1.into())
+    );
+    assert!(
+        one["error"]
+            .as_str()
+            .is_some_and(|error| error.contains(why))
+    );
+    assert_eq!(
+        console.done(&["notice", "list", "--state", "sent"], b""),
+        ""
+    );
+}
+
+#[test]
+fn a_channel_that_cannot_be_is_a_fault_of_the_configuration() {
+    let console = Console::new();
+    console.0.write(
+        "davy.toml",
+        "[[console.notices.channels]]\nname = \"chat\"\nkind = \"slack\"\naddress = \"https://hooks.example/secret\"\n\
+         [[console.notices.channels]]\nnane = \"other\"\n\
+         [[console.notices.routes]]\nchannels = [\"chat\"]\nwhat = [\"opend\"]\n",
+    );
+    let ran = console.run(&["notice", "list"], b"");
+    assert_eq!(ran.code, Some(2));
+    for fault in [
+        "never the secret",
+        "unknown key `nane`",
+        "did you mean `name`?",
+        "docs/notices.md",
+    ] {
+        assert!(ran.stderr.contains(fault), "{fault}: {}", ran.stderr);
+    }
+}

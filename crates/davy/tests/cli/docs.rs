@@ -33,6 +33,9 @@ fn keys() -> Vec<(String, String)> {
     }
     let mut found = Vec::new();
     collect("", &defaults(&sections()), &mut found);
+    for list in sections().iter().flat_map(|section| &section.lists) {
+        collect(&format!("{}.", list.key), &list.defaults, &mut found);
+    }
     found
 }
 

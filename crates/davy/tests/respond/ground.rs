@@ -66,7 +66,7 @@ impl Ran {
 }
 
 /// A run that goes on.
-pub struct Running(Child);
+pub struct Running(pub Child);
 
 impl Running {
     /// Ends it as a power cut would.
@@ -257,9 +257,14 @@ smtp = "smtp://127.0.0.1:{mail}"
     }
 
     fn command(&self, args: &[&str]) -> Command {
+        self.verb("respond", args)
+    }
+
+    /// Another verb of the command, with the same configuration and account.
+    pub fn verb(&self, verb: &str, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_davy"));
         command
-            .arg("respond")
+            .arg(verb)
             .args(args)
             .args(["--config", &self.path("davy.toml")])
             .args(&self.settings)

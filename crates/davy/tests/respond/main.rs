@@ -5,6 +5,7 @@
 
 mod brakes;
 mod commands;
+mod console;
 mod finding;
 mod ground;
 mod hostile;

@@ -23,6 +23,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 
 fn writer(dir: &Path) -> Writer {
     Writer::open(Limits {
+        line_bytes: davylamp_spool::MAX_LINE_BYTES,
         dir: dir.to_owned(),
         max_bytes: 1 << 30,
         segment_bytes: 16 << 10,
@@ -279,6 +280,7 @@ fn what_the_spool_dropped_is_counted_and_the_rest_arrives() {
     let place = Place::new(&server);
     {
         let mut writer = Writer::open(Limits {
+            line_bytes: davylamp_spool::MAX_LINE_BYTES,
             dir: place.config.spool.clone(),
             max_bytes: 4000,
             segment_bytes: 1000,

@@ -1,5 +1,6 @@
 //! How a person says where logs lie.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -28,6 +29,19 @@ pub enum Where {
         /// What their keys start with.
         prefix: String,
     },
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(table) = self.stated {
+            write!(f, "{table}=")?;
+        }
+        match &self.at {
+            Where::Path(path) => path.display().fmt(f),
+            Where::Stdin => f.write_str("-"),
+            Where::Bucket { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+        }
+    }
 }
 
 /// Why a text is no location.

@@ -124,7 +124,7 @@ impl Work {
             type_name: shown(&finding.kind, SHOWN_BYTES),
             behaviour: finding.behaviour.as_str().to_owned(),
             title: shown(&finding.title, SHOWN_BYTES),
-            cluster: shown(&record.reporter.cluster, SHOWN_BYTES),
+            cluster: shown(&record.place(), SHOWN_BYTES),
             node: shown(&record.reporter.node, SHOWN_BYTES),
             hub_user: shown(&user, SHOWN_BYTES),
             pod: shown(&pod, SHOWN_BYTES),

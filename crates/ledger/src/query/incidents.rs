@@ -6,7 +6,7 @@ use super::{At, Page, Question, paged};
 use crate::chain::Entry;
 use crate::error::LedgerError;
 use crate::ledger::{Ledger, entry_of};
-use crate::record::{IncidentNo, State};
+use crate::record::{IncidentNo, OwnerStep, State};
 use crate::rows::{IncidentRow, NOT_DUE, Row, severity_rank};
 use crate::table::parse;
 
@@ -35,6 +35,8 @@ pub struct IncidentFilter {
     pub owner: Option<String>,
     /// Owned by nobody.
     pub without_owner: bool,
+    /// Handed on, and not taken yet.
+    pub delegated: bool,
     /// Something is due.
     pub with_clock: bool,
     /// With a finding of this cluster.
@@ -78,6 +80,9 @@ impl Ledger {
         }
         if filter.without_owner {
             question.conditions.push("i.owner IS NULL".to_owned());
+        }
+        if filter.delegated {
+            question.text("i.owner_step = {}", OwnerStep::Delegated.as_str());
         }
         if filter.with_clock {
             question.int("i.due < {}", NOT_DUE);
@@ -172,6 +177,22 @@ impl Ledger {
         let rows = question.ask(self, select, "t.seq", limit).await?;
         let entries = rows.iter().map(entry_of).collect::<Result<Vec<_>, _>>()?;
         Ok(paged(entries, limit, "t", |entry: &Entry| vec![entry.seq]))
+    }
+
+    /// The last entry of that kind in an incident.
+    pub async fn latest(
+        &self,
+        incident: IncidentNo,
+        kind: &str,
+    ) -> Result<Option<Entry>, LedgerError> {
+        let root = self.root_of(incident).await?;
+        let mut question = Question::new();
+        question.int("t.incident = {}", root);
+        question.text("e.kind = {}", kind);
+        let select = "e.seq, e.at_us, e.kind, e.body, e.body_hash, e.hash
+                      FROM timeline t JOIN entry e ON e.seq = t.seq";
+        let rows = question.ask(self, select, "t.seq DESC", 1).await?;
+        Ok(rows.first().map(entry_of).transpose()?)
     }
 
     /// The incident that a number leads to.

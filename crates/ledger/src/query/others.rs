@@ -94,6 +94,15 @@ impl Ledger {
         Ok(paged(rows, limit, "v", |row: &EvidenceRow| vec![row.id]))
     }
 
+    /// One piece of evidence, by its number.
+    pub async fn evidence_by_id(&self, id: i64) -> Result<Option<EvidenceRow>, LedgerError> {
+        let mut question = Question::new();
+        question.int("v.id = {}", id);
+        let select = format!("{} FROM evidence v", EvidenceRow::TABLE.columns_of("v"));
+        let rows = question.ask(self, &select, "v.id", 1).await?;
+        rows.first().map(parse).transpose()
+    }
+
     /// Nodes, by the entry that last told something new of them, the latest first.
     pub async fn nodes(&self, at: &At) -> Result<Page<NodeView>, LedgerError> {
         let limit = at.limit();

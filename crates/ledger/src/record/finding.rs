@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::IncidentNo;
 
+/// What the place of a finding begins with that is of an account and of no cluster.
+pub const ACCOUNT: &str = "account:";
+
 /// What was done about a finding where it was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -168,6 +171,22 @@ pub struct FindingRecord {
     /// The line it came as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<String>,
+}
+
+impl FindingRecord {
+    /// Of what it is: the cluster that reported it, or where none did the account that it names, as
+    /// `account:123456789012`. What somebody may see goes by this.
+    pub fn place(&self) -> String {
+        let account = self
+            .finding
+            .place
+            .as_ref()
+            .map(|place| place.account.as_str());
+        match (self.reporter.cluster.as_str(), account) {
+            ("", Some(account)) if !account.is_empty() => format!("{ACCOUNT}{account}"),
+            (cluster, _) => cluster.to_owned(),
+        }
+    }
 }
 
 /// Findings that open nothing now belong to an incident, because it has come near to them.

@@ -5,10 +5,10 @@ use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, MessageHeader};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::post::ChannelError;
-use super::show::line;
-use super::{Kind, Notice, Notifier, html, text};
-use crate::actuator::{ActError, Acting};
+use davylamp_notice::{
+    ChannelError, Notice, Notifier, SendError, Sending, line, smtp, subject, to_fitting_text,
+    to_html, to_text,
+};
 
 /// SNS takes subjects of at most 100 ASCII characters (API reference, Publish).
 const SNS_SUBJECT_CHARS: usize = 100;
@@ -49,7 +49,7 @@ impl Ses {
         })
     }
 
-    async fn mail(&self, notice: &Notice, to: &[String]) -> Result<(), ActError> {
+    async fn mail(&self, notice: &Notice, to: &[String]) -> Result<(), SendError> {
         let content = |data: String| {
             Content::builder()
                 .charset("UTF-8")
@@ -65,16 +65,16 @@ impl Ses {
                 .map_err(incomplete)
         };
         let message = Message::builder()
-            .subject(content(text::subject(notice))?)
+            .subject(content(subject(notice))?)
             .body(
                 Body::builder()
-                    .text(content(text::body(notice))?)
-                    .html(content(html::body(notice))?)
+                    .text(content(to_text(notice))?)
+                    .html(content(to_html(notice))?)
                     .build(),
             )
             // Nobody's absence is answered to us, and mails of an incident stay together.
             .headers(header("Auto-Submitted", "auto-generated".to_owned())?)
-            .headers(header("References", super::smtp::reference(notice))?)
+            .headers(header("References", smtp::reference(notice))?)
             .build();
         self.client
             .send_email()
@@ -97,39 +97,15 @@ impl Notifier for Ses {
         "ses"
     }
 
-    fn send<'a>(&'a self, notice: &'a Notice) -> Acting<'a, ()> {
+    fn send<'a>(&'a self, notice: &'a Notice) -> Sending<'a> {
         Box::pin(async move {
-            let to = recipients(notice, &self.to, &self.failures_to);
+            let to = notice.recipients(&self.to, &self.failures_to);
             for part in to.chunks(SES_RECIPIENTS) {
                 self.mail(notice, part).await?;
             }
             Ok(())
         })
     }
-}
-
-/// Who gets it: failures have readers of their own where there are some, who also get the digests that
-/// failures are in.
-pub(super) fn recipients<T: Clone + PartialEq>(
-    notice: &Notice,
-    to: &[T],
-    failures_to: &[T],
-) -> Vec<T> {
-    let tells_of_failures =
-        notice.kind == Kind::Failure || notice.incidents.iter().any(|it| it.kind == Kind::Failure);
-    let mut all = if notice.kind == Kind::Failure && !failures_to.is_empty() {
-        Vec::new()
-    } else {
-        to.to_vec()
-    };
-    if tells_of_failures || to.is_empty() {
-        for reader in failures_to {
-            if !all.contains(reader) {
-                all.push(reader.clone());
-            }
-        }
-    }
-    all
 }
 
 /// An SNS topic.
@@ -154,7 +130,7 @@ impl Notifier for Sns {
         "sns"
     }
 
-    fn send<'a>(&'a self, notice: &'a Notice) -> Acting<'a, ()> {
+    fn send<'a>(&'a self, notice: &'a Notice) -> Sending<'a> {
         Box::pin(async move {
             self.client
                 .publish()
@@ -171,7 +147,7 @@ impl Notifier for Sns {
 
 /// The subject as SNS takes it. The whole title is in the message.
 pub fn ascii_subject(notice: &Notice) -> String {
-    text::subject(notice)
+    subject(notice)
         .chars()
         .map(|character| if character.is_ascii() { character } else { '?' })
         .take(SNS_SUBJECT_CHARS - 1)
@@ -180,7 +156,7 @@ pub fn ascii_subject(notice: &Notice) -> String {
 
 /// The message as SNS takes it.
 pub fn sns_message(notice: &Notice) -> String {
-    let text = text::fitting(notice, |text| text.len() <= SNS_MESSAGE_BYTES);
+    let text = to_fitting_text(notice, |text| text.len() <= SNS_MESSAGE_BYTES);
     bounded(&text, SNS_MESSAGE_BYTES)
 }
 
@@ -193,20 +169,20 @@ fn bounded(text: &str, max: usize) -> String {
     format!("{}\n… (and {} more bytes)", &text[..end], text.len() - end)
 }
 
-fn incomplete(error: aws_smithy_types::error::operation::BuildError) -> ActError {
-    ActError::Refused {
-        call: "ses:SendEmail".to_owned(),
+fn incomplete(error: aws_smithy_types::error::operation::BuildError) -> SendError {
+    SendError::Refused {
+        channel: "ses:SendEmail".to_owned(),
         why: format!("this is a bug: {error}"),
     }
 }
 
-fn classified<E>(service: &str, call: &str, error: &SdkError<E, HttpResponse>) -> ActError
+fn classified<E>(service: &str, call: &str, error: &SdkError<E, HttpResponse>) -> SendError
 where
     E: ProvideErrorMetadata,
 {
     let SdkError::ServiceError(refusal) = error else {
-        return ActError::Transient {
-            service: service.to_owned(),
+        return SendError::Transient {
+            channel: service.to_owned(),
             why: match error {
                 SdkError::TimeoutError(_) => "no answer in time",
                 SdkError::ConstructionFailure(_) => "no request could be made",
@@ -223,18 +199,18 @@ where
         .iter()
         .any(|part| code.contains(part));
     if status >= 500 || status == 429 || asks_to_wait {
-        ActError::Transient {
-            service: service.to_owned(),
+        SendError::Transient {
+            channel: service.to_owned(),
             why,
         }
     } else if code.contains("AccessDenied") || code.contains("AuthorizationError") {
-        ActError::Denied {
+        SendError::Denied {
             call: call.to_owned(),
             why,
         }
     } else {
-        ActError::Refused {
-            call: call.to_owned(),
+        SendError::Refused {
+            channel: call.to_owned(),
             why,
         }
     }

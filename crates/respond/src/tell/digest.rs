@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use davylamp_model::finding::Severity;
 use davylamp_model::resource::Place;
+use davylamp_notice::{Kind, NextStep, NotDone, Notice, Summary};
 use davylamp_plan::plan::Plan;
 
 use super::{DRY_RUN, notice};
-use crate::notice::{Kind, NextStep, NotDone, Notice, Summary};
 use crate::responder::News;
 
 /// So many places are named in a title, which is one line.
@@ -67,7 +67,7 @@ fn urgency(kind: Kind) -> u8 {
     match kind {
         Kind::Failure => 2,
         Kind::ApprovalNeeded => 1,
-        Kind::Report | Kind::Digest | Kind::Reminder => 0,
+        Kind::Report | Kind::Digest | Kind::Reminder | Kind::Update => 0,
     }
 }
 

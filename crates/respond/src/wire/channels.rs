@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use davylamp_cloud::aws::session::Sessions;
+use davylamp_notice::{Notifier, PagerDuty, Server, Slack, Smtp, Teams, Webhook};
 
 use super::{secret, source_of};
 use crate::config::{Config, present};
-use crate::notice::Notifier;
-use crate::notice::{PagerDuty, Server, Ses, Slack, Smtp, Sns, Webhook};
+use crate::notice::{Ses, Sns};
 use crate::tell::Teller;
 
 /// A channel that cannot be set up keeps no other from telling: it reports its failure at every
@@ -50,6 +50,10 @@ async fn all(config: &Config, sessions: &Sessions) -> Vec<(&'static str, Made)> 
     if let Some(source) = present(&notices.slack) {
         let address = read("respond.notices.slack", source, sessions).await;
         made.push(("slack", address.and_then(|it| boxed(Slack::new(&it)))));
+    }
+    if let Some(source) = present(&notices.teams) {
+        let address = read("respond.notices.teams", source, sessions).await;
+        made.push(("teams", address.and_then(|it| boxed(Teams::new(&it)))));
     }
     if let Some(source) = present(&notices.pagerduty) {
         let key = read("respond.notices.pagerduty", source, sessions).await;

@@ -11,8 +11,8 @@ use davylamp_content::playbook::Playbook;
 use davylamp_model::finding::{Behaviour, Finding, FindingSource, Severity};
 use davylamp_model::ids::{AccountId, Region};
 use davylamp_model::resource::{Place, Resource};
+use davylamp_notice::{Notice, Notifier, Sending};
 use davylamp_plan::policy::Policy;
-use davylamp_respond::actuator::Acting;
 use davylamp_respond::aws::{Ec2Actuator, ServicesActuator};
 use davylamp_respond::clock::SystemClock;
 use davylamp_respond::collecting::Collecting;
@@ -20,7 +20,6 @@ use davylamp_respond::executor::{Executor, ExecutorOptions};
 use davylamp_respond::journal::dynamodb::DynamoJournal;
 use davylamp_respond::library;
 use davylamp_respond::notice::Sns;
-use davylamp_respond::notice::{Notice, Notifier};
 use davylamp_respond::planning::Playbooks;
 use davylamp_respond::responder::{Parts, Responder, ResponderOptions};
 use davylamp_respond::tell::Teller;
@@ -57,7 +56,7 @@ impl Notifier for Kept {
         "kept"
     }
 
-    fn send<'a>(&'a self, notice: &'a Notice) -> Acting<'a, ()> {
+    fn send<'a>(&'a self, notice: &'a Notice) -> Sending<'a> {
         Box::pin(async move {
             self.0.lock().unwrap().push(notice.clone());
             Ok(())

@@ -27,7 +27,7 @@ use crate::site::Site;
 use became::{Became, judged};
 
 /// The longest text: a judge takes some hundred times as much memory.
-const TEXT_BYTES: usize = 256 << 10;
+const TEXT_BYTES: usize = 128 << 10;
 /// Findings of one look, and how long it may take: answers are due in 30 s.
 const LOOKED_AT: usize = 20_000;
 const TIME: Duration = Duration::from_secs(12);

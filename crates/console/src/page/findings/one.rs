@@ -43,12 +43,12 @@ async fn of_entry(site: &Site, viewer: &Viewer, seq: i64) -> Result<Response, Re
     let Some(Record::Finding(record)) = found.and_then(entry::record) else {
         return Err(Refused::Absent);
     };
-    if !viewer.scope.holds(&record.reporter.cluster) {
+    if !viewer.scope.holds(&record.place()) {
         return Err(Refused::Absent);
     }
     let filter = FindingFilter {
         key: record.keys.first().cloned(),
-        cluster: Some(record.reporter.cluster.clone()),
+        cluster: Some(record.place()),
         from: Some(time::of(record.to_us)),
         oldest_first: true,
         ..FindingFilter::default()

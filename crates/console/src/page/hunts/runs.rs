@@ -6,10 +6,11 @@ use davylamp_ledger::rows::RunRow;
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 
-use super::{sees, table};
+use super::table;
 use crate::access::{Refused, Viewer};
 use crate::page::asked::{self, Asked};
 use crate::page::frame::{self, Room};
+use crate::page::posture::sees;
 use crate::page::{list, text};
 use crate::site::Site;
 

@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::response::Redirect;
 use davylamp_ledger::record::{Cost, IncidentNo, Record};
-use davylamp_ledger::rows::IncidentRow;
+use davylamp_ledger::rows::{EvidenceRow, IncidentRow};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -47,13 +47,19 @@ pub(super) fn last(story: &Story) -> Option<(i64, Cost)> {
     Some((at, cost))
 }
 
-pub(super) fn show(viewer: &Viewer, row: &IncidentRow, story: &Story, now: Timestamp) -> Markup {
+pub(super) fn show(
+    viewer: &Viewer,
+    row: &IncidentRow,
+    story: &Story,
+    kept: &[EvidenceRow],
+    now: Timestamp,
+) -> Markup {
     let said = last(story);
     html! {
         section.card #cost {
             h2 { "Cost" }
             @match (&said, row.cost_low_micro_usd, row.cost_high_micro_usd) {
-                (Some((at, cost)), ..) => (told(*at, cost, now)),
+                (Some((at, cost)), ..) => (told(*at, cost, kept, now)),
                 (None, Some(low), Some(high)) => p { (word::usd(low)) " to " (word::usd(high)) " so far, " (an_hour(row.cost_micro_usd_per_hour)) "." },
                 _ => p { @match row.cost_micro_usd_per_hour {
                     Some(_) => { (an_hour(row.cost_micro_usd_per_hour)) ", as a plan has it. " span.unknown { "What it cost so far is unknown." } }
@@ -68,7 +74,7 @@ pub(super) fn show(viewer: &Viewer, row: &IncidentRow, story: &Story, now: Times
     }
 }
 
-fn told(at: i64, cost: &Cost, now: Timestamp) -> Markup {
+fn told(at: i64, cost: &Cost, kept: &[EvidenceRow], now: Timestamp) -> Markup {
     html! {
         p.figure { (word::usd(cost.low_micro_usd)) " – " (word::usd(cost.high_micro_usd)) }
         dl {
@@ -77,7 +83,11 @@ fn told(at: i64, cost: &Cost, now: Timestamp) -> Markup {
             dt { "Prices" } dd { @if cost.prices.is_empty() { span.unknown { "of an unknown date and source" } } @else { (text::prose(&cost.prices)) } }
             dt { "Not in it" } dd { @if cost.unknown.is_empty() { span.muted { "nothing is said to be missing" } } @else { ul.gaps { @for one in &cost.unknown { li.unknown { (text::shown(one)) } } } } }
             dt { "Credit pack" } dd { @match &cost.credit_pack {
-                Some(place) => { (text::whole(place)) " " a href="#evidence" { "among the evidence" } }
+                // Where evidence lies stands on its own page alone, whose reading is written down.
+                Some(place) => @match kept.iter().find(|kept| kept.location == *place) {
+                    Some(kept) => a href=(format!("/incidents/{}/evidence/{}", cost.incident.0, kept.id)) { "among the evidence" },
+                    None => (text::whole(place)),
+                },
                 None => span.muted { "none was made" },
             } }
         }

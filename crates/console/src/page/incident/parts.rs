@@ -1,5 +1,6 @@
 //! The steps of plans in rows, and what was kept of an incident.
 
+use davylamp_ledger::record::IncidentNo;
 use davylamp_ledger::rows::{ActionRow, EvidenceRow};
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -7,11 +8,16 @@ use maud::{Markup, html};
 use crate::page::{frame, text, time};
 
 /// What was kept.
-pub(super) fn evidence(rows: &[EvidenceRow], has_more: bool, now: Timestamp) -> Markup {
+pub(super) fn evidence(
+    incident: IncidentNo,
+    rows: &[EvidenceRow],
+    has_more: bool,
+    now: Timestamp,
+) -> Markup {
     html! {
         section.card #evidence {
             h2 { "Evidence" }
-            (kept(rows, now))
+            (kept(incident, rows, now))
             @if has_more { p.notice { "There is more evidence than stands here; the timeline has all." } }
         }
     }
@@ -37,25 +43,33 @@ pub(super) fn steps(rows: &[ActionRow], now: Timestamp) -> Markup {
     frame::table("Steps", &heads, body)
 }
 
-fn kept(rows: &[EvidenceRow], now: Timestamp) -> Markup {
+/// Where it lies and who holds it stand on a page of its own, whose reading is written down.
+fn kept(incident: IncidentNo, rows: &[EvidenceRow], now: Timestamp) -> Markup {
     if rows.is_empty() {
         return html! { p.muted { "Nothing has been kept." } };
     }
-    let heads = [
-        "Evidence", "Where", "SHA-256", "Size", "Custody", "Read", "When",
-    ];
+    let heads = ["Evidence", "SHA-256", "Size", "Read", "When"];
     let body = html! {
         @for row in rows {
             tr {
-                th scope="row" { (text::brief(&row.what)) }
-                td data-label="Where" { (text::whole(&row.location)) }
-                td data-label="SHA-256" { @match &row.sha256 { Some(digest) => code.hash { (text::plain(digest)) }, None => span.warn { "none: it cannot be proved unchanged" } } }
-                td data-label="Size" { @match row.size_bytes { Some(bytes) => { (bytes) " bytes" }, None => span.unknown { "unknown" } } }
-                td data-label="Custody" { (text::prose(&row.custody)) }
+                th scope="row" { a href=(format!("/incidents/{}/evidence/{}", incident.0, row.id)) { (text::brief(&row.what)) } }
+                td data-label="SHA-256" { (digest(row)) }
+                td data-label="Size" { (size(row)) }
                 td data-label="Read" { (row.reads) " times" }
                 td data-label="When" { (time::ago(row.at, now)) }
             }
         }
     };
-    frame::table("Evidence", &heads, body)
+    html! {
+        (frame::table("Evidence", &heads, body))
+        p.muted { "Where a piece lies, and who holds it, stand on its own page; that somebody opened it is written down." }
+    }
+}
+
+pub(super) fn digest(row: &EvidenceRow) -> Markup {
+    html! { @match &row.sha256 { Some(digest) => code.hash { (text::plain(digest)) }, None => span.warn { "none: it cannot be proved unchanged" } } }
+}
+
+pub(super) fn size(row: &EvidenceRow) -> Markup {
+    html! { @match row.size_bytes { Some(bytes) => { (bytes) " bytes" }, None => span.unknown { "unknown" } } }
 }

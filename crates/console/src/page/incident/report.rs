@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Redirect, Response};
+use davylamp_ledger::Input;
 use davylamp_ledger::query::{At, FindingFilter, FindingView, PAGE_ROWS};
 use davylamp_ledger::record::{Access, IncidentNo, Record};
 use davylamp_ledger::rows::{IncidentRow, NOT_DUE};
@@ -45,6 +46,8 @@ struct Report {
     /// What is not in it.
     left_out: Vec<String>,
     sections: Vec<Section>,
+    /// Where the evidence lies that stands in it.
+    evidence: Vec<String>,
 }
 
 /// A table of it.
@@ -78,15 +81,21 @@ pub(in crate::page) async fn show(
         return Ok(Redirect::to(&to).into_response());
     }
     let report = report(&site, &viewer, &view.row, sight).await?;
-    let access = Access {
-        incident: Some(IncidentNo(no)),
-        location: format!("the console's {name} of {}", IncidentNo(no)),
-        purpose: "a report to file".to_owned(),
-        by: viewer.name,
-    };
-    site.ledger()
-        .record(Record::Access(access), site.now())
-        .await?;
+    // The file itself was read, and so was each piece of evidence whose place stands in it.
+    let mut read = vec![format!("the console's {name} of {}", IncidentNo(no))];
+    if name != "timeline.csv" {
+        read.extend(report.evidence.iter().cloned());
+    }
+    let read = read.into_iter().map(|location| {
+        Input::Record(Box::new(Record::Access(Access {
+            incident: Some(IncidentNo(no)),
+            location,
+            purpose: "a report to file".to_owned(),
+            by: viewer.name.clone(),
+        })))
+    });
+    let read: Vec<Input> = read.collect();
+    site.ledger().deliver(None, &read, site.now()).await?;
     site.live().wake();
     let body = match name {
         "report.html" => html::write(&report),
@@ -161,10 +170,11 @@ async fn report(
         facts.push(("Due", format!("{} {}", time::exact(row.due), row.due_why)));
     }
     let mut sections = vec![findings(&found), reach(&found)];
+    let mut evidence = Vec::new();
     match sight {
         Sight::Whole => {
             facts.extend(cost_facts(row, &story));
-            sections.extend(deeds(site, incident, &mut left_out).await?);
+            sections.extend(deeds(site, incident, &mut left_out, &mut evidence).await?);
         }
         _ => left_out.push(format!(
             "what lies in clusters that {} may not see, and plans, actions, evidence and cost, which name it",
@@ -205,6 +215,7 @@ async fn report(
         facts,
         left_out,
         sections,
+        evidence,
     })
 }
 
@@ -331,6 +342,7 @@ async fn deeds(
     site: &Site,
     incident: IncidentNo,
     left_out: &mut Vec<String>,
+    evidence: &mut Vec<String>,
 ) -> Result<Vec<Section>, Refused> {
     let ledger = site.ledger();
     let at = At::first(PAGE_ROWS);
@@ -346,6 +358,7 @@ async fn deeds(
             left_out.push(format!("{what} before those that stand here"));
         }
     }
+    evidence.extend(kept.items.iter().map(|row| row.location.clone()));
     let plans = plans.items.into_iter().map(|row| {
         vec![
             time::exact(row.at),

@@ -148,7 +148,7 @@ fn newest(story: &Story, at: &str, filter: Filter) -> Result<Part, Refused> {
 
 pub(super) fn sees(scope: &Scope, sight: Sight, record: Option<&Record>) -> bool {
     match record {
-        Some(Record::Finding(finding)) => scope.holds(&finding.reporter.cluster),
+        Some(Record::Finding(finding)) => scope.holds(&finding.place()),
         _ if sight == Sight::Whole => true,
         // What the ledger says of itself repeats a finding's title.
         Some(Record::IncidentState(state)) => state.by != BY_LEDGER,

@@ -122,6 +122,12 @@ impl Watch {
     /// Looks for what nobody handed on, and tells the place in the stream.
     async fn look(&mut self) -> Result<(), Refused> {
         let is_first = self.look_at + LASTS == self.ends_at;
+        // Whoever was signed out meanwhile watches no more.
+        let (session, now) = (&self.viewer.session, self.site.now());
+        if !self.site.store().holds(session, now).await? {
+            self.ends_at = Instant::now();
+            return Ok(());
+        }
         self.catch_up().await?;
         let event = self.event("place");
         self.ready.push_back(event.data(self.last.to_string()));

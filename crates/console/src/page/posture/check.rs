@@ -96,7 +96,7 @@ fn table(viewer: &Viewer, all: &[One<'_>], site: &Site) -> Markup {
                 td data-label="Target" { (text::brief(&one.row.target)) }
                 td data-label="Verdict" { (verdict(one)) }
                 td data-label="Why" { (text::prose(&outcome.why)) }
-                td data-label="Saves a month" { @match outcome.saving_micro_usd_month { Some(saving) => { "up to " (word::usd(saving)) }, None => span.muted { "not known" } } }
+                td data-label="Saves" { @match outcome.saving_micro_usd_month { Some(saving) => { "up to " (word::usd(saving)) }, None => span.muted { "not known" } } }
                 td data-label="Audited" { (time::ago(one.row.ended, now)) }
                 td data-label="Lived with" {
                     (risks::state(one.risk, now))

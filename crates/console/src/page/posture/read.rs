@@ -118,10 +118,10 @@ impl One<'_> {
     }
 }
 
-/// Whether somebody may see what is about a target: a cluster is of those who see that cluster; accounts and
-/// machines are of those who see everything.
-pub(super) fn sees(scope: &Scope, target: &str) -> bool {
-    scope.holds(target)
+/// Whether somebody may see what is about a target: a cluster or account is of those who see that; anything
+/// else, such as a machine or a bucket, is of those who see everything.
+pub(in crate::page) fn sees(scope: &Scope, target: &str) -> bool {
+    scope.holds(target) || scope.holds(&format!("account:{target}"))
 }
 
 pub(super) async fn standing(site: &Site, scope: &Scope) -> Result<Standing, Refused> {

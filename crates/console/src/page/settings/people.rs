@@ -1,5 +1,7 @@
 //! Who may sign in, and what they may do and see.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use axum::response::Redirect;
 use maud::{Markup, html};
@@ -13,7 +15,7 @@ use crate::page::{text, word};
 use crate::site::Site;
 use crate::store::Person;
 
-pub(super) fn show(viewer: &Viewer, people: &[Person]) -> Markup {
+pub(super) fn show(viewer: &Viewer, people: &[Person], provided: &BTreeSet<String>) -> Markup {
     let heads = [
         "Name",
         "Role",
@@ -29,19 +31,23 @@ pub(super) fn show(viewer: &Viewer, people: &[Person]) -> Markup {
                 th scope="row" { (text::shown(&person.name)) }
                 td data-label="Role" { (person.role.as_str()) }
                 td data-label="Clusters" { @if person.scope.is_all() { "all" } @for (n, name) in person.scope.clusters().iter().enumerate() { @if n > 0 { ", " } (text::brief(name)) } }
-                td data-label="Second factor" { @if person.second_factor.is_some() { "yes" } @else { span.warn { "no" } } }
+                td data-label="Second factor" { @if provided.contains(&person.name) { span.muted { "at their provider" } } @else if person.second_factor.is_some() { "yes" } @else { span.warn { "no" } } }
                 td data-label="State" { @if person.disabled { span.muted { "disabled" } } @else { "may sign in" } }
                 td data-label="Change" {
                     details { summary { "Change " span.hidden { (id) } }
+                        @if provided.contains(&person.name) { p.muted { "What they may do and see follows their groups at each sign-in; what is changed here lasts until then. Disabled stays disabled." } }
                         form.stack method="post" action="/settings/people/change" {
                             (csrf(viewer)) input type="hidden" name="name" value=(person.name);
                             label { "Role" select name="role" { @for role in Role::ALL { (word::option(role.as_str(), role.as_str(), person.role.as_str())) } } }
-                            label { "Clusters, by commas; empty for all" input name="clusters" value=(person.scope.clusters().join(", ")); }
+                            label { "Clusters, and accounts as account:123456789012, by commas; empty for all" input name="clusters" value=(person.scope.clusters().join(", ")); }
                             label.check { input type="checkbox" name="disabled" value="1" checked[person.disabled]; " disabled" }
                             button { "Change and sign them out" }
                         }
                         @if !person.disabled {
                             form method="post" action="/settings/people/link" { (csrf(viewer)) input type="hidden" name="name" value=(person.name); button { "Make a sign-in link" } }
+                        }
+                        @if person.second_factor.is_some() {
+                            form method="post" action="/settings/people/factor" { (csrf(viewer)) input type="hidden" name="name" value=(person.name); button { "Take their second factor away and sign them out" } }
                         }
                     }
                 }
@@ -57,7 +63,7 @@ pub(super) fn show(viewer: &Viewer, people: &[Person]) -> Markup {
                     (csrf(viewer))
                     label for="p-name" { "Name" } input #p-name name="name" required maxlength="100" autocomplete="off";
                     label for="p-role" { "Role" } select #p-role name="role" { @for role in Role::ALL { (word::option(role.as_str(), role.as_str(), "viewer")) } }
-                    label for="p-clusters" { "Clusters, by commas; empty for all" } input #p-clusters name="clusters" autocomplete="off";
+                    label for="p-clusters" { "Clusters, and accounts as account:123456789012, by commas; empty for all" } input #p-clusters name="clusters" autocomplete="off";
                     button { "Add" }
                 }
             }
@@ -79,7 +85,7 @@ fn role(text: &str) -> Result<Role, Refused> {
 }
 
 /// What the ledger notes of somebody.
-fn noted(person: &Person) -> Value {
+pub(crate) fn noted(person: &Person) -> Value {
     json!({
         "role": person.role.as_str(),
         "clusters": person.scope.clusters(),
@@ -161,14 +167,37 @@ pub(in crate::page) async fn link(
     let key = site.store().make_link(&form.name, site.now()).await;
     let key = key.map_err(mistake)?;
     let path = format!("/sign-in/link?key={key}");
-    let secret = match site.config().url.trim_end_matches('/') {
-        "" => path,
-        url => format!("{url}{path}"),
-    };
+    let secret = format!("{}{path}", site.url());
     let once = Once {
         what: &format!("A link for {}", text::plain(&form.name)),
         secret: &secret,
         how: "give it to them by a way that others do not read. It signs them in once, within 15 minutes.",
     };
     page(&site, &viewer, Some(once), false).await
+}
+
+/// Takes somebody's second factor away, who has lost it.
+pub(in crate::page) async fn factor(
+    State(site): State<Site>,
+    Signed { viewer, form }: Signed<LinkForm>,
+) -> Result<Redirect, Refused> {
+    viewer.must(Role::Admin)?;
+    let old = site.store().person(&form.name).await?;
+    let old = old.ok_or_else(|| Refused::Wrong("There is nobody of that name.".to_owned()))?;
+    if old.name == viewer.name {
+        let text = "Your own second factor is taken away with a code of it, under Account.";
+        return Err(Refused::Wrong(text.to_owned()));
+    }
+    if old.second_factor.is_none() {
+        return Err(Refused::Wrong("They have none.".to_owned()));
+    }
+    let new = Person {
+        second_factor: None,
+        ..old
+    };
+    let changed = site.store().change_person(&new, site.now()).await;
+    changed.map_err(mistake)?;
+    let what = format!("person/{}/second-factor", new.name);
+    note(&site, &viewer, what, None, Some(json!("removed"))).await?;
+    Ok(Redirect::to("/settings?done=1#people"))
 }

@@ -42,7 +42,7 @@ pub(super) fn show(site: &Site, viewer: &Viewer, tokens: &[Sender]) -> Markup {
                 form.stack method="post" action="/settings/tokens" {
                     (csrf(viewer))
                     label for="t-name" { "Name" } input #t-name name="name" required maxlength="100" autocomplete="off";
-                    label for="t-cluster" { "Cluster of which its events are" } input #t-cluster name="cluster" required maxlength="100" autocomplete="off";
+                    label for="t-cluster" { "Cluster of which its events are; empty: they are of the accounts that they name" } input #t-cluster name="cluster" maxlength="100" autocomplete="off";
                     label.check { input type="checkbox" name="worker" value="yes"; " It is a worker's: it may also say what was planned, done and found, and take jobs" }
                     button { "Make the token" }
                 }
@@ -71,7 +71,10 @@ pub(in crate::page) async fn add(
 ) -> Result<Markup, Refused> {
     viewer.must(Role::Admin)?;
     let token = name(&form.name, "token")?;
-    let cluster = name(&form.cluster, "cluster")?;
+    let cluster = match form.cluster.trim() {
+        "" => String::new(),
+        cluster => name(cluster, "cluster")?,
+    };
     let scopes: &[&str] = match form.worker.as_str() {
         "" => &[EVENTS],
         _ => &SCOPES,

@@ -42,7 +42,10 @@ async fn ses_sends_text_and_html_from_a_verified_sender_only() {
     let to = vec!["admins@example.org".to_owned()];
     let channel = Ses::new(&config, "davylamp@example.org", to, Vec::new()).expect("good");
     let error = channel.send(&hostile()).await.expect_err("not verified");
-    assert!(matches!(error, ActError::Refused { .. }), "{error}");
+    assert!(
+        matches!(error, davylamp_notice::SendError::Refused { .. }),
+        "{error}"
+    );
     let identity = r#"{"EmailIdentity": "davylamp@example.org"}"#;
     account
         .rest(REGION, "ses", "POST", "/v2/email/identities", identity)

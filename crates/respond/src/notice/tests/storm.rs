@@ -14,20 +14,6 @@ use crate::journal::history::StepState;
 use crate::responder::{News, NewsKind};
 use crate::tell;
 
-/// What a digest says of a notice.
-pub fn summary(notice: &Notice) -> Summary {
-    Summary {
-        incident: notice.incident.clone(),
-        kind: notice.kind,
-        severity: notice.severity,
-        place: notice.place.clone(),
-        title: notice.title.clone(),
-        done: notice.done.len(),
-        not_done: notice.not_done.len(),
-        waiting: notice.waiting.len(),
-    }
-}
-
 const INCIDENTS: usize = 500;
 /// Of these, so many need a person, and one failed.
 const ASKING: usize = 20;
@@ -251,7 +237,7 @@ fn mail_stays_within_what_ses_takes() {
 #[test]
 fn a_topic_stays_within_256_kb_and_keeps_every_section() {
     for said in [String::new(), hostile_text()] {
-        let message = aws::sns_message(&storm(&said));
+        let message = sns_message(&storm(&said));
         assert!(message.len() <= 256 * 1024, "{}", message.len());
         counts_what_is_cut(&message);
         for wanted in [
@@ -320,6 +306,16 @@ fn an_event_stays_within_512_kb() {
         };
         counts_what_is_cut(&last(&payload["custom_details"]["Incidents"]));
         counts_what_is_cut(&last(&payload["custom_details"]["Read on"]));
+    }
+}
+
+#[test]
+fn a_card_stays_within_what_teams_takes() {
+    for said in [String::new(), hostile_text()] {
+        let message = teams::message(&storm(&said)).to_string();
+        assert!(message.len() <= 20_000, "{}", message.len());
+        counts_what_is_cut(&message);
+        assert!(message.contains("Not done"), "{message}");
     }
 }
 

@@ -114,7 +114,8 @@ fn stale(why: &str) -> Refused {
 /// The workers of an incident's only cluster have what is needed for it; where there are several, any may try.
 fn cluster(row: &IncidentRow) -> String {
     match sight::names(&row.clusters).as_slice() {
-        [one] => one.clone(),
+        // An account has no workers of its own.
+        [one] if !one.starts_with("account:") => one.clone(),
         _ => String::new(),
     }
 }

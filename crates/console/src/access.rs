@@ -20,7 +20,7 @@ pub(crate) use oidc::{Grant, Oidc, is_safe};
 pub use password::{PasswordError, check_new, hash as hash_password};
 pub(crate) use password::{hash_in_turn, is_right};
 pub(crate) use sign_in::{keep, routes};
-pub(crate) use viewer::{Refused, Signed, Viewer, chain, sessions};
+pub(crate) use viewer::{Refused, Signed, Viewer, chain, is_same, sessions};
 
 /// What somebody may do. Each may do what those before may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

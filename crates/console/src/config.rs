@@ -4,10 +4,11 @@
 //! describes each key, and a test compares the two. No key holds a secret: they name files.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use davylamp_content::settings::{Bounds, Section, Trouble};
+use davylamp_ledger::Options;
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
@@ -26,7 +27,7 @@ pub const SECTION: &str = "console";
 pub const PASSWORD_VARIABLE: &str = "DAVY_CONSOLE_DATABASE_PASSWORD";
 
 /// The bounds of every key that takes a number.
-pub const BOUNDS: [Bounds; 6] = [
+pub const BOUNDS: [Bounds; 8] = [
     Bounds::new("console.connections", 2, 64, "connections"),
     Bounds::new("console.incident_window_secs", 60, 30 * 86_400, "seconds"),
     Bounds::new("console.ingest.max_bytes", 1 << 10, 256 << 20, "bytes"),
@@ -38,6 +39,8 @@ pub const BOUNDS: [Bounds; 6] = [
     ),
     Bounds::new("console.ingest.waiting", 1, 1000, "batches"),
     Bounds::new("console.retention.findings_days", 0, 36_500, "days"),
+    Bounds::new("console.daily.hour", 0, 23, "o'clock"),
+    Bounds::new("console.traces.percent", 1, 100, "percent"),
 ];
 
 /// The bounds of all of its tables.
@@ -93,6 +96,12 @@ pub struct Config {
     pub ingest: Ingest,
     /// What is removed, and when.
     pub retention: Retention,
+    /// What it does by itself, once a day.
+    pub daily: Daily,
+    /// What it counts, for Prometheus.
+    pub metrics: Metrics,
+    /// What it tells of each request, for OpenTelemetry.
+    pub traces: Traces,
     /// How long incidents may wait.
     pub clocks: Clocks,
     /// Who hears of a clock that ran out. Empty: the owner's lead, at once.
@@ -104,8 +113,28 @@ pub struct Config {
 impl Config {
     /// Whether only this machine can reach it.
     pub(crate) fn is_private(&self) -> bool {
-        let address = self.listen.parse::<SocketAddr>();
-        address.is_ok_and(|address| address.ip().is_loopback())
+        is_loopback(&self.listen)
+    }
+
+    /// How the ledger is opened.
+    pub(crate) fn options(&self) -> Options {
+        let file = &self.database_password_file;
+        Options {
+            within_secs: self.incident_window_secs,
+            clocks: self.clocks.of_ledger(),
+            connections: self.connections,
+            password_file: (!file.as_os_str().is_empty()).then(|| file.clone()),
+            // A server on this machine may know us without one.
+            password_variable: std::env::var_os(PASSWORD_VARIABLE)
+                .map(|_| PASSWORD_VARIABLE.to_owned()),
+        }
+    }
+
+    /// The folder of the ledger's file; none where it is on a server.
+    pub(crate) fn folder(&self) -> Option<PathBuf> {
+        let path = self.database.strip_prefix("sqlite:")?;
+        let path = std::path::absolute(path.strip_prefix("//").unwrap_or(path)).ok()?;
+        path.parent().map(Path::to_path_buf)
     }
 
     pub(crate) fn has_tls(&self) -> bool {
@@ -129,6 +158,9 @@ impl Default for Config {
             oidc: Oidc::default(),
             ingest: Ingest::default(),
             retention: Retention::default(),
+            daily: Daily::default(),
+            metrics: Metrics::default(),
+            traces: Traces::default(),
             clocks: Clocks::default(),
             escalation: Vec::new(),
             notices: Notices::default(),
@@ -214,6 +246,69 @@ impl Default for Retention {
     }
 }
 
+/// `[console.daily]`: what the console does by itself, once a day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Daily {
+    /// From this hour on, in UTC: what is too old is removed, and the ledger is checked.
+    pub hour: u8,
+    /// Whether the ledger is checked.
+    pub verify: bool,
+    /// A folder with room for a copy of the tables while it is. Empty: that of temporary files.
+    pub scratch: PathBuf,
+}
+
+impl Default for Daily {
+    fn default() -> Self {
+        Self {
+            hour: 3,
+            verify: true,
+            scratch: PathBuf::new(),
+        }
+    }
+}
+
+/// `[console.metrics]`: what it counts, for Prometheus.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Address and port of `/metrics`, `/healthz` and `/readyz`. Empty: no metrics. Wider than this
+    /// machine only with a token.
+    pub listen: String,
+    /// The file with the bearer token that who reads metrics has to have. Empty: none.
+    pub token_file: PathBuf,
+}
+
+/// `[console.traces]`: what it tells of each request, for OpenTelemetry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Traces {
+    /// Where OTLP over HTTP is taken, such as `http://127.0.0.1:4318`. Empty: no traces.
+    pub endpoint: String,
+    /// Headers to send along, such as `authorization: Bearer …`, one a line.
+    pub headers_file: PathBuf,
+    /// The certificates that the receiver's is checked by, as PEM. Empty: those this machine trusts.
+    pub ca_file: PathBuf,
+    /// Of so many requests in a hundred, where the sender has not decided.
+    pub percent: u8,
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self {
+            endpoint: String::new(),
+            headers_file: PathBuf::new(),
+            ca_file: PathBuf::new(),
+            percent: 100,
+        }
+    }
+}
+
+fn is_loopback(address: &str) -> bool {
+    let address = address.parse::<SocketAddr>();
+    address.is_ok_and(|address| address.ip().is_loopback())
+}
+
 /// What must hold between keys.
 fn whole(console: &Value) -> Vec<(&'static str, Trouble)> {
     let Ok(config) = Config::deserialize(console.clone()) else {
@@ -240,6 +335,17 @@ fn whole(console: &Value) -> Vec<(&'static str, Trouble)> {
             "people's sessions would go over the network in the clear",
             "listen on 127.0.0.1, or set `console.tls_certificate_file` and `console.tls_key_file`, or set \
              `console.behind_proxy = true` where a proxy has TLS",
+        );
+    }
+    let metrics = &config.metrics;
+    if !metrics.listen.is_empty()
+        && !is_loopback(&metrics.listen)
+        && metrics.token_file.as_os_str().is_empty()
+    {
+        trouble(
+            "console.metrics.listen",
+            "everybody who reaches this address could read the metrics",
+            "listen on 127.0.0.1, or name a file with a token in `console.metrics.token_file`",
         );
     }
     let oidc = &config.oidc;
@@ -277,6 +383,12 @@ fn text(key: &str, text: &str) -> Result<(), &'static str> {
         "console.listen" if text.parse::<SocketAddr>().is_err() => {
             Err("write an address and a port, such as `127.0.0.1:7878` or `[::1]:7878`")
         }
+        "console.metrics.listen" if !text.is_empty() && text.parse::<SocketAddr>().is_err() => {
+            Err("write an address and a port, such as `127.0.0.1:9475`, or leave it empty")
+        }
+        "console.traces.endpoint" if !text.is_empty() && !is_receiver(text) => {
+            Err("write an `https://` or `http://` address, such as `http://127.0.0.1:4318`")
+        }
         "console.database" if !text.starts_with("sqlite:") && !is_postgres(text) => {
             Err("write `sqlite:///path/to/file` or `postgres://user@host/name`")
         }
@@ -295,6 +407,15 @@ fn text(key: &str, text: &str) -> Result<(), &'static str> {
 
 fn is_postgres(text: &str) -> bool {
     text.starts_with("postgres:") || text.starts_with("postgresql:")
+}
+
+fn is_receiver(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+    })
 }
 
 fn is_web(text: &str) -> bool {

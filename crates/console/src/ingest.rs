@@ -11,8 +11,9 @@ mod gate;
 mod lines;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -22,12 +23,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use davylamp_ledger::wire::{self, Sent};
-use davylamp_ledger::{IncidentNo, Input, LedgerError};
+use davylamp_ledger::{IncidentNo, Input, LedgerError, Receipt};
 use flate2::read::MultiGzDecoder;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 
 use crate::config::Config;
+use crate::observe::{BATCHES, FINDINGS, LINES, Meters, TAKING, WRITING, span};
 use crate::sender::{EVENTS, RECORDS, Unanswered, later, refusal, sender};
 use crate::site::Site;
 use crate::store::Sender;
@@ -60,6 +62,21 @@ enum NotTaken {
 impl From<Unanswered> for NotTaken {
     fn from(why: Unanswered) -> Self {
         Self::Unanswered(why)
+    }
+}
+
+impl NotTaken {
+    /// Its name among the metrics.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Unanswered(Unanswered::Token) => "no-token",
+            Self::Unanswered(Unanswered::Scope(_)) => "wrong-scope",
+            Self::Unanswered(Unanswered::Trouble(_)) => "trouble",
+            Self::TooFast(_) => "too-fast",
+            Self::Busy => "busy",
+            Self::Packed(..) => "unpacked",
+            Self::Lines(_) | Self::Record(_) => "unreadable",
+        }
     }
 }
 
@@ -101,22 +118,30 @@ impl IntoResponse for NotTaken {
 /// Who may not send has this long to finish, so that it reads our answer.
 const FINISHES_WITHIN: Duration = Duration::from_secs(5);
 
-async fn take(State(site): State<Site>, request: Request) -> Result<Response, Response> {
+async fn take(State(site): State<Site>, request: Request) -> Response {
+    let began = Instant::now();
+    let taken = taken(&site, request).await;
+    let result = taken.as_ref().map_or_else(NotTaken::name, |_| "taken");
+    let meters = &site.observe().meters;
+    meters.count(&BATCHES, &[result], 1);
+    meters.time(&TAKING, &[], began.elapsed().as_secs_f64());
+    taken.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn taken(site: &Site, request: Request) -> Result<Response, NotTaken> {
     let headers = request.headers().clone();
     // Before anything is read: what is read is held, and whoever may not send could send much.
-    let sender = match sender(&site, &headers, EVENTS).await {
+    let sender = match sender(site, &headers, EVENTS).await {
         Ok(sender) => sender,
         Err(refused) => {
-            let _ = tokio::time::timeout(FINISHES_WITHIN, drained(&site, request)).await;
-            return Err(refused.into_response());
+            let _ = tokio::time::timeout(FINISHES_WITHIN, drained(site, request)).await;
+            return Err(refused.into());
         }
     };
     // Too large, or cut short: the sender halves it, or sends it again.
-    let body = Bytes::from_request(request, &site)
-        .await
-        .map_err(IntoResponse::into_response)?;
-    let taken = deliver(&site, &sender, &headers, &body).await;
-    taken.map_err(IntoResponse::into_response)
+    let body = Bytes::from_request(request, site).await;
+    let body = body.map_err(|why| NotTaken::Packed(why.status(), why.body_text()))?;
+    deliver(site, &sender, &headers, &body).await
 }
 
 /// Reads what somebody sends, as much as may be sent, and keeps nothing of it.
@@ -136,8 +161,10 @@ async fn deliver(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Response, NotTaken> {
+    let reading = span("ingest.read");
     let body = unpacked(headers, body, site.config().ingest.max_bytes)?;
     let read = lines::read(&body, &sender.cluster).map_err(NotTaken::Lines)?;
+    drop(reading);
     let events = (read.inputs.len() + read.sent.len()) as u32;
     if !read.sent.is_empty() && !sender.may(RECORDS) {
         return Err(Unanswered::Scope(RECORDS).into());
@@ -155,13 +182,19 @@ async fn deliver(
         .get("idempotency-key")
         .and_then(|key| key.to_str().ok());
     let key = key.map(|key| format!("{} {key}", sender.name));
+    let (writing, began) = (span("ledger.deliver"), Instant::now());
     let receipt = site
         .ledger()
         .deliver(key.as_deref(), &inputs, site.now())
         .await
         .map_err(undelivered)?;
+    drop(writing);
+    let meters = &site.observe().meters;
+    meters.time(&WRITING, &[], began.elapsed().as_secs_f64());
     site.live().wake();
     site.gate().took(events);
+    let passed_over = read.passed_over.values().sum();
+    count(meters, &inputs, passed_over, &receipt);
     Ok(Json(json!({
         "new": receipt.new,
         "updated": receipt.updated,
@@ -171,6 +204,23 @@ async fn deliver(
         "head": receipt.last,
     }))
     .into_response())
+}
+
+fn count(meters: &Meters, inputs: &[Input], passed_over: u64, receipt: &Receipt) {
+    let mut said = BTreeMap::from([("passed-over", passed_over)]);
+    for input in inputs {
+        *said.entry(lines::name(input)).or_default() += 1;
+    }
+    for (what, n) in said {
+        meters.count(&LINES, &[what], n);
+    }
+    for (result, n) in [
+        ("new", receipt.new),
+        ("updated", receipt.updated),
+        ("unchanged", receipt.unchanged),
+    ] {
+        meters.count(&FINDINGS, &[result], n);
+    }
 }
 
 /// What is wrong with a record is the sender's to mend; everything else is ours.

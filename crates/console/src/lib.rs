@@ -9,12 +9,15 @@
 //! anything to a cluster or account. Those who do report here.
 
 mod access;
+mod api;
+mod chores;
 mod clocks;
 pub mod config;
 mod ingest;
 mod jobs;
 mod live;
 pub mod notices;
+mod observe;
 mod page;
 mod sender;
 mod serve;
@@ -24,5 +27,6 @@ pub mod store;
 pub use access::{
     OidcError, PasswordError, Role, Scope, check_new as check_password, hash_password,
 };
+pub use observe::ObserveError;
 pub use sender::{EVENTS, JOBS, RECORDS, SCOPES};
 pub use serve::{Console, ConsoleError, Ready};

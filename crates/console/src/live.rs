@@ -4,6 +4,7 @@
 //! what an entry says is read and made a row of once, however many watch.
 //! Entries of another console on the same database are seen as well, a second later.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -48,6 +49,7 @@ pub(crate) struct Live {
     entries: broadcast::Sender<Arc<News>>,
     written: Arc<Notify>,
     ended: watch::Sender<bool>,
+    seen: Arc<AtomicI64>,
 }
 
 impl Live {
@@ -56,6 +58,7 @@ impl Live {
             entries: broadcast::Sender::new(WAITING),
             written: Arc::default(),
             ended: watch::Sender::new(false),
+            seen: Arc::default(),
         }
     }
 
@@ -69,6 +72,16 @@ impl Live {
         self.entries.subscribe()
     }
 
+    /// How many watch.
+    pub(crate) fn watchers(&self) -> usize {
+        self.entries.receiver_count()
+    }
+
+    /// The last entry that was handed on.
+    pub(crate) fn seen(&self) -> i64 {
+        self.seen.load(Ordering::Relaxed)
+    }
+
     /// Turns true when nothing comes any more: a watcher then lets go of its connection.
     pub(crate) fn ended(&self) -> watch::Receiver<bool> {
         self.ended.subscribe()
@@ -79,7 +92,10 @@ impl Live {
         let mut seen = None;
         loop {
             match self.hand_on(ledger, seen).await {
-                Ok(last) => seen = Some(last),
+                Ok(last) => {
+                    seen = Some(last);
+                    self.seen.store(last, Ordering::Relaxed);
+                }
                 Err(error) => tracing::warn!(%error, "new entries cannot be read"),
             }
             tokio::select! {

@@ -34,7 +34,7 @@ pub(crate) use channel::Clouds;
 pub use channel::{Asking, Cloud};
 use outbox::{Made, Outbox, Row, State, named};
 pub(crate) use route::in_words;
-use send::{Sender, Underway};
+use send::{Counts, Sender, Underway};
 pub use what::What;
 use words::Writer;
 
@@ -116,6 +116,7 @@ impl Notices {
             config: config.notices.clone(),
             clouds,
             holder: store::secret()?,
+            counts: Arc::default(),
         };
         Ok(Self(Arc::new(Inner {
             ledger: ledger.clone(),
@@ -133,6 +134,11 @@ impl Notices {
     /// What is to be told and what was.
     pub fn outbox(&self) -> &Outbox {
         &self.0.outbox
+    }
+
+    /// How trying went.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.0.sender.counts
     }
 
     /// Something may be ripe.

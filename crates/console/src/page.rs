@@ -28,6 +28,7 @@ mod posture;
 mod queue;
 mod settings;
 mod sight;
+mod soundness;
 mod text;
 mod time;
 mod trail;
@@ -44,6 +45,9 @@ use crate::site::Site;
 use incident::plans::forms as plans;
 
 pub(crate) use account::note_own;
+pub(crate) use nodes::SILENT_AFTER;
+pub(crate) use word::SEVERITIES;
+
 pub(crate) use message::{absent, message, sign_in, sign_in_by_link};
 pub(crate) use posture::Audits;
 pub(crate) use settings::people::noted;

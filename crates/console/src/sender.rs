@@ -98,6 +98,7 @@ pub(crate) async fn sender(
     let sender = known
         .map_err(|error| Unanswered::trouble(&error))?
         .ok_or(Unanswered::Token)?;
+    crate::observe::is_by(&sender.name);
     match sender.may(scope) {
         true => Ok(sender),
         false => Err(Unanswered::Scope(scope)),

@@ -14,17 +14,21 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use davylamp_ledger::{Ledger, LedgerError, Options};
+use davylamp_ledger::{Ledger, LedgerError};
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::access::{self, Oidc, OidcError, Refused};
-use crate::config::{Config, PASSWORD_VARIABLE};
+use crate::chores::{self, Book};
+use crate::config::Config;
 use crate::live::Live;
 use crate::notices::{Cloud, Clouds, Notices};
-use crate::site::Site;
+use crate::observe::{self, Exporter, Observe, ObserveError};
+use crate::sender::Unanswered;
+use crate::site::{self, Site};
 use crate::store::{Store, StoreError};
-use crate::{clocks, ingest, jobs, notices, page};
+use crate::{api, clocks, ingest, jobs, notices, page};
 
 /// A page or a batch that takes longer has failed; the live stream is none of these.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -68,6 +72,9 @@ pub enum ConsoleError {
         /// Why not.
         why: String,
     },
+    /// It cannot be watched as the configuration says.
+    #[error("the console cannot be watched as the configuration says")]
+    Observe(#[from] ObserveError),
 }
 
 /// A console that is not served yet.
@@ -76,6 +83,7 @@ pub struct Console {
     config: Config,
     ledger: Ledger,
     store: Store,
+    book: Book,
     clouds: Clouds,
 }
 
@@ -85,8 +93,12 @@ pub struct Ready {
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
     site: Site,
+    exporter: Option<Exporter>,
+    metrics: Option<TcpListener>,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it tells what it counts.
+    pub metrics_address: Option<SocketAddr>,
 }
 
 impl Console {
@@ -95,22 +107,14 @@ impl Console {
     /// # Errors
     /// [`ConsoleError`]
     pub async fn open(config: Config) -> Result<Self, ConsoleError> {
-        let file = &config.database_password_file;
-        let options = Options {
-            within_secs: config.incident_window_secs,
-            clocks: config.clocks.of_ledger(),
-            connections: config.connections,
-            password_file: (!file.as_os_str().is_empty()).then(|| file.clone()),
-            // A server on this machine may know us without one.
-            password_variable: std::env::var_os(PASSWORD_VARIABLE)
-                .map(|_| PASSWORD_VARIABLE.to_owned()),
-        };
-        let ledger = Ledger::open(&config.database, &options).await?;
+        let ledger = Ledger::open(&config.database, &config.options()).await?;
         let store = Store::beside(&ledger).await?;
+        let book = Book::beside(&ledger, Timestamp::now()).await?;
         Ok(Self {
             config,
             ledger,
             store,
+            book,
             clouds: Clouds::default(),
         })
     }
@@ -156,23 +160,35 @@ impl Console {
             false => None,
         };
         let oidc = Oidc::of(&self.config.oidc)?;
-        let failed = |source| ConsoleError::Listen {
-            address: self.config.listen.clone(),
-            source,
+        let (observe, exporter) = Observe::new(&self.config)?;
+        let (listener, address) = bind(&self.config.listen).await?;
+        let (metrics, metrics_address) = match self.config.metrics.listen.as_str() {
+            "" => (None, None),
+            listen => {
+                let (listener, address) = bind(listen).await?;
+                (Some(listener), Some(address))
+            }
         };
-        let listener = TcpListener::bind(&self.config.listen)
-            .await
-            .map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
         let url = url(&self.config, &address.to_string());
         let notices = self.telling(&url).await?;
-        let (live, config) = (Live::new(), self.config);
-        let site = Site::new(self.ledger, self.store, live, notices, oidc, config, url);
+        let parts = site::Parts {
+            ledger: self.ledger,
+            store: self.store,
+            live: Live::new(),
+            notices,
+            book: self.book,
+            observe,
+            oidc,
+        };
+        let site = Site::new(parts, self.config, url);
         Ok(Ready {
             listener,
             tls,
             site,
+            exporter,
+            metrics,
             address,
+            metrics_address,
         })
     }
 }
@@ -194,6 +210,10 @@ impl Ready {
             let (site, stop) = (self.site.clone(), stop.clone());
             tokio::spawn(async move { site.live().run(site.ledger(), stop).await })
         };
+        let chores = {
+            let (site, stop) = (self.site.clone(), stop.clone());
+            tokio::spawn(async move { chores::run(&site, stop).await })
+        };
         let telling = {
             let (site, stop) = (self.site.clone(), stop.clone());
             tokio::spawn(async move { site.notices().run(stop).await })
@@ -202,11 +222,34 @@ impl Ready {
             let (site, stop) = (self.site.clone(), stop.clone());
             tokio::spawn(async move { clocks::run(site.ledger(), site.config(), stop).await })
         };
+        let exporting = self
+            .exporter
+            .map(|exporter| tokio::spawn(exporter.run(stop.clone())));
         let app = app(&self.site);
-        connection::serve(self.listener, self.tls, app, stop).await;
-        let _ = tokio::join!(live, telling, clocks);
+        let metrics = async {
+            if let Some(listener) = self.metrics {
+                let app = observe::for_prometheus(&self.site);
+                connection::serve(listener, None, app, stop.clone()).await;
+            }
+        };
+        let pages = connection::serve(self.listener, self.tls, app, stop.clone());
+        tokio::join!(metrics, pages);
+        let _ = tokio::join!(live, telling, clocks, chores);
+        if let Some(exporting) = exporting {
+            let _ = exporting.await;
+        }
         self.site.ledger().close().await;
     }
+}
+
+async fn bind(listen: &str) -> Result<(TcpListener, SocketAddr), ConsoleError> {
+    let failed = |source| ConsoleError::Listen {
+        address: listen.to_owned(),
+        source,
+    };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
 }
 
 /// The address by which people reach it, which listens at `address`.
@@ -224,6 +267,8 @@ fn app(site: &Site) -> Router {
         .merge(access::routes())
         .layer(middleware::from_fn(small))
         .merge(ingest::routes(site.config()))
+        .merge(api::routes())
+        .merge(observe::probes())
         .merge(jobs::routes())
         .layer(middleware::from_fn(in_time))
         .merge(page::stream())
@@ -233,6 +278,7 @@ fn app(site: &Site) -> Router {
             access::sessions,
         ))
         .layer(middleware::from_fn_with_state(site.clone(), careful))
+        .layer(middleware::from_fn_with_state(site.clone(), observe::watch))
         .with_state(site.clone())
 }
 
@@ -254,8 +300,12 @@ fn ended(status: StatusCode) -> Response {
 
 /// Ends what takes too long.
 async fn in_time(request: Request, next: Next) -> Response {
+    let is_machine = request.uri().path().starts_with("/api/");
     let answered = tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await;
-    answered.unwrap_or_else(|_| ended(StatusCode::SERVICE_UNAVAILABLE))
+    answered.unwrap_or_else(|_| match is_machine {
+        true => Unanswered::Trouble("it took too long".to_owned()).into_response(),
+        false => ended(StatusCode::SERVICE_UNAVAILABLE),
+    })
 }
 
 /// Adds what every answer carries, but for what it says of itself otherwise.

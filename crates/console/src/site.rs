@@ -6,10 +6,12 @@ use davylamp_ledger::Ledger;
 use jiff::Timestamp;
 
 use crate::access::{Attempts, Oidc};
+use crate::chores::Book;
 use crate::config::Config;
 use crate::ingest::Gate;
 use crate::live::Live;
 use crate::notices::Notices;
+use crate::observe::Observe;
 use crate::page::Audits;
 use crate::store::Store;
 
@@ -23,6 +25,8 @@ struct Inner {
     store: Store,
     live: Live,
     notices: Notices,
+    book: Book,
+    observe: Observe,
     attempts: Attempts,
     gate: Gate,
     audits: Audits,
@@ -34,23 +38,38 @@ struct Inner {
     is_secure: bool,
 }
 
+/// What a site is made of, beside its configuration.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub ledger: Ledger,
+    pub store: Store,
+    pub live: Live,
+    pub notices: Notices,
+    pub book: Book,
+    pub observe: Observe,
+    pub oidc: Option<Oidc>,
+}
+
 impl Site {
-    pub(crate) fn new(
-        ledger: Ledger,
-        store: Store,
-        live: Live,
-        notices: Notices,
-        oidc: Option<Oidc>,
-        config: Config,
-        url: String,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts, config: Config, url: String) -> Self {
         let is_secure = config.has_tls() || config.behind_proxy;
         let gate = Gate::new(&config);
+        let Parts {
+            ledger,
+            store,
+            live,
+            notices,
+            book,
+            observe,
+            oidc,
+        } = parts;
         Self(Arc::new(Inner {
             ledger,
             store,
             live,
             notices,
+            book,
+            observe,
             attempts: Attempts::default(),
             gate,
             audits: Audits::default(),
@@ -71,6 +90,16 @@ impl Site {
 
     pub(crate) fn live(&self) -> &Live {
         &self.0.live
+    }
+
+    /// What is done once a day.
+    pub(crate) fn book(&self) -> &Book {
+        &self.0.book
+    }
+
+    /// What measures.
+    pub(crate) fn observe(&self) -> &Observe {
+        &self.0.observe
     }
 
     pub(crate) fn notices(&self) -> &Notices {

@@ -89,7 +89,7 @@ pub enum What {
     Export(keep::ExportArgs),
     /// Read an export into an empty ledger
     Import(keep::ImportArgs),
-    /// Remove what console.retention says is too old
+    /// Remove now what console.retention says is too old; a console that serves does so once a day
     Retain,
 }
 
@@ -146,6 +146,9 @@ async fn serve(console: Console) -> Result<ExitCode, Failure> {
     if let Some(key) = link {
         emit(format!("sign in once:  {}\n", people::address(&url, &key)))?;
     }
+    if let Some(address) = ready.metrics_address {
+        note(&format!("metrics at http://{address}/metrics"));
+    }
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let signals = Signals::listen();
     let serving = ready.serve(stopped);
@@ -182,6 +185,9 @@ fn failure(error: ConsoleError) -> Failure {
         }
         ConsoleError::Certificate { .. } => {
             "console.tls_certificate_file and console.tls_key_file want PEM files that belong together"
+        }
+        ConsoleError::Observe(_) => {
+            "see [console.metrics] and [console.traces] in docs/configuration.md"
         }
     };
     Failure::new(anyhow::Error::new(error), hint)

@@ -11,6 +11,7 @@ mod guard;
 mod hunt;
 mod indicators;
 mod input;
+mod log;
 mod outbox;
 mod output;
 mod records;
@@ -25,9 +26,9 @@ mod work;
 use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use failure::Failure;
+use log::LogForm;
 use output::ColourChoice;
 
 /// Where options that every verb has stand in its help.
@@ -71,6 +72,20 @@ struct Cli {
     /// Say more on stderr; twice for debugging. RUST_LOG, where set, decides instead
     #[arg(short, long, global = true, action = ArgAction::Count, display_order = GLOBAL_LAST)]
     verbose: u8,
+    /// How stderr is written: text, or json, an object for each line
+    #[arg(
+        long,
+        global = true,
+        display_order = GLOBAL_LAST,
+        value_enum,
+        value_name = "FORM",
+        env = "DAVY_LOG",
+        default_value_t = LogForm::Text,
+        hide_possible_values = true,
+        hide_env = true,
+        hide_default_value = true
+    )]
+    log: LogForm,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -97,7 +112,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr(cli.verbose, cli.color);
+    log::to_stderr(cli.verbose, cli.color, cli.log);
     match run(&cli) {
         Ok(code) => code,
         Err(failure) => {
@@ -125,23 +140,6 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Deploy(args) => deploy::run(args),
         Verb::Completions(args) => completions::run(args, &mut Cli::command()),
     }
-}
-
-/// Stdout belongs to data: events, explanations, tables.
-fn log_to_stderr(verbose: u8, colour: ColourChoice) {
-    let default = match verbose {
-        // What the AWS libraries warn of on the way (no instance metadata here, one attempt of
-        // several failed) is said better by the error that ends in the report.
-        0 => "warn,aws_config=error,aws_runtime=error,aws_smithy_runtime=error",
-        1 => "info",
-        _ => "debug",
-    };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colour.on_stderr())
-        .init();
 }
 
 #[cfg(test)]

@@ -161,11 +161,9 @@ impl<'a> Writer<'a> {
             return Err(LedgerError::NoReason);
         }
         match record {
-            Record::Job(job) => {
-                if self.work.jobs.get(&named(&[&job.job])).is_some() {
-                    self.receipt.unchanged += 1;
-                    return Ok(());
-                }
+            Record::Job(job) if self.work.jobs.get(&named(&[&job.job])).is_some() => {
+                self.receipt.unchanged += 1;
+                return Ok(());
             }
             Record::JobStep(step) if !self.may_step(step)? => {
                 self.receipt.unchanged += 1;
@@ -201,13 +199,17 @@ impl<'a> Writer<'a> {
             return Err(refused(&format!("it is {} already", row.stage)));
         }
         let is_held = row.stage == "taken" && row.until > self.now_us;
+        let is_theirs = row.stage == "taken" && row.taken_by == shown(&step.by, SHOWN_BYTES);
         match step.stage {
             JobStage::Withdrawn if is_held => Err(refused("a worker is at it")),
-            JobStage::Withdrawn => Ok(true),
-            // Its worker may go on with it, and end it late where no other has it.
-            _ if is_held && row.taken_by != shown(&step.by, SHOWN_BYTES) => {
+            JobStage::Taken { .. } if is_held && !is_theirs => {
                 Err(refused(&format!("{} is at it", row.taken_by)))
             }
+            // Who had it may end it late, where no other has it by then.
+            JobStage::Done | JobStage::Failed if !is_theirs => Err(refused(&match is_held {
+                true => format!("{} is at it", row.taken_by),
+                false => "you have not taken it".to_owned(),
+            })),
             _ => Ok(true),
         }
     }

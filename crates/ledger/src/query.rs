@@ -11,11 +11,13 @@ use crate::text::{SHOWN_BYTES, shown};
 mod findings;
 mod incidents;
 mod others;
+mod standing;
 mod work;
 
 pub use findings::{FindingFilter, FindingView};
 pub use incidents::{IncidentFilter, IncidentSort, IncidentView};
 pub use others::{NodeView, Overview};
+pub use standing::Standing;
 pub use work::{AuditView, Burning, JobFilter, JobView, PlanView, RunFilter};
 
 /// The most that one page of a list has.

@@ -35,6 +35,15 @@ pub struct Removed {
     pub bodies: u64,
 }
 
+impl Removed {
+    /// Adds what another step removed.
+    pub fn add(&mut self, other: Self) {
+        self.findings += other.findings;
+        self.evidence += other.evidence;
+        self.bodies += other.bodies;
+    }
+}
+
 /// How many findings or records of evidence go in one transaction.
 const BATCH: i64 = 500;
 /// Receipts by the keys of batches are kept this long; findings are known by their ids for longer.
@@ -46,28 +55,45 @@ impl Ledger {
     /// Removes what the policy says is too old.
     pub async fn retain(&self, policy: Policy, now: Timestamp) -> Result<Removed, LedgerError> {
         let mut removed = Removed::default();
+        while let Some(more) = self.retain_some(policy, now).await? {
+            removed.add(more);
+        }
+        Ok(removed)
+    }
+
+    /// Removes a little of what the policy says is too old, in one transaction; `None` once nothing is. Who
+    /// waits for the ledger gets it between two of these.
+    pub async fn retain_some(
+        &self,
+        policy: Policy,
+        now: Timestamp,
+    ) -> Result<Option<Removed>, LedgerError> {
         let before = |days: u32| now.as_microsecond() - i64::from(days) * DAY_US;
         if let Some(days) = policy.findings_days {
             let name = format!("findings_days = {days}");
-            while let Some((findings, bodies)) = self.old_findings(&name, before(days), now).await?
-            {
-                removed.findings += findings;
-                removed.bodies += bodies;
+            if let Some((findings, bodies)) = self.old_findings(&name, before(days), now).await? {
+                return Ok(Some(Removed {
+                    findings,
+                    bodies,
+                    ..Removed::default()
+                }));
             }
         }
         if let Some(days) = policy.evidence_days {
             let name = format!("evidence_days = {days}");
-            while let Some((evidence, bodies)) = self.old_evidence(&name, before(days), now).await?
-            {
-                removed.evidence += evidence;
-                removed.bodies += bodies;
+            if let Some((evidence, bodies)) = self.old_evidence(&name, before(days), now).await? {
+                return Ok(Some(Removed {
+                    evidence,
+                    bodies,
+                    ..Removed::default()
+                }));
             }
         }
         sqlx::query("DELETE FROM batch WHERE at_us < $1")
             .bind(now.as_microsecond() - RECEIPT_DAYS * DAY_US)
             .execute(&self.pool)
             .await?;
-        Ok(removed)
+        Ok(None)
     }
 
     async fn old_findings(

@@ -4,6 +4,7 @@
 //! Kubernetes API with every unknown field an error, and then asked what it would do to a node.
 
 mod chart;
+mod console;
 mod container;
 mod guide;
 mod hunt;

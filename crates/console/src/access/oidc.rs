@@ -25,6 +25,7 @@ use url::Url;
 use super::cookie::Cookie;
 use super::sign_in::{begin, local};
 use super::viewer::{Refused, chain, is_same};
+use crate::observe::SIGN_INS;
 use crate::page;
 use crate::serve::From;
 use crate::site::Site;
@@ -253,6 +254,8 @@ fn unreachable(site: &Site, error: &OidcError) -> Response {
 }
 
 fn refused(site: &Site, status: StatusCode, text: &str) -> Response {
+    let meters = &site.observe().meters;
+    meters.count(&SIGN_INS, &["provider", "failed"], 1);
     (status, page::sign_in(site, "/", Some(text))).into_response()
 }
 

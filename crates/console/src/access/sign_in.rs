@@ -16,6 +16,7 @@ use super::factor::{Shown, shown};
 use super::oidc;
 use super::password::is_right;
 use super::viewer::{Refused, Signed, is_from_here};
+use crate::observe::SIGN_INS;
 use crate::page;
 use crate::serve::From;
 use crate::site::Site;
@@ -66,6 +67,9 @@ async fn by_password(
             wait.as_secs() + 1
         );
         let status = axum::http::StatusCode::TOO_MANY_REQUESTS;
+        site.observe()
+            .meters
+            .count(&SIGN_INS, &["password", "slowed"], 1);
         return Ok((status, page::sign_in(&site, &back, Some(&text))).into_response());
     }
     let person = site.store().person(&form.name).await?;
@@ -90,6 +94,9 @@ async fn by_password(
 
 fn failed(site: &Site, name: &str, from: IpAddr, back: &str) -> Response {
     site.attempts().failed(name, from, Instant::now());
+    site.observe()
+        .meters
+        .count(&SIGN_INS, &["password", "failed"], 1);
     tracing::warn!(%from, "somebody could not sign in");
     let text = "Name, password or code are wrong.";
     let status = axum::http::StatusCode::UNAUTHORIZED;
@@ -119,6 +126,9 @@ async fn by_link(
     match site.store().use_link(&key, site.now()).await? {
         Some(person) => begin(&site, &person.name, Way::Link, from, &headers, "/").await,
         None => {
+            site.observe()
+                .meters
+                .count(&SIGN_INS, &["link", "failed"], 1);
             tracing::warn!(%from, "a sign-in link was used that does not hold");
             let text =
                 "This link was used, or its time is over. `davy console link` makes another.";
@@ -151,6 +161,8 @@ pub(super) async fn begin(
         agent: &String::from_utf8_lossy(agent.unwrap_or_default()),
     };
     let key = site.store().begin(opened, site.now()).await?;
+    let meters = &site.observe().meters;
+    meters.count(&SIGN_INS, &[way.as_str(), "held"], 1);
     tracing::info!(person = name, way = way.as_str(), "signed in");
     Ok((keep(site, &key), Redirect::to(&local(back))).into_response())
 }

@@ -24,6 +24,7 @@ pub(crate) struct Gate {
     per_second: f64,
     buckets: Mutex<HashMap<String, Bucket>>,
     slots: Semaphore,
+    places: usize,
     taken: AtomicU64,
     refused: AtomicU64,
 }
@@ -34,6 +35,7 @@ impl Gate {
             per_second: f64::from(config.ingest.events_per_second),
             buckets: Mutex::default(),
             slots: Semaphore::new(config.ingest.waiting),
+            places: config.ingest.waiting,
             taken: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         }
@@ -75,6 +77,11 @@ impl Gate {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
         slot
+    }
+
+    /// How many batches are being written, or wait for it.
+    pub(crate) fn waiting(&self) -> usize {
+        self.places.saturating_sub(self.slots.available_permits())
     }
 
     pub(crate) fn took(&self, events: u32) {

@@ -39,6 +39,15 @@ pub(super) struct Read {
     pub passed_over: BTreeMap<String, u64>,
 }
 
+/// What an input is, for the metrics.
+pub(super) fn name(input: &Input) -> &'static str {
+    match input {
+        Input::Finding(reported) => reported.taken.as_str(),
+        Input::Heartbeat(_) => "heartbeat",
+        Input::Record(_) | Input::Once { .. } => "record",
+    }
+}
+
 enum Line {
     Input(Box<Input>),
     Sent(Box<Sent>),

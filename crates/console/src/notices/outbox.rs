@@ -194,7 +194,10 @@ impl Outbox {
     pub(crate) async fn beside(ledger: &Ledger) -> Result<Self, sqlx::Error> {
         let pool = ledger.database().clone();
         for table in TABLES {
-            sqlx::query(table).execute(&pool).await?;
+            // Of two consoles that make it at once, PostgreSQL refuses one, for which it is there by then.
+            if sqlx::query(table).execute(&pool).await.is_err() {
+                sqlx::query(table).execute(&pool).await?;
+            }
         }
         let sql =
             "INSERT INTO console_notice_cursor (name, seq) SELECT $1, seq FROM head WHERE true
@@ -330,6 +333,13 @@ impl Outbox {
         let mut transaction = self.pool.begin().await?;
         Self::add(&mut transaction, &new, now).await?;
         transaction.commit().await
+    }
+
+    /// How many notices wait to be sent, or to be sent again.
+    pub(crate) async fn waiting_count(&self) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar("SELECT count(*) FROM console_notice WHERE state = 'waiting'")
+            .fetch_one(&self.pool)
+            .await
     }
 
     /// Forgets what was told long ago.

@@ -4,6 +4,8 @@
 //! somebody who sends the same again.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use davylamp_notice::Notice;
@@ -23,6 +25,17 @@ const LONGEST_WAIT_SECS: i64 = 1800;
 /// So many channels are sent through at once.
 const AT_ONCE: usize = 16;
 
+/// How trying went, since this console started.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// Notices that arrived.
+    pub delivered: AtomicU64,
+    /// Tries that failed.
+    pub failed: AtomicU64,
+    /// Notices that were given up.
+    pub given_up: AtomicU64,
+}
+
 /// What sending needs.
 #[derive(Debug, Clone)]
 pub(super) struct Sender {
@@ -31,6 +44,7 @@ pub(super) struct Sender {
     pub clouds: channel::Clouds,
     /// This console's name among those that share the database.
     pub holder: String,
+    pub counts: Arc<Counts>,
 }
 
 /// What is on its way.
@@ -91,13 +105,21 @@ impl Sender {
         };
         let now = Timestamp::now();
         let (channel, attempts) = (&row.channel, row.attempts);
+        let count = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
         let (state, next_at, error) = match result {
-            Ok(()) => (State::Sent, row.next_at, String::new()),
+            Ok(()) => {
+                count(&self.counts.delivered);
+                (State::Sent, row.next_at, String::new())
+            }
             Err((again, error)) => {
+                count(&self.counts.failed);
                 let next = now.as_microsecond() + secs(self.pause(attempts));
                 let state = match again && next <= row.until {
                     true => State::Waiting,
-                    false => State::Failed,
+                    false => {
+                        count(&self.counts.given_up);
+                        State::Failed
+                    }
                 };
                 tracing::warn!(
                     channel,

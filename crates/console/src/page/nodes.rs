@@ -14,7 +14,7 @@ use crate::site::Site;
 
 /// A node that was not heard of for so long is silent: agents say that they are there every few
 /// minutes.
-const SILENT_AFTER: SignedDuration = SignedDuration::from_mins(15);
+pub(crate) const SILENT_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]

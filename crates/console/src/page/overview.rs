@@ -17,7 +17,7 @@ use maud::{Markup, html};
 use super::frame::{self, Room};
 use super::nodes::{Health, health};
 use super::sight::{self, Sight};
-use super::{asked, incidents, list, live, posture, text, time, word};
+use super::{asked, incidents, list, live, posture, soundness, text, time, word};
 use crate::access::{Refused, Scope, Viewer};
 use crate::site::Site;
 
@@ -74,6 +74,7 @@ pub(super) async fn show(State(site): State<Site>, viewer: Viewer) -> Result<Mar
     let waits = waiting::of(&site, &viewer).await?;
     let stream = format!("/live/stream?show=blows&after={head}");
     let body = html! {
+        (soundness::banner(&site).await?)
         div.title { h1 { "Overview" } p.muted { "as of " (time::clock(now.as_microsecond())) " UTC" } }
         div #numbers data-refresh { (numbers(&hour, &hours, first)) }
         div.columns #state data-refresh {

@@ -166,7 +166,7 @@ fn rows<'a>(standing: &'a Standing, filter: &Filter<'_>) -> Vec<Row<'a>> {
         }
     }
     let mut rows: Vec<Row<'a>> = rows.into_values().collect();
-    rows.sort_by(|a, b| (b.saving, b.severity, b.failed).cmp(&(a.saving, a.severity, a.failed)));
+    rows.sort_by_key(|row| std::cmp::Reverse((row.saving, row.severity, row.failed)));
     rows
 }
 

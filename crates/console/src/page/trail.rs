@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::asked::{self, Asked};
 use super::frame::{self, Room};
-use super::{entry, list, text, time};
+use super::{entry, list, soundness, text, time};
 use crate::access::{Refused, Viewer};
 use crate::site::Site;
 
@@ -49,6 +49,7 @@ pub(super) async fn show(
     let first = (!wanted.before.is_empty()).then_some("/ledger");
     let body = html! {
         h1 { "Ledger" }
+        (soundness::card(&site, &viewer).await?)
         section.card {
             h2 { "Where it ends" }
             dl {

@@ -8,7 +8,7 @@ use davylamp_model::finding::Severity;
 use maud::{Markup, html};
 
 /// Every severity, the worst first.
-pub(super) const SEVERITIES: [Severity; 4] = [
+pub(crate) const SEVERITIES: [Severity; 4] = [
     Severity::Critical,
     Severity::High,
     Severity::Medium,

@@ -82,6 +82,18 @@ pub(crate) struct Sitting {
 }
 
 impl Store {
+    /// How many sessions hold.
+    pub(crate) async fn session_count(&self, now: Timestamp) -> Result<i64, StoreError> {
+        let count = sqlx::query_scalar(
+            "SELECT count(*) FROM console_session WHERE until >= $1 AND seen >= $2",
+        )
+        .bind(now.as_microsecond())
+        .bind(earlier(now, IDLE))
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(count)
+    }
+
     /// Begins a session, and gives the key that the browser is to keep.
     pub(crate) async fn begin(
         &self,

@@ -12,13 +12,17 @@ use reqwest::{Method, StatusCode};
 
 use crate::world::{Visitor, World, finding};
 
-/// Where a stranger may go: to sign in, and to what every page needs.
-const OPEN: [&str; 5] = [
+/// Where a stranger may go: to sign in, to what every page needs, to whether it is well, and to the description
+/// of the API, which is in the repository.
+const OPEN: [&str; 8] = [
     "/sign-in",
     "/sign-in/link",
     "/sign-in/provider",
     "/sign-in/provider/back",
     "/assets/{name}",
+    "/healthz",
+    "/readyz",
+    "/api/v1/openapi.json",
 ];
 /// Forms that anybody who is signed in may send: they are about themselves alone.
 const OWN: [&str; 2] = ["/sign-out", "/account/"];

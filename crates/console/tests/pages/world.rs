@@ -19,6 +19,8 @@ use tokio::task::JoinHandle;
 
 pub struct World {
     pub address: SocketAddr,
+    /// Where it tells what it counts.
+    pub metrics: Option<SocketAddr>,
     pub ledger: Ledger,
     pub store: Store,
     _folder: TempDir,
@@ -96,7 +98,6 @@ impl World {
 
     /// The same with other settings.
     pub async fn set(database: &str, folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = Config {
             listen: "127.0.0.1:0".to_owned(),
             database: database.to_owned(),
@@ -104,14 +105,21 @@ impl World {
             ..Config::default()
         };
         change(&mut config);
+        Self::of(config, folder).await
+    }
+
+    /// Configured wholly.
+    pub async fn of(config: Config, folder: TempDir) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let console = Console::open(config).await.expect("a console");
         let (ledger, store) = (console.ledger().clone(), console.store().clone());
         let ready = console.listen().await.expect("an address");
-        let address = ready.address;
+        let (address, metrics) = (ready.address, ready.metrics_address);
         let (stop, stopped) = watch::channel(false);
         let served = tokio::spawn(ready.serve(stopped));
         Self {
             address,
+            metrics,
             ledger,
             store,
             _folder: folder,

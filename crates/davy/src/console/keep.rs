@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use davylamp_console::Console;
 use davylamp_console::config::Config;
-use davylamp_ledger::{Head, LedgerError, Policy};
+use davylamp_ledger::{Head, LedgerError};
 use jiff::Timestamp;
 use tokio::io::{AsyncWriteExt as _, BufReader, BufWriter};
 
@@ -156,10 +156,9 @@ pub(super) async fn import(console: &Console, args: &ImportArgs) -> Result<ExitC
 }
 
 pub(super) async fn retain(console: &Console, config: &Config) -> Result<ExitCode, Failure> {
-    let days = config.retention.findings_days;
-    let policy = Policy {
-        findings_days: (days > 0).then_some(days),
-        evidence_days: None,
+    let Some(policy) = config.retention.policy() else {
+        emit("console.retention keeps everything\n")?;
+        return Ok(ExitCode::SUCCESS);
     };
     let removed = console.ledger().retain(policy, Timestamp::now()).await;
     let removed = removed.map_err(failure)?;

@@ -1,6 +1,6 @@
 //! The guard as one whole, on this machine's kernel: the real `davy guard` over real execs.
 //!
-//! Every test bans a string of its own, in a file, and has pins of its own, so that tests run
+//! Every test but that of `davy up` bans a string of its own, in a file, and has pins of its own, so that tests run
 //! beside each other and beside whatever else guards this machine. Needs root.
 
 mod containers;
@@ -12,3 +12,4 @@ mod reload;
 mod spool;
 mod support;
 mod sweep;
+mod up;

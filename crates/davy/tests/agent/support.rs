@@ -118,6 +118,13 @@ impl Scene {
         );
     }
 
+    /// Puts another list in place of this scene's.
+    pub fn write_list_named(&self, name: &str, text: &str) {
+        let list = self.list();
+        let _ = fs::remove_file(&list);
+        fs::write(list.with_file_name(name), text).expect("write the list");
+    }
+
     /// Replaces the list file in one step.
     pub fn write_list(&self, text: &str) {
         let list = self.list();

@@ -233,7 +233,7 @@ fn a_plan_that_has_changed_is_not_carried_out() {
     desk.ask("j2", Some(incident), run);
     // Meanwhile somebody protects the account.
     let account = format!(
-        "--set=respond.protected.accounts=[\"{}\"]",
+        "--set=respond.protect.accounts=[\"{}\"]",
         desk.ground.account.id
     );
     let ran = desk.davy("work", &["--once", &account]).ended(2);

@@ -6,6 +6,7 @@ mod grouping;
 mod links;
 mod make;
 mod people;
+mod standing;
 mod storms;
 mod tamper;
 mod work;

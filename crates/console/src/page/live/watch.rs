@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::{AT_ONCE, Filter, row};
 use crate::access::{Refused, Viewer};
 use crate::live::News;
+use crate::observe::LEFT_OUT;
 use crate::page::word;
 use crate::site::Site;
 
@@ -155,6 +156,8 @@ impl Watch {
     }
 
     fn left_out(&mut self, n: i64) {
+        let meters = &self.site.observe().meters;
+        meters.count(&LEFT_OUT, &[], n.unsigned_abs());
         let text = word::count(n, "entry was left out", "entries were left out");
         let row = html! { li.event.left-out { strong { (text) } ": more came than could be shown. " a href="/findings" { "All findings" } } };
         let event = self.event("left-out").data(one_line(row.into_string()));

@@ -86,8 +86,11 @@ impl Change {
 
 type Pair<'a> = (Change, Option<&'a Outcome>, Option<&'a Outcome>);
 
+/// An outcome before and after.
+type Both<'a> = (Option<&'a Outcome>, Option<&'a Outcome>);
+
 fn compared<'a>(before: &'a Audit, after: &'a Audit) -> Vec<Pair<'a>> {
-    let mut pairs: BTreeMap<(&str, &str), (Option<&Outcome>, Option<&Outcome>)> = BTreeMap::new();
+    let mut pairs: BTreeMap<(&str, &str), Both<'_>> = BTreeMap::new();
     for outcome in &before.outcomes {
         pairs
             .entry((&outcome.check, &outcome.resource))

@@ -14,7 +14,7 @@ pub(super) fn write(report: &Report) -> String {
     else {
         return String::new();
     };
-    let heads = section
+    let heads: Vec<String> = section
         .heads
         .iter()
         .map(|head| (*head).to_owned())
@@ -32,7 +32,7 @@ pub(super) fn write(report: &Report) -> String {
     written
 }
 
-fn line(cells: &Vec<String>) -> String {
+fn line(cells: &[String]) -> String {
     let cells: Vec<String> = cells.iter().map(|cell| quoted(cell)).collect();
     format!("{}\r\n", cells.join(","))
 }

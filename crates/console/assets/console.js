@@ -1,4 +1,4 @@
-// The theme, and what is live. Everything else works without this file.
+// The theme, keys, and what is live or moves. Everything else works without this file.
 (function () {
   "use strict";
   var root = document.documentElement;
@@ -34,6 +34,44 @@
     });
   }
 
+  // Keys that lead somewhere. Whoever speaks to the machine, or whose hand trembles, can turn them off.
+  function keysAreOff() {
+    try { return localStorage.getItem("keys") === "off"; } catch (error) { return false; }
+  }
+
+  function keysButton() {
+    var button = document.querySelector("[data-keys-button]");
+    if (!button) return;
+    function name() { button.textContent = keysAreOff() ? "Turn the keys on" : "Turn the keys off"; }
+    button.hidden = false;
+    name();
+    button.addEventListener("click", function () {
+      try { localStorage.setItem("keys", keysAreOff() ? "on" : "off"); } catch (error) { /* They stay as they are. */ }
+      name();
+    });
+  }
+
+  function keys() {
+    var ways = { o: "/", i: "/incidents", f: "/findings", l: "/live", q: "/queue", p: "/posture", h: "/hunts", b: "/blocklists", n: "/nodes" };
+    var going = 0;
+    document.addEventListener("keydown", function (event) {
+      var at = event.target;
+      var writes = at.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName);
+      if (writes || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || keysAreOff()) return;
+      var search = document.getElementById("search");
+      if (going && Date.now() - going < 1500 && Object.prototype.hasOwnProperty.call(ways, event.key)) {
+        event.preventDefault();
+        location.assign(ways[event.key]);
+      } else if (event.key === "/" && search) {
+        event.preventDefault();
+        search.focus();
+      } else if (event.key === "?" && search) {
+        location.assign("/keys");
+      }
+      going = event.key === "g" ? Date.now() : 0;
+    });
+  }
+
   // Parts of the page that are made anew on the server when something has happened.
   function refresher() {
     var parts = document.querySelectorAll("[data-refresh]");
@@ -56,6 +94,16 @@
           .then(function () { timer = null; });
       }, 3000);
     };
+  }
+
+  // What a worker is at moves by itself, for as long as something does.
+  function moving() {
+    if (document.querySelector("[data-stream]") || !document.querySelector("[data-moving]")) return;
+    var refresh = refresher();
+    var timer = setInterval(function () {
+      if (!document.querySelector("[data-moving]")) clearInterval(timer);
+      else if (!document.hidden) refresh();
+    }, 3000);
   }
 
   function live(box) {
@@ -129,6 +177,9 @@
 
   document.addEventListener("DOMContentLoaded", function () {
     themeButton();
+    keysButton();
+    keys();
+    moving();
     document.querySelectorAll("[data-stream]").forEach(live);
   });
 })();

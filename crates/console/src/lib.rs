@@ -5,7 +5,8 @@
 //! script; nothing that an attacker named (a command line, a pod, a user) is ever more than text on a
 //! page; no secret is rendered or logged.
 //!
-//! Not here: judging, planning and doing anything to a cluster or account. Those who do report here.
+//! Not here: judging (but for what a pasted list would have done about what is known), planning and doing
+//! anything to a cluster or account. Those who do report here.
 
 mod access;
 mod api;

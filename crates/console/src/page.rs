@@ -10,16 +10,21 @@
 mod account;
 mod asked;
 mod asset;
+mod blocklists;
 mod entry;
 mod findings;
 mod frame;
+mod hunts;
 mod incident;
 mod incidents;
+mod jobs;
+mod keys;
 mod list;
 mod live;
 mod message;
 mod nodes;
 mod overview;
+mod posture;
 mod queue;
 mod settings;
 mod sight;
@@ -37,11 +42,14 @@ use davylamp_ledger::rows::IncidentRow;
 use crate::access::{Refused, Scope};
 use crate::site::Site;
 
+use incident::plans::forms as plans;
+
 pub(crate) use account::note_own;
 pub(crate) use nodes::SILENT_AFTER;
 pub(crate) use word::SEVERITIES;
 
 pub(crate) use message::{absent, message, sign_in, sign_in_by_link};
+pub(crate) use posture::Audits;
 pub(crate) use settings::people::noted;
 pub(crate) use settings::visible_name as name;
 pub(crate) use text::plain;
@@ -55,6 +63,13 @@ pub(crate) fn routes(site: &Site) -> Router<Site> {
         .route("/incidents/{no}/owner", post(incident::forms::owner))
         .route("/incidents/{no}/clock", post(incident::forms::clock))
         .route("/incidents/{no}/note", post(incident::forms::note))
+        .route("/incidents/{no}/cost", post(incident::cost::say))
+        .route("/incidents/{no}/plan", post(plans::plan_wanted))
+        .route("/incidents/{no}/plan/approve", post(plans::approve))
+        .route("/incidents/{no}/plan/run", post(plans::run))
+        .route("/incidents/{no}/plan/undo", post(plans::undo))
+        .route("/incidents/{no}/job/withdraw", post(plans::withdraw))
+        .route("/incidents/{no}/{file}", get(incident::report::show))
         .route(
             "/incidents/{no}/evidence/{id}",
             get(incident::evidence::show),
@@ -63,6 +78,19 @@ pub(crate) fn routes(site: &Site) -> Router<Site> {
         .route("/findings/{id}", get(findings::one::show))
         .route("/live", get(live::show))
         .route("/queue", get(queue::show))
+        .route("/posture", get(posture::show))
+        .route("/posture/check", get(posture::routes::check))
+        .route("/posture/runs", get(posture::routes::runs))
+        .route("/posture/compare", get(posture::routes::compare))
+        .route("/posture/risks", get(posture::routes::risks))
+        .route("/posture/accept", post(posture::routes::accept))
+        .route("/posture/withdraw", post(posture::routes::withdraw))
+        .route("/hunts", get(hunts::show).post(hunts::forms::run))
+        .route("/hunts/runs", get(hunts::runs))
+        .route("/hunts/withdraw", post(hunts::forms::withdraw))
+        .route("/blocklists", get(blocklists::show))
+        .route("/blocklists/change", post(blocklists::change::judge))
+        .route("/keys", get(keys::show))
         .route("/nodes", get(nodes::show))
         .route("/ledger", get(trail::show))
         .route("/account", get(account::show))

@@ -12,6 +12,7 @@ use crate::ingest::Gate;
 use crate::live::Live;
 use crate::notices::Notices;
 use crate::observe::Observe;
+use crate::page::Audits;
 use crate::store::Store;
 
 /// What every request is answered from.
@@ -28,6 +29,7 @@ struct Inner {
     observe: Observe,
     attempts: Attempts,
     gate: Gate,
+    audits: Audits,
     oidc: Option<Oidc>,
     config: Config,
     /// The address by which people reach it.
@@ -70,6 +72,7 @@ impl Site {
             observe,
             attempts: Attempts::default(),
             gate,
+            audits: Audits::default(),
             oidc,
             config,
             url,
@@ -109,6 +112,11 @@ impl Site {
 
     pub(crate) fn gate(&self) -> &Gate {
         &self.0.gate
+    }
+
+    /// Audits that were read already.
+    pub(crate) fn audits(&self) -> &Audits {
+        &self.0.audits
     }
 
     pub(crate) fn config(&self) -> &Config {

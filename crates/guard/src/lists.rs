@@ -20,6 +20,7 @@ use davylamp_detect::{
     judge::{Judge, JudgeError},
 };
 use miette::Diagnostic;
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
@@ -60,6 +61,19 @@ pub struct Lists {
     pub sources: Vec<PathBuf>,
     /// SHA-256 over the files' names and contents, in hexadecimal: tells one state from another.
     pub digest: String,
+    /// Each file, for who has to know which version a node holds.
+    pub held: Vec<Held>,
+}
+
+/// A list as a node holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// The file, as it was named.
+    pub name: String,
+    /// SHA-256 of its text, in hexadecimal.
+    pub digest: String,
+    /// How many strings it bans that no list before it bans already.
+    pub strings: usize,
 }
 
 /// What is wrong with a path that was to be read.
@@ -259,6 +273,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Lists, ListsError> {
     match parsed {
         Some((blocklist, warnings)) if error.paths.is_empty() && error.faults.is_empty() => {
             let digest = digest(&texts);
+            let held = held(&names, &texts, &blocklist);
             let files = texts.into_iter().map(|(path, _)| path);
             let sources = if paths.is_empty() {
                 Vec::new()
@@ -270,6 +285,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Lists, ListsError> {
                 warnings,
                 sources,
                 digest,
+                held,
             })
         }
         _ => Err(error),
@@ -523,6 +539,18 @@ fn read_file(path: &Path, room: &mut u64) -> Result<Vec<u8>, PathTrouble> {
     }
     *room -= length;
     Ok(bytes)
+}
+
+fn held(names: &[String], texts: &[(PathBuf, Vec<u8>)], blocklist: &Blocklist) -> Vec<Held> {
+    let banned = || blocklist.groups.iter().flat_map(|group| &group.banned);
+    let of = |name: &String| banned().filter(|one| one.origin.file == *name).count();
+    let each = names.iter().zip(texts);
+    each.map(|(name, (_, bytes))| Held {
+        name: name.clone(),
+        digest: hex::encode(Sha256::digest(bytes)),
+        strings: of(name),
+    })
+    .collect()
 }
 
 fn digest(texts: &[(PathBuf, Vec<u8>)]) -> String {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use davylamp_model::finding::Finding;
+use davylamp_model::resource::Resource;
 use jiff::Timestamp;
 
 use crate::apply::{named, node_name, version, version_of};
@@ -303,7 +304,7 @@ impl<'a> Writer<'a> {
         }
         let Some((&into, others)) = found.split_first() else {
             let opened = IncidentNo(self.write(&Record::IncidentOpened(IncidentOpened {
-                title: record.finding.title.clone(),
+                title: title(&record.finding),
                 severity: record.finding.severity,
                 finding: record.reference.clone(),
             })));
@@ -363,6 +364,35 @@ impl<'a> Writer<'a> {
             }));
         }
     }
+}
+
+/// What an incident is about that a finding opens. Findings of one kind have one title: what matched tells
+/// them apart, and where nobody is named, what it happened to.
+fn title(finding: &Finding) -> String {
+    let mut title = finding.title.clone();
+    let mut add = |link: &str, value: &str| {
+        if !value.is_empty() && !title.contains(value) {
+            title.push_str(link);
+            title.push_str(value);
+        }
+    };
+    let observed = &finding.observed;
+    if let Some(matched) = observed.iter().find(|seen| seen.what == "matched") {
+        add(": ", &matched.value);
+    }
+    let is_named = |resource: &&Resource| matches!(resource, Resource::HubUser { .. });
+    if !finding.resources.iter().any(|resource| is_named(&resource)) {
+        for resource in &finding.resources {
+            match resource {
+                Resource::Workload {
+                    namespace, name, ..
+                } => add(" in ", &format!("{namespace}/{name}")),
+                Resource::Instance { id } => add(" on ", id.as_str()),
+                _ => {}
+            }
+        }
+    }
+    title
 }
 
 fn count(record: &FindingRecord) -> i64 {

@@ -171,7 +171,10 @@ async fn what_belongs_together_is_one_notice_after_its_wait() {
     let made = desk.made().await;
     let notice: Notice = serde_json::from_str(&made[0].body).expect("a notice");
     assert_eq!((made.len(), notice.found.len()), (1, 3), "{notice:?}");
-    assert_eq!(notice.title, "#1 opened, another owner: Killed a process");
+    assert_eq!(
+        notice.title,
+        "#1 opened, another owner: Killed a process: x"
+    );
     assert_eq!(desk.waiting().await, 0);
 }
 

@@ -13,6 +13,9 @@ pub(super) enum Room {
     Findings,
     Live,
     Queue,
+    Posture,
+    Hunts,
+    Blocklists,
     Nodes,
     Ledger,
     Settings,
@@ -22,15 +25,36 @@ pub(super) enum Room {
     Nowhere,
 }
 
-const ROOMS: [(Room, &str, &str); 8] = [
-    (Room::Overview, "/", "Overview"),
-    (Room::Incidents, "/incidents", "Incidents"),
-    (Room::Findings, "/findings", "Findings"),
-    (Room::Live, "/live", "Live"),
-    (Room::Queue, "/queue", "My queue"),
-    (Room::Nodes, "/nodes", "Nodes"),
-    (Room::Ledger, "/ledger", "Ledger"),
-    (Room::Settings, "/settings", "Settings"),
+type Door = (Room, &'static str, &'static str);
+
+/// What happens, what stands watch, and the house itself: groups that stand apart.
+const ROOMS: [(&str, &[Door]); 3] = [
+    (
+        "What happens",
+        &[
+            (Room::Overview, "/", "Overview"),
+            (Room::Incidents, "/incidents", "Incidents"),
+            (Room::Findings, "/findings", "Findings"),
+            (Room::Live, "/live", "Live"),
+            (Room::Queue, "/queue", "My queue"),
+        ],
+    ),
+    (
+        "What stands watch",
+        &[
+            (Room::Posture, "/posture", "Posture"),
+            (Room::Hunts, "/hunts", "Hunts"),
+            (Room::Blocklists, "/blocklists", "Blocklists"),
+            (Room::Nodes, "/nodes", "Nodes"),
+        ],
+    ),
+    (
+        "The house",
+        &[
+            (Room::Ledger, "/ledger", "Ledger"),
+            (Room::Settings, "/settings", "Settings"),
+        ],
+    ),
 ];
 
 fn head(title: &str) -> Markup {
@@ -68,10 +92,12 @@ pub(super) fn page(viewer: &Viewer, room: Room, title: &str, body: Markup) -> Ma
                 header.top {
                     (mark())
                     nav.rooms aria-label="Rooms" {
-                        ul {
-                            @for (each, path, name) in ROOMS {
-                                @if each != Room::Settings || viewer.may(Role::Admin) {
-                                    li { a href=(path) aria-current=[(each == room).then_some("page")] { (name) } }
+                        @for (group, doors) in ROOMS {
+                            ul aria-label=(group) {
+                                @for (each, path, name) in doors {
+                                    @if *each != Room::Settings || viewer.may(Role::Admin) {
+                                        li { a href=(path) aria-current=[(*each == room).then_some("page")] { (name) } }
+                                    }
                                 }
                             }
                         }
@@ -91,7 +117,7 @@ pub(super) fn page(viewer: &Viewer, room: Room, title: &str, body: Markup) -> Ma
                 footer {
                     @if viewer.scope.is_all() { "You see every cluster and account." }
                     @else { "You see " @for (n, name) in viewer.scope.clusters().iter().enumerate() { @if n > 0 { ", " } (text::shown(name)) } "; what belongs to no cluster or to others is left out." }
-                    " Times are in UTC."
+                    " Times are in UTC. " a href="/keys" { "Keys" }
                 }
             }
         }

@@ -1,14 +1,18 @@
 //! One incident: what happened, how far it reached, what is done about it and by whom.
 
+pub(super) mod cost;
 pub(super) mod evidence;
 pub(super) mod forms;
 mod parts;
+pub(super) mod plans;
 mod reach;
+pub(super) mod report;
 mod timeline;
 pub(super) mod told;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
+use davylamp_ledger::Entry;
 use davylamp_ledger::query::{At, FindingFilter, PAGE_ROWS};
 use davylamp_ledger::record::IncidentNo;
 use davylamp_ledger::rows::IncidentRow;
@@ -22,6 +26,12 @@ use super::{findings, incidents, number, text, time, word};
 use crate::access::{Refused, Role, Viewer};
 use crate::site::Site;
 
+/// Pages of a timeline that a report has. What lies behind them is told.
+const STORY_PAGES: usize = 20;
+/// So many things that were said about the cost are looked at for the last one and its pack.
+const COSTS: u32 = 50;
+/// So many pieces of evidence are on the page.
+const KEPT: u32 = 200;
 /// So many findings stand on the page itself.
 const FINDINGS_SHOWN: usize = 15;
 
@@ -30,11 +40,23 @@ const FINDINGS_SHOWN: usize = 15;
 pub(super) struct Wanted {
     #[serde(skip_serializing_if = "String::is_empty")]
     order: String,
+    /// Only entries of this kind.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    kind: String,
+    /// Only what happened there.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    place: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     at: String,
     /// What was just changed.
     #[serde(skip_serializing)]
     done: String,
+}
+
+/// What has been read of an incident, the oldest first.
+struct Story {
+    entries: Vec<Entry>,
+    is_cut: bool,
 }
 
 pub(super) async fn show(
@@ -60,10 +82,23 @@ pub(super) async fn show(
     let found = found.items;
     let reach = reach::of(&site, &found, has_more).await?;
     let shown = &found[..found.len().min(FINDINGS_SHOWN)];
-    let parts = match sight {
-        Sight::Whole => parts::show(&site, incident).await?,
+    let (plan, rest) = match sight {
+        Sight::Whole => {
+            let plans = plans::read(&site, incident).await?;
+            let kept = ledger.evidence(Some(incident), &At::first(KEPT)).await?;
+            let plan = plans::show(&viewer, row, &plans, site.now());
+            let said = ledger
+                .timeline_of(incident, "cost", &At::first(COSTS))
+                .await?;
+            let rest = html! {
+                (cost::show(&viewer, row, &said.items, &kept.items, site.now()))
+                (parts::evidence(incident, &kept.items, kept.next.is_some(), site.now()))
+            };
+            (plan, rest)
+        }
         _ => {
-            html! { p.notice { "This incident reaches clusters that are not yours to see. Its plans, actions, evidence and cost name what is in them, and are left out." } }
+            let left_out = html! { p.notice { "This incident reaches clusters that are not yours to see. Its plans, actions, evidence and cost name what is in them, and are left out." } };
+            (left_out, html! {})
         }
     };
     let timeline = timeline::show(&site, &viewer, &wanted, row, sight).await?;
@@ -76,7 +111,10 @@ pub(super) async fn show(
     let body = html! {
         p.crumbs { a href="/incidents" { "Incidents" } " / #" (no) }
         @if let Some(text) = said(&wanted.done) { p.flash role="status" { (text) } }
-        h1 { span.no { "#" (no) } " " (incidents::title(row, &viewer.scope)) }
+        div.title {
+            h1 { span.no { "#" (no) } " " (incidents::title(row, &viewer.scope)) }
+            (report::links(no))
+        }
         p.line { (word::rank(row.severity)) " " (word::state(&row.state)) " " span { span.muted { "owner " } (incidents::owner(row)) } " " span { span.muted { "clock " } (incidents::clock(row, now)) } }
         (told)
         @if !view.merged.is_empty() { p.muted { "It holds what were once " @for (n, merged) in view.merged.iter().enumerate() { @if n > 0 { ", " } (merged) } "." } }
@@ -85,13 +123,14 @@ pub(super) async fn show(
             @if viewer.may(Role::Responder) { (forms::show(&viewer, row, &people)) }
             @else { section.card { h2 { "Your part" } p.muted { "You may look. Changing it needs the role responder." } } }
         }
+        (plan)
         (reach)
         section.card #findings {
             h2 { "Findings" }
             (findings::table(shown, now))
             @if found.len() > FINDINGS_SHOWN || has_more { p { a href=(asked::address("/findings", &[("incident", no)])) { "All findings of this incident" } } }
         }
-        (parts)
+        (rest)
         (timeline)
     };
     let title = format!("Incident #{no}");
@@ -105,6 +144,10 @@ fn said(done: &str) -> Option<&'static str> {
         "owner" => "The owner is changed, and the ledger has it.",
         "clock" => "The clock is changed, and the ledger has it.",
         "note" => "The note is in the ledger.",
+        "asked" => "A worker is asked, and the ledger has it.",
+        "approved" => "The plan is approved, and the ledger has it. Nothing has been done yet.",
+        "withdrawn" => "It is withdrawn.",
+        "cost" => "The cost is in the ledger.",
         _ => return None,
     })
 }
@@ -123,7 +166,7 @@ fn summary(row: &IncidentRow, sight: Sight, now: jiff::Timestamp) -> Markup {
                     dt { "Findings" } dd { (row.findings) }
                     dt { "Users" } dd { (all(&row.users)) }
                     dt { "Clusters" } dd { (all(&row.clusters)) }
-                    dt { "Cost" } dd { (cost(row.cost_micro_usd_per_hour)) }
+                    dt { "Cost" } dd { (cost::an_hour(row.cost_micro_usd_per_hour)) }
                 }
             }
         }
@@ -136,18 +179,4 @@ fn all(names: &str) -> Markup {
         @if names.is_empty() { span.muted { "none named" } }
         @for (n, name) in names.iter().enumerate() { @if n > 0 { ", " } (text::brief(name)) }
     }
-}
-
-/// What something costs an hour. What nobody said is unknown, which is not nothing.
-pub(super) fn cost(micro_usd: Option<i64>) -> Markup {
-    match micro_usd {
-        None => html! { span.unknown { "unknown" } },
-        Some(micro) => html! { (dollars(micro)) " an hour" },
-    }
-}
-
-pub(super) fn dollars(micro_usd: i64) -> String {
-    let cents = micro_usd / 10_000;
-    let sign = if cents < 0 { "-" } else { "" };
-    format!("{sign}${}.{:02}", cents.abs() / 100, cents.abs() % 100)
 }

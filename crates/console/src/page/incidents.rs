@@ -173,6 +173,20 @@ pub(super) fn title(row: &IncidentRow, scope: &Scope) -> Markup {
     }
 }
 
+/// The same with who and where it is, for lists that have no columns for them.
+pub(super) fn named(row: &IncidentRow, scope: &Scope) -> Markup {
+    let (users, clusters) = (sight::names(&row.users), sight::names(&row.clusters));
+    let some = |names: &[String]| {
+        html! { @if let [first, rest @ ..] = names { (text::brief(first)) @if !rest.is_empty() { " and " (rest.len()) " more" } } }
+    };
+    html! {
+        (title(row, scope))
+        @if sight::of(scope, row) == Sight::Whole && (!users.is_empty() || !clusters.is_empty()) {
+            span.muted { " · " (some(&users)) @if !users.is_empty() && !clusters.is_empty() { " in " } (some(&clusters)) }
+        }
+    }
+}
+
 fn hidden() -> Markup {
     html! { span.muted { "partly not yours" } }
 }

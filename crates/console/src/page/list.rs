@@ -53,6 +53,18 @@ where
     Ok((items, true))
 }
 
+/// A page of what is in memory already, by the number of its first row.
+pub(super) fn part<'a, T>(items: &'a [T], at: &str) -> Result<(&'a [T], Option<String>), Refused> {
+    let begin = match at {
+        "" => 0,
+        at => at.parse().map_err(|_| LedgerError::Cursor)?,
+    };
+    let rest = items.get(begin..).unwrap_or_default();
+    let rows = rest.len().min(super::asked::ROWS as usize);
+    let next = (rows < rest.len()).then(|| (begin + rows).to_string());
+    Ok((&rest[..rows], next))
+}
+
 /// The way to the next page, and back to the first.
 pub(super) fn pager(first: Option<&str>, next: Option<&str>) -> Markup {
     html! {

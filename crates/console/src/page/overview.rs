@@ -1,6 +1,7 @@
 //! How it stands: what was missed, what was killed, what is open and whose it is.
 
 mod chart;
+mod waiting;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
 use super::frame::{self, Room};
-use super::{asked, incident, incidents, live, nodes, soundness, text, time, word};
+use super::{asked, incidents, live, nodes, posture, soundness, text, time, word};
 use crate::access::{Refused, Scope, Viewer};
 use crate::site::Site;
 
@@ -59,17 +60,23 @@ pub(super) async fn show(State(site): State<Site>, viewer: Viewer) -> Result<Mar
         .node_counts(clusters, nodes::silent_before(now))
         .await?;
     let (rows, head) = live::latest(&site, &viewer, live::Filter::BLOWS, BLOWS).await?;
+    let shut = posture::brief(&site, scope).await?;
+    let waits = waiting::of(&site, &viewer).await?;
     let stream = format!("/live/stream?show=blows&after={head}");
     let body = html! {
         (soundness::banner(&site).await?)
         div.title { h1 { "Overview" } p.muted { "as of " (time::clock(now.as_microsecond())) " UTC" } }
         div #numbers data-refresh { (numbers(&hour, &hours, first)) }
+        div.columns #state data-refresh {
+            (waits.show(now))
+            (money_card(&money))
+            (posture_card(&shut, now))
+        }
         div.desk {
             div #standing data-refresh {
                 (incidents_card(&open, scope, now))
                 (clocks_card(&due, scope, now))
                 (nodes_card(&nodes))
-                (money_card(&money))
             }
             section.card {
                 h2 { "The last kills" }
@@ -152,7 +159,7 @@ fn incidents_card(open: &Standing, scope: &Scope, now: Timestamp) -> Markup {
             } }
             h3 { "Without an owner, the oldest first " span.total { (open.without_owner) } }
             @if open.without_owner == 0 { p.muted { "Each has one." } }
-            ul.plain { @for row in open.waiting.iter().take(SHOWN) { li { a href=(format!("/incidents/{}", row.id)) { "#" (row.id) " " (incidents::title(row, scope)) } " " span.muted { "opened " (time::ago(row.opened, now)) } } } }
+            ul.plain { @for row in open.waiting.iter().take(SHOWN) { li { a href=(format!("/incidents/{}", row.id)) { "#" (row.id) " " (incidents::named(row, scope)) } " " span.muted { "opened " (time::ago(row.opened, now)) } } } }
             @if open.open() > 0 { h3 { "Who is on it" } }
             @if open.owners.is_empty() && open.open() > 0 { p.warn { "Nobody." } }
             ul.plain { @for (owner, n) in &open.owners { li { a href=(asked::address("/incidents", &[("owner", owner)])) { (text::brief(owner)) } " " (n) } } }
@@ -166,7 +173,7 @@ fn clocks_card(due: &[IncidentRow], scope: &Scope, now: Timestamp) -> Markup {
             h2 { a href="/incidents?due=1&sort=due" { "Clocks" } }
             @if due.is_empty() { p.muted { "No clock runs." } }
             ul.plain { @for row in due.iter().filter(|row| row.due != NOT_DUE) {
-                li { a href=(format!("/incidents/{}", row.id)) { "#" (row.id) " " (incidents::title(row, scope)) } " " (incidents::clock(row, now)) ", " span.muted { "owner " } (incidents::owner(row)) }
+                li { a href=(format!("/incidents/{}", row.id)) { "#" (row.id) " " (incidents::named(row, scope)) } " " (incidents::clock(row, now)) ", " span.muted { "owner " } (incidents::owner(row)) }
             } }
         }
     }
@@ -190,14 +197,33 @@ fn nodes_card(nodes: &NodeCounts) -> Markup {
     }
 }
 
-fn money_card(money: &Cost) -> Markup {
+fn money_card(burning: &Cost) -> Markup {
     html! {
         section.card {
             h2 { "Money burning now" }
-            @if money.known == 0 {
-                p.figure.unknown { @if money.unknown == 0 { "nothing is open" } @else { "unknown" } }
-            } @else { p.figure { (incident::dollars(money.per_hour_micro_usd)) " an hour" } }
-            @if money.unknown > 0 { p { "Of " (money.unknown) " open incidents " @if money.known > 0 { "more " } "nobody has said what they cost." } }
+            @if burning.known == 0 {
+                p.figure.unknown { @if burning.unknown == 0 { "nothing is open" } @else { "unknown" } }
+            } @else {
+                p.figure { (word::usd(burning.per_hour_micro_usd)) " an hour" }
+                @if burning.high_micro_usd > 0 { p { (word::usd(burning.low_micro_usd)) " to " (word::usd(burning.high_micro_usd)) " so far." } }
+            }
+            @if burning.unknown > 0 { p { "Of " (burning.unknown) " open incidents " @if burning.known > 0 { "more " } "nobody has said what they cost." } }
+        }
+    }
+}
+
+fn posture_card(shut: &posture::Brief, now: Timestamp) -> Markup {
+    html! {
+        section.card {
+            h2 { a href="/posture" { "Posture" } }
+            @match shut.percent {
+                None => p.unknown { "Unknown: nothing has been audited." },
+                Some(percent) => {
+                    p.figure { (percent) span.muted { " of 100" } }
+                    p { a href="/posture?verdict=fail#checks" { (shut.failed) " failed" } ", " a href="/posture?verdict=unknown#checks" { (shut.unknown) " unknown" } ", " (word::count(i64::try_from(shut.targets).unwrap_or(i64::MAX), "target", "targets")) "." }
+                    @if let Some(oldest) = shut.oldest_us { p.muted { "The oldest audit ended " (time::ago(oldest, now)) "." } }
+                }
+            }
         }
     }
 }

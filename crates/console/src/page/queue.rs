@@ -69,7 +69,7 @@ fn task(row: &IncidentRow, viewer: &Viewer, now: Timestamp) -> Markup {
     html! {
         li.card.task {
             div {
-                a.title href=(format!("/incidents/{}", row.id)) { span.no { "#" (row.id) } " " (incidents::title(row, &viewer.scope)) }
+                a.title href=(format!("/incidents/{}", row.id)) { span.no { "#" (row.id) } " " (incidents::named(row, &viewer.scope)) }
                 p.line { (word::rank(row.severity)) " " (word::state(&row.state)) " " span { span.muted { "clock " } (incidents::clock(row, now)) } " " span { span.muted { "seen " } (time::ago(row.last_at, now)) } }
                 @if !row.due_why.is_empty() && is_mine { p.muted { (super::text::brief(&row.due_why)) } }
             }

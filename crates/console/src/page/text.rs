@@ -112,6 +112,29 @@ pub(super) fn lines(text: &str) -> Markup {
     html! { pre tabindex="0" { code { bdi { (shown) } } } }
 }
 
+/// What markup of ours says, without its marks: for files that hold no markup.
+pub(super) fn said(markup: &Markup) -> String {
+    let (mut said, mut rest) = (String::new(), markup.0.as_str());
+    while let Some((text, mark)) = rest.split_once('<') {
+        said.push_str(text);
+        if mark.starts_with("blockquote") {
+            said.push_str(": ");
+        }
+        rest = mark.split_once('>').map_or("", |(_, rest)| rest);
+    }
+    said.push_str(rest);
+    // What maud writes for what it escapes, the mark of an escape last.
+    for (escaped, c) in [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&amp;", "&"),
+    ] {
+        said = said.replace(escaped, c);
+    }
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A name, or a word for that there is none.
 pub(super) fn or_none(text: &str) -> Markup {
     match text {
@@ -122,7 +145,7 @@ pub(super) fn or_none(text: &str) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, plain, shown};
+    use super::{cut, plain, said, shown};
 
     #[test]
     fn what_is_not_seen_is_shown_and_markup_is_text() {
@@ -138,6 +161,7 @@ mod tests {
         }
         let markup = shown("<script>alert('\"')</script>").into_string();
         assert!(!markup.contains("<script"), "{markup}");
+        assert_eq!(said(&shown("a <b> & \"c\" &lt;")), "a <b> & \"c\" &lt;");
         assert_eq!(cut("abcdef", 3), "abc…");
         assert_eq!(cut("abc", 3), "abc");
     }

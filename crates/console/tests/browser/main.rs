@@ -4,6 +4,9 @@
 //! Needs Chromium with its driver and axe-core: `scripts/setup test`.
 
 mod chromium;
+#[path = "../pages/work.rs"]
+#[allow(dead_code, reason = "the tests without a browser use the rest")]
+mod work;
 #[path = "../pages/world.rs"]
 #[allow(dead_code, reason = "the tests without a browser use the rest")]
 mod world;
@@ -12,7 +15,8 @@ use chromium::Browser;
 use davylamp_console::config::{Channel, Kind, Route};
 use davylamp_console::{Role, check_password, hash_password};
 use davylamp_ledger::Taken;
-use davylamp_ledger::record::{Clock, Evidence, IncidentNo, LeftOut, Note, Plan, Record, Tick};
+use davylamp_ledger::query::{At, RunFilter};
+use davylamp_ledger::record::{Clock, IncidentNo, Note, Record, Stage, Tick};
 use jiff::{SignedDuration, Timestamp};
 use world::{World, finding, on_instance};
 
@@ -153,6 +157,85 @@ async fn a_keyboard_alone_signs_in_and_closes_an_incident() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn keys_lead_somewhere_until_they_are_turned_off() {
+    let world = World::new().await;
+    let browser = Browser::start().await;
+    entered(&world, &browser, "ada", Role::Responder).await;
+    for (keys, path) in [
+        ("gp", "/posture"),
+        ("gh", "/hunts"),
+        ("gb", "/blocklists"),
+        ("gi", "/incidents"),
+    ] {
+        browser.keys(keys).await;
+        browser
+            .until(&format!(
+                "location.pathname === '{path}' && document.querySelector('footer') !== null"
+            ))
+            .await;
+    }
+    browser.keys("/").await;
+    browser
+        .until("document.activeElement.id === 'search'")
+        .await;
+    // Who writes, writes.
+    browser.keys("gp?").await;
+    browser
+        .until("document.activeElement.value === 'gp?'")
+        .await;
+    assert!(browser.is("location.pathname === '/incidents'").await);
+    browser.run("document.activeElement.blur()").await;
+    browser.keys("?").await;
+    browser
+        .until("document.querySelector('[data-keys-button]').hidden === false")
+        .await;
+    // The page names the keys that the script has.
+    let ways = "document.querySelectorAll('[data-key]').length === 9";
+    assert!(browser.is(ways).await);
+    browser
+        .run("document.querySelector('[data-keys-button]').click(); document.activeElement.blur()")
+        .await;
+    browser.keys("gp").await;
+    browser
+        .until("document.querySelector('[data-keys-button]').textContent === 'Turn the keys on'")
+        .await;
+    assert!(browser.is("location.pathname === '/keys'").await);
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_worker_does_moves_on_the_page() {
+    let world = World::new().await;
+    let no = world
+        .deliver(vec![finding(1, "eve", "hub-a", Taken::Killed, 5)])
+        .await
+        .opened[0];
+    let browser = Browser::start().await;
+    entered(&world, &browser, "ada", Role::Responder).await;
+    browser
+        .goto(&format!("{}/incidents/{}", world.base(), no.0))
+        .await;
+    browser
+        .run("document.querySelector('#plan form button').click()")
+        .await;
+    browser
+        .until("document.querySelector('#plan').textContent.includes('waits for a worker')")
+        .await;
+    let now = Timestamp::now();
+    let can = ["plan".to_owned()];
+    let lease = SignedDuration::from_mins(5);
+    let taken = world
+        .ledger
+        .take_job("worker-west", "hub-a", &can, lease, now)
+        .await;
+    taken.expect("an answer").expect("a job");
+    browser
+        .until("document.querySelector('#plan').textContent.includes('worker-west')")
+        .await;
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_page_passes_the_examiner_in_both_themes() {
     let world = World::with(|config| {
         config.notices.group_wait_secs = 0;
@@ -178,7 +261,14 @@ async fn every_page_passes_the_examiner_in_both_themes() {
         entered(&world, browser, name, Role::Admin).await;
         let incident = format!("/incidents/{no}");
         let one = format!("/findings/{}", no + 1);
-        let at = davylamp_ledger::query::At::first(1);
+        let (all, first) = (RunFilter::default(), At::first(50));
+        let runs = world.ledger.runs(&all, &first).await;
+        let runs = runs.expect("runs").items;
+        let mut audits = runs.iter().filter(|run| run.target == "111122223333");
+        let after = audits.next().expect("an audit").id;
+        let before = audits.next().expect("one before").id;
+        let compared = format!("/posture/compare?before={before}&after={after}");
+        let at = At::first(1);
         let kept = world.ledger.evidence(Some(IncidentNo(no)), &at).await;
         let evidence = format!("{incident}/evidence/{}", kept.expect("a page").items[0].id);
         for (path, shot) in [
@@ -190,6 +280,15 @@ async fn every_page_passes_the_examiner_in_both_themes() {
             (&one, "finding"),
             ("/live", "live"),
             ("/queue", "queue"),
+            ("/posture", "posture"),
+            ("/posture/check?check=mfa&verdict=any", "check"),
+            ("/posture/runs", "runs"),
+            (&compared, "compare"),
+            ("/posture/risks", "risks"),
+            ("/hunts", "hunts"),
+            ("/hunts/runs", "hunt-runs"),
+            ("/blocklists?nodes=unknown", "blocklists"),
+            ("/keys", "keys"),
             ("/nodes", "nodes"),
             ("/ledger", "ledger"),
             ("/settings", "settings"),
@@ -289,29 +388,15 @@ async fn furnish(world: &World) -> i64 {
         .saturating_add(SignedDuration::from_hours(3))
         .expect("a time");
     let by = || "rae".to_owned();
+    work::furnish(world, no).await;
+    work::write(world, work::plan(no, "plan-two", "i-0feedbeef")).await;
+    for (step, stage) in [
+        ("snapshot-instance:instance/i-0feedbeef", Stage::Done),
+        ("isolate-interface:interface/eni-0aa", Stage::Before),
+    ] {
+        work::write(world, work::action(no, "plan-two", step, stage)).await;
+    }
     let records = [
-        Record::Plan(Plan {
-            incident: Some(no),
-            plan: "isolate-2026-17".to_owned(),
-            summary: "Isolate one instance, keep its volumes, and take its role's sessions back"
-                .to_owned(),
-            text: serde_json::json!({"steps": [{"step": "snapshot", "target": "vol-0aa"}, {"step": "isolate", "target": "i-0a1b2c3d4e5f"}]}),
-            left_out: vec![LeftOut {
-                what: "i-0protected".to_owned(),
-                reason: "its tag protects it".to_owned(),
-            }],
-            cost_micro_usd_per_hour: Some(24_480_000),
-            by: "responder".to_owned(),
-        }),
-        Record::Evidence(Evidence {
-            incident: Some(no),
-            what: "snapshot".to_owned(),
-            location: "snap-0f00ba4".to_owned(),
-            sha256: Some("3b".repeat(32)),
-            size_bytes: Some(8_589_934_592),
-            custody: "taken by the responder, held in the account 111122223333".to_owned(),
-            by: "responder".to_owned(),
-        }),
         Record::Clock(Clock {
             incident: no,
             tick: Tick::Due {

@@ -9,7 +9,43 @@ use reqwest::{Method, StatusCode};
 use crate::world::{World, finding};
 
 /// Forms, with fields that would change something.
-const FORMS: [(&str, &[(&str, &str)]); 9] = [
+const FORMS: [(&str, &[(&str, &str)]); 20] = [
+    (
+        "/incidents/1/cost",
+        &[
+            ("low", "1"),
+            ("high", "2"),
+            ("hour", "1"),
+            ("prices", "of today"),
+        ],
+    ),
+    ("/incidents/1/plan", &[("nth", "0")]),
+    ("/incidents/1/plan/approve", &[("plan", "3")]),
+    ("/incidents/1/plan/run", &[("plan", "3"), ("nth", "0")]),
+    ("/incidents/1/plan/undo", &[("plan", "3"), ("nth", "0")]),
+    ("/incidents/1/job/withdraw", &[("job", "3")]),
+    (
+        "/hunts",
+        &[
+            ("hunt", "dns-pool-name"),
+            ("nonce", "aaaaaaaaaaaaaaaaaaaaaa"),
+        ],
+    ),
+    ("/hunts/withdraw", &[("job", "3")]),
+    (
+        "/posture/accept",
+        &[
+            ("run", "3"),
+            ("outcome", "0"),
+            ("days", "7"),
+            ("reason", "x"),
+        ],
+    ),
+    ("/posture/withdraw", &[("entry", "3")]),
+    (
+        "/blocklists/change",
+        &[("list", "bannedCommandStrings: [x1y2z3]"), ("days", "7")],
+    ),
     (
         "/incidents/1/state",
         &[("state", "contained"), ("reason", "because")],
@@ -100,7 +136,7 @@ async fn a_role_does_what_it_may_and_nothing_else() {
         .iter()
         .map(|(path, fields)| (&viewer, path, fields))
         .chain(
-            FORMS[4..]
+            FORMS[15..]
                 .iter()
                 .map(|(path, fields)| (&responder, path, fields)),
         )
@@ -237,6 +273,10 @@ async fn what_is_out_of_scope_is_not_there() {
             "/queue",
             "/nodes",
             "/ledger",
+            "/posture",
+            "/hunts",
+            "/hunts/runs",
+            "/blocklists",
             "/findings?text=secretuser",
         ]
         .map(str::to_owned),

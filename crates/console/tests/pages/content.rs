@@ -9,12 +9,19 @@ use reqwest::{Method, StatusCode};
 use crate::world::{World, finding, on_instance};
 
 /// Every page that needs nothing.
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 15] = [
     "/",
     "/incidents",
     "/findings",
     "/live",
     "/queue",
+    "/posture",
+    "/posture/runs",
+    "/posture/risks",
+    "/hunts",
+    "/hunts/runs",
+    "/blocklists",
+    "/keys",
     "/nodes",
     "/ledger",
     "/settings",
@@ -267,6 +274,31 @@ async fn addresses_answer_as_they_should() {
         ),
         (Method::GET, "/findings?incident=x", StatusCode::BAD_REQUEST),
         (Method::GET, "/ledger?before=0", StatusCode::BAD_REQUEST),
+        (Method::GET, "/posture?verdict=odd", StatusCode::BAD_REQUEST),
+        (Method::GET, "/posture/check?check=x", StatusCode::NOT_FOUND),
+        (
+            Method::GET,
+            "/posture/compare?before=1&after=2",
+            StatusCode::NOT_FOUND,
+        ),
+        (Method::GET, "/posture/compare", StatusCode::NOT_FOUND),
+        (
+            Method::GET,
+            "/posture/risks?show=odd",
+            StatusCode::BAD_REQUEST,
+        ),
+        (Method::GET, "/hunts?only=odd", StatusCode::BAD_REQUEST),
+        (
+            Method::GET,
+            "/blocklists?stage=odd",
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            Method::GET,
+            "/incidents/77/report.html",
+            StatusCode::NOT_FOUND,
+        ),
+        (Method::GET, "/incidents/77/odd.html", StatusCode::NOT_FOUND),
         (Method::GET, "/assets/nothing.css", StatusCode::NOT_FOUND),
     ] {
         let answer = visitor.ask(method.clone(), path).await;
@@ -279,7 +311,18 @@ async fn addresses_answer_as_they_should() {
             );
         }
     }
-    for list in ["/incidents", "/findings", "/nodes", "/queue"] {
+    for list in [
+        "/incidents",
+        "/findings",
+        "/nodes",
+        "/queue",
+        "/posture",
+        "/posture/runs",
+        "/posture/risks",
+        "/hunts",
+        "/hunts/runs",
+        "/blocklists",
+    ] {
         for cursor in ["x", "i", "f.1", "i.1.2.3", "n.", "😀"] {
             let answer = visitor.get(&format!("{list}?at={cursor}")).await;
             assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{list} {cursor}");

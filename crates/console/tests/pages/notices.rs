@@ -123,7 +123,7 @@ async fn an_incident_is_told_once_through_every_channel_and_no_secret_is_shown()
     let title = told["notice"]["title"].as_str().expect("a title");
     assert_eq!(
         title,
-        "#1 missed a kill, opened: Missed a process that matched a banned string"
+        "#1 missed a kill, opened: Missed a process that matched a banned string: pool.example"
     );
     assert_eq!(
         told["notice"]["links"][0]["url"],

@@ -43,6 +43,7 @@ async fn every_page_and_change_works_on_postgresql() {
             .is_some()
     );
     let ada = world.visitor("ada", Role::Admin, &[]).await;
+    crate::work::furnish(&world, davylamp_ledger::IncidentNo(1)).await;
     for path in [
         "/",
         "/incidents",
@@ -54,6 +55,16 @@ async fn every_page_and_change_works_on_postgresql() {
         "/findings?action=missed",
         "/live",
         "/queue",
+        "/posture",
+        "/posture/runs",
+        "/posture/risks",
+        "/posture/risks?show=ended",
+        "/posture/check?check=mfa&verdict=any",
+        "/hunts",
+        "/hunts/runs",
+        "/blocklists",
+        "/incidents/1/report.json",
+        "/incidents/1/timeline.csv",
         "/nodes",
         "/ledger",
         "/settings",
@@ -61,6 +72,19 @@ async fn every_page_and_change_works_on_postgresql() {
         let page = ada.get(path).await;
         assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.body);
     }
+    for (path, fields) in [
+        ("/incidents/1/plan", vec![("nth", "0")]),
+        (
+            "/incidents/1/cost",
+            vec![("low", "1"), ("high", "2"), ("hour", "0"), ("prices", "p")],
+        ),
+    ] {
+        let answer = ada.submit(path, &fields).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    }
+    let judged = [("list", "bannedCommandStrings: [--pool]"), ("days", "7")];
+    let judged = ada.submit("/blocklists/change", &judged).await;
+    assert_eq!(judged.status, StatusCode::OK, "{}", judged.body);
     let noted = ada
         .submit("/incidents/1/note", &[("text", "looked at on PostgreSQL")])
         .await;

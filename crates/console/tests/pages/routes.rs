@@ -71,6 +71,7 @@ fn filled(path: &str) -> String {
         .replace("{id}", "2")
         .replace("{name}", "x")
         .replace("{job}", "3")
+        .replace("{file}", "report.html")
 }
 
 async fn furnished() -> World {

@@ -1,5 +1,7 @@
 //! Lists of findings, and one of them.
 
+use std::collections::HashMap;
+
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
@@ -103,6 +105,29 @@ impl Ledger {
         Ok(paged(rows, limit, "f", |row: &FindingRow| {
             vec![row.at, row.id]
         }))
+    }
+
+    /// The same, each with what its entry says: for whoever has to look into all of them.
+    pub async fn findings_in_full(
+        &self,
+        filter: &FindingFilter,
+        at: &At,
+    ) -> Result<Page<FindingView>, LedgerError> {
+        let page = self.findings(filter, at).await?;
+        let latest: Vec<i64> = page.items.iter().map(|row| row.latest).collect();
+        let entries = self.entries_by_number(&latest).await?;
+        let mut bodies: HashMap<i64, String> = entries
+            .into_iter()
+            .filter_map(|entry| Some((entry.seq, entry.body?)))
+            .collect();
+        let view = |row: FindingRow| {
+            let body = bodies.remove(&row.latest);
+            view(row, body)
+        };
+        Ok(Page {
+            items: page.items.into_iter().map(view).collect::<Result<_, _>>()?,
+            next: page.next,
+        })
     }
 
     /// Findings with words. They are walked in the order of their numbers, so that a page of a common word
@@ -246,22 +271,26 @@ impl Ledger {
             return Ok(None);
         };
         let body: Option<String> = row.try_get(FindingRow::TABLE.columns.len())?;
-        let row: FindingRow = parse(row)?;
-        let record = match body {
-            None => None,
-            Some(body) => match serde_json::from_str(&body) {
-                Ok(Record::Finding(record)) => Some(*record),
-                Ok(_) => None,
-                Err(error) => {
-                    return Err(LedgerError::Entry {
-                        seq: row.latest,
-                        why: error.to_string(),
-                    });
-                }
-            },
-        };
-        Ok(Some(FindingView { row, record }))
+        view(parse(row)?, body).map(Some)
     }
+}
+
+/// A finding with what its entry says.
+fn view(row: FindingRow, body: Option<String>) -> Result<FindingView, LedgerError> {
+    let record = match body {
+        None => None,
+        Some(body) => match serde_json::from_str(&body) {
+            Ok(Record::Finding(record)) => Some(*record),
+            Ok(_) => None,
+            Err(error) => {
+                return Err(LedgerError::Entry {
+                    seq: row.latest,
+                    why: error.to_string(),
+                });
+            }
+        },
+    };
+    Ok(FindingView { row, record })
 }
 
 fn direction(filter: &FindingFilter) -> (&'static str, &'static str) {

@@ -42,6 +42,10 @@ impl Standing {
 pub struct Cost {
     /// An hour, all together.
     pub per_hour_micro_usd: i64,
+    /// So far, at least.
+    pub low_micro_usd: i64,
+    /// So far, at most.
+    pub high_micro_usd: i64,
     /// Of how many incidents somebody said what they cost.
     pub known: i64,
     /// Of how many nobody did.
@@ -132,22 +136,28 @@ impl Ledger {
             whole = question.bind(&others, &json(clusters));
         }
         let known = format!("i.cost_micro_usd_per_hour IS NOT NULL AND {whole}");
+        let sum = |what: &str| {
+            format!("CAST(coalesce(sum(CASE WHEN {known} THEN {what} ELSE 0 END), 0) AS bigint)")
+        };
         let sql = format!(
-            "SELECT CAST(coalesce(sum(CASE WHEN {known} THEN i.cost_micro_usd_per_hour ELSE 0 END), 0)
-                 AS bigint),
-                 CAST(coalesce(sum(CASE WHEN {known} THEN 1 ELSE 0 END), 0) AS bigint), count(*)
-             FROM {from} WHERE {}",
+            "SELECT {}, {}, {}, {}, count(*) FROM {from} WHERE {}",
+            sum("i.cost_micro_usd_per_hour"),
+            sum("coalesce(i.cost_low_micro_usd, 0)"),
+            sum("coalesce(i.cost_high_micro_usd, 0)"),
+            sum("1"),
             question.conditions.join(" AND ")
         );
         let rows = question.fetch(self, sql).await?;
         let row = rows
             .first()
             .ok_or_else(|| LedgerError::Database("a sum gave no row".to_owned()))?;
-        let known: i64 = row.try_get(1)?;
+        let known: i64 = row.try_get(3)?;
         Ok(Cost {
             per_hour_micro_usd: row.try_get(0)?,
+            low_micro_usd: row.try_get(1)?,
+            high_micro_usd: row.try_get(2)?,
             known,
-            unknown: row.try_get::<i64, _>(2)? - known,
+            unknown: row.try_get::<i64, _>(4)? - known,
         })
     }
 

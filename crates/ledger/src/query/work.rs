@@ -1,5 +1,7 @@
 //! Plans, jobs, runs, accepted risks, lists, and what it all costs.
 
+use std::collections::HashMap;
+
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{AssertSqlSafe, Row as _};
 
@@ -92,6 +94,26 @@ impl Ledger {
         let rows = question.ask(self, &select, "p.id DESC", limit).await?;
         let rows = rows.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         Ok(paged(rows, limit, "p", |row: &PlanRow| vec![row.id]))
+    }
+
+    /// Plans that nobody has asked to carry out, of incidents that are not closed, the latest first.
+    pub async fn proposed_plans(&self, at: &At) -> Result<Page<PlanRow>, LedgerError> {
+        let limit = at.limit();
+        let mut question = Question::new();
+        question.text("p.state = {}", "proposed");
+        question
+            .conditions
+            .push("i.state NOT IN ('closed', 'merged')".to_owned());
+        if let Some(numbers) = at.numbers::<1>("w")? {
+            question.after("p.id", "<", &numbers);
+        }
+        let select = format!(
+            "{} FROM plan p JOIN incident i ON i.id = p.incident",
+            PlanRow::TABLE.columns_of("p")
+        );
+        let rows = question.ask(self, &select, "p.id DESC", limit).await?;
+        let rows = rows.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+        Ok(paged(rows, limit, "w", |row: &PlanRow| vec![row.id]))
     }
 
     /// A plan by its id.
@@ -285,6 +307,25 @@ impl Ledger {
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(parse).collect()
+    }
+
+    /// The same by the subjects that were asked for, as they were: rows hold them as they are shown.
+    pub async fn risks_by_subject(
+        &self,
+        subjects: Vec<String>,
+    ) -> Result<HashMap<String, RiskRow>, LedgerError> {
+        if subjects.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = self.risks_of(&subjects).await?;
+        let mut names: HashMap<String, String> = subjects
+            .into_iter()
+            .map(|subject| (named(&[&subject]), subject))
+            .collect();
+        let of = rows
+            .into_iter()
+            .filter_map(|row| Some((names.remove(&row.reference)?, row)));
+        Ok(of.collect())
     }
 
     /// Versions of blocklists, the one last told of first.

@@ -100,14 +100,32 @@ async fn changed(site: &Site, viewer: &Viewer, no: &str) -> Result<IncidentRow, 
     Ok(view.row)
 }
 
-fn bounded(text: String, what: &str) -> Result<String, Refused> {
+/// The incident that somebody may have something done about: all of it is theirs to see.
+pub(super) async fn whole(site: &Site, viewer: &Viewer, no: &str) -> Result<IncidentRow, Refused> {
+    viewer.must(Role::Responder)?;
+    let (view, sight) = sight::incident(site, viewer, number(no)?).await?;
+    match sight {
+        sight::Sight::Whole => Ok(view.row),
+        _ => Err(Refused::Wrong(
+            "This incident reaches clusters that are not yours: somebody who sees all of it has to decide."
+                .to_owned(),
+        )),
+    }
+}
+
+pub(super) fn bounded(text: String, what: &str) -> Result<String, Refused> {
     match text.chars().nth(TEXT_CHARS) {
         None => Ok(text.trim().to_owned()),
         Some(_) => Err(Refused::Wrong(format!("The {what} is too long."))),
     }
 }
 
-async fn write(site: &Site, no: i64, record: Record, done: &str) -> Result<Redirect, Refused> {
+pub(super) async fn write(
+    site: &Site,
+    no: i64,
+    record: Record,
+    done: &str,
+) -> Result<Redirect, Refused> {
     site.ledger().record(record, site.now()).await?;
     site.live().wake();
     Ok(Redirect::to(&format!("/incidents/{no}?done={done}")))

@@ -1,0 +1,119 @@
+//! Runs of audits, and the way to compare each with the one before.
+
+use axum::extract::State;
+use davylamp_ledger::query::{At, RunFilter};
+use davylamp_ledger::rows::RunRow;
+use jiff::Timestamp;
+use maud::{Markup, html};
+use serde::{Deserialize, Serialize};
+
+use super::read;
+use crate::access::{Refused, Viewer};
+use crate::page::asked::{self, Asked};
+use crate::page::frame::{self, Room};
+use crate::page::{list, text, time};
+use crate::site::Site;
+
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(in crate::page) struct Wanted {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    target: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    at: String,
+}
+
+pub(in crate::page) async fn show(
+    State(site): State<Site>,
+    viewer: Viewer,
+    Asked(wanted): Asked<Wanted>,
+) -> Result<Markup, Refused> {
+    let filter = &RunFilter {
+        verb: Some("audit".to_owned()),
+        name: asked::wanted(&wanted.name),
+        target: asked::wanted(&wanted.target),
+    };
+    let ledger = site.ledger();
+    let page = list::seen(
+        asked::at(&wanted.at),
+        |at: At| async move { ledger.runs(filter, &at).await },
+        |row: &RunRow| read::sees(&viewer.scope, &row.target),
+    )
+    .await?;
+    let to = |at: &str| {
+        let at = at.to_owned();
+        asked::address(
+            "/posture/runs",
+            &Wanted {
+                at,
+                ..wanted.clone()
+            },
+        )
+    };
+    let (next, first) = (
+        page.next.as_deref().map(to),
+        (!wanted.at.is_empty()).then(|| to("")),
+    );
+    let body = html! {
+        p.crumbs { a href="/posture" { "Posture" } " / runs" }
+        h1 { "Runs of audits" }
+        form.filters method="get" action="/posture/runs" aria-label="Filter runs" {
+            div { label for="r-target" { "Target" } input #r-target name="target" value=(wanted.target) maxlength="200"; }
+            div { label for="r-name" { "Audited by" } input #r-name name="name" value=(wanted.name) maxlength="200"; }
+            div.go { button { "Filter" } a href="/posture/runs" { "Clear" } }
+        }
+        (table(&page.items, site.now()))
+        (compare(&page.items))
+        (list::pager(first.as_deref(), next.as_deref()))
+    };
+    Ok(frame::page(&viewer, Room::Posture, "Runs of audits", body))
+}
+
+fn table(rows: &[RunRow], now: Timestamp) -> Markup {
+    if rows.is_empty() {
+        return html! { p.empty { "No run here fits." } };
+    }
+    let body = html! {
+        @for (n, row) in rows.iter().enumerate() {
+            @let counts: std::collections::BTreeMap<String, i64> = serde_json::from_str(&row.counts).unwrap_or_default();
+            @let count = |name: &str| counts.get(name).copied().unwrap_or(0);
+            @let before = rows.iter().skip(n + 1).find(|other| (&other.name, &other.target) == (&row.name, &row.target));
+            tr {
+                th scope="row" { (text::brief(&row.target)) " " span.muted { "run " (row.id) } }
+                td data-label="Audited by" { (text::brief(&row.name)) }
+                td data-label="Ended" { (time::both(row.ended, now)) }
+                td data-label="Failed" { (count("fail")) }
+                td data-label="Unknown" { span.warn[count("unknown") > 0] { (count("unknown")) } }
+                td data-label="Passed" { (count("pass")) }
+                td data-label="Compare" { @match before { Some(before) => a href=(format!("/posture/compare?before={}&after={}", before.id, row.id)) { "with run " (before.id) }, None => span.muted { "none before it on this page" } } }
+            }
+        }
+    };
+    let heads = [
+        "Target",
+        "Audited by",
+        "Ended",
+        "Failed",
+        "Unknown",
+        "Passed",
+        "Compare",
+    ];
+    frame::table("Runs of audits", &heads, body)
+}
+
+fn compare(rows: &[RunRow]) -> Markup {
+    html! {
+        @if rows.len() > 1 {
+            form.filters method="get" action="/posture/compare" aria-label="Compare any two runs" {
+                @for (name, label, chosen) in [("before", "Compare run", 1), ("after", "with run", 0)] {
+                    div { label for=(format!("x-{name}")) { (label) } select id=(format!("x-{name}")) name=(name) {
+                        @for (n, row) in rows.iter().enumerate() { option value=(row.id) selected[n == chosen] { (row.id) ", " (text::cut(&row.target, 40)) ", " (time::exact(row.ended)) } }
+                    } }
+                }
+                div.go { button { "Compare" } }
+            }
+        }
+    }
+}

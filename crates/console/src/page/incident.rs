@@ -12,7 +12,6 @@ pub(super) mod told;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use davylamp_ledger::Entry;
 use davylamp_ledger::query::{At, FindingFilter, PAGE_ROWS};
 use davylamp_ledger::record::IncidentNo;
 use davylamp_ledger::rows::IncidentRow;
@@ -51,12 +50,6 @@ pub(super) struct Wanted {
     /// What was just changed.
     #[serde(skip_serializing)]
     done: String,
-}
-
-/// What has been read of an incident, the oldest first.
-struct Story {
-    entries: Vec<Entry>,
-    is_cut: bool,
 }
 
 pub(super) async fn show(

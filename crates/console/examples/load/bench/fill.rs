@@ -64,7 +64,7 @@ pub async fn fill(ledger: &Ledger, findings: u64, incidents: u64) {
         let taken = ledger.deliver(None, &batch, Timestamp::now()).await;
         taken.expect("taken");
         n = until;
-        if n % 100_000 == 0 {
+        if n.is_multiple_of(100_000) {
             let rate = (n - first) as f64 / began.elapsed().as_secs_f64();
             println!(
                 "filled {n}, {rate:.0} a second; load average {}",

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Redirect, Response};
+use davylamp_ledger::Entry;
 use davylamp_ledger::Input;
 use davylamp_ledger::query::{At, FindingFilter, FindingView, PAGE_ROWS};
 use davylamp_ledger::record::{Access, IncidentNo, Record};
@@ -22,7 +23,7 @@ use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use super::timeline::{self, Kind, Place};
-use super::{STORY_PAGES, Story, cost};
+use super::{STORY_PAGES, cost};
 use crate::access::{Refused, Viewer};
 use crate::page::sight::{self, Sight};
 use crate::page::{entry, list, number, text, time, word};
@@ -146,7 +147,6 @@ async fn report(
             entries.len()
         ));
     }
-    let story = Story { entries, is_cut };
     let now = site.now();
     let mut facts = vec![
         ("Incident", incident.to_string()),
@@ -173,7 +173,7 @@ async fn report(
     let mut evidence = Vec::new();
     match sight {
         Sight::Whole => {
-            facts.extend(cost_facts(row, &story));
+            facts.extend(cost_facts(row, &entries));
             sections.extend(deeds(site, incident, &mut left_out, &mut evidence).await?);
         }
         _ => left_out.push(format!(
@@ -181,7 +181,7 @@ async fn report(
             viewer.name
         )),
     }
-    let (timeline, hidden) = story_of(viewer, sight, &story, now);
+    let (timeline, hidden) = story_of(viewer, sight, &entries, now);
     if hidden > 0 {
         left_out.push(format!(
             "{hidden} entries of the timeline about other clusters"
@@ -219,10 +219,10 @@ async fn report(
     })
 }
 
-fn cost_facts(row: &IncidentRow, story: &Story) -> Vec<(&'static str, String)> {
+fn cost_facts(row: &IncidentRow, entries: &[Entry]) -> Vec<(&'static str, String)> {
     let hour = row.cost_micro_usd_per_hour.map(word::usd);
     let hour = hour.unwrap_or_else(|| "unknown".to_owned());
-    let Some((at, said)) = cost::last(story.entries.iter().rev()) else {
+    let Some((at, said)) = cost::last(entries.iter().rev()) else {
         return vec![
             ("Cost so far", "unknown".to_owned()),
             ("Cost an hour", hour),
@@ -418,11 +418,11 @@ async fn deeds(
 fn story_of(
     viewer: &Viewer,
     sight: Sight,
-    story: &Story,
+    entries: &[Entry],
     now: jiff::Timestamp,
 ) -> (Vec<Vec<String>>, usize) {
     let (mut rows, mut hidden) = (Vec::new(), 0);
-    for each in &story.entries {
+    for each in entries {
         let record = entry::record(each);
         if !timeline::sees(&viewer.scope, sight, record.as_ref()) {
             hidden += 1;

@@ -14,6 +14,7 @@ const LISTEN: &str = "STORM_LISTEN";
 
 /// Not a test by itself: the console's process.
 #[test]
+#[expect(clippy::print_stdout, reason = "its parent reads it")]
 fn child_that_serves() {
     let (Ok(database), Ok(listen)) = (std::env::var(DATABASE), std::env::var(LISTEN)) else {
         return;

@@ -70,6 +70,7 @@ impl Drop for Disk {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "that it did not run has to be said")]
 fn a_full_disk_takes_nothing_and_loses_nothing() {
     let Some(disk) = Disk::of_mib(12) else {
         eprintln!("skipped: this user may not mount a small disk");

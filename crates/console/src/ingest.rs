@@ -30,7 +30,7 @@ use futures::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use crate::observe::{BATCHES, FINDINGS, LINES, Meters, TAKING, WRITING, span};
+use crate::observe::{BATCHES, FINDINGS, LINES, Meters, TAKING, WRITING, carried, span};
 use crate::sender::{EVENTS, RECORDS, Unanswered, later, refusal, sender};
 use crate::site::Site;
 use crate::store::Sender;
@@ -173,10 +173,10 @@ async fn placed(site: &Site, sender: Sender, request: Request) -> Result<Respons
     };
     let runtime = Handle::current();
     // Unpacking, reading and deciding take long enough to keep pages waiting, so they have a thread.
-    let done = tokio::task::spawn_blocking(move || {
+    let done = tokio::task::spawn_blocking(carried(move || {
         let _work = work;
         job.run(&runtime)
-    });
+    }));
     done.await.map_err(|error| Unanswered::trouble(&error))?
 }
 

@@ -23,7 +23,7 @@ use axum::routing::get;
 use crate::config::Config;
 use crate::site::Site;
 
-pub(crate) use current::{is_by, span};
+pub(crate) use current::{carried, is_by, span};
 pub(crate) use meters::{
     BATCHES, FINDINGS, LEFT_OUT, LINES, Meters, RETAINED, SIGN_INS, TAKING, WRITING,
 };

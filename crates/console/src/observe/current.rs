@@ -29,3 +29,12 @@ pub(crate) fn span(name: &'static str) -> Option<Span> {
     let (tracer, parent) = current.trace.as_ref()?;
     tracer.within(Cow::Borrowed(name), Kind::Internal, parent)
 }
+
+/// The same work as part of the request that is being answered, on another thread.
+pub(crate) fn carried<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let current = CURRENT.try_with(Arc::clone).ok();
+    move || match current {
+        Some(current) => CURRENT.sync_scope(current, work),
+        None => work(),
+    }
+}

@@ -52,8 +52,10 @@ fn routes(folder: &Path, found: &mut BTreeSet<(String, String)>) {
             if before != Some("") || !route.starts_with("/api/") {
                 continue;
             }
-            let end = rest.find(".route(").unwrap_or(rest.len());
-            let handler = rest[..end].split(".layer(").next().unwrap_or_default();
+            // Up to the next route, or the end of the function.
+            let ends = [".route(", ".layer(", "\n}"];
+            let ends = ends.iter().filter_map(|end| rest.find(end));
+            let handler = &rest[..ends.min().unwrap_or(rest.len())];
             for method in ["get", "post", "put", "delete", "patch"] {
                 if handler.contains(&format!("{method}(")) {
                     found.insert((route.to_owned(), method.to_owned()));

@@ -14,8 +14,8 @@ use crate::run::{Forward, ForwardError, Pass, Summary};
 const MAX_BYTES: u64 = 512 << 20;
 /// What is dropped at once where it is full.
 const SEGMENT_BYTES: u64 = 16 << 20;
-/// An audit is one line; this is what a console takes at once by default.
-const LINE_BYTES: usize = 15 << 20;
+/// An audit is one line, and a console takes no longer one.
+const LINE_BYTES: usize = 8 << 20;
 /// Another process that puts something in is soon done.
 const WAITS: Duration = Duration::from_secs(30);
 /// How often is looked whether it is.

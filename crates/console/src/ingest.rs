@@ -127,7 +127,9 @@ impl IntoResponse for NotTaken {
     }
 }
 
-/// Who may not send has this long to finish, so that it reads our answer.
+/// A batch waits this long for room; its sender then tries again later.
+const ROOM_WITHIN: Duration = Duration::from_secs(10);
+/// Who is not listened to has this long to finish, so that it reads our answer.
 const FINISHES_WITHIN: Duration = Duration::from_secs(5);
 
 async fn take(State(site): State<Site>, request: Request) -> Response {
@@ -145,7 +147,7 @@ async fn taken(site: &Site, request: Request) -> Result<Response, NotTaken> {
     let sender = match sender(site, request.headers(), EVENTS).await {
         Ok(sender) => sender,
         Err(refused) => {
-            let _ = tokio::time::timeout(FINISHES_WITHIN, drained(site, request)).await;
+            finish(request.into_body(), site.config().ingest.max_bytes).await;
             return Err(refused.into());
         }
     };
@@ -161,7 +163,11 @@ async fn placed(site: &Site, sender: Sender, request: Request) -> Result<Respons
         return Err(too_large(most));
     }
     let _place = site.gate().place().ok_or(NotTaken::Busy)?;
-    let _room = site.gate().room(length.unwrap_or(most)).await;
+    let room = site.gate().room(length.unwrap_or(most));
+    let Ok(_room) = tokio::time::timeout(ROOM_WITHIN, room).await else {
+        finish(body, most).await;
+        return Err(NotTaken::Busy);
+    };
     let body = received(body, most).await?;
     // From here on it is finished, whether or not anybody still waits for the answer.
     let work = site.gate().work().await;
@@ -289,15 +295,19 @@ impl Job {
     }
 }
 
-/// Reads what somebody sends, as much as may be sent, and keeps nothing of it.
-async fn drained(site: &Site, request: Request) {
-    let (mut chunks, mut read) = (request.into_body().into_data_stream(), 0);
-    while let Some(Ok(chunk)) = chunks.next().await {
-        read += chunk.len();
-        if read > site.config().ingest.max_bytes {
-            return;
+/// Lets somebody finish who is not listened to: reads what they send, as much as may be sent, and keeps
+/// nothing of it.
+async fn finish(body: Body, most: usize) {
+    let drained = async {
+        let (mut chunks, mut read) = (body.into_data_stream(), 0);
+        while let Some(Ok(chunk)) = chunks.next().await {
+            read += chunk.len();
+            if read > most {
+                return;
+            }
         }
-    }
+    };
+    let _ = tokio::time::timeout(FINISHES_WITHIN, drained).await;
 }
 
 fn count(meters: &Meters, inputs: &[Input], passed_over: u64, receipt: &Receipt) {

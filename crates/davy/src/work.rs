@@ -178,18 +178,19 @@ impl Worker<'_> {
             self.config.console.url,
             self.can.join(", ")
         ))?;
-        let mut pause = self.config.poll();
+        let every = Duration::from_secs(self.config.poll_secs);
+        let mut pause = every;
         let mut failed = false;
         let mut stopped = self.stopped.clone();
         while !*stopped.borrow() {
             match self.desk.take(&self.can).await {
                 Ok(Some(job)) => {
                     failed |= !self.job(&job).await;
-                    pause = self.config.poll();
+                    pause = every;
                     continue;
                 }
                 Ok(None) if self.args.once => break,
-                Ok(None) => pause = self.config.poll(),
+                Ok(None) => pause = every,
                 Err(error @ (DeskError::Refused(_) | DeskError::Setup(_))) => {
                     return Err(refused(error));
                 }

@@ -1,11 +1,11 @@
 //! A verb of this program as a process of its own.
 
-use std::process::{ExitStatus, Stdio};
+use std::io::{Read, Write as _};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Command;
 use tokio::sync::watch;
 
 /// More than so much is kept of neither stream.
@@ -52,58 +52,55 @@ pub(super) async fn run(
     mut stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<Said> {
     let path = std::env::current_exe().context("cannot find the davy executable")?;
-    let mut child = Command::new(path)
+    let child = Command::new(path)
         .args(arguments)
         .envs(variables)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
         .spawn()
         .context("cannot start a process for it")?;
+    let pid = Pid::from_child(&child);
+    let ending = tokio::task::spawn_blocking(move || followed(child, &input));
+    tokio::pin!(ending);
+    tokio::select! {
+        ended = &mut ending => return ended.context("nobody followed it to its end")?,
+        _ = stopped.wait_for(|stopped| *stopped) => {}
+    }
+    // It may have ended this moment; it is not reaped before `ending` has.
+    let _ = kill_process(pid, Signal::TERM);
+    ending.await.context("nobody followed it to its end")?
+}
+
+/// Feeds a child, hears it out, and waits for its end.
+fn followed(mut child: Child, input: &[u8]) -> anyhow::Result<Said> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let feeding = async move {
-        if let Some(mut stdin) = stdin {
-            // A child that has seen enough closes it.
-            let _ = stdin.write_all(&input).await;
-        }
-    };
-    let pid = child
-        .id()
-        .and_then(|id| i32::try_from(id).ok())
-        .and_then(Pid::from_raw);
-    let stopping = async {
-        let _ = stopped.wait_for(|stopped| *stopped).await;
-        if let Some(pid) = pid {
-            let _ = kill_process(pid, Signal::TERM);
-        }
-        std::future::pending::<()>().await
-    };
-    let ending = async {
-        let ((), out, err) = tokio::join!(feeding, whole(stdout), whole(stderr));
-        let status = child.wait().await;
-        (status, out, err)
-    };
-    let (status, stdout, stderr) = tokio::select! {
-        ended = ending => ended,
-        () = stopping => unreachable!("it waits for ever"),
-    };
+    let (stdout, stderr) = thread::scope(|scope| {
+        scope.spawn(|| {
+            if let Some(mut stdin) = stdin {
+                // A child that has seen enough closes it.
+                let _ = stdin.write_all(input);
+            }
+        });
+        let stderr = scope.spawn(|| whole(stderr));
+        let stdout = whole(stdout);
+        (stdout, stderr.join())
+    });
+    let status = child.wait().context("its end cannot be told")?;
+    let stderr = stderr.ok().and_then(Result::ok).unwrap_or_default();
     Ok(Said {
-        status: status.context("its end cannot be told")?,
+        status,
         stdout: stdout.context("what it said cannot be read")?,
-        stderr: String::from_utf8_lossy(&stderr.unwrap_or_default()).into_owned(),
+        stderr: String::from_utf8_lossy(&stderr).into_owned(),
     })
 }
 
-async fn whole(stream: Option<impl tokio::io::AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
+fn whole(stream: Option<impl Read>) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if let Some(mut stream) = stream {
-        (&mut stream)
-            .take(MAX_BYTES)
-            .read_to_end(&mut bytes)
-            .await?;
+        (&mut stream).take(MAX_BYTES).read_to_end(&mut bytes)?;
         // A pipe that nobody reads would hold it up for ever.
-        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+        std::io::copy(&mut stream, &mut std::io::sink())?;
     }
     Ok(bytes)
 }

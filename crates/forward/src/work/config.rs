@@ -1,7 +1,6 @@
 //! The `[work]` table of `davy.toml`: what this machine does for a console, and sends it.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use davylamp_content::settings::{Bounds, Section};
 use serde::{Deserialize, Serialize};
@@ -58,11 +57,6 @@ impl Default for Config {
 }
 
 impl Config {
-    /// `poll_secs` as a duration.
-    pub fn poll(&self) -> Duration {
-        Duration::from_secs(self.poll_secs)
-    }
-
     /// The errands that can be done, by their names.
     pub fn can(&self) -> Vec<&'static str> {
         let mut can = Vec::new();

@@ -11,6 +11,7 @@
 
 mod gate;
 mod lines;
+mod settle;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -23,11 +24,11 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
-use davylamp_ledger::wire::{self, Sent};
-use davylamp_ledger::{IncidentNo, Input, LedgerError, Receipt};
+use davylamp_ledger::{Input, LedgerError, Receipt};
 use flate2::read::MultiGzDecoder;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 
 use crate::observe::{BATCHES, FINDINGS, LINES, Meters, TAKING, WRITING, carried, span};
@@ -120,7 +121,7 @@ impl IntoResponse for NotTaken {
             ),
             Self::Record(why) => refusal(
                 StatusCode::UNPROCESSABLE_ENTITY,
-                "nothing was taken: a record cannot be kept",
+                "a record cannot be kept; lines before it may have been taken, and count once when they come again",
                 json!(why),
             ),
         }
@@ -253,7 +254,9 @@ impl Job {
         // Two senders may choose the same key.
         let key = self.headers.get("idempotency-key");
         let key = key.and_then(|key| key.to_str().ok());
-        let key = key.map(|key| format!("{} {key}", self.sender.name));
+        // The same key with something else in it is another batch, and not one that was taken already.
+        let said = hex::encode(Sha256::digest(&body));
+        let key = key.map(|key| format!("{} {key} {said}", self.sender.name));
         let (mut receipt, mut passed_over) = (Receipt::default(), lines::Names::default());
         for (number, portion) in portions.iter().enumerate() {
             let reading = span("ingest.read");
@@ -262,7 +265,7 @@ impl Job {
             self.may_send(!read.sent.is_empty())?;
             let mut inputs = read.inputs;
             for sent in read.sent {
-                inputs.push(runtime.block_on(settled(site, &self.sender, sent))?);
+                inputs.push(runtime.block_on(settle::settled(site, &self.sender, sent))?);
             }
             // What is not the first portion has a key of its own.
             let key = key.as_ref().map(|key| match number {
@@ -336,36 +339,6 @@ fn undelivered(error: LedgerError) -> NotTaken {
         | LedgerError::NoReason => NotTaken::Record(error.to_string()),
         error => Unanswered::trouble(&error).into(),
     }
-}
-
-/// A record with its incident, as far as that can be told, and its sender.
-async fn settled(site: &Site, sender: &Sender, sent: Sent) -> Result<Input, Unanswered> {
-    let Sent {
-        id,
-        about,
-        mut record,
-    } = sent;
-    let ledger = site.ledger();
-    let trouble = |error: LedgerError| Unanswered::trouble(&error);
-    let mut incident = None;
-    if let Some(job) = &about.job {
-        let job = ledger.job(job).await.map_err(trouble)?;
-        incident = job.and_then(|job| job.row.incident);
-    }
-    if let (None, Some(plan)) = (incident, &about.plan) {
-        let plan = ledger.plan(plan).await.map_err(trouble)?;
-        incident = plan.and_then(|plan| plan.row.incident);
-    }
-    let mut incident = incident.map(IncidentNo);
-    if incident.is_none() && !about.findings.is_empty() {
-        let of = ledger.incident_of(&sender.cluster, &about.findings).await;
-        incident = of.map_err(trouble)?;
-    }
-    wire::settle(&mut record, incident, &sender.name);
-    Ok(Input::Once {
-        id: format!("{} {id}", sender.name),
-        record: Box::new(record),
-    })
 }
 
 /// Adds what came of the next portion.

@@ -108,6 +108,7 @@ pub fn run(args: &ConsoleArgs) -> Result<ExitCode, Failure> {
                 "see whether this user may start more threads and files: ulimit -a",
             )
         })?;
+    exists(&config, args.what.as_ref())?;
     runtime.block_on(async {
         let console = Console::open(config.clone()).await.map_err(failure)?;
         let console = console.with_cloud(aws);
@@ -137,6 +138,23 @@ fn config(args: &ConsoleArgs) -> Result<Config, Failure> {
     option("console.listen", "--listen", listen);
     option("console.database", "--database", args.database.clone());
     args.settings.load_console(options)
+}
+
+/// Looking at a ledger makes none: a mistyped path would be an empty one in good order.
+fn exists(config: &Config, what: Option<&What>) -> Result<(), Failure> {
+    let looks = matches!(
+        what,
+        Some(What::Verify(_) | What::Export(_) | What::Rebuild | What::Retain)
+    );
+    let path = config.database.strip_prefix("sqlite:");
+    let path = path.map(|path| path.strip_prefix("//").unwrap_or(path));
+    match path {
+        Some(path) if looks && !std::path::Path::new(path).exists() => Err(Failure::new(
+            anyhow::anyhow!("there is no ledger at {path}"),
+            "name the one that is meant with --database or console.database",
+        )),
+        _ => Ok(()),
+    }
 }
 
 async fn serve(console: Console) -> Result<ExitCode, Failure> {

@@ -249,6 +249,11 @@ fn take_audit(found: &mut Found, outcomes: &Value, target: Option<&str>, name: &
         "an audit of {} by {}, {outcomes}",
         audit.target, audit.name
     ));
-    let sent = Sent::new(Record::Audit(Box::new(audit)), About::default(), &run);
+    // Without a time of its own it is of now, and the same all the same when it is sent again.
+    let sent = Sent {
+        id: format!("audit-{run}"),
+        about: About::default(),
+        record: Record::Audit(Box::new(audit)),
+    };
     found.lines.extend(outbox::lines(&[sent]));
 }

@@ -119,6 +119,12 @@ pub(super) fn said(markup: &Markup) -> String {
         said.push_str(text);
         if mark.starts_with("blockquote") {
             said.push_str(": ");
+        } else if ["code", "span", "/code"]
+            .iter()
+            .any(|name| mark.starts_with(name))
+        {
+            // Apart for the eye by their looks, and here by a space.
+            said.push(' ');
         }
         rest = mark.split_once('>').map_or("", |(_, rest)| rest);
     }

@@ -175,6 +175,40 @@ async fn records_name_their_incident_by_findings_and_nobody_forges_decisions() {
         .expect("a page");
     assert_eq!(plans.items.len(), 1);
 
+    // Nor is what they are about, whatever it is named by.
+    let kept = json!({"id": "e", "about": {"plan": "p1"}, "record": {"kind": "evidence", "incident": null,
+        "what": "snapshot", "location": "snap-1", "sha256": null, "size_bytes": 1, "custody": "", "by": ""}});
+    assert_eq!(worker.record(kept.clone()).await.0, StatusCode::OK);
+    let action = json!({"kind": "action", "plan": "p1", "step": "s", "what": "end", "target": "x",
+        "stage": "done", "by": ""});
+    let cost = json!({"kind": "cost", "incident": incident, "low_micro_usd": 1, "high_micro_usd": 1,
+        "per_hour_micro_usd": 0, "prices": "", "by": ""});
+    let audit = json!({"kind": "audit", "run": "r", "name": "a", "target": "hub-a", "outcomes": [], "by": "",
+        "started": "2026-11-30T10:00:00Z", "ended": "2026-11-30T10:00:00Z"});
+    let mut lies_there = kept.clone();
+    lies_there["about"] = json!({});
+    for sent in [
+        plan("f1", json!({"plan": "p1"})),
+        plan("f2", json!({})),
+        json!({"id": "f3", "about": {"plan": "p1"}, "record": action}),
+        json!({"id": "f4", "about": {}, "record": action}),
+        kept,
+        lies_there,
+        json!({"id": "f5", "record": cost}),
+        json!({"id": "f6", "record": audit}),
+        json!({"id": "f7", "about": {"job": "j1"}, "record": action}),
+    ] {
+        let (status, answer) = other.record(sent.clone()).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{sent} {answer}");
+    }
+    let plans = world
+        .ledger
+        .plan("p1")
+        .await
+        .expect("read")
+        .expect("a plan");
+    assert_eq!(plans.row.by_whom, "w1");
+
     for record in [
         json!({"kind": "decision", "incident": incident, "choice": "close", "reason": "x", "by": "ada"}),
         json!({"kind": "owner", "incident": incident, "step": "accepted", "owner": "x", "by": "x"}),

@@ -73,6 +73,15 @@ impl Ledger {
         Ok(paged(rows, limit, "a", |row: &ActionRow| vec![row.id]))
     }
 
+    /// What was kept at a place.
+    pub async fn evidence_at(&self, location: &str) -> Result<Option<EvidenceRow>, LedgerError> {
+        let mut question = Question::new();
+        question.raw("v.reference = {}", &crate::apply::named(&[location]));
+        let select = format!("{} FROM evidence v", EvidenceRow::TABLE.columns_of("v"));
+        let rows = question.ask(self, &select, "v.id", 1).await?;
+        rows.first().map(parse).transpose()
+    }
+
     /// Evidence, the latest first; of an incident.
     pub async fn evidence(
         &self,

@@ -10,6 +10,8 @@
 //! is told and not left out.
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::finding::Severity;
@@ -256,22 +258,29 @@ fn text(value: &Value, path: &[&str]) -> Option<String> {
 }
 
 fn when(value: &Value) -> Option<Timestamp> {
-    if let Some(at) = first(
-        value,
-        &[
-            &["time_dt"],
-            &["UpdatedAt"],
-            &["finding_info", "created_time_dt"],
-        ],
-    ) {
-        return at.parse().ok();
-    }
-    let number = value.get("time").and_then(Value::as_i64)?;
-    // OCSF counts milliseconds; Prowler wrote seconds.
-    match number.checked_abs()? {
-        0..100_000_000_000 => Timestamp::from_second(number).ok(),
-        _ => Timestamp::from_millisecond(number).ok(),
-    }
+    let paths: [&[&str]; 3] = [
+        &["time_dt"],
+        &["UpdatedAt"],
+        &["finding_info", "created_time_dt"],
+    ];
+    let written = paths.iter().find_map(|path| moment(&text(value, path)?));
+    written.or_else(|| {
+        let number = value.get("time").and_then(Value::as_i64)?;
+        // OCSF counts milliseconds; Prowler wrote seconds.
+        match number.checked_abs()? {
+            0..100_000_000_000 => Timestamp::from_second(number).ok(),
+            _ => Timestamp::from_millisecond(number).ok(),
+        }
+    })
+}
+
+/// A time as RFC 3339 has it, or as Prowler writes it: without a zone, which is UTC.
+fn moment(text: &str) -> Option<Timestamp> {
+    let local = || {
+        let at: DateTime = text.parse().ok()?;
+        Some(at.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    };
+    text.parse().ok().or_else(local)
 }
 
 #[cfg(test)]
@@ -317,6 +326,32 @@ mod tests {
                "Resources":[{"Id":"arn:aws:s3:::x"}],"Title":"t"}]}"#,
             "S3.1 fail critical on arn:aws:s3:::x: ",
         );
+    }
+
+    #[test]
+    fn times_are_read_as_auditors_write_them() {
+        for (time, expected) in [
+            (
+                r#""time_dt":"2025-01-27T17:36:46.855898""#,
+                "2025-01-27T17:36:46.855898Z",
+            ),
+            (
+                r#""time_dt":"2025-01-27T17:36:46Z""#,
+                "2025-01-27T17:36:46Z",
+            ),
+            (
+                r#""time_dt":"yesterday","time":1790000000"#,
+                "2026-09-21T14:13:20Z",
+            ),
+            (
+                r#""time_dt":null,"time":1790000000000"#,
+                "2026-09-21T14:13:20Z",
+            ),
+        ] {
+            let input = format!(r#"{{"class_uid":2003,{time}}}"#);
+            let (from, _) = read(input.as_bytes()).span.expect("a time");
+            assert_eq!(from.to_string(), expected, "{input}");
+        }
     }
 
     #[test]

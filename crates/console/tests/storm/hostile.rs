@@ -36,7 +36,12 @@ impl World {
         Self {
             console: tokio::task::block_in_place(|| Process::started(&database)),
             token: token.expect("a token"),
-            client: Client::new(),
+            // Packing what is sent takes longer than the console keeps a silent connection, and what is
+            // busy with it does not see that it was closed.
+            client: Client::builder()
+                .pool_max_idle_per_host(0)
+                .build()
+                .expect("a client"),
             _folder: folder,
         }
     }

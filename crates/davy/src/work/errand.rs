@@ -251,7 +251,7 @@ fn outcome(report: &Value, wanted: &str, said: &Said) -> (bool, String) {
         false => format!("steps: {}", told.join(", ")),
     };
     if !why.is_empty() {
-        detail.push_str("\n");
+        detail.push('\n');
         detail.push_str(&why.join("\n"));
     }
     (counts[3].1 == 0 && said.code().is_some(), detail)

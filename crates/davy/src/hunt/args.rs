@@ -68,7 +68,7 @@ pub struct RunArgs {
     /// The form in which suspected incidents are printed
     #[arg(long, value_enum, default_value_t = RunOutput::Table)]
     pub output: RunOutput,
-    /// Send what was found, and how each hunt went, to the console of [work]
+    /// Send what was found, and how each hunt went, to the console that work.console names
     #[arg(long)]
     pub console: bool,
     /// The file that --output parquet writes

@@ -118,7 +118,7 @@ pub struct Common {
     /// Hub nor portal to act
     #[arg(long, global = true)]
     pub dry_run: bool,
-    /// Send what was found, planned and done to the console of [work]
+    /// Send what was found, planned and done to the console that work.console names
     #[arg(long, global = true)]
     pub console: bool,
     #[command(flatten)]

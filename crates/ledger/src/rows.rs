@@ -186,7 +186,7 @@ row! {
 row! {
     /// That findings of an incident name a cluster or a user.
     PartRow in "part" by ["kind", "name", "incident"];
-    /// [`CLUSTER`] or [`USER`].
+    /// `cluster` or `user`.
     kind: String = Text,
     /// Its name.
     name: String = Text,

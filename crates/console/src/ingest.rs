@@ -255,8 +255,10 @@ impl Job {
         let key = self.headers.get("idempotency-key");
         let key = key.and_then(|key| key.to_str().ok());
         // The same key with something else in it is another batch, and not one that was taken already.
-        let said = hex::encode(Sha256::digest(&body));
-        let key = key.map(|key| format!("{} {key} {said}", self.sender.name));
+        let key = key.map(|key| {
+            let said = hex::encode(Sha256::digest(&self.body));
+            format!("{} {key} {said}", self.sender.name)
+        });
         let (mut receipt, mut passed_over) = (Receipt::default(), lines::Names::default());
         for (number, portion) in portions.iter().enumerate() {
             let reading = span("ingest.read");

@@ -90,32 +90,19 @@ async fn findings(site: &Site, incident: IncidentNo) -> Result<Vec<Value>, Ledge
     };
     let page = site
         .ledger()
-        .findings(&filter, &At::first(FINDINGS))
+        .findings_in_full(&filter, &At::first(FINDINGS))
         .await?;
-    let mut found = Vec::new();
-    for row in page.items {
-        let Some(body) = site
-            .ledger()
-            .entry(row.latest)
-            .await?
-            .and_then(|it| it.body)
-        else {
-            continue;
-        };
-        // One that opens nothing was spared or held: there is nothing to be done about it.
-        if row.opens == 0 {
-            continue;
+    // One that opens nothing was spared or held: there is nothing to be done about it.
+    let open = page.items.into_iter().filter(|view| view.row.opens == 1);
+    let found = open.filter_map(|view| view.record).map(|record| {
+        let line = record.line.as_deref().map(serde_json::from_str::<Value>);
+        // What came without its line goes as what we made of it.
+        match line {
+            Some(Ok(line)) => line,
+            _ => davylamp_model::ocsf::to_ocsf(&record.finding),
         }
-        if let Ok(Record::Finding(record)) = serde_json::from_str(&body) {
-            let line = record.line.as_deref().map(serde_json::from_str::<Value>);
-            // What came without its line goes as what we made of it.
-            found.push(match line {
-                Some(Ok(line)) => line,
-                _ => davylamp_model::ocsf::to_ocsf(&record.finding),
-            });
-        }
-    }
-    Ok(found)
+    });
+    Ok(found.collect())
 }
 
 /// How far a worker is.

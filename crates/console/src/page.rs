@@ -26,6 +26,7 @@ mod nodes;
 mod overview;
 mod posture;
 mod queue;
+mod runs;
 mod settings;
 mod sight;
 mod soundness;

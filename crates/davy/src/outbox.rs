@@ -12,7 +12,9 @@ use crate::failure::Failure;
 use crate::output::{counted, note};
 
 /// A console that takes nothing for so long is away; what it should have stays in the outbox.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// Who has more to do does not wait for that: the next delivery takes what this one leaves.
+pub const BUSY: Duration = Duration::from_secs(2);
 
 /// What became of what was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +26,16 @@ pub enum Delivered {
 }
 
 /// Puts lines into the outbox and sends what is in it.
-pub async fn send(config: &Config, lines: &[String]) -> Result<Delivered, Failure> {
+pub async fn send(
+    config: &Config,
+    lines: &[String],
+    patience: Duration,
+) -> Result<Delivered, Failure> {
     let mut outbox = Outbox::open(config).await.map_err(failure)?;
     outbox
         .put(lines.iter().map(String::as_str))
         .map_err(failure)?;
-    let summary = outbox.deliver(PATIENCE).await.map_err(failure)?;
+    let summary = outbox.deliver(patience).await.map_err(failure)?;
     for destination in &summary.status.destinations {
         if destination.refused > 0 {
             note(&format!(

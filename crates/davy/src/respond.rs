@@ -368,7 +368,7 @@ impl Desk {
     }
 
     /// Sends the console what was found, planned and done, where that is asked for. What it does not have
-    /// stays in the outbox, and holds nothing up.
+    /// stays in the outbox; what is still to be done does not wait for it.
     async fn tell_console(&self, report: &Report, intake: &Intake) {
         let Some(config) = &self.console else {
             return;
@@ -382,7 +382,7 @@ impl Desk {
         let text = show::report_json(report, intake, self.rehearsal);
         let report: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         lines.extend(outbox::lines(&records::of_report(&report, None)));
-        if let Err(failure) = outbox::send(config, &lines).await {
+        if let Err(failure) = outbox::send(config, &lines, outbox::BUSY).await {
             note(&format!("the console was not told: {}", failure.said()));
         }
     }

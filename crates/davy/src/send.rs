@@ -128,7 +128,7 @@ pub fn run(args: &SendArgs) -> Result<ExitCode, Failure> {
                 "see whether this user may start more threads and files: ulimit -a",
             )
         })?;
-    let delivered = runtime.block_on(outbox::send(&config, &lines))?;
+    let delivered = runtime.block_on(outbox::send(&config, &lines, outbox::PATIENCE))?;
     if delivered == Delivered::All {
         let sent = counted(lines.len() as u64, "line", "lines");
         emit(format!(
@@ -161,7 +161,10 @@ fn bytes(file: &std::path::Path, name: &str) -> Result<Vec<u8>, Failure> {
 /// Everything that a file holds, by its form.
 fn read(bytes: &[u8], target: Option<&str>, name: &str) -> Found {
     let mut found = Found::default();
-    let text = String::from_utf8_lossy(bytes);
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        found.unread.push("it is no UTF-8 text".to_owned());
+        return found;
+    };
     let mut audit = Vec::new();
     let mut findings = 0_u64;
     for value in
@@ -211,14 +214,13 @@ fn read(bytes: &[u8], target: Option<&str>, name: &str) -> Found {
         found.said.push(counted(findings, "finding", "findings"));
     }
     if !audit.is_empty() {
-        take_audit(&mut found, &Value::Array(audit), target, name);
+        take_audit(&mut found, audit, target, name);
     }
     found
 }
 
-fn take_audit(found: &mut Found, outcomes: &Value, target: Option<&str>, name: &str) {
-    let text = outcomes.to_string();
-    let audited = compliance::read(text.as_bytes());
+fn take_audit(found: &mut Found, outcomes: Vec<Value>, target: Option<&str>, name: &str) {
+    let audited = compliance::read(&outcomes);
     found.unread.extend(
         audited
             .rejected
@@ -229,7 +231,7 @@ fn take_audit(found: &mut Found, outcomes: &Value, target: Option<&str>, name: &
         let now = Timestamp::now();
         (now, now)
     });
-    let digest = Sha256::digest(&text);
+    let digest = Sha256::digest(Value::Array(outcomes).to_string());
     let run: String = digest[..12]
         .iter()
         .map(|byte| format!("{byte:02x}"))

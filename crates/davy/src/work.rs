@@ -238,7 +238,7 @@ impl Worker<'_> {
             }
         };
         if !came.lines.is_empty()
-            && let Err(failure) = outbox::send(&self.config, &came.lines).await
+            && let Err(failure) = outbox::send(&self.config, &came.lines, outbox::PATIENCE).await
         {
             came = Came::failed(format!(
                 "what came of it could not be kept for the console: {}",

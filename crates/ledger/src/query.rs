@@ -23,7 +23,7 @@ pub use incidents::{IncidentFilter, IncidentSort, IncidentView};
 pub use measures::Measures;
 pub use others::{NodeView, Overview};
 pub use standing::{Cost, NodeCounts, Standing};
-pub use work::{AuditView, Burning, JobFilter, JobView, PlanView, RunFilter};
+pub use work::{AuditView, JobFilter, JobView, PlanView, RunFilter};
 
 /// The most that one page of a list has.
 pub const PAGE_ROWS: u32 = 500;

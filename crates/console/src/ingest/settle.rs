@@ -4,6 +4,8 @@
 //! job that it has taken, whatever plan, place of evidence or number it names. Plans and places of
 //! evidence have one name in the whole ledger, so who names one that is another's is refused.
 
+use std::collections::BTreeSet;
+
 use davylamp_ledger::record::{IncidentNo, Record};
 use davylamp_ledger::wire::{self, Sent};
 use davylamp_ledger::{Input, LedgerError};
@@ -40,7 +42,8 @@ pub(super) async fn settled(site: &Site, sender: &Sender, sent: Sent) -> Result<
         Record::Action(action) => Some(&action.plan),
         _ => None,
     };
-    for plan in about.plan.iter().chain(named) {
+    let plans: BTreeSet<&String> = about.plan.iter().chain(named).collect();
+    for plan in plans {
         let Some(plan) = ledger.plan(plan).await.map_err(trouble)? else {
             continue;
         };

@@ -293,21 +293,25 @@ fn of_incidents(text: &mut Text, standing: &Measures) {
             "Incidents that are not closed and in which something that should have been killed was not.",
             standing.with_missed,
         ),
-        ("nodes", "Nodes that were ever heard of.", standing.nodes),
+        (
+            "nodes",
+            "Nodes that were ever heard of.",
+            standing.nodes.all,
+        ),
         (
             "nodes_silent",
             "Nodes that were not heard of for 15 minutes.",
-            standing.silent,
+            standing.nodes.silent,
         ),
         (
             "nodes_canary_escaped",
             "Nodes that did not catch their last canary.",
-            standing.escaped,
+            standing.nodes.escaped,
         ),
         (
             "nodes_lost_events",
             "Events that the nodes' agents have lost since they started, all together.",
-            standing.lost_events,
+            standing.nodes.lost_events,
         ),
     ] {
         text.one(name, "gauge", help, Some(n));

@@ -96,7 +96,7 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let mut untold = false;
     if let Some(console) = &console {
         let lines = told::lines(&report, &jobs, &args.logs, (started, ended));
-        untold = outbox::send(console, &lines).await? != Delivered::All;
+        untold = outbox::send(console, &lines, outbox::PATIENCE).await? != Delivered::All;
     }
     let code = code(&report, args.all, args.logs.strict);
     // A rule that was not asked has found nothing, which is not the same as nothing there.

@@ -6,6 +6,7 @@ use davylamp_model::finding::Severity;
 use jiff::{SignedDuration, Timestamp};
 use sqlx::Row as _;
 
+use super::NodeCounts;
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::record::State;
@@ -24,14 +25,8 @@ pub struct Measures {
     pub with_missed: i64,
     /// How many findings there were of late, by what was done.
     pub taken: BTreeMap<String, i64>,
-    /// How many nodes are known.
-    pub nodes: i64,
-    /// How many of those were not heard of of late.
-    pub silent: i64,
-    /// How many of those did not catch their last canary.
-    pub escaped: i64,
-    /// Events that their agents have lost since they started.
-    pub lost_events: i64,
+    /// How nodes are.
+    pub nodes: NodeCounts,
 }
 
 impl Ledger {
@@ -75,19 +70,7 @@ impl Ledger {
             measures.taken.insert(row.try_get(0)?, row.try_get(1)?);
         }
         let oldest = now.saturating_sub(silent_after).unwrap_or(Timestamp::MIN);
-        let row = sqlx::query(
-            "SELECT count(*), count(*) FILTER (WHERE p.seen IS NULL OR p.seen < $1),
-                 count(*) FILTER (WHERE n.canary_caught = 0),
-                 CAST(coalesce(sum(n.lost_events), 0) AS BIGINT)
-             FROM node n LEFT JOIN pulse p ON p.cluster = n.cluster AND p.node = n.node",
-        )
-        .bind(oldest.as_microsecond())
-        .fetch_one(&self.pool)
-        .await?;
-        measures.nodes = row.try_get(0)?;
-        measures.silent = row.try_get(1)?;
-        measures.escaped = row.try_get(2)?;
-        measures.lost_events = row.try_get(3)?;
+        measures.nodes = self.node_counts(None, oldest).await?;
         Ok(measures)
     }
 

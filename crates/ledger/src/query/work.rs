@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::AssertSqlSafe;
 
 use super::{At, Page, Question, paged};
 use crate::apply::named;
@@ -63,21 +63,6 @@ pub struct RunFilter {
     pub name: Option<String>,
     /// Over what.
     pub target: Option<String>,
-}
-
-/// What open incidents cost, in millionths of a US dollar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Burning {
-    /// An hour, all together.
-    pub per_hour_micro_usd: i64,
-    /// So far, at least.
-    pub low_micro_usd: i64,
-    /// So far, at most.
-    pub high_micro_usd: i64,
-    /// Of how many incidents somebody said what they cost.
-    pub known: i64,
-    /// Of how many nobody did.
-    pub unknown: i64,
 }
 
 impl Ledger {
@@ -339,33 +324,6 @@ impl Ledger {
         let rows = question.ask(self, &select, "b.latest DESC", limit).await?;
         let rows = rows.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         Ok(paged(rows, limit, "b", |row: &ListRow| vec![row.latest]))
-    }
-
-    /// What open incidents cost.
-    pub async fn burning(&self) -> Result<Burning, LedgerError> {
-        let known = sqlx::query(
-            "SELECT CAST(coalesce(sum(cost_micro_usd_per_hour), 0) AS bigint),
-                    CAST(coalesce(sum(cost_low_micro_usd), 0) AS bigint),
-                    CAST(coalesce(sum(cost_high_micro_usd), 0) AS bigint), count(*)
-             FROM incident
-             WHERE cost_micro_usd_per_hour IS NOT NULL AND state NOT IN ('closed', 'merged')",
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        let open: i64 = sqlx::query_scalar(
-            "SELECT CAST(coalesce(sum(n), 0) AS bigint) FROM counter
-             WHERE state NOT IN ('closed', 'merged')",
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        let number = |index: usize| known.try_get::<i64, _>(index);
-        Ok(Burning {
-            per_hour_micro_usd: number(0)?,
-            low_micro_usd: number(1)?,
-            high_micro_usd: number(2)?,
-            known: number(3)?,
-            unknown: open - number(3)?,
-        })
     }
 
     /// The incident to which one of these findings belongs, that `cluster` reported, by the ids that their

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use davylamp_ledger::query::Measures;
+use davylamp_ledger::query::{Measures, NodeCounts};
 use davylamp_ledger::record::{Clock, Heartbeat, IncidentState, Owner, OwnerStep, State, Tick};
 use davylamp_ledger::{IncidentNo, Input, Ledger, Policy, Record, Reporter, Taken};
 use davylamp_model::finding::Severity;
@@ -90,10 +90,14 @@ fn what_is_open_unowned_overdue_and_silent_is_counted() {
                 overdue: 1,
                 with_missed: 1,
                 taken: BTreeMap::from([("killed".to_owned(), 1), ("missed".to_owned(), 2)]),
-                nodes: 2,
-                silent: 1,
-                escaped: 1,
-                lost_events: 7,
+                nodes: NodeCounts {
+                    all: 2,
+                    silent: 1,
+                    troubled: 1,
+                    escaped: 1,
+                    untried: 0,
+                    lost_events: 7,
+                },
             };
             assert_eq!(measures(&ledger).await, expected, "{url}");
         }

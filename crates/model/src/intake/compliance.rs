@@ -1,6 +1,6 @@
 //! What an auditor wrote, as outcomes of checks: OCSF Compliance Findings (class 2003), the Detection
 //! Findings that Prowler writes for its checks (class 2004 with a `status_code`), and ASFF findings with
-//! a `Compliance.Status`, one, a list, or one a line.
+//! a `Compliance.Status`.
 //!
 //! <https://schema.ocsf.io/1.5.0/classes/compliance_finding>,
 //! <https://docs.aws.amazon.com/securityhub/latest/userguide/asff-required-attributes.html>,
@@ -42,49 +42,16 @@ pub fn is_one(value: &Value) -> bool {
     }
 }
 
-/// Reads what an auditor wrote.
-pub fn read(bytes: &[u8]) -> Audited {
+/// Reads what an auditor wrote, one object after another.
+pub fn read(values: &[Value]) -> Audited {
     let mut audited = Audited::default();
-    let Ok(whole) = std::str::from_utf8(bytes) else {
-        let why = "it is no UTF-8 text".to_owned();
-        audited.rejected.push(("the input".to_owned(), why));
-        return audited;
-    };
-    let whole = whole.trim_start_matches('\u{feff}').trim();
-    let mut number = 0_u64;
-    // One value, a list, or values one after another, which JSON lines are.
-    for value in serde_json::Deserializer::from_str(whole).into_iter::<Value>() {
-        let value = match value {
-            Ok(value) => value,
-            Err(error) => {
-                let at = format!("line {}", error.line());
-                audited
-                    .rejected
-                    .push((at, format!("it is no JSON: {error}")));
-                break;
-            }
-        };
-        let list = match value {
-            Value::Array(list) => list,
-            Value::Object(mut object) => match object.remove("Findings") {
-                Some(Value::Array(list)) => list,
-                Some(other) => {
-                    object.insert("Findings".to_owned(), other);
-                    vec![Value::Object(object)]
-                }
-                None => vec![Value::Object(object)],
-            },
-            other => vec![other],
-        };
-        for value in list {
-            number += 1;
-            take(&mut audited, &value, number);
-        }
+    for (number, value) in values.iter().enumerate() {
+        take(&mut audited, value, number + 1);
     }
     audited
 }
 
-fn take(audited: &mut Audited, value: &Value, number: u64) {
+fn take(audited: &mut Audited, value: &Value, number: usize) {
     if !is_one(value) {
         let why = "it is no outcome of a check: neither an OCSF compliance finding nor ASFF with a \
                    compliance status";
@@ -288,7 +255,8 @@ mod tests {
     use super::*;
 
     fn check(input: &str, expected: &str) {
-        let audited = read(input.as_bytes());
+        let values: Vec<Value> = serde_json::from_str(input).expect("a list");
+        let audited = read(&values);
         let outcomes = audited.outcomes.iter().map(|it| {
             format!(
                 "{} {} {} on {}: {}",
@@ -310,9 +278,9 @@ mod tests {
     #[test]
     fn what_auditors_write_is_read() {
         check(
-            r#"{"class_uid":2003,"severity_id":4,"metadata":{"event_code":"s3_public","product":{"name":"Prowler"}},
+            r#"[{"class_uid":2003,"severity_id":4,"metadata":{"event_code":"s3_public","product":{"name":"Prowler"}},
                "compliance":{"status":"Fail","status_id":3},"status_detail":"open to the world",
-               "resources":[{"uid":"arn:aws:s3:::data"}],"time":1790000000}"#,
+               "resources":[{"uid":"arn:aws:s3:::data"}],"time":1790000000}]"#,
             "s3_public fail high on arn:aws:s3:::data: open to the world",
         );
         check(
@@ -321,9 +289,9 @@ mod tests {
             "a pass low on r: \nb unknown low on not named: look yourself",
         );
         check(
-            r#"{"Findings":[{"SchemaVersion":"2018-10-08","AwsAccountId":"111122223333","GeneratorId":"g",
+            r#"[{"SchemaVersion":"2018-10-08","AwsAccountId":"111122223333","GeneratorId":"g",
                "Compliance":{"Status":"FAILED","SecurityControlId":"S3.1"},"Severity":{"Label":"CRITICAL"},
-               "Resources":[{"Id":"arn:aws:s3:::x"}],"Title":"t"}]}"#,
+               "Resources":[{"Id":"arn:aws:s3:::x"}],"Title":"t"}]"#,
             "S3.1 fail critical on arn:aws:s3:::x: ",
         );
     }
@@ -348,8 +316,9 @@ mod tests {
                 "2026-09-21T14:13:20Z",
             ),
         ] {
-            let input = format!(r#"{{"class_uid":2003,{time}}}"#);
-            let (from, _) = read(input.as_bytes()).span.expect("a time");
+            let input = format!(r#"[{{"class_uid":2003,{time}}}]"#);
+            let values: Vec<Value> = serde_json::from_str(&input).expect("a list");
+            let (from, _) = read(&values).span.expect("a time");
             assert_eq!(from.to_string(), expected, "{input}");
         }
     }
@@ -357,15 +326,15 @@ mod tests {
     #[test]
     fn what_is_no_verdict_is_unknown_and_what_is_no_outcome_is_told() {
         check(
-            r#"{"class_uid":2003,"compliance":{"status":null,"status_id":2},"metadata":{"event_code":null}}"#,
+            r#"[{"class_uid":2003,"compliance":{"status":null,"status_id":2},"metadata":{"event_code":null}}]"#,
             "unnamed unknown low on not named: the auditor's status is nothing",
         );
         check(
-            "{\"class_uid\":2004}\n[1]\n{\"class_uid\":2003,",
+            r#"[{"class_uid":2004}, 1]"#,
             "number 1: it is no outcome of a check: neither an OCSF compliance finding nor ASFF with a \
              compliance status\nnumber 2: it is no outcome of a check: neither an OCSF compliance finding nor \
-             ASFF with a compliance status\nline 3: it is no JSON: EOF while parsing a value at line 3 column 18",
+             ASFF with a compliance status",
         );
-        check("", "");
+        check("[]", "");
     }
 }

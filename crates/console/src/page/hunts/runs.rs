@@ -1,61 +1,22 @@
 //! Every run of hunts.
 
 use axum::extract::State;
-use davylamp_ledger::query::{At, RunFilter};
-use davylamp_ledger::rows::RunRow;
 use maud::{Markup, html};
-use serde::{Deserialize, Serialize};
 
 use super::table;
 use crate::access::{Refused, Viewer};
-use crate::page::asked::{self, Asked};
+use crate::page::asked::Asked;
 use crate::page::frame::{self, Room};
-use crate::page::posture::sees;
+use crate::page::runs::{self, Wanted};
 use crate::page::{list, text};
 use crate::site::Site;
-
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(in crate::page) struct Wanted {
-    #[serde(skip_serializing_if = "String::is_empty")]
-    name: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    target: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    at: String,
-}
 
 pub(in crate::page) async fn show(
     State(site): State<Site>,
     viewer: Viewer,
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Markup, Refused> {
-    let filter = &RunFilter {
-        verb: Some("hunt".to_owned()),
-        name: asked::wanted(&wanted.name),
-        target: asked::wanted(&wanted.target),
-    };
-    let ledger = site.ledger();
-    let page = list::seen(
-        asked::at(&wanted.at),
-        |at: At| async move { ledger.runs(filter, &at).await },
-        |row: &RunRow| sees(&viewer.scope, &row.target),
-    )
-    .await?;
-    let to = |at: &str| {
-        let at = at.to_owned();
-        asked::address(
-            "/hunts/runs",
-            &Wanted {
-                at,
-                ..wanted.clone()
-            },
-        )
-    };
-    let (next, first) = (
-        page.next.as_deref().map(to),
-        (!wanted.at.is_empty()).then(|| to("")),
-    );
+    let part = runs::part(&site, &viewer, &wanted, "hunt", "/hunts/runs").await?;
     let body = html! {
         p.crumbs { a href="/hunts" { "Hunts" } " / runs" }
         h1 { "Runs " @if !wanted.name.is_empty() { "of " (text::brief(&wanted.name)) } @else { "of hunts" } }
@@ -64,8 +25,8 @@ pub(in crate::page) async fn show(
             div { label for="u-target" { "Over" } input #u-target name="target" value=(wanted.target) maxlength="200"; }
             div.go { button { "Filter" } a href="/hunts/runs" { "Clear" } }
         }
-        (table(&page.items, site.now()))
-        (list::pager(first.as_deref(), next.as_deref()))
+        (table(&part.rows, site.now()))
+        (list::pager(part.first.as_deref(), part.next.as_deref()))
     };
     Ok(frame::page(&viewer, Room::Hunts, "Runs of hunts", body))
 }

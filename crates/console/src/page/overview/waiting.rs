@@ -1,5 +1,7 @@
 //! What waits: for somebody's yes, and for a worker.
 
+use std::collections::HashMap;
+
 use davylamp_ledger::query::{At, JobFilter};
 use davylamp_ledger::rows::{JobRow, PlanRow};
 use jiff::Timestamp;
@@ -27,9 +29,11 @@ pub(super) async fn of(site: &Site, viewer: &Viewer) -> Result<Waiting, Refused>
     let ledger = site.ledger();
     let page = ledger.proposed_plans(&At::first(LOOKED_AT as u32)).await?;
     let more_plans = page.next.is_some();
+    // Many plans and jobs are of one incident, which is looked at once.
+    let mut known = HashMap::new();
     let mut plans = Vec::new();
     for row in page.items {
-        if sees(site, viewer, row.incident).await? {
+        if sees(site, viewer, row.incident, &mut known).await? {
             plans.push(row);
         }
     }
@@ -47,7 +51,7 @@ pub(super) async fn of(site: &Site, viewer: &Viewer) -> Result<Waiting, Refused>
         for row in rows {
             let mine = match row.incident {
                 None => viewer.scope.holds(&row.cluster),
-                incident => sees(site, viewer, incident).await?,
+                incident => sees(site, viewer, incident, &mut known).await?,
             };
             match stage {
                 _ if !mine => {}
@@ -65,15 +69,25 @@ pub(super) async fn of(site: &Site, viewer: &Viewer) -> Result<Waiting, Refused>
 }
 
 /// Whether all of an incident is somebody's to see: plans and jobs name what is in it.
-async fn sees(site: &Site, viewer: &Viewer, incident: Option<i64>) -> Result<bool, Refused> {
+async fn sees(
+    site: &Site,
+    viewer: &Viewer,
+    incident: Option<i64>,
+    known: &mut HashMap<i64, bool>,
+) -> Result<bool, Refused> {
     let Some(no) = incident.filter(|_| !viewer.scope.is_all()) else {
         return Ok(viewer.scope.is_all());
     };
-    match sight::incident(site, viewer, no).await {
-        Ok((_, sight)) => Ok(sight == Sight::Whole),
-        Err(Refused::Absent) => Ok(false),
-        Err(error) => Err(error),
+    if let Some(sees) = known.get(&no) {
+        return Ok(*sees);
     }
+    let sees = match sight::incident(site, viewer, no).await {
+        Ok((_, sight)) => sight == Sight::Whole,
+        Err(Refused::Absent) => false,
+        Err(error) => return Err(error),
+    };
+    known.insert(no, sees);
+    Ok(sees)
 }
 
 impl Waiting {

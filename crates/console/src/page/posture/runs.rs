@@ -1,61 +1,23 @@
 //! Runs of audits, and the way to compare each with the one before.
 
 use axum::extract::State;
-use davylamp_ledger::query::{At, RunFilter};
 use davylamp_ledger::rows::RunRow;
 use jiff::Timestamp;
 use maud::{Markup, html};
-use serde::{Deserialize, Serialize};
 
-use super::read;
 use crate::access::{Refused, Viewer};
-use crate::page::asked::{self, Asked};
+use crate::page::asked::Asked;
 use crate::page::frame::{self, Room};
+use crate::page::runs::{self, Wanted};
 use crate::page::{list, text, time};
 use crate::site::Site;
-
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub(in crate::page) struct Wanted {
-    #[serde(skip_serializing_if = "String::is_empty")]
-    name: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    target: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    at: String,
-}
 
 pub(in crate::page) async fn show(
     State(site): State<Site>,
     viewer: Viewer,
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Markup, Refused> {
-    let filter = &RunFilter {
-        verb: Some("audit".to_owned()),
-        name: asked::wanted(&wanted.name),
-        target: asked::wanted(&wanted.target),
-    };
-    let ledger = site.ledger();
-    let page = list::seen(
-        asked::at(&wanted.at),
-        |at: At| async move { ledger.runs(filter, &at).await },
-        |row: &RunRow| read::sees(&viewer.scope, &row.target),
-    )
-    .await?;
-    let to = |at: &str| {
-        let at = at.to_owned();
-        asked::address(
-            "/posture/runs",
-            &Wanted {
-                at,
-                ..wanted.clone()
-            },
-        )
-    };
-    let (next, first) = (
-        page.next.as_deref().map(to),
-        (!wanted.at.is_empty()).then(|| to("")),
-    );
+    let part = runs::part(&site, &viewer, &wanted, "audit", "/posture/runs").await?;
     let body = html! {
         p.crumbs { a href="/posture" { "Posture" } " / runs" }
         h1 { "Runs of audits" }
@@ -64,9 +26,9 @@ pub(in crate::page) async fn show(
             div { label for="r-name" { "Audited by" } input #r-name name="name" value=(wanted.name) maxlength="200"; }
             div.go { button { "Filter" } a href="/posture/runs" { "Clear" } }
         }
-        (table(&page.items, site.now()))
-        (compare(&page.items))
-        (list::pager(first.as_deref(), next.as_deref()))
+        (table(&part.rows, site.now()))
+        (compare(&part.rows))
+        (list::pager(part.first.as_deref(), part.next.as_deref()))
     };
     Ok(frame::page(&viewer, Room::Posture, "Runs of audits", body))
 }

@@ -3,6 +3,8 @@
 //! A decision that has something done is two entries in one batch: the decision, and the job. The job's name
 //! is made of what is asked and of how often it was asked before, so that a form sent twice asks once.
 
+use std::cmp::Ordering;
+
 use axum::extract::{Path, State};
 use axum::response::Redirect;
 use davylamp_ledger::query::{At, JobFilter, PAGE_ROWS};
@@ -120,6 +122,16 @@ fn cluster(row: &IncidentRow) -> String {
     }
 }
 
+/// Whether a form asks for the next job: one that was sent twice does not, and one that runs ahead is none of
+/// ours.
+fn is_new(asked: usize, nth: usize) -> Result<bool, Refused> {
+    match asked.cmp(&nth) {
+        Ordering::Greater => Ok(false),
+        Ordering::Less => Err(Refused::Form),
+        Ordering::Equal => Ok(true),
+    }
+}
+
 /// What is asked of workers, with what was decided, in one batch that is written once.
 async fn ask(
     site: &Site,
@@ -174,10 +186,8 @@ pub(in crate::page) async fn plan_wanted(
 ) -> Result<Redirect, Refused> {
     let row = whole(&site, &viewer, &no).await?;
     let jobs = jobs(&site, IncidentNo(row.id)).await?;
-    match asked(&jobs, "plan", "") {
-        n if n > form.nth => return Ok(back(row.id, "asked")),
-        n if n < form.nth => return Err(Refused::Form),
-        _ => {}
+    if !is_new(asked(&jobs, "plan", ""), form.nth)? {
+        return Ok(back(row.id, "asked"));
     }
     ask(&site, &row, form.nth, None, Errand::Plan, &viewer).await
 }
@@ -250,10 +260,8 @@ pub(in crate::page) async fn run(
     let incident = whole(&site, &viewer, &no).await?;
     let (row, _) = plan(&site, IncidentNo(incident.id), form.plan).await?;
     let jobs = jobs(&site, IncidentNo(incident.id)).await?;
-    match asked(&jobs, "run", &row.plan) {
-        n if n > form.nth => return Ok(back(incident.id, "asked")),
-        n if n < form.nth => return Err(Refused::Form),
-        _ => {}
+    if !is_new(asked(&jobs, "run", &row.plan), form.nth)? {
+        return Ok(back(incident.id, "asked"));
     }
     let seen = open(&site, &incident, form.plan).await?;
     if seen.row.approved_by.as_deref().unwrap_or_default() != form.approved {
@@ -285,10 +293,8 @@ pub(in crate::page) async fn undo(
     let reason = bounded(form.reason, "reason")?;
     let (row, plan) = plan(&site, IncidentNo(incident.id), form.plan).await?;
     let jobs = jobs(&site, IncidentNo(incident.id)).await?;
-    match asked(&jobs, "undo", &row.plan) {
-        n if n > form.nth => return Ok(back(incident.id, "asked")),
-        n if n < form.nth => return Err(Refused::Form),
-        _ => {}
+    if !is_new(asked(&jobs, "undo", &row.plan), form.nth)? {
+        return Ok(back(incident.id, "asked"));
     }
     if !matches!(row.state.as_str(), "done" | "failed") {
         return Err(stale(

@@ -118,11 +118,20 @@ impl Store {
         if sqlx::query(look).execute(&pool).await.is_err() {
             sqlx::query(drop).execute(&pool).await?;
         }
-        for table in TABLES {
-            sqlx::query(table).execute(&pool).await?;
-        }
+        make(&pool, &TABLES).await?;
         Ok(Self { pool })
     }
+}
+
+/// Makes what is not there of tables beside a ledger's, whoever's they are.
+pub(crate) async fn make(pool: &AnyPool, tables: &[&'static str]) -> Result<(), sqlx::Error> {
+    for table in tables.iter().copied() {
+        // Of two consoles that make it at once, PostgreSQL refuses one, for which it is there by then.
+        if sqlx::query(table).execute(pool).await.is_err() {
+            sqlx::query(table).execute(pool).await?;
+        }
+    }
+    Ok(())
 }
 
 fn later(now: Timestamp, by: SignedDuration) -> i64 {

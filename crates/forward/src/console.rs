@@ -2,8 +2,8 @@
 //!
 //! `POST {url}/api/v1/events`, `Content-Type: application/x-ndjson`, `Content-Encoding: gzip`. The
 //! `Idempotency-Key` is made of the lines, so the same batch has the same key whoever sends it, and a
-//! later state of a finding, under the same id, has another; and as batches are cut otherwise after a restart, a server has to know the events
-//! themselves by their ids.
+//! later state of a finding, under the same id, has another; and as batches are cut otherwise after a
+//! restart, a server has to know the events themselves by their ids.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

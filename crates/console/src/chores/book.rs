@@ -12,7 +12,7 @@ use serde_json::Value;
 use sqlx::{AnyPool, Row as _};
 
 use super::Chore;
-use crate::store::{StoreError, secret};
+use crate::store::{StoreError, make, secret};
 
 /// Times are microseconds since 1970.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS console_chore (
@@ -90,10 +90,7 @@ impl Book {
     /// The table beside a ledger's, made if it is not there.
     pub(crate) async fn beside(ledger: &Ledger, now: Timestamp) -> Result<Self, StoreError> {
         let pool = ledger.database().clone();
-        // Of two consoles that make it at once, PostgreSQL refuses one, for which it is there by then.
-        if sqlx::query(TABLE).execute(&pool).await.is_err() {
-            sqlx::query(TABLE).execute(&pool).await?;
-        }
+        make(&pool, &[TABLE]).await?;
         for chore in Chore::ALL {
             sqlx::query(
                 "INSERT INTO console_chore (name, since, by_whom, until) VALUES ($1, $2, '', 0)

@@ -193,12 +193,7 @@ impl Outbox {
     /// already is no news.
     pub(crate) async fn beside(ledger: &Ledger) -> Result<Self, sqlx::Error> {
         let pool = ledger.database().clone();
-        for table in TABLES {
-            // Of two consoles that make it at once, PostgreSQL refuses one, for which it is there by then.
-            if sqlx::query(table).execute(&pool).await.is_err() {
-                sqlx::query(table).execute(&pool).await?;
-            }
-        }
+        crate::store::make(&pool, &TABLES).await?;
         let sql =
             "INSERT INTO console_notice_cursor (name, seq) SELECT $1, seq FROM head WHERE true
                    ON CONFLICT (name) DO NOTHING";

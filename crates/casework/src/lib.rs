@@ -5,4 +5,7 @@
 //! (crate `hunt`), taking snapshots (crate `recorder`), clocks, the network, printing.
 
 pub mod case;
+pub mod cite;
+pub mod detail;
+pub mod hands;
 pub mod trail;

@@ -8,4 +8,6 @@ pub mod case;
 pub mod cite;
 pub mod detail;
 pub mod hands;
+pub mod investigate;
+pub mod story;
 pub mod trail;

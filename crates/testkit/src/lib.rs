@@ -2,6 +2,8 @@
 
 pub mod cgroup;
 
+pub mod cloudtrail_digest;
+
 pub mod containerd;
 
 pub mod faults;

@@ -156,7 +156,10 @@ fn one(
         &said.digest_s3_object,
     );
     let is_proven = is_signed || is_vouched;
-    let (verdict, fault, why, tells) = if is_proven && is_denied {
+    const ELSEWHERE: &str = "it was delivered to another place";
+    let (verdict, fault, why, tells) = if !is_in_place && is_signed {
+        (Verdict::Fail, Fault::Moved, ELSEWHERE, SEE_VERSIONS)
+    } else if is_proven && is_denied {
         let why = "it is signed, and yet the next digest records another hash of it";
         (Verdict::Fail, Fault::Contradiction, why, SEE_VERSIONS)
     } else if is_denied {
@@ -173,8 +176,7 @@ fn one(
         let why = "its signature is not of what it says";
         (Verdict::Fail, Fault::Altered, why, SEE_VERSIONS)
     } else if !is_in_place {
-        let why = "it was delivered to another place";
-        (Verdict::Fail, Fault::Moved, why, SEE_VERSIONS)
+        (Verdict::Fail, Fault::Moved, ELSEWHERE, SEE_VERSIONS)
     } else if is_proven {
         return Judged {
             verdict: Verdict::Pass,

@@ -78,8 +78,15 @@ pub(super) async fn list(
     let (before, mut empty) = (listing.objects.len(), 0);
     while let Some(found) = keys.next().await {
         match found {
-            // What marks a folder is empty, and its key is not the one it is listed by.
-            Ok(meta) if meta.size == 0 && meta.location.as_ref().starts_with(prefix) => empty += 1,
+            // What marks a folder is empty, and its key is not the one it is listed by. A log that is empty
+            // has a log's name.
+            Ok(meta)
+                if meta.size == 0
+                    && meta.location.as_ref().starts_with(prefix)
+                    && !meta.location.as_ref().ends_with(".gz") =>
+            {
+                empty += 1;
+            }
             Ok(meta) if meta.location.as_ref().starts_with(prefix) => {
                 listing.objects.push(Object {
                     name: format!("s3://{bucket_name}/{}", meta.location).into(),

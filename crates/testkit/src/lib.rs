@@ -4,6 +4,8 @@ pub mod attack;
 
 pub mod cgroup;
 
+pub mod cloudtrail_digest;
+
 pub mod containerd;
 
 pub mod faults;

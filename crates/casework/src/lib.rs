@@ -5,13 +5,11 @@
 //! (crate `hunt`), taking snapshots (crate `recorder`), clocks, the network, printing.
 
 pub mod case;
-<<<<<<< HEAD
 pub mod cite;
+pub mod cost;
 pub mod detail;
 pub mod hands;
+pub mod integrity;
 pub mod investigate;
 pub mod story;
-=======
-pub mod integrity;
->>>>>>> verify
 pub mod trail;

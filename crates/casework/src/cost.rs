@@ -25,6 +25,7 @@ mod lines;
 pub mod sightings;
 pub mod signs;
 
+pub use bill::usd;
 pub use hours::{Seconds, seconds};
 
 /// The service of an instance.

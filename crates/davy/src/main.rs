@@ -11,9 +11,11 @@ mod guard;
 mod hunt;
 mod indicators;
 mod input;
+mod investigate;
 mod log;
 mod outbox;
 mod output;
+mod prices;
 mod records;
 mod replay;
 mod respond;
@@ -106,6 +108,8 @@ enum Verb {
     Work(work::WorkArgs),
     Send(send::SendArgs),
     Indicators(indicators::IndicatorsArgs),
+    Investigate(investigate::InvestigateArgs),
+    Prices(prices::PricesArgs),
     Deploy(deploy::DeployArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -137,6 +141,8 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Work(args) => work::run(args),
         Verb::Send(args) => send::run(args),
         Verb::Indicators(args) => indicators::run(args),
+        Verb::Investigate(args) => investigate::run(args),
+        Verb::Prices(args) => prices::run(args),
         Verb::Deploy(args) => deploy::run(args),
         Verb::Completions(args) => completions::run(args, &mut Cli::command()),
     }

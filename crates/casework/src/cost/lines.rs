@@ -68,6 +68,8 @@ pub(super) fn reckon(runs: &[Run], book: &Book, now: Timestamp) -> Cost {
                 .to_owned(),
         );
     }
+    cost.runs = runs.to_vec();
+    cost.runs.sort_by(|one, other| one.id.cmp(&other.id));
     cost.caveats = caveats(runs, &cost.lines, now);
     let by_money = |line: &CostLine| std::cmp::Reverse(line.likely_micro_usd);
     cost.lines.sort_by_key(by_money);

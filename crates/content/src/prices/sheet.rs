@@ -7,12 +7,13 @@
 //! # date: 2026-07-20T00:00:00Z
 //! # source: price list AmazonEC2 20260720000000
 //! # licence: facts of AWS, under the terms of its price list
-//! instance_type	system	usd_per_hour
-//! c5.large	linux	0.096
+//! instance_type  system  usd_per_hour
+//! c5.large  linux  0.096
 //! ```
 //!
-//! A spot table has two columns more, the least and the greatest price of its time. What must stay
-//! true: the same prices give the same bytes; a wrong line is a fault with its place.
+//! Values are separated by tabs. A spot table has two columns more, the least and the greatest price of
+//! its time. What must stay true: the same prices give the same bytes; a wrong line is a fault with its
+//! place.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

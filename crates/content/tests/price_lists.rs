@@ -186,6 +186,47 @@ fn the_same_list_as_rows() {
 }
 
 #[test]
+fn prices_of_fargate() {
+    let part = |number: &str, usage: &str| {
+        json!({"sku": number, "productFamily": "Compute", "attributes": {
+            "servicecode": "AmazonECS", "locationType": "AWS Region", "regionCode": "eu-west-1",
+            "usagetype": usage, "tenancy": "Shared",
+        }})
+    };
+    let mut offer = list(&[]);
+    offer["offerCode"] = json!("AmazonECS");
+    offer["products"] = json!({
+        "A": part("A", "EU-Fargate-vCPU-Hours:perCPU"), "B": part("B", "EU-Fargate-GB-Hours"),
+        "C": part("C", "EU-Fargate-ARM-vCPU-Hours:perCPU"), "D": part("D", "EU-ECS-EC2-GB-Hours"),
+    });
+    let terms = [
+        ("A", "0.0404800000"),
+        ("B", "0.0044450000"),
+        ("C", "0.03"),
+        ("D", "0.02"),
+    ];
+    for (number, price) in terms {
+        offer["terms"]["OnDemand"][number] = term(number, "hours", "USD", price);
+    }
+    let offer = read_json(&offer).unwrap();
+    let text = offer.sheets[0].written();
+    assert!(
+        text.ends_with("usd_per_hour\nfargate-gb\tlinux\t0.004445\nfargate-vcpu\tlinux\t0.04048\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("# source: price list AmazonECS 20260801000000\n"),
+        "{text}"
+    );
+    assert_eq!(
+        offer.left_out.values().sum::<u64>(),
+        2,
+        "{:?}",
+        offer.left_out
+    );
+}
+
+#[test]
 fn spot_prices() {
     let entry = |zone: &str, product: &str, price: &str, at: &str| {
         json!({"AvailabilityZone": zone, "InstanceType": "c4.8xlarge", "ProductDescription": product,
@@ -323,8 +364,7 @@ fn what_is_left_out_is_not_kept() {
     let reserved = term(number, "Quantity", "USD", "1").to_string();
     let start = list(&[(&[], "1.8")]).to_string();
     let (start, end) = start.split_once("\"Reserved\":{").unwrap();
-    let many =
-        (0..30_000_u32).flat_map(|number| format!("\"R{number}\":{reserved},").into_bytes());
+    let many = (0..30_000_u32).flat_map(|number| format!("\"R{number}\":{reserved},").into_bytes());
     let mut bytes = start.as_bytes().to_vec();
     bytes.extend(b"\"Reserved\":{");
     let long = Bytes(bytes.into_iter().chain(many).chain(end.bytes()));

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use davylamp_content::prices::book::{Asked, Book, Quote};
 use davylamp_content::prices::kind::{Market, System};
+use davylamp_content::prices::sheet::{FARGATE_GB, FARGATE_VCPU, Rate};
 use jiff::Timestamp;
 
 use super::hours::{Seconds, seconds};
-use super::{EC2, End, FARGATE, Run};
+use super::{EC2, End, FARGATE, Run, Size};
 use crate::case::{Cost, CostLine, EvidenceId, Span, Statement};
 
 const HOUR_SECONDS: u128 = 3600;
@@ -20,6 +21,7 @@ const MAX_CITED: usize = 20;
 struct Kind {
     service: String,
     item: String,
+    size: Option<Size>,
     region: Option<String>,
     market: Market,
     system: System,
@@ -89,6 +91,7 @@ fn kind(run: &Run) -> Kind {
     Kind {
         service: run.service.clone(),
         item,
+        size: run.size,
         region: run.region.clone(),
         market: run.market,
         system: run.system,
@@ -116,18 +119,43 @@ impl Sum {
 }
 
 fn quote(kind: &Kind, book: &Book) -> Result<Quote, String> {
-    match (kind.service.as_str(), kind.item.as_str()) {
-        (EC2, "unknown") => Err("its type is not known".to_owned()),
-        (EC2, instance_type) => book.quote(Asked {
+    let of = |instance_type| {
+        book.quote(Asked {
             instance_type,
             region: kind.region.as_deref(),
             market: kind.market,
             system: kind.system,
-        }),
-        (FARGATE, _) => {
-            Err("it is billed by processors and memory, and no table has their prices".to_owned())
-        }
-        (service, _) => Err(format!("no table has prices of {service}")),
+        })
+    };
+    match (kind.service.as_str(), kind.item.as_str(), kind.size) {
+        (EC2, "unknown", _) => Err("its type is not known".to_owned()),
+        (EC2, instance_type, _) => of(instance_type),
+        (FARGATE, _, Some(size)) => match (of(FARGATE_VCPU), of(FARGATE_GB)) {
+            (Ok(vcpu), Ok(gb)) => Ok(container(size, vcpu, gb)),
+            _ => Err(
+                "it is billed by processors and memory, and no table has their prices".to_owned(),
+            ),
+        },
+        (service, ..) => Err(format!("no table has prices of {service}")),
+    }
+}
+
+/// The price of a container of its size.
+fn container(size: Size, vcpu: Quote, gb: Quote) -> Quote {
+    let price = |of: fn(&Quote) -> u64| {
+        let vcpus = u128::from(of(&vcpu)) * u128::from(size.milli_vcpus) / 1000;
+        let memory = u128::from(of(&gb)) * u128::from(size.mib) / 1024;
+        u64::try_from(vcpus + memory).unwrap_or(u64::MAX)
+    };
+    Quote {
+        rate: Rate {
+            low: price(|quote| quote.rate.low),
+            usual: price(|quote| quote.rate.usual),
+            high: price(|quote| quote.rate.high),
+        },
+        is_open: vcpu.is_open || gb.is_open,
+        basis: format!("that of its processors and memory: {}", vcpu.basis),
+        sources: vcpu.sources.into_iter().chain(gb.sources).collect(),
     }
 }
 

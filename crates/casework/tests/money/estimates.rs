@@ -1,11 +1,11 @@
 //! What is reckoned, and what is said beside it.
 
 use davylamp_casework::case::Cost;
-use davylamp_casework::cost::{Bounds, End, FARGATE, Run, Seconds, Size, reckon, seconds};
+use davylamp_casework::cost::{Bounds, End, FARGATE, Run, Seconds, Size, reckon, seconds, totals};
 use davylamp_content::prices::book::Book;
 use davylamp_content::prices::kind::{Market, System};
 
-use super::made::{HOUR, at, book, ran};
+use super::made::{HOUR, at, book, ran, sheet};
 
 const DOLLAR: i64 = 1_000_000;
 
@@ -233,6 +233,33 @@ fn what_has_no_price_is_told_and_no_zero() {
 }
 
 #[test]
+fn a_container_by_its_processors_and_memory() {
+    let task = Run {
+        service: FARGATE.to_owned(),
+        instance_type: None,
+        size: Some(Size {
+            milli_vcpus: 16_000,
+            mib: 32 << 10,
+        }),
+        ..ran(
+            "arn:aws:ecs:us-east-1:111122223333:task/c/1",
+            "",
+            0,
+            100 * HOUR,
+        )
+    };
+    let sheet = sheet(
+        "us-east-1",
+        "on-demand",
+        "fargate-gb\tlinux\t0.004445\nfargate-vcpu\tlinux\t0.04048\n",
+    );
+    let cost = reckon(&[task], &Book::new(vec![sheet]), at(999 * HOUR));
+    // 100 × (16 × 0.04048 + 32 × 0.004445).
+    assert_eq!(cost.likely_micro_usd, 78_992_000);
+    assert!(!cost.is_open, "{:?}", cost.lines);
+}
+
+#[test]
 fn hours_between_bounds() {
     let check = |run: &Run, now: i64, low: i64, likely: i64, high: i64| {
         let expected = Seconds {
@@ -317,6 +344,42 @@ fn what_still_runs_burns() {
     assert!(says(&cost, "2 still run"));
     assert!(says(&cost, "of 1 nobody knows whether they still run"));
     assert_eq!(cost.runs.len(), 3);
+}
+
+#[test]
+fn added_up_by_region_and_by_type() {
+    let mut runs = vec![
+        ran("i-1", "c4.8xlarge", 0, HOUR),
+        ran("i-2", "a1.medium", HOUR, 2 * HOUR),
+        ran("i-3", "c4.8xlarge", 5 * HOUR, 6 * HOUR),
+    ];
+    runs[2].region = Some("eu-west-1".to_owned());
+    let cost = reckon(&runs, &book(), at(99 * HOUR));
+    let by_type = totals(&cost.lines, |line| &line.item);
+    let shown: Vec<_> = by_type
+        .iter()
+        .map(|it| {
+            (
+                it.of.as_str(),
+                it.count,
+                it.likely_hours,
+                it.likely_micro_usd,
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("c4.8xlarge", 2, 2.0, 3_391_000),
+            ("a1.medium", 1, 1.0, 25_500)
+        ]
+    );
+    let span = by_type[0].span.unwrap();
+    assert_eq!((span.first, span.last), (at(0), at(6 * HOUR)));
+    let by_region = totals(&cost.lines, |line| &line.region);
+    assert_eq!(by_region[0].of, "eu-west-1");
+    let sum: i64 = by_region.iter().map(|it| it.likely_micro_usd).sum();
+    assert_eq!(sum, cost.likely_micro_usd);
 }
 
 #[test]

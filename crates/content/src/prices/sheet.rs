@@ -26,6 +26,12 @@ use super::{malformed, micros};
 use crate::problem::{Faults, PlaybookTrouble, Problems, Trouble};
 use crate::source::{Source, Text};
 
+/// What an hour of a virtual processor of Fargate is called in a table.
+pub const FARGATE_VCPU: &str = "fargate-vcpu";
+
+/// What an hour of a GB of memory of Fargate is called there.
+pub const FARGATE_GB: &str = "fargate-gb";
+
 /// The version of the format.
 const FORMAT: &str = "1";
 

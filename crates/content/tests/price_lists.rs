@@ -425,16 +425,22 @@ fn the_younger_table_counts_and_the_shipped_one_comes_last() {
         assert_eq!(price("a1.medium"), Rate::fixed(25_500));
         assert_eq!(book.of_type("c4.8xlarge").len(), 1);
     }
-    let mut joined = old.clone();
-    joined.join(young.clone());
-    let mut other = young;
-    other.join(old);
-    assert_eq!(joined, other);
+    let middle = sheet(
+        "2026-05-01T00:00:00Z",
+        "c4.8xlarge\tlinux\t8\na9.old\tlinux\t9\n",
+    );
+    let joined = Sheet::joined(vec![old.clone(), middle.clone(), young.clone()]).unwrap();
     assert_eq!(
         joined.rates[&("c4.8xlarge".to_owned(), System::Linux)],
         Rate::fixed(6_000_000)
     );
-    assert_eq!(joined.rates.len(), 2);
+    assert_eq!(
+        joined.rates[&("a9.old".to_owned(), System::Linux)],
+        Rate::fixed(9_000_000)
+    );
+    assert_eq!(joined.date, young.date);
+    assert_eq!(Sheet::joined(vec![young, old, middle]).unwrap(), joined);
+    assert_eq!(Sheet::joined(Vec::new()), None);
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn read_sheet(path: &Path) -> Result<Sheet, Failure> {
 }
 
 fn update(args: &UpdateArgs) -> Result<ExitCode, Failure> {
-    let mut sheets: BTreeMap<String, Sheet> = BTreeMap::new();
+    let mut sheets: BTreeMap<String, Vec<Sheet>> = BTreeMap::new();
     for path in &args.files {
         let offer = read_offer(path)?;
         let kept = counted(offer.kept, "price is kept", "prices are kept");
@@ -182,19 +182,17 @@ fn update(args: &UpdateArgs) -> Result<ExitCode, Failure> {
             note(&format!("  left out: {count} {why}"));
         }
         for sheet in offer.sheets {
-            match sheets.entry(sheet.file_name()) {
-                std::collections::btree_map::Entry::Vacant(place) => drop(place.insert(sheet)),
-                std::collections::btree_map::Entry::Occupied(mut known) => {
-                    known.get_mut().join(sheet);
-                }
-            }
+            sheets.entry(sheet.file_name()).or_default().push(sheet);
         }
     }
     std::fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make {}", args.out.display()))
         .map_err(unwritable)?;
-    for (name, sheet) in &sheets {
-        write(&args.out, name, &sheet.written())?;
+    for (name, sheets) in sheets {
+        let Some(sheet) = Sheet::joined(sheets) else {
+            continue;
+        };
+        write(&args.out, &name, &sheet.written())?;
         let count = sheet.rates.len() as u64;
         emit_lines(&format!(
             "{}: {}, {}\n",

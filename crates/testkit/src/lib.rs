@@ -1,6 +1,10 @@
 //! What the tests of several crates share.
 
+pub mod attack;
+
 pub mod cgroup;
+
+pub mod cloudtrail_digest;
 
 pub mod containerd;
 

@@ -16,6 +16,9 @@ const HOUR_SECONDS: u128 = 3600;
 /// So many records stand beside a caveat.
 const MAX_CITED: usize = 20;
 
+/// So many types are named in one.
+const MAX_TYPES: usize = 5;
+
 /// What makes runs one line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Kind {
@@ -40,6 +43,13 @@ struct Sum {
     evidence: BTreeSet<EvidenceId>,
 }
 
+/// What has a price that stands in for another.
+#[derive(Default)]
+struct StandIn {
+    counts: BTreeMap<String, u64>,
+    evidence: BTreeSet<EvidenceId>,
+}
+
 pub(super) fn reckon(runs: &[Run], book: &Book, now: Timestamp) -> Cost {
     let mut sums: BTreeMap<Kind, Sum> = BTreeMap::new();
     for run in runs {
@@ -48,10 +58,17 @@ pub(super) fn reckon(runs: &[Run], book: &Book, now: Timestamp) -> Cost {
     }
     let mut cost = Cost::default();
     let mut sources = BTreeSet::new();
+    let mut stand_ins: BTreeMap<String, StandIn> = BTreeMap::new();
     for (kind, sum) in &sums {
         let quote = quote(kind, book);
         if let Ok(quote) = &quote {
             sources.extend(quote.sources.iter().cloned());
+            if quote.is_open {
+                let of_basis = stand_ins.entry(quote.basis.clone()).or_default();
+                let count = sum.ids.len() as u64;
+                *of_basis.counts.entry(kind.item.clone()).or_default() += count;
+                of_basis.evidence.extend(&sum.evidence);
+            }
         }
         let line = line(kind, sum, &quote);
         cost.is_open |= line.is_open;
@@ -72,7 +89,7 @@ pub(super) fn reckon(runs: &[Run], book: &Book, now: Timestamp) -> Cost {
     }
     cost.runs = runs.to_vec();
     cost.runs.sort_by(|one, other| one.id.cmp(&other.id));
-    cost.caveats = caveats(runs, &cost.lines, now);
+    cost.caveats = caveats(runs, &cost.lines, stand_ins, now);
     let by_money = |line: &CostLine| std::cmp::Reverse(line.likely_micro_usd);
     cost.lines.sort_by_key(by_money);
     cost
@@ -210,7 +227,12 @@ fn times(price: i64, count: u64) -> i64 {
 }
 
 /// What makes the real cost another one.
-fn caveats(runs: &[Run], lines: &[CostLine], now: Timestamp) -> Vec<Statement> {
+fn caveats(
+    runs: &[Run],
+    lines: &[CostLine],
+    stand_ins: BTreeMap<String, StandIn>,
+    now: Timestamp,
+) -> Vec<Statement> {
     let mut told = Vec::new();
     for line in lines.iter().filter(|line| line.micro_usd_hour.is_none()) {
         let (count, item, region) = (line.count, &line.item, &line.region);
@@ -222,16 +244,23 @@ fn caveats(runs: &[Run], lines: &[CostLine], now: Timestamp) -> Vec<Statement> {
             evidence: line.evidence.iter().copied().take(MAX_CITED).collect(),
         });
     }
-    for line in lines
-        .iter()
-        .filter(|line| line.micro_usd_hour.is_some() && line.is_open)
-    {
+    for (basis, priced) in stand_ins {
+        let items: Vec<String> = priced
+            .counts
+            .iter()
+            .take(MAX_TYPES)
+            .map(|(item, count)| format!("{count} {item}"))
+            .collect();
+        let more = match priced.counts.len().saturating_sub(MAX_TYPES) {
+            0 => String::new(),
+            more => format!(" and {more} other types"),
+        };
         told.push(Statement {
             text: format!(
-                "{} {} in {}: the price is {}; the real cost may lie outside the range",
-                line.count, line.item, line.region, line.basis
+                "the price of {}{more} is {basis}: the real cost may lie outside the range",
+                items.join(", ")
             ),
-            evidence: line.evidence.iter().copied().take(MAX_CITED).collect(),
+            evidence: priced.evidence.into_iter().take(MAX_CITED).collect(),
         });
     }
     let about = |text: fn(usize) -> String, is: &dyn Fn(&Run) -> bool| {

@@ -17,6 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
+use crate::hunt::args::moment;
 use crate::output::{columns, emit, emit_lines, quiet_json};
 use crate::prices::{TablesArgs, book};
 
@@ -45,7 +46,7 @@ pub struct CostArgs {
     #[arg(long, value_name = "FILE")]
     bill: Vec<PathBuf>,
     /// What still runs is counted up to here [default: when the case was made]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Timestamp>,
     #[command(flatten)]
     tables: TablesArgs,
@@ -66,24 +67,25 @@ enum Output {
 /// Says what it cost.
 pub fn run(args: &CostArgs) -> Result<ExitCode, Failure> {
     let case = args.case.as_deref().map(read_case).transpose()?;
-    let (runs, made_at) = match case {
-        Some(case) => (case.cost.unwrap_or_default().runs, case.asked.made_at),
-        None => (Vec::new(), None),
-    };
-    let mut runs: Vec<Run> = runs;
-    let now = args.until.or(made_at).unwrap_or_else(Timestamp::now);
+    let case = case.unwrap_or_default();
+    let made = case.reach.iter().filter(|thing| thing.how == "created");
+    let made: BTreeSet<String> = made.map(|thing| thing.id.clone()).collect();
+    let mut runs: Vec<Run> = case.cost.unwrap_or_default().runs;
+    let until = args.until.or(case.asked.made_at);
+    let now = until.unwrap_or_else(Timestamp::now);
     let book = book(&args.tables)?;
+    // What ran has to be in the bill; what else was made, such as a volume, may be.
     let mut wanted: BTreeSet<String> = args.resources.iter().cloned().collect();
     wanted.extend(runs.iter().map(|run| run.id.clone()));
-    if wanted.is_empty() {
+    if wanted.is_empty() && made.is_empty() {
         return Err(Failure::new(
-            anyhow!("the case has nothing that ran"),
+            anyhow!("the case has nothing that costs"),
             "see what it is about: davy investigate --help",
         ));
     }
     let bill = match args.bill.is_empty() {
         true => None,
-        false => Some(read_bill(&args.bill, &wanted)?),
+        false => Some(read_bill(&args.bill, &(&wanted | &made))?),
     };
     let told = bill.as_ref().map(|bill| fill(&mut runs, bill));
     let mut cost = reckon(&runs, &book, now);

@@ -5,5 +5,8 @@
 //! (crate `hunt`), taking snapshots (crate `recorder`), clocks, the network, printing.
 
 pub mod case;
+pub mod cite;
+pub mod detail;
+pub mod hands;
 pub mod integrity;
 pub mod trail;

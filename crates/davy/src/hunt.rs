@@ -33,6 +33,7 @@ use futures::StreamExt;
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::output::note;
 pub use args::HuntArgs;
+pub(crate) use args::moment;
 use args::{Job, LogArgs, Output, SqlArgs};
 use asked::Asked;
 use print::Printer;

@@ -322,7 +322,8 @@ pub enum RunOutput {
     Parquet,
 }
 
-fn moment(text: &str) -> Result<Timestamp, String> {
+/// A day, a moment in UTC, or how long ago.
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }

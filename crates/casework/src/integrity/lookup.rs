@@ -144,9 +144,9 @@ impl History {
     /// # Errors
     /// When the text is something else.
     pub fn add(&mut self, text: impl BufRead) -> Result<(), HistoryError> {
-        let mut pages = serde_json::Deserializer::from_reader(text).into_iter::<Page>();
+        let pages = serde_json::Deserializer::from_reader(text).into_iter::<Page>();
         // An answer that says that there is more is followed by it.
-        while let Some(page) = pages.next() {
+        for page in pages {
             let page = page.map_err(HistoryError::Form)?;
             self.is_cut = page.next.is_some();
             for event in page.events {

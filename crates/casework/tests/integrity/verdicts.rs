@@ -255,7 +255,7 @@ fn digests_that_cannot_be_what_cloudtrail_wrote_are_each_told() {
         (gzip(b"[[[[["), "it is no digest: "),
         (
             gzip(format!("{{\"x\":{}", "[".repeat(100_000)).as_bytes()),
-            "it is no digest: recursion limit",
+            "it is no digest: EOF while parsing a list",
         ),
         (
             gzip(b"{\"digestStartTime\": 3}"),
@@ -289,7 +289,7 @@ fn a_digest_that_is_larger_than_is_read_is_unknown() {
     let delivery = hours(2);
     let mut object = chosen(&delivery, true, 0);
     // Members one after another are one file.
-    object.body = gzip(&vec![b' '; 1 << 20]).repeat(129);
+    object.body = gzip(&vec![b' '; 1 << 20]).repeat(65);
     let mut objects = without(&delivery, &object);
     objects.push(object);
     let (checked, _) = check_files(&objects, true, Scope::default());

@@ -6,7 +6,10 @@
 
 pub mod case;
 pub mod cite;
+pub mod cost;
 pub mod detail;
 pub mod hands;
 pub mod integrity;
+pub mod investigate;
+pub mod story;
 pub mod trail;

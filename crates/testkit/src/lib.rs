@@ -1,5 +1,7 @@
 //! What the tests of several crates share.
 
+pub mod attack;
+
 pub mod cgroup;
 
 pub mod cloudtrail_digest;

@@ -323,7 +323,7 @@ pub enum RunOutput {
 }
 
 /// A day, a moment in UTC, or how long ago.
-pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
+pub fn moment(text: &str) -> Result<Timestamp, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }

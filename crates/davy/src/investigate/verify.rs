@@ -16,16 +16,16 @@ use davylamp_casework::integrity::lookup::{History, compare};
 use davylamp_casework::integrity::{
     Asked, IntegrityError, Outcome, PublicKey, Report, Watch, silence, verify, worse,
 };
-use davylamp_hunt::engine::{Engine, EngineError, Setup};
+use davylamp_hunt::engine::{Engine, Setup};
 use davylamp_hunt::objects::{Location, Remote, Scope};
 use davylamp_hunt::read::Given;
 use davylamp_hunt::unpack::Caps;
-use davylamp_model::ids::{AccountId, is_region};
 use davylamp_model::verdict::Verdict;
 use jiff::Timestamp;
 
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
-use crate::hunt::moment;
+use crate::hunt::args::moment;
+use crate::hunt::{self, check_scope};
 use crate::output::{emit, emit_lines, note};
 use progress::Progress;
 
@@ -112,8 +112,14 @@ enum Output {
 }
 
 /// Runs `davy investigate verify`.
-pub(super) fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
-    check_scope(args)?;
+pub(super) async fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
+    let scope = Scope {
+        since: args.since,
+        until: args.until,
+        accounts: args.account.clone(),
+        regions: args.region.clone(),
+    };
+    check_scope(&scope)?;
     let keys = keys(&args.public_keys)?;
     if keys.is_empty() {
         note(
@@ -122,13 +128,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
         );
     }
     let history = history(&args.lookup)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            Failure::new(anyhow!(error), "see whether the machine is out of threads")
-        })?;
-    let report = runtime.block_on(check(args, keys, history))?;
+    let report = check(args, scope, keys, history).await?;
     let verdict = report
         .lookup
         .iter()
@@ -143,15 +143,10 @@ pub(super) fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
 
 async fn check(
     args: &VerifyArgs,
+    scope: Scope,
     keys: Vec<PublicKey>,
     history: Option<History>,
 ) -> Result<Report, Failure> {
-    let scope = Scope {
-        since: args.since,
-        until: args.until,
-        accounts: args.account.clone(),
-        regions: args.region.clone(),
-    };
     let remote = Remote {
         endpoint: args.endpoint_url.clone(),
         region: args.bucket_region.clone(),
@@ -186,9 +181,9 @@ async fn check(
             caps: Caps::default(),
             threads: None,
         });
-        let engine = engine.await.map_err(asking)?;
+        let engine = engine.await.map_err(hunt::failure)?;
         if args.heartbeats {
-            let (beats, left_out) = silence::heartbeats(&engine).await.map_err(asking)?;
+            let (beats, left_out) = silence::heartbeats(&engine).await.map_err(hunt::failure)?;
             report.silences.extend(beats);
             report.silences_left_out += left_out;
         }
@@ -336,30 +331,6 @@ fn history(files: &[PathBuf]) -> Result<Option<History>, Failure> {
     Ok(history)
 }
 
-/// Refuses what no log can be within: its nothing would look clean.
-fn check_scope(args: &VerifyArgs) -> Result<(), Failure> {
-    let mut accounts = args.account.iter();
-    if let Some(wrong) = accounts.find(|it| !AccountId::from(it.as_str()).is_well_formed()) {
-        return Err(Failure::new(
-            anyhow!("{wrong:?} is no account"),
-            "write its twelve digits: --account 111122223333",
-        ));
-    }
-    if let Some(wrong) = args.region.iter().find(|it| !is_region(it)) {
-        return Err(Failure::new(
-            anyhow!("{wrong:?} is no region"),
-            "write it as AWS does: --region eu-west-1",
-        ));
-    }
-    match (args.since, args.until) {
-        (Some(since), Some(until)) if since >= until => Err(Failure::new(
-            anyhow!("nothing lies between --since {since} and --until {until}"),
-            "--since is the earlier of the two",
-        )),
-        _ => Ok(()),
-    }
-}
-
 fn failure(error: IntegrityError) -> Failure {
     let hint = match &error {
         IntegrityError::List(_) => {
@@ -368,11 +339,4 @@ fn failure(error: IntegrityError) -> Failure {
         IntegrityError::Failed(_) => "please report it, with what was printed before",
     };
     Failure::new(anyhow!(error), hint)
-}
-
-fn asking(error: EngineError) -> Failure {
-    Failure::new(
-        anyhow!(error),
-        "see whether davy hunt sql can ask the same logs",
-    )
 }

@@ -5,3 +5,5 @@
 //! (crate `hunt`), taking snapshots (crate `recorder`), clocks, the network, printing.
 
 pub mod case;
+
+pub mod report;

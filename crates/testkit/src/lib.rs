@@ -1,5 +1,7 @@
 //! What the tests of several crates share.
 
+pub mod browser;
+
 pub mod cgroup;
 
 pub mod containerd;

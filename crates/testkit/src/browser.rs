@@ -71,6 +71,8 @@ impl Browser {
         for (name, value) in options.as_object().into_iter().flatten() {
             capabilities["goog:chromeOptions"][name] = value.clone();
         }
+        // A second one in a process is refused, and is the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let driver_at = format!("http://127.0.0.1:{port}");
         let begun = Instant::now();
         let page = loop {

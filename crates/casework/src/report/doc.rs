@@ -3,10 +3,13 @@
 //! The story is told once; the page, the Markdown and the letter are written from it, so that none says
 //! what another does not. Nothing here is escaped: each form escapes all of it.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use maud::Markup;
 
 use super::plot::Graph;
-use crate::case::{EvidenceId, Statement};
+use crate::case::{EvidenceId, Span, Statement};
 
 /// A whole report.
 pub(super) struct Document {
@@ -111,14 +114,16 @@ pub(super) struct Line(pub(super) Vec<Piece>);
 /// A part of a line.
 #[derive(Clone)]
 pub(super) enum Piece {
-    /// Words of ours.
+    /// Words of ours: nothing that others wrote, for some forms set them as they are.
     Ours(String),
     /// Prose in which names stand that others chose.
     Prose(String),
     /// A name that others chose, or an id.
     Name(String),
-    /// A word with a look: it says what the look says.
+    /// Words of ours with a look: they say what the look says.
     Mark(Mark, String),
+    /// A moment.
+    Time(Timestamp),
     /// The records behind what was said.
     Cites(Vec<EvidenceId>),
     /// Where a fact of ours comes from.
@@ -194,11 +199,30 @@ impl Line {
         self
     }
 
+    /// The records behind it, each once.
     pub(super) fn citing(mut self, records: &[EvidenceId]) -> Self {
-        if !records.is_empty() {
-            self.0.push(Piece::Cites(records.to_vec()));
+        let mut seen = BTreeSet::new();
+        let each = records.iter().filter(|id| seen.insert(**id));
+        let each: Vec<EvidenceId> = each.copied().collect();
+        if !each.is_empty() {
+            self.0.push(Piece::Cites(each));
         }
         self
+    }
+
+    /// From when to when.
+    pub(super) fn span(span: Span) -> Self {
+        let mut line = Self(vec![Piece::Time(span.first)]);
+        if span.last != span.first {
+            line = line.and(" to ");
+            line.0.push(Piece::Time(span.last));
+        }
+        line
+    }
+
+    /// From when to when, where that is known.
+    pub(super) fn span_or_unknown(span: Option<Span>) -> Self {
+        span.map_or_else(|| Self::ours("unknown"), Self::span)
     }
 
     pub(super) fn source(mut self, url: &'static str) -> Self {

@@ -4,9 +4,9 @@
 //! that is not ours is never replaced; nobody but its owner can read it.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -16,6 +16,7 @@ use super::{EVIDENCE_JSONL, ReportError, SHA256SUMS, Written};
 
 /// What nobody but the owner may read.
 const FILE_MODE: u32 = 0o600;
+const FOLDER_MODE: u32 = 0o700;
 
 /// So much is written at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -46,7 +47,7 @@ pub(super) struct Draft {
     folder: PathBuf,
     /// Whether something under that name is replaced.
     replaces: bool,
-    /// Where it is until then; its mode is 0700.
+    /// Where it is until then.
     draft: TempDir,
     /// What is in it: path, bytes, digest.
     files: Vec<(String, u64, String)>,
@@ -203,14 +204,14 @@ fn beside(folder: &Path, what: &str) -> io::Result<TempDir> {
     prefix.push(format!(".{what}-"));
     tempfile::Builder::new()
         .prefix(&prefix)
+        .permissions(Permissions::from_mode(FOLDER_MODE))
         .tempdir_in(parent(folder))
 }
 
 fn private_folder(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
     fs::DirBuilder::new()
         .recursive(true)
-        .mode(0o700)
+        .mode(FOLDER_MODE)
         .create(path)
 }
 

@@ -105,7 +105,7 @@ fn set_block(block: &Block, refs: &Refs<'_>) -> Markup {
             ol.steps { @for (line, command) in steps { li {
                 (set(line, refs))
                 @if let Some(command) = command {
-                    pre tabindex="0" role="region" aria-label="Command" {
+                    pre tabindex="0" role="group" aria-label="Command" {
                         code { bdi { (visible::lines(command, MOST_COMMAND_CHARS)) } }
                     }
                 }
@@ -138,7 +138,7 @@ fn set_table(table: &Table, refs: &Refs<'_>) -> Markup {
 
 fn rows(table: &Table, rows: &[Vec<Line>], name: &str, refs: &Refs<'_>) -> Markup {
     html! {
-        div.scroll role="region" aria-label=(name) tabindex="0" { table {
+        div.scroll role="group" aria-label=(name) tabindex="0" { table {
             thead { tr { @for head in &table.heads { th scope="col" { (head) } } } }
             tbody { @for row in rows { tr { @for line in row { td { (set(line, refs)) } } } } }
         } }
@@ -155,9 +155,12 @@ fn set_piece(piece: &Piece, refs: &Refs<'_>) -> Markup {
         Piece::Prose(text) => html! { bdi { (visible::cut(text, MOST_CHARS)) } },
         Piece::Name(name) => html! { code { bdi { (visible::cut(name, MOST_CHARS)) } } },
         Piece::Mark(mark, text) => html! { strong class=(look(*mark)) { (visible::line(text)) } },
+        Piece::Time(at) => {
+            html! { time datetime=(word::exact(*at)) { (word::moment(*at)) } }
+        }
         Piece::Cites(records) => cites(records, refs),
         Piece::Source(url) => {
-            html! { " " a.source href=(url) rel="noreferrer" { (url) } }
+            html! { a.source href=(url) rel="noreferrer" { (url) } }
         }
     }
 }
@@ -229,7 +232,7 @@ fn set_record(record: &Evidence, chain: &Chained) -> Markup {
             p.where { "SHA-256 " code.hash { (chain.digest(record.id)) } }
             details {
                 summary { "The record" span.hidden { " " (place) } }
-                pre tabindex="0" role="region" aria-label=(format!("Record {place} as JSON")) { code { bdi { (visible::cut(&json, MOST_RECORD_CHARS)) } } }
+                pre tabindex="0" role="group" aria-label=(format!("Record {place} as JSON")) { code { bdi { (visible::cut(&json, MOST_RECORD_CHARS)) } } }
             }
         }
     }

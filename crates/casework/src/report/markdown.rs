@@ -106,17 +106,14 @@ fn set(line: &Line, place: Place) -> String {
     let mut text = String::new();
     for piece in &line.0 {
         match piece {
-            Piece::Ours(words) | Piece::Prose(words) => {
-                // The blanks at the ends of our own words hold pieces apart.
-                let blank = |is: bool| if is { " " } else { "" };
-                text.push_str(blank(words.starts_with(' ')));
-                text.push_str(&prose(words, place));
-                text.push_str(blank(words.len() > 1 && words.ends_with(' ')));
-            }
+            // Nothing in words of ours is more than a word.
+            Piece::Ours(words) => text.push_str(words),
+            Piece::Prose(words) => text.push_str(&prose(words, place)),
             Piece::Name(name) => text.push_str(&code(name, place)),
-            Piece::Mark(_, words) => text.push_str(&format!("**{}**", prose(words, place))),
+            Piece::Mark(_, words) => text.push_str(&format!("**{words}**")),
+            Piece::Time(at) => text.push_str(&word::moment(*at)),
             Piece::Cites(records) => text.push_str(&cites(records)),
-            Piece::Source(url) => text.push_str(&format!(" (<{url}>)")),
+            Piece::Source(url) => text.push_str(&format!("<{url}>")),
         }
     }
     text
@@ -170,7 +167,8 @@ fn is_plain(word: &str, is_first: bool) -> bool {
         before = Some(c);
     }
     // A number with a stop at the beginning of a line would count a list.
-    let counts = is_first && inner.chars().all(|c| c.is_ascii_digit());
+    let counts =
+        is_first && inner.chars().all(|c| c.is_ascii_digit()) && word.ends_with(['.', ')']);
     // An address of four numbers is a link to some.
     let is_address = inner.matches('.').count() > 1;
     !inner.is_empty() && !counts && !is_address && !inner.to_ascii_lowercase().starts_with("www")

@@ -84,6 +84,9 @@ fn some(lines: &mut Vec<String>, said: Vec<String>, most: usize) {
 }
 
 fn left(case: &Case) -> String {
+    if case.reach.is_empty() {
+        return "nothing that is known".to_owned();
+    }
     let made = |is: &dyn Fn(&Existence) -> bool| {
         let things = case.reach.iter();
         let things = things.filter(|one| matches!(one.how.as_str(), "created" | "changed"));

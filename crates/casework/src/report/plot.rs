@@ -104,7 +104,7 @@ fn figure_of(
     html! {
         figure {
             figcaption { (caption) }
-            div class=(class) role="region" aria-label=(caption) tabindex="0" {
+            div class=(class) role="group" aria-label=(caption) tabindex="0" {
                 svg role=(role) aria-label=(about) viewBox=(view) width=(n(width)) height=(n(height)) { (inside) }
             }
         }

@@ -277,6 +277,7 @@ impl<'a> Making<'a> {
             pattern,
             json!({
                 "name": visible::cut(name, MOST_CHARS),
+                "description": "Seen in an intrusion into an AWS account that was used to mine.",
                 "indicator_types": [kind],
                 "pattern": pattern,
                 "pattern_type": "stix",

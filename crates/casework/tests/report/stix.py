@@ -34,6 +34,15 @@ def referred(value, name=""):
         yield value
 
 
+def broken(rule, item):
+    """What a rule says of an object; some want to know what was asked for as well."""
+    try:
+        said = rule(item)
+    except TypeError:
+        said = rule(item, options)
+    return [said] if isinstance(said, Exception) else list(said or [])
+
+
 options = ValidationOptions(version="2.1")
 for item in bundle["objects"]:
     for reference in referred(item):
@@ -45,9 +54,9 @@ for item in bundle["objects"]:
         if other.id != item["id"]:
             faults.append(f"{item['id']} should be {other.id}")
     for rule in musts.list_musts(options):
-        faults.extend(f"{rule.__name__}: {fault}" for fault in rule(item) or [])
+        faults.extend(f"{rule.__name__}: {fault}" for fault in broken(rule, item))
     for rule in shoulds.list_shoulds(options):
-        advice.extend(f"{rule.__name__}: {item['type']}" for _ in rule(item) or [])
+        advice.extend(f"{rule.__name__}: {item['type']}" for _ in broken(rule, item))
 
 kinds = sorted({item["type"] for item in bundle["objects"]})
 json.dump({"faults": faults, "advice": sorted(set(advice)), "kinds": kinds}, sys.stdout)

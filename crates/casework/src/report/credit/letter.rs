@@ -40,7 +40,7 @@ pub(super) fn request(case: &Case, evidence_hash: &str) -> Document {
             },
         ),
         ("Support case", Line::ours("put its number here")),
-        ("Unauthorised use", Line::ours(word::span(span))),
+        ("Unauthorised use", Line::span(span)),
         ("Asked for", amount(case.cost.as_ref())),
         ("Contact", Line::ours("put a name and a way to answer here")),
     ]));
@@ -243,7 +243,7 @@ pub(super) fn timeline(case: &Case) -> Document {
         (MOST_ROWS, TIMELINE_CSV),
         |act: &Act| {
             vec![
-                Line::ours(word::span(act.span)),
+                Line::span(act.span),
                 Line::ours(word::hand(act.hand)),
                 Line::name(&act.action).citing(act.evidence.as_slice()),
                 Line::name_or(act.region.as_deref(), "global"),

@@ -58,12 +58,16 @@ impl State {
             (0, ..) => Done::Unknown,
             _ => Done::No,
         };
-        let said = format!(
-            "{} gone, {} when last seen still there, {} unknown",
-            word::number(gone.len() as u64),
-            word::number(there.len() as u64),
-            word::number(unknown.len() as u64),
-        );
+        let parts = [
+            (there.len(), "still there when last seen"),
+            (unknown.len(), "of which nobody can say"),
+            (gone.len(), "gone"),
+        ];
+        let parts = parts.into_iter().filter(|(many, _)| *many > 0);
+        let parts: Vec<String> = parts
+            .map(|(many, what)| format!("{} {what}", word::number(many as u64)))
+            .collect();
+        let said = parts.join(", ");
         // The records of what is left first: these are what somebody looks up.
         let records: Vec<EvidenceId> = [there, unknown, gone]
             .into_iter()

@@ -44,7 +44,7 @@ pub(super) fn steps(case: &Case) -> Vec<Step> {
                 case,
                 &["PasswordUpdated", "ChangePassword"],
                 |act| is_root(case, &act.principal),
-                "no record shows it; say so yourself when it is done",
+                "no record shows it",
             ),
             source: COMPROMISE,
         },
@@ -54,7 +54,7 @@ pub(super) fn steps(case: &Case) -> Vec<Step> {
                 case,
                 &["EnableMFADevice"],
                 |act| is_root(case, &act.principal),
-                "no record shows it; say so yourself when it is done",
+                "no record shows it",
             ),
             source: MFA,
         },
@@ -97,7 +97,7 @@ pub(super) fn steps(case: &Case) -> Vec<Step> {
         },
         Step {
             what: "Answer the support case that the provider opened, or open one".into(),
-            state: State::unknown("no record shows it; put its number into the request"),
+            state: State::unknown("no record shows it"),
             source: COMPROMISE,
         },
     ]);
@@ -155,7 +155,7 @@ fn passwords(case: &Case) -> Vec<Step> {
                 let targets = |name: &str| act.target.split(", ").any(|target| target == name);
                 act.principal == one.id || targets(&one.name) || targets(&one.id)
             },
-            "no record shows it; say so yourself when it is done",
+            "no record shows it",
         ),
         source: COMPROMISE,
     })

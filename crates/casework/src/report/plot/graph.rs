@@ -55,7 +55,7 @@ struct Arrow {
     verbs: BTreeSet<String>,
     count: u64,
     hand: Hand,
-    evidence: Vec<EvidenceId>,
+    evidence: BTreeSet<EvidenceId>,
 }
 
 /// What a node is called before nodes are folded.
@@ -234,7 +234,7 @@ impl Graph {
             Some(arrow) => {
                 arrow.verbs.insert(verb);
                 arrow.count = arrow.count.saturating_add(link.count);
-                arrow.evidence.extend_from_slice(&link.evidence);
+                arrow.evidence.extend(&link.evidence);
             }
             None => self.arrows.push(Arrow {
                 from,
@@ -242,7 +242,7 @@ impl Graph {
                 verbs: BTreeSet::from([verb]),
                 count: link.count,
                 hand: link.hand,
-                evidence: link.evidence.clone(),
+                evidence: link.evidence.iter().copied().collect(),
             }),
         }
     }

@@ -15,7 +15,7 @@ const DOT_DEGREES: f64 = 3.0;
 const LARGEST: f64 = 20.0;
 const LABEL_HEIGHT: f64 = 15.0;
 /// How wide a letter of a label is at the most.
-const LETTER: f64 = 6.9;
+const LETTER: f64 = 6.4;
 
 /// Where there is land, by hand and roughly, for the eye alone: degrees north, then stretches of longitude.
 const LAND: [(i16, &[(i16, i16)]); 27] = [

@@ -1,11 +1,11 @@
 //! Acts by time: a lane for each phase, and where logs say nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
-use super::{HANDS, figure, legend, n, shape};
+use super::{HANDS, class, figure, legend, n, shape};
 use crate::case::{Case, Hand, Span};
 use crate::report::word;
 
@@ -18,7 +18,7 @@ const LANE: f64 = 44.0;
 /// So many columns of marks: as many as can be told apart.
 const COLUMNS: i64 = 130;
 const MOST_TICKS: i64 = 8;
-/// An intrusion that takes less of the whole is drawn once more by itself.
+/// What takes less of the whole is drawn once more by itself.
 const WORTH_A_CLOSER_LOOK: f64 = 0.4;
 /// No more gaps are drawn; all stand in the table.
 const MOST_GAPS: usize = 40;
@@ -59,25 +59,35 @@ const STEPS: [i64; 19] = [
     1_576_800_000,
 ];
 
-/// The whole time, and the intrusion by itself where it would be lost in it.
+/// The whole time, and that of the intruder's acts by itself where it would be lost in it.
 pub(in crate::report) fn timeline(case: &Case) -> Vec<Markup> {
     let acts = case.timeline.iter().map(|act| act.span);
     let gaps = case.tampering.iter().map(|one| one.at);
-    let whole = acts.chain(gaps).chain(case.span).reduce(|a, b| Span {
-        first: a.first.min(b.first),
-        last: a.last.max(b.last),
-    });
+    let whole = acts.chain(gaps).chain(case.span).reduce(joined);
     let Some(whole) = whole else {
         return Vec::new();
     };
     let mut drawn = vec![draw(case, padded(whole), "All acts by time")];
-    if let Some(span) = case.span {
-        let part = secs(span) / secs(whole).max(1.0);
+    let theirs = case
+        .timeline
+        .iter()
+        .filter(|act| act.hand == Hand::Intruder)
+        .map(|act| act.span)
+        .reduce(joined);
+    if let Some(theirs) = theirs {
+        let part = secs(theirs) / secs(whole).max(1.0);
         if part < WORTH_A_CLOSER_LOOK {
-            drawn.push(draw(case, padded(span), "The intrusion by itself"));
+            drawn.push(draw(case, padded(theirs), "While the intruder acted"));
         }
     }
     drawn
+}
+
+fn joined(a: Span, b: Span) -> Span {
+    Span {
+        first: a.first.min(b.first),
+        last: a.last.max(b.last),
+    }
 }
 
 fn secs(span: Span) -> f64 {
@@ -116,15 +126,19 @@ fn draw(case: &Case, span: Span, caption: &str) -> Markup {
     };
     let is_in = |one: Span| one.last >= span.first && one.first <= span.last;
     let mut heaps: BTreeMap<(usize, i64, usize), Heap> = BTreeMap::new();
+    let mut lasting: BTreeSet<(usize, usize, i64, i64)> = BTreeSet::new();
     let mut used = [false; PHASES.len()];
     for act in case.timeline.iter().filter(|act| is_in(act.span)) {
         let lane = phase(&act.phase);
         used[lane] = true;
         let row = HANDS.iter().position(|hand| *hand == act.hand);
-        let column = ((place(act.span.first) - LEFT) / inner * COLUMNS as f64) as i64;
-        let heap = heaps
-            .entry((lane, column, row.unwrap_or_default()))
-            .or_default();
+        let row = row.unwrap_or_default();
+        let column_of = |at| ((place(at) - LEFT) / inner * COLUMNS as f64) as i64;
+        let (column, last) = (column_of(act.span.first), column_of(act.span.last));
+        if last > column {
+            lasting.insert((lane, row, column, last));
+        }
+        let heap = heaps.entry((lane, column, row)).or_default();
         heap.acts = heap.acts.saturating_add(act.count.max(1));
         heap.first = Some(
             heap.first
@@ -148,6 +162,11 @@ fn draw(case: &Case, span: Span, caption: &str) -> Markup {
         .take(MOST_GAPS)
         .collect();
     let ticks = ticks(span);
+    let x = |column: i64| LEFT + inner * (column as f64 + 0.5) / COLUMNS as f64;
+    let y = |lane: usize, row: usize| {
+        let at = lanes.iter().position(|one| *one == lane);
+        TOP + LANE * (at.unwrap_or_default() as f64 + 0.5) + 9.0 * (row as f64 - 1.5)
+    };
     let inside = html! {
         (legend(LEFT, 16.0))
         @if !gaps.is_empty() {
@@ -163,22 +182,23 @@ fn draw(case: &Case, span: Span, caption: &str) -> Markup {
             line.rule x1=(n(place(*at))) y1=(n(TOP)) x2=(n(place(*at))) y2=(n(bottom + 5.0)) {}
             text.small x=(n(place(*at))) y=(n(bottom + 18.0)) text-anchor="middle" { (label) }
         }
-        @for (from, until, one) in &gaps {
-            @let x = place(*from);
-            rect.gap x=(n(x)) y=(n(TOP)) width=(n((place(*until) - x).max(2.0))) height=(n(bottom - TOP)) {
-                title { "nothing from " (word::moment(*from)) " to " (word::moment(*until)) ": " (davylamp_model::visible::cut(&one.what, 120)) }
+        @for (since, until, one) in &gaps {
+            @let from = place(*since);
+            rect.gap x=(n(from)) y=(n(TOP)) width=(n((place(*until) - from).max(2.0))) height=(n(bottom - TOP)) {
+                title { "nothing from " (word::moment(*since)) " to " (word::moment(*until)) ": " (davylamp_model::visible::cut(&one.what, 120)) }
             }
         }
         @if let Some(intrusion) = case.span {
-            @let x = place(intrusion.first);
-            rect.frame x=(n(x - 2.0)) y=(n(TOP)) width=(n((place(intrusion.last) - x).max(2.0) + 4.0)) height=(n(bottom - TOP)) {
+            @let from = place(intrusion.first);
+            rect.frame x=(n(from - 2.0)) y=(n(TOP)) width=(n((place(intrusion.last) - from).max(2.0) + 4.0)) height=(n(bottom - TOP)) {
                 title { "the intrusion, " (word::span(intrusion)) }
             }
         }
+        @for (lane, row, from, to) in &lasting {
+            line class={ "line " (class(HANDS[*row])) } x1=(n(x(*from))) x2=(n(x(*to))) y1=(n(y(*lane, *row))) y2=(n(y(*lane, *row))) {}
+        }
         @for ((lane, column, row), heap) in &heaps {
-            @let at = lanes.iter().position(|one| one == lane).unwrap_or_default();
-            @let x = LEFT + inner * (*column as f64 + 0.5) / COLUMNS as f64;
-            @let y = TOP + LANE * (at as f64 + 0.5) + 9.0 * (*row as f64 - 1.5);
+            @let (x, y) = (x(*column), y(*lane, *row));
             (shape(HANDS[*row], x, y, size(heap.acts), &told(HANDS[*row], PHASES[*lane], heap)))
         }
     };

@@ -28,10 +28,7 @@ pub(super) fn cost(case: &Case) -> Section {
     ];
     if let Some(billed) = &cost.billed {
         facts.push(("Billed", Line::ours(word::usd(billed.micro_usd))));
-        facts.push((
-            "The bill covers",
-            Line::ours(word::span_or_unknown(billed.span)),
-        ));
+        facts.push(("The bill covers", Line::span_or_unknown(billed.span)));
     }
     section.blocks.push(Block::Facts(facts));
     if let Some(billed) = &cost.billed {

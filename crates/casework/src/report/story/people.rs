@@ -28,7 +28,7 @@ pub(super) fn people(case: &Case) -> Section {
                 Line::prose(&link.verb).citing(&link.evidence),
                 Line::name(&link.to),
                 Line::ours(word::number(link.count)),
-                Line::ours(word::span(link.span)),
+                Line::span(link.span),
                 hand(link.hand),
             ]
         },
@@ -52,7 +52,7 @@ pub(super) fn people(case: &Case) -> Section {
                 Line::prose(&one.kind),
                 Line::name(&one.id),
                 Line::name_or(one.account.as_deref(), "unknown"),
-                Line::ours(word::span_or_unknown(one.span)),
+                Line::span_or_unknown(one.span),
                 intruder,
             ]
         },
@@ -81,7 +81,7 @@ pub(super) fn people(case: &Case) -> Section {
                 Line::name(&one.principal),
                 Line::name_or(one.parent.as_deref(), "unknown"),
                 one.made.as_ref().map_or(Line::ours("unknown"), Line::from),
-                Line::ours(word::span_or_unknown(one.span)),
+                Line::span_or_unknown(one.span),
                 Line::ours(word::number(one.owner_acts)),
                 Line::ours(word::number(one.intruder_acts)),
                 Line::ours(word::number(one.unknown_acts)),
@@ -107,7 +107,7 @@ pub(super) fn people(case: &Case) -> Section {
                 Line::name(&one.address),
                 hand(one.hand),
                 Line::ours(word::number(one.calls)),
-                Line::ours(word::span_or_unknown(one.span)),
+                Line::span_or_unknown(one.span),
                 Line::names(&one.agents, MOST_NAMES),
                 Line::names(&one.principals, MOST_NAMES),
             ]

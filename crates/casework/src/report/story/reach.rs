@@ -31,7 +31,7 @@ pub(super) fn reach(case: &Case) -> Section {
                 Line::name(&one.id).citing(&one.evidence),
                 Line::prose(one.persistence.as_deref().unwrap_or_default()),
                 exists(&one.exists),
-                Line::ours(word::span(one.span)),
+                Line::span(one.span),
             ]
         },
     );
@@ -105,7 +105,7 @@ fn row(one: &Touched) -> Vec<Line> {
         Line::name_or(one.account.as_deref(), "unknown"),
         Line::name_or(one.region.as_deref(), "global"),
         how,
-        Line::ours(word::span(one.span)),
+        Line::span(one.span),
         exists(&one.exists),
         details,
     ]
@@ -135,7 +135,7 @@ pub(super) fn tampering(case: &Case) -> Section {
                 false => (Mark::Calm, "no, it was tried"),
             };
             vec![
-                Line::ours(word::span(one.at)),
+                Line::span(one.at),
                 Line::prose(&one.what).citing(&one.evidence),
                 Line::name(&one.principal),
                 Line::name_or(one.region.as_deref(), "global"),

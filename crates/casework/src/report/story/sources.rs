@@ -48,7 +48,7 @@ pub(super) fn sources(case: &Case) -> Section {
                 Line::name(&one.table),
                 Line::ours(word::number(one.records)),
                 Line::ours(word::number(one.repeated)),
-                Line::ours(word::span_or_unknown(one.span)),
+                Line::span_or_unknown(one.span),
                 Line::prose(&one.proves),
                 unread,
             ]

@@ -9,16 +9,8 @@ use crate::report::{CASE_JSON, TIMELINE_CSV, regions, word};
 /// What others did is context: the page shows so much of it.
 const MOST_OTHERS: usize = 500;
 
-const HEADS: [&str; 9] = [
-    "When",
-    "Hand",
-    "Phase",
-    "What",
-    "Target",
-    "Principal",
-    "Credential",
-    "From",
-    "Result",
+const HEADS: [&str; 7] = [
+    "When", "Hand", "What", "Target", "As whom", "From", "Result",
 ];
 
 pub(super) fn timeline(case: &Case) -> Section {
@@ -68,19 +60,21 @@ fn row(act: &Act) -> Vec<Line> {
     if let Some(region) = &act.region {
         target = target.and(" in ").and_name(region);
     }
+    let mut whom = Line::name(&act.principal);
+    if let Some(credential) = &act.credential {
+        whom = whom.and(" with ").and_name(credential);
+    }
     let result = match &act.error {
         Some(error) => Line::mark(Mark::Unsure, "failed").and(" ").and_name(error),
         None => Line::ours("done"),
     };
     let evidence = act.evidence.as_slice();
     vec![
-        Line::ours(word::span(act.span)),
-        hand(act.hand),
-        Line::prose(&act.phase),
+        Line::span(act.span),
+        hand(act.hand).and(" ").and_prose(&act.phase),
         what.citing(evidence),
         target,
-        Line::name(&act.principal),
-        Line::name_or(act.credential.as_deref(), "none"),
+        whom,
         from,
         result,
     ]
@@ -145,7 +139,7 @@ pub(super) fn regions(case: &Case) -> Section {
                 Line::ours(word::number(one.others)),
                 Line::ours(word::number(one.acts)),
                 Line::ours(word::usd_or_unknown(one.likely_micro_usd)),
-                Line::ours(word::span_or_unknown(one.span)),
+                Line::span_or_unknown(one.span),
             ]
         },
     );

@@ -1,6 +1,6 @@
 //! `davy hunt`: ask the logs.
 
-mod args;
+pub mod args;
 mod asked;
 mod athena;
 mod book;
@@ -9,7 +9,7 @@ mod findings;
 mod ocsf;
 mod page;
 mod print;
-mod progress;
+pub mod progress;
 mod questions;
 mod run;
 mod shell;
@@ -115,7 +115,7 @@ async fn ask(
     })
 }
 
-async fn open(args: &LogArgs) -> Result<Engine, Failure> {
+pub async fn open(args: &LogArgs) -> Result<Engine, Failure> {
     Engine::open(setup(args)?).await.map_err(failure)
 }
 
@@ -181,7 +181,7 @@ fn scope(args: &LogArgs) -> Scope {
     }
 }
 
-fn failure(error: EngineError) -> Failure {
+pub fn failure(error: EngineError) -> Failure {
     let hint = match &error {
         EngineError::Elsewhere(_) => {
             "see the tables, the workgroup and what may be done: davy hunt athena-ddl"

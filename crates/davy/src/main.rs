@@ -11,6 +11,7 @@ mod guard;
 mod hunt;
 mod indicators;
 mod input;
+mod investigate;
 mod log;
 mod outbox;
 mod output;
@@ -101,6 +102,7 @@ enum Verb {
     Doctor(doctor::DoctorArgs),
     Respond(respond::RespondArgs),
     Hunt(hunt::HuntArgs),
+    Investigate(investigate::InvestigateArgs),
     Forward(forward::ForwardArgs),
     Console(console::ConsoleArgs),
     Work(work::WorkArgs),
@@ -132,6 +134,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Doctor(args) => doctor::run(args, cli.color),
         Verb::Respond(args) => respond::run(args),
         Verb::Hunt(args) => hunt::run(args),
+        Verb::Investigate(args) => investigate::run(args),
         Verb::Forward(args) => forward::run(args),
         Verb::Console(args) => console::run(args),
         Verb::Work(args) => work::run(args),

@@ -1,0 +1,270 @@
+//! Runs of the same kind as lines, and lines as a cost.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use davylamp_content::prices::book::{Asked, Book, Quote};
+use davylamp_content::prices::kind::{Market, System};
+use jiff::Timestamp;
+
+use super::hours::{Seconds, seconds};
+use super::{EC2, End, FARGATE, Run};
+use crate::case::{Cost, CostLine, EvidenceId, Span, Statement};
+
+const HOUR_SECONDS: u128 = 3600;
+
+/// So many records stand beside a caveat.
+const MAX_CITED: usize = 20;
+
+/// What makes runs one line.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    service: String,
+    item: String,
+    region: Option<String>,
+    market: Market,
+    system: System,
+}
+
+/// The runs of a line, added up.
+#[derive(Default)]
+struct Sum {
+    ids: BTreeSet<String>,
+    running: u64,
+    low: u128,
+    likely: u128,
+    high: u128,
+    span: Option<Span>,
+    has_unknown_start: bool,
+    evidence: BTreeSet<EvidenceId>,
+}
+
+pub(super) fn reckon(runs: &[Run], book: &Book, now: Timestamp) -> Cost {
+    let mut sums: BTreeMap<Kind, Sum> = BTreeMap::new();
+    for run in runs {
+        let sum = sums.entry(kind(run)).or_default();
+        sum.add(run, seconds(run, now), now);
+    }
+    let mut cost = Cost::default();
+    let mut sources = BTreeSet::new();
+    for (kind, sum) in &sums {
+        let quote = quote(kind, book);
+        if let Ok(quote) = &quote {
+            sources.extend(quote.sources.iter().cloned());
+        }
+        let line = line(kind, sum, &quote);
+        cost.is_open |= line.is_open;
+        cost.low_micro_usd = plus(cost.low_micro_usd, line.low_micro_usd);
+        cost.likely_micro_usd = plus(cost.likely_micro_usd, line.likely_micro_usd);
+        cost.high_micro_usd = plus(cost.high_micro_usd, line.high_micro_usd);
+        let burn = line.micro_usd_hour.map(|price| times(price, sum.running));
+        cost.burn_micro_usd_hour = plus(cost.burn_micro_usd_hour, burn);
+        cost.lines.push(line);
+    }
+    cost.basis = sources.into_iter().collect();
+    if !runs.is_empty() {
+        cost.basis.push(
+            "billed by the second and for a minute at least from each start, SUSE by the hour: \
+             aws.amazon.com/ec2/pricing/on-demand"
+                .to_owned(),
+        );
+    }
+    cost.caveats = caveats(runs, &cost.lines, now);
+    let by_money = |line: &CostLine| std::cmp::Reverse(line.likely_micro_usd);
+    cost.lines.sort_by_key(by_money);
+    cost
+}
+
+fn kind(run: &Run) -> Kind {
+    let item = match (&run.instance_type, run.size) {
+        (Some(instance_type), _) => instance_type.clone(),
+        (None, Some(size)) => format!(
+            "{} vCPU, {} GiB",
+            f64::from(size.milli_vcpus) / 1000.0,
+            f64::from(size.mib) / 1024.0
+        ),
+        (None, None) => "unknown".to_owned(),
+    };
+    Kind {
+        service: run.service.clone(),
+        item,
+        region: run.region.clone(),
+        market: run.market,
+        system: run.system,
+    }
+}
+
+impl Sum {
+    fn add(&mut self, run: &Run, seconds: Seconds, now: Timestamp) {
+        let is_new = self.ids.insert(run.id.clone());
+        self.running += u64::from(is_new && run.is_running());
+        self.low += u128::from(seconds.low);
+        self.likely += u128::from(seconds.likely);
+        self.high += u128::from(seconds.high);
+        self.has_unknown_start |= run.started.earliest.is_none();
+        self.evidence.extend(&run.evidence);
+        let first = run.started.earliest.unwrap_or(run.started.latest);
+        let last = match run.is_running() {
+            true => now.max(run.last_known()),
+            false => run.last_known(),
+        };
+        let span = self.span.get_or_insert(Span { first, last });
+        span.first = span.first.min(first);
+        span.last = span.last.max(last);
+    }
+}
+
+fn quote(kind: &Kind, book: &Book) -> Result<Quote, String> {
+    match (kind.service.as_str(), kind.item.as_str()) {
+        (EC2, "unknown") => Err("its type is not known".to_owned()),
+        (EC2, instance_type) => book.quote(Asked {
+            instance_type,
+            region: kind.region.as_deref(),
+            market: kind.market,
+            system: kind.system,
+        }),
+        (FARGATE, _) => {
+            Err("it is billed by processors and memory, and no table has their prices".to_owned())
+        }
+        (service, _) => Err(format!("no table has prices of {service}")),
+    }
+}
+
+fn line(kind: &Kind, sum: &Sum, quote: &Result<Quote, String>) -> CostLine {
+    let money = |seconds: u128, price: fn(&Quote) -> u64, rounding: u128| {
+        let quote = quote.as_ref().ok()?;
+        let micros = seconds.saturating_mul(u128::from(price(quote)));
+        let micros = micros.saturating_add(rounding) / HOUR_SECONDS;
+        Some(i64::try_from(micros).unwrap_or(i64::MAX))
+    };
+    let micro_usd_hour = quote
+        .as_ref()
+        .ok()
+        .map(|quote| i64::try_from(quote.rate.usual).unwrap_or(i64::MAX));
+    CostLine {
+        service: kind.service.clone(),
+        item: kind.item.clone(),
+        region: kind.region.clone().unwrap_or_else(|| "unknown".to_owned()),
+        market: kind.market.as_str().to_owned(),
+        system: kind.system.as_str().to_owned(),
+        count: sum.ids.len() as u64,
+        running: sum.running,
+        low_hours: hours(sum.low),
+        likely_hours: hours(sum.likely),
+        high_hours: hours(sum.high),
+        span: sum.span,
+        micro_usd_hour,
+        low_micro_usd: money(sum.low, |quote| quote.rate.low, 0),
+        likely_micro_usd: money(sum.likely, |quote| quote.rate.usual, HOUR_SECONDS / 2),
+        high_micro_usd: money(sum.high, |quote| quote.rate.high, HOUR_SECONDS - 1),
+        is_open: sum.has_unknown_start || quote.as_ref().map_or(true, |quote| quote.is_open),
+        basis: match quote {
+            Ok(quote) => quote.basis.clone(),
+            Err(why) => format!("not counted: {why}"),
+        },
+        ids: sum.ids.iter().cloned().collect(),
+        evidence: sum.evidence.iter().copied().collect(),
+    }
+}
+
+/// Hours with two digits after the point.
+fn hours(seconds: u128) -> f64 {
+    (seconds as f64 / 36.0).round() / 100.0
+}
+
+fn plus(sum: i64, more: Option<i64>) -> i64 {
+    sum.saturating_add(more.unwrap_or(0))
+}
+
+fn times(price: i64, count: u64) -> i64 {
+    price.saturating_mul(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+/// What makes the real cost another one.
+fn caveats(runs: &[Run], lines: &[CostLine], now: Timestamp) -> Vec<Statement> {
+    let mut told = Vec::new();
+    for line in lines.iter().filter(|line| line.micro_usd_hour.is_none()) {
+        let (count, item, region) = (line.count, &line.item, &line.region);
+        told.push(Statement {
+            text: format!(
+                "{count} of {} {item} in {region}, for {} hours, {}",
+                line.service, line.likely_hours, line.basis
+            ),
+            evidence: line.evidence.iter().copied().take(MAX_CITED).collect(),
+        });
+    }
+    for line in lines
+        .iter()
+        .filter(|line| line.micro_usd_hour.is_some() && line.is_open)
+    {
+        told.push(Statement {
+            text: format!(
+                "{} {} in {}: the price is {}; the real cost may lie outside the range",
+                line.count, line.item, line.region, line.basis
+            ),
+            evidence: line.evidence.iter().copied().take(MAX_CITED).collect(),
+        });
+    }
+    let about = |text: fn(usize) -> String, is: &dyn Fn(&Run) -> bool| {
+        let these: Vec<&Run> = runs.iter().filter(|run| is(run)).collect();
+        (!these.is_empty()).then(|| Statement {
+            text: text(these.len()),
+            evidence: cited(&these),
+        })
+    };
+    told.extend(about(
+        |count| {
+            format!(
+                "{count} ran before they were first seen, and nothing says since when; only the time \
+                 since is counted"
+            )
+        },
+        &|run| run.started.earliest.is_none(),
+    ));
+    told.extend(about(
+        |count| {
+            format!(
+                "of {count} nobody knows whether they still run: at most they ran until now, and half \
+                 of that is taken as likely"
+            )
+        },
+        &|run| matches!(run.ended, End::Unknown { .. }),
+    ));
+    told.extend(about(
+        |count| format!("{count} still run, as far as is known, and are counted until now"),
+        &|run| run.is_running() && run.last_known() <= now,
+    ));
+    told.extend(about(
+        |count| {
+            format!(
+                "{count} ended before they began, by what is known, and are counted as nothing"
+            )
+        },
+        &|run| matches!(&run.ended, End::At(ended) if ended.latest < run.started.earliest.unwrap_or(run.started.latest)),
+    ));
+    told.extend(about(
+        |count| {
+            format!(
+                "{count} are spot instances: one that AWS itself interrupts in its first hour costs \
+                 nothing for it"
+            )
+        },
+        &|run| run.market == Market::Spot,
+    ));
+    if !runs.is_empty() {
+        let never = "volumes, snapshots, addresses and traffic are not counted; nor are discounts, \
+                     savings plans, reservations, credits and taxes: prices are those of the list";
+        told.push(Statement {
+            text: never.to_owned(),
+            evidence: Vec::new(),
+        });
+    }
+    told
+}
+
+fn cited(runs: &[&Run]) -> Vec<EvidenceId> {
+    let all: BTreeSet<EvidenceId> = runs
+        .iter()
+        .flat_map(|run| run.evidence.iter().copied())
+        .collect();
+    all.into_iter().take(MAX_CITED).collect()
+}

@@ -2,7 +2,11 @@
 
 pub mod attack;
 
+pub mod browser;
+
 pub mod cgroup;
+
+pub mod cloudtrail_digest;
 
 pub mod containerd;
 

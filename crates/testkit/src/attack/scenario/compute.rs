@@ -137,7 +137,7 @@ fn start(
         region,
         at: *at,
     };
-    let kind = *stage.dice.pick(LARGE);
+    let kind = stage.dice.one(LARGE);
     let (calls, what): (Vec<Call>, (&str, String, String)) = match means {
         Means::Fargate => {
             let arn = format!("arn:aws:ecs:{region}:{account}:service/{name}/{name}");

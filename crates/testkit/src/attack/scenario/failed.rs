@@ -50,7 +50,7 @@ pub fn play(stage: &mut Stage<'_>) {
     }
     for region in regions::ALL {
         let wanted = Wanted {
-            kind: *stage.dice.pick(LARGE),
+            kind: stage.dice.one(LARGE),
             image: ids::resource(&mut stage.dice, "ami"),
             is_windows: false,
             is_spot: stage.dice.chance(50),

@@ -48,7 +48,7 @@ fn onboarding(stage: &mut Stage<'_>) {
     let Some(admin) = stage.owner(ADMIN, at) else {
         return;
     };
-    let name = *stage.dice.pick(&["noah", "mila", "theo", "ines"]);
+    let name = stage.dice.one(&["noah", "mila", "theo", "ines"]);
     let mut newcomer = hire(&mut stage.dice, name.to_owned(), Duty::Developer, at);
     newcomer.office.clone_from(&stage.cast.people[ADMIN].office);
     newcomer.vpn.clone_from(&stage.cast.people[ADMIN].vpn);
@@ -147,7 +147,7 @@ fn program(stage: &mut Stage<'_>) {
     let (call, key) = iam::create_access_key(&mut stage.dice, &account, &name, moment);
     stage.act(&admin, moment, regions::HOME, call);
     let wanted = launch::Wanted {
-        kind: *stage.dice.pick(&["m5.xlarge", "c5.4xlarge", "r5.2xlarge"]),
+        kind: stage.dice.one(&["m5.xlarge", "c5.4xlarge", "r5.2xlarge"]),
         image: ids::resource(&mut stage.dice, "ami"),
         is_windows: false,
         is_spot: false,

@@ -28,9 +28,11 @@ const EXIT_INCOMPLETE: u8 = 2;
 const SCENARIO: &str = "stolen-admin-key";
 const SEED: &str = "7";
 
-/// What of the events that are asked for machines make; the rest are the second deliveries of a fifth
-/// of them, and what people do.
-const MACHINES_SHARE: f64 = 0.82;
+/// Deliveries of what people do in these logs, whatever machines do.
+const BY_PEOPLE: u64 = 59_000;
+
+/// Deliveries of an event that is delivered, on average.
+const DELIVERIES: f64 = 1.19;
 
 /// The smaller sizes, as parts of the largest.
 const PARTS: [u64; 3] = [10, 5, 1];
@@ -55,7 +57,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     generator: PathBuf,
 
-    /// Events in the largest log
+    /// Deliveries of events in the largest log, about
     #[arg(long, default_value_t = 5_000_000)]
     events: u64,
 
@@ -131,7 +133,7 @@ fn make(options: &Options, cache: &Path, events: u64) -> anyhow::Result<Log> {
         if dir.exists() {
             std::fs::remove_dir_all(&dir)?;
         }
-        let machines = (events as f64 * MACHINES_SHARE) as u64;
+        let machines = (events.saturating_sub(BY_PEOPLE) as f64 / DELIVERIES) as u64;
         let took = usage::run(
             Command::new(&options.generator)
                 .args(["--scenario", SCENARIO, "--seed", SEED, "--no-labels"])

@@ -236,6 +236,9 @@ fn fill(
         role.id = ids::unique(&mut stage.dice, "AROA");
         role.path = format!("/aws-service-role/{service}/");
     }
+    stage
+        .truth
+        .judge(&role.arn(), &role.name, Verdict::Bystander);
     let identity = Identity::Role {
         role,
         name: session.to_owned(),

@@ -10,6 +10,7 @@ use crate::attack::calls::{self, iam, launch, signin};
 use crate::attack::cast::{Duty, Key, hire};
 use crate::attack::event::{Caller, Hand};
 use crate::attack::identity::{Identity, Session};
+use crate::attack::truth::Verdict;
 use crate::attack::{ids, places, regions};
 
 /// The admin who does what admins do.
@@ -161,6 +162,8 @@ fn program(stage: &mut Stage<'_>) {
     let machines = wanted.machines(&mut stage.dice, &account, "us-east-1", moment);
     let call = wanted.run(&mut stage.dice, &machines);
     stage.act(&admin, moment, "us-east-1", call);
+    let arn = format!("arn:aws:iam::{account}:user/{name}");
+    stage.truth.judge(&arn, &name, Verdict::Bystander);
     // The program runs on one of the owner's machines elsewhere, and calls each day.
     let user = Identity::User {
         account: account.clone(),

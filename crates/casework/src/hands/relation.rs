@@ -122,7 +122,7 @@ impl Weighing<'_, '_> {
             own += before;
             others += since;
         }
-        let is_made = self.hand.principals.get(&principal).cloned();
+        let is_made = self.hand.principals.get(&name).cloned();
         if let Some(making) = &is_made {
             let text = format!("{name} was made by the intruder: {}", self.told(making));
             let cited = self.cite_making(making);
@@ -156,19 +156,19 @@ impl Weighing<'_, '_> {
 
     /// Whether one credential at one place was in its owner's hand.
     fn weigh(&mut self, at: &At, pair: &Pair, belongs: &Belongs) -> Verdict {
-        match &belongs.because {
-            Because::MadePrincipal(_) => Verdict::Pass,
-            Because::MadeCredential(making) => {
-                let own = self.is_own_making(at, making);
-                let verdict = self.made(at, pair, making, own);
-                match own {
-                    true => self.at_place(at, pair, belongs).max_with(verdict),
-                    false => verdict,
-                }
+        let made = self
+            .hand
+            .credentials
+            .get(&(at.principal, at.credential))
+            .cloned();
+        match (&belongs.because, made) {
+            (Because::MadePrincipal(_), _) => Verdict::Pass,
+            (_, Some(making)) if self.is_own_making(at, &making) => {
+                let verdict = self.made(at, pair, &making, true);
+                self.at_place(at, pair, belongs).max_with(verdict)
             }
-            Because::Seed | Because::Place | Because::Credential => {
-                self.at_place(at, pair, belongs)
-            }
+            (_, Some(making)) => self.made(at, pair, &making, false),
+            (_, None) => self.at_place(at, pair, belongs),
         }
     }
 

@@ -72,8 +72,8 @@ pub struct Hand {
     pub places: BTreeSet<Name>,
     /// Credentials that it made: principal and label.
     pub credentials: BTreeMap<(Name, Name), Making>,
-    /// Principals that it made.
-    pub principals: BTreeMap<Name, Making>,
+    /// Principals that it made, by ARN, whether they ever did something or not.
+    pub principals: BTreeMap<String, Making>,
     /// Machines that it started, by id.
     pub machines: BTreeMap<String, Making>,
     /// Groups and fleets that start machines for it, by name.
@@ -191,7 +191,7 @@ impl Hand {
         ground.trail.acts.each(|row| self.see(row, ground))?;
         let made = |at: &At| {
             let credential = self.credentials.get(&(at.principal, at.credential));
-            let principal = self.principals.get(&at.principal);
+            let principal = self.principals.get(ground.trail.names.text(at.principal));
             credential
                 .map(|it| Because::MadeCredential(it.clone()))
                 .or_else(|| principal.map(|it| Because::MadePrincipal(it.clone())))
@@ -276,14 +276,15 @@ impl Hand {
                 credential(names.text(by.principal), &label);
             }
             Some(Made::User { arn }) => {
-                self.principal(&user_arn(ground, account, arn, by), ground, making)
+                let arn = user_arn(ground, account, arn, by);
+                self.principals.entry(arn).or_insert_with(making);
             }
             Some(Made::Role { arn, is_old: false }) => {
                 let arn = match arn.starts_with("arn:") {
                     true => arn.clone(),
                     false => format!("arn:aws:iam::{account}:role/{arn}"),
                 };
-                self.principal(&arn, ground, making);
+                self.principals.entry(arn).or_insert_with(making);
             }
             Some(Made::Role { .. }) | None => {}
         }
@@ -317,12 +318,6 @@ impl Hand {
                 let making = Making { by, ..making() };
                 self.machines.entry(machine.id.clone()).or_insert(making);
             }
-        }
-    }
-
-    fn principal(&mut self, arn: &str, ground: &Ground<'_>, making: impl Fn() -> Making) {
-        if let Some(name) = ground.trail.names.find(arn) {
-            self.principals.entry(name).or_insert_with(making);
         }
     }
 

@@ -13,6 +13,7 @@ use comfy_table::{ContentArrangement, Table};
 use davylamp_casework::case::{Billed, Case, Cost};
 use davylamp_casework::cost::bill::{Bill, BillError, Reader, billed, fill};
 use davylamp_casework::cost::{Run, reckon, usd};
+use davylamp_content::prices::book::Book;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
@@ -108,6 +109,26 @@ pub fn run(args: &CostArgs) -> Result<ExitCode, Failure> {
             false => 0,
         },
     ))
+}
+
+/// Compares the cost of a case with the bill.
+pub fn compare(
+    case: &mut Case,
+    files: &[PathBuf],
+    book: &Book,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let mut runs = case.cost.take().unwrap_or_default().runs;
+    let wanted: BTreeSet<String> = runs.iter().map(|run| run.id.clone()).collect();
+    let made = case.reach.iter().filter(|thing| thing.how == "created");
+    let made: BTreeSet<String> = made.map(|thing| thing.id.clone()).collect();
+    let bill = read_bill(files, &(&wanted | &made))?;
+    let told = fill(&mut runs, &bill);
+    let mut cost = reckon(&runs, book, now);
+    cost.caveats.extend(told);
+    cost.billed = Some(billed(&bill, &wanted, &runs, book));
+    case.cost = Some(cost);
+    Ok(())
 }
 
 /// What reports say of things.

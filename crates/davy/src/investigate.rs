@@ -1,6 +1,7 @@
 //! `davy investigate`: who did it, since when, how far, what it cost, and who is innocent.
 
 mod cost;
+mod verify;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ pub struct InvestigateArgs {
 #[derive(Debug, Subcommand)]
 enum Job {
     Cost(cost::CostArgs),
+    Verify(verify::VerifyArgs),
 }
 
 /// The form in which a case is printed.
@@ -73,7 +75,10 @@ pub fn run(args: &InvestigateArgs) -> Result<ExitCode, Failure> {
         .map_err(|error| {
             Failure::new(anyhow!(error), "see whether the machine is out of threads")
         })?;
-    runtime.block_on(make(args))
+    match &args.job {
+        Some(Job::Verify(args)) => runtime.block_on(verify::run(args)),
+        _ => runtime.block_on(make(args)),
+    }
 }
 
 async fn make(args: &InvestigateArgs) -> Result<ExitCode, Failure> {

@@ -41,11 +41,12 @@ pub use truth::{
 
 use background::Background;
 use calendar::{DAY_SECS, HOUR_SECS};
-use cast::Cast;
+use cast::{Cast, Machine};
 use dice::Dice;
 use event::Event;
 use layout::Layout;
 use recorder::Recorder;
+use scenario::Played;
 use world::World;
 
 /// Whether CloudTrail writes.
@@ -95,7 +96,7 @@ pub struct Options {
     pub accounts: usize,
     /// People, at least four.
     pub users: usize,
-    /// Roles in each account, at least ten.
+    /// Roles in each account, at least eleven.
     pub roles: usize,
     /// Machines of the owner.
     pub instances: usize,
@@ -177,6 +178,8 @@ pub struct Story {
     /// What the scenario has happen, by time; the rest is made while it is written.
     script: Vec<Event>,
     truth: Truth,
+    /// The machines of the intruder, in the order of the truth's instances.
+    fleet: Vec<Machine>,
 }
 
 impl Story {
@@ -194,7 +197,11 @@ impl Story {
             _ => day * DAY_SECS,
         };
         let mut cast = Cast::draw(seed, options, start);
-        let (script, mut truth) = scenario::play(scenario, seed, options, &mut cast, attack);
+        let Played {
+            events: script,
+            mut truth,
+            fleet,
+        } = scenario::play(scenario, seed, options, &mut cast, attack);
         truth.seed = seed;
         truth.accounts.clone_from(&cast.accounts);
         Self {
@@ -203,6 +210,7 @@ impl Story {
             cast,
             script,
             truth,
+            fleet,
         }
     }
 

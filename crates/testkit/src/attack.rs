@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 mod agents;
 mod background;
+mod beside;
 mod calendar;
 mod calls;
 mod cast;
@@ -29,6 +30,7 @@ mod places;
 mod recorder;
 mod regions;
 mod scenario;
+mod sensors;
 mod truth;
 mod world;
 
@@ -47,6 +49,7 @@ use event::Event;
 use layout::Layout;
 use recorder::Recorder;
 use scenario::Played;
+use sensors::Sensors;
 use world::World;
 
 /// Whether CloudTrail writes.
@@ -125,6 +128,8 @@ pub struct Options {
     pub has_old_versions: bool,
     /// The envelope.
     pub form: Form,
+    /// Whether digests and insights lie beside the events.
+    pub has_beside: bool,
     /// Minutes of events in a file.
     pub file_minutes: i64,
     /// Whether [`LABELS_FILE`] is written.
@@ -151,6 +156,7 @@ impl Default for Options {
             has_disorder: true,
             has_old_versions: true,
             form: Form::Files,
+            has_beside: true,
             file_minutes: 60,
             labels: true,
         }
@@ -234,6 +240,13 @@ impl Story {
         let mut recorder = Recorder::new(&self.cast.accounts);
         let mut script = self.script.iter().peekable();
         let mut pending: Vec<Event> = Vec::new();
+        let sensors = Sensors::new(
+            self.seed,
+            &self.options,
+            &self.cast,
+            &self.fleet,
+            &self.truth,
+        );
         let mut snapshots = 0;
         for hour in calendar::hour_of(start)..calendar::hour_of(end) {
             let (from, until) = (hour * HOUR_SECS, (hour + 1) * HOUR_SECS);
@@ -253,8 +266,10 @@ impl Story {
             }
             pending.sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
             let later = pending.partition_point(|event| event.at < until);
+            sensors.hour(dir, hour, &world)?;
             for event in pending.drain(..later) {
                 let was_logging = world.is_logging(&event.account);
+                sensors.call(dir, &event, &world)?;
                 world.see(&event);
                 if was_logging || world.is_logging(&event.account) {
                     layout.deliver(&event)?;
@@ -262,6 +277,11 @@ impl Story {
                     layout.written.unlogged += 1;
                 }
             }
+        }
+        let first = self.truth.instances.first();
+        let has_insights = self.options.has_beside && self.options.trail == TrailPlan::Whole;
+        if let (true, Some(first)) = (has_insights, first) {
+            beside::insight(dir, &first.account, &first.region, first.start)?;
         }
         let mut truth = self.truth.clone();
         truth.written = layout.finish()?;

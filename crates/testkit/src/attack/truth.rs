@@ -291,7 +291,8 @@ impl Truth {
                     market: market.clone(),
                     system: system.clone(),
                     count,
-                    hours: secs as f64 / 3_600.0,
+                    // Short enough to be read back from JSON as it was written.
+                    hours: (secs as f64 / 3.6).round() / 1_000.0,
                 },
             )
             .collect();

@@ -189,13 +189,10 @@ pub fn restart_trail(stage: &mut Stage<'_>, caller: &Caller, at: &mut i64) {
         regions::HOME,
         trail::start_logging(&account, "management", moment),
     );
-    for gap in stage
-        .truth
-        .tampering
-        .iter_mut()
-        .filter_map(|it| it.gap.as_mut())
-    {
-        gap.1 = Some(moment);
+    for it in &mut stage.truth.tampering {
+        if let ("StopLogging" | "DeleteTrail", Some(gap)) = (&*it.action, &mut it.gap) {
+            gap.1 = Some(moment);
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub struct InvestigateArgs {
     logs: LogArgs,
     /// What is known: a key, an address or network, an instance, an image, a user, role or session, a
     /// moment, the id of an event; may be repeated
-    #[arg(long = "indicator", value_name = "WHAT")]
+    #[arg(id = "indicator", long, value_name = "WHAT")]
     indicators: Vec<String>,
     /// The folder of the case: report, timeline, indicators, evidence, request for credits
     #[arg(short = 'o', value_name = "DIR")]

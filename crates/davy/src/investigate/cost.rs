@@ -33,7 +33,7 @@ use crate::prices::{TablesArgs, book};
 
 Examples:
   davy investigate cost --case case/case.json --prices prices
-  davy investigate cost --case case/case.json --bill report-00001.csv.gz --bill report-00002.csv.gz
+  davy investigate cost --case case/case.json --bill report-00001.csv.gz report-00002.csv.gz
   davy investigate cost --resources i-0abc,i-0def --bill report.parquet --output json"
 )]
 pub struct CostArgs {
@@ -43,8 +43,8 @@ pub struct CostArgs {
     /// Things by their ids or ARNs; may be repeated
     #[arg(long, value_name = "ID", value_delimiter = ',', requires = "bill")]
     resources: Vec<String>,
-    /// A Cost and Usage Report; may be repeated
-    #[arg(long, value_name = "FILE")]
+    /// Cost and Usage Reports
+    #[arg(long, value_name = "FILE", num_args = 1..)]
     bill: Vec<PathBuf>,
     /// What still runs is counted up to here [default: when the case was made]
     #[arg(long, value_name = "TIME", value_parser = moment)]
@@ -205,7 +205,7 @@ fn shown(cost: &Cost) -> String {
 fn lines(cost: &Cost) -> Table {
     let mut table = table(&[
         "what", "type", "region", "market", "system", "count", "running", "hours", "an hour",
-        "cost", "from", "to",
+        "cost", "least", "most",
     ]);
     let money = |micros: Option<i64>| micros.map_or_else(|| "no price".to_owned(), usd);
     for line in &cost.lines {

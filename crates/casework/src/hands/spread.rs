@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use davylamp_hunt::arrow::error::ArrowError;
 use jiff::Timestamp;
 
-use super::habit::{Habits, net};
+use super::habit::{Habits, is_telling, net};
 use super::pairs::{At, Pair, Pairs};
 use super::score::is_instance;
 use crate::detail::{Detail, Made};
@@ -145,7 +145,8 @@ impl Hand {
         }
         let place = ground.trail.names.text(at.place);
         let begins = pair.begins();
-        let is_known = ground.habits.knows_place(at.principal, place, begins);
+        let is_known = ground.habits.knows_place(at.principal, place, begins)
+            || ground.habits.is_near(at.principal, place, begins);
         let since = match (&because, is_known) {
             (Because::MadeCredential(making) | Because::MadePrincipal(making), _) => making.at,
             // Its owner was there before, whoever did the harm.
@@ -209,12 +210,7 @@ impl Hand {
             let label = ground.trail.names.text(at.credential);
             let is_session = label.starts_with("session ") || label == "temporary";
             let is_late = is_session && pair.first > making.at.saturating_add(SESSION_MICROS);
-            // A password that somebody set anew is also its owner's, and so is a session by its name.
-            let is_owners = ground.habits.knows_place(
-                at.principal,
-                ground.trail.names.text(at.place),
-                making.at,
-            );
+            let is_owners = !self.is_strange(at, pair, label, making.at, ground);
             if pair.last >= making.at && !is_late && !is_owners {
                 new.push((*at, because));
             }
@@ -225,6 +221,42 @@ impl Hand {
             }
         }
         Ok(())
+    }
+
+    /// Whether a credential that the hand made was used by it, and not by its owner. A new key has no owner
+    /// but its maker. A password that is set anew, and a session by its name, are the owner's too, and
+    /// theirs alone where neither the place nor the tool is the hand's.
+    fn is_strange(
+        &self,
+        at: &At,
+        pair: &Pair,
+        label: &str,
+        made: i64,
+        ground: &Ground<'_>,
+    ) -> bool {
+        let names = &ground.trail.names;
+        let place = names.text(at.place);
+        if ground.habits.knows_place(at.principal, place, made) {
+            return false;
+        }
+        let is_key = label.starts_with("AKIA");
+        if is_key || !ground.habits.has_past(at.principal, made) {
+            return true;
+        }
+        if self.places.contains(&at.place) {
+            return true;
+        }
+        let is_of_hand = |agent: &Name| {
+            let name = names.text(*agent);
+            is_telling(name)
+                && !ground.habits.knows_agent(at.principal, name, made)
+                && self
+                    .pairs
+                    .keys()
+                    .filter_map(|known| ground.pairs.all.get(known))
+                    .any(|known| known.agents.contains(agent))
+        };
+        !ground.habits.is_near(at.principal, place, made) && pair.agents.iter().all(is_of_hand)
     }
 
     fn see(&mut self, row: Row<'_>, ground: &Ground<'_>) {
@@ -269,11 +301,12 @@ impl Hand {
             }
             Some(Made::Session { role, name, .. }) => credential(role, &format!("session {name}")),
             Some(Made::Own { name, .. }) => {
-                let label = match name.is_empty() {
-                    true => "temporary".to_owned(),
-                    false => format!("session {name}"),
-                };
-                credential(names.text(by.principal), &label);
+                if name.is_empty() {
+                    credential(names.text(by.principal), "temporary");
+                } else {
+                    let arn = format!("arn:aws:sts::{account}:federated-user/{name}");
+                    self.principals.entry(arn).or_insert_with(making);
+                }
             }
             Some(Made::User { arn }) => {
                 let arn = user_arn(ground, account, arn, by);
@@ -358,6 +391,7 @@ impl Hand {
             }
             let place = names.text(at.place);
             if ground.habits.knows_place(at.principal, place, begins)
+                || ground.habits.is_near(at.principal, place, begins)
                 || !ground.habits.has_past(at.principal, begins)
             {
                 continue;

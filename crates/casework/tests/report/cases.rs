@@ -2,9 +2,9 @@
 //! every word of, and a huge one.
 
 use davylamp_casework::case::{
-    Act, Asked, Billed, Case, Confidence, Cost, CostLine, Credential, Evidence, EvidenceId,
-    Existence, Gap, Hand, Innocence, Lead, Link, NextStep, Origin, Place, Principal, Reason,
-    Source, Span, Statement, Tampering, Touched, Unknown,
+    Act, Asked, Billed, BilledLine, Case, Confidence, Cost, CostLine, Credential, Evidence,
+    EvidenceId, Existence, Gap, Hand, Innocence, Lead, Link, NextStep, Origin, Place, Principal,
+    Reason, Source, Span, Statement, Tampering, Touched, Unknown,
 };
 use davylamp_model::verdict::Verdict;
 use jiff::{SignedDuration, Timestamp};
@@ -177,7 +177,10 @@ pub fn framed() -> Case {
             count: many,
             running: if region == "us-east-1" { 2 } else { 0 },
             low_hours: hours - many as f64,
+            likely_hours: hours,
             high_hours: hours,
+            span: Some(span("2017-09-05T02:31:00Z", "2017-09-19T06:00:00Z")),
+            is_open: region == "sa-east-1",
             micro_usd_hour: (region != "sa-east-1").then_some(1_591_000),
             low_micro_usd: (region != "sa-east-1").then_some(many as i64 * 335 * 1_100_000),
             likely_micro_usd: (region != "sa-east-1").then_some(many as i64 * 336 * 1_250_000),
@@ -193,6 +196,7 @@ pub fn framed() -> Case {
         likely_micro_usd: sum(&|line| line.likely_micro_usd),
         high_micro_usd: sum(&|line| line.high_micro_usd),
         burn_micro_usd_hour: 3_182_000,
+        is_open: true,
         lines,
         basis: vec!["content/prices/ec2-on-demand-us-east-1.tsv of 2026-07-20".to_owned()],
         caveats: vec![
@@ -204,6 +208,17 @@ pub fn framed() -> Case {
             span: Some(span("2017-09-01T00:00:00Z", "2017-10-01T00:00:00Z")),
             missing: vec!["i-0sa-east-10001".to_owned()],
             statement: said("The estimate is 4% above the bill.", &[9]),
+            lines: vec![BilledLine {
+                usage_type: "BoxUsage:c4.8xlarge".to_owned(),
+                region: "us-east-1".to_owned(),
+                market: "on-demand".to_owned(),
+                system: "windows".to_owned(),
+                count: 12,
+                amount: 4_032.0,
+                micro_usd: 6_414_912_000,
+            }],
+            apart: vec![("Tax".to_owned(), 1_203_000_000)],
+            unread: vec!["1 line has no usage".to_owned()],
         }),
     };
     let mut reach = vec![

@@ -7,7 +7,7 @@ use crate::case::{Case, CostLine, Existence, Touched};
 use crate::report::evidence::Chained;
 use crate::report::{sheet, word};
 
-const RESOURCES: [&str; 15] = [
+const RESOURCES: [&str; 16] = [
     "account",
     "region",
     "kind",
@@ -17,6 +17,7 @@ const RESOURCES: [&str; 15] = [
     "end",
     "end_is",
     "hours_low",
+    "hours_likely",
     "hours_high",
     "cost_usd_low",
     "cost_usd_likely",
@@ -44,7 +45,7 @@ pub(super) fn resources(case: &Case) -> String {
     text
 }
 
-fn resource(thing: &Touched, line: Option<&CostLine>) -> [String; 15] {
+fn resource(thing: &Touched, line: Option<&CostLine>) -> [String; 16] {
     let detail = |names: &[&str]| {
         let found = thing
             .details
@@ -88,6 +89,7 @@ fn resource(thing: &Touched, line: Option<&CostLine>) -> [String; 15] {
         end,
         end_is.to_owned(),
         hours(&|line| line.low_hours),
+        hours(&|line| line.likely_hours),
         hours(&|line| line.high_hours),
         share(line.and_then(|line| line.low_micro_usd)),
         share(line.and_then(|line| line.likely_micro_usd)),

@@ -48,7 +48,7 @@ pub(super) fn known(case: &Case) -> BTreeMap<EvidenceId, &Evidence> {
 pub(super) fn cited(case: &Case) -> BTreeSet<EvidenceId> {
     let mut all = BTreeSet::new();
     let mut add = |ids: &[EvidenceId]| all.extend(ids.iter().copied());
-    fn reasons<'a>(of: &'a [Reason]) -> impl Iterator<Item = &'a Statement> {
+    fn reasons(of: &[Reason]) -> impl Iterator<Item = &Statement> {
         of.iter().map(|reason| &reason.statement)
     }
     let mut statements: Vec<&Statement> = case.summary.iter().collect();

@@ -611,11 +611,11 @@ fn taint(value: &mut serde_json::Value, n: &mut usize) {
         "created", "instance", "user",
     ];
     match value {
-        serde_json::Value::String(text) => {
-            if text.parse::<Timestamp>().is_err() && !FIXED.contains(&text.as_str()) {
-                *text = HOSTILE[*n % HOSTILE.len()].to_owned();
-                *n += 1;
-            }
+        serde_json::Value::String(text)
+            if text.parse::<Timestamp>().is_err() && !FIXED.contains(&text.as_str()) =>
+        {
+            *text = HOSTILE[*n % HOSTILE.len()].to_owned();
+            *n += 1;
         }
         serde_json::Value::Array(items) => items.iter_mut().for_each(|item| taint(item, n)),
         serde_json::Value::Object(members) => members.values_mut().for_each(|item| taint(item, n)),

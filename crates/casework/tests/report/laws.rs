@@ -75,11 +75,11 @@ fn tainted(texts: &[String]) -> Case {
             "owner", "intruder", "service", "unknown", "low", "medium", "high", "pass", "fail",
         ];
         match value {
-            Value::String(text) => {
-                if text.parse::<jiff::Timestamp>().is_err() && !FIXED.contains(&text.as_str()) {
-                    text.clone_from(&texts[*n % texts.len()]);
-                    *n += 1;
-                }
+            Value::String(text)
+                if text.parse::<jiff::Timestamp>().is_err() && !FIXED.contains(&text.as_str()) =>
+            {
+                text.clone_from(&texts[*n % texts.len()]);
+                *n += 1;
             }
             Value::Array(items) => items.iter_mut().for_each(|item| put(item, texts, n)),
             Value::Object(members) => members.values_mut().for_each(|item| put(item, texts, n)),

@@ -1,5 +1,7 @@
 //! What was done when, and where in the world.
 
+use std::cmp::Reverse;
+
 use super::{MOST_ROWS, hand};
 use crate::case::{Act, Case, Hand};
 use crate::report::doc::{Block, Line, Mark, Section, Table};
@@ -110,7 +112,7 @@ pub(super) fn regions(case: &Case) -> Section {
         section.blocks.push(Block::Picture(plot::map(&spots, what)));
     }
     let mut rows: Vec<_> = all.into_iter().collect();
-    rows.sort_by(|a, b| (b.1.machines, b.1.acts).cmp(&(a.1.machines, a.1.acts)));
+    rows.sort_by_key(|(_, one)| Reverse((one.machines, one.acts)));
     let table = Table::of(
         "Regions",
         &[

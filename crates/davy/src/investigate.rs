@@ -1,10 +1,13 @@
 //! `davy investigate`: who did it, since when, how far, what it cost, and who is innocent.
 
+mod cost;
+mod verify;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use davylamp_casework::case::{Asked, Case};
 use davylamp_casework::investigate::{CaseError, Indicator, investigate};
 use jiff::Timestamp;
@@ -32,6 +35,8 @@ Examples:
   davy investigate --logs trail/ snapshots/ --output json > case.json"
 )]
 pub struct InvestigateArgs {
+    #[command(subcommand)]
+    job: Option<Job>,
     #[command(flatten)]
     logs: LogArgs,
     /// What is known: a key, an address or network, an instance, an image, a user, role or session, a
@@ -41,6 +46,13 @@ pub struct InvestigateArgs {
     /// The form in which the case is printed
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
+}
+
+/// What to do beside making a case.
+#[derive(Debug, Subcommand)]
+enum Job {
+    Cost(cost::CostArgs),
+    Verify(verify::VerifyArgs),
 }
 
 /// The form in which a case is printed.
@@ -54,13 +66,19 @@ enum Output {
 
 /// Runs `davy investigate`.
 pub fn run(args: &InvestigateArgs) -> Result<ExitCode, Failure> {
+    if let Some(Job::Cost(args)) = &args.job {
+        return cost::run(args);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| {
             Failure::new(anyhow!(error), "see whether the machine is out of threads")
         })?;
-    runtime.block_on(make(args))
+    match &args.job {
+        Some(Job::Verify(args)) => runtime.block_on(verify::run(args)),
+        _ => runtime.block_on(make(args)),
+    }
 }
 
 async fn make(args: &InvestigateArgs) -> Result<ExitCode, Failure> {

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use super::public_key::Keys;
 use super::report::Fault;
 
-/// The largest digest that is read: one of 100,000 log files has less than half of this.
-const MAX_BYTES: u64 = 128 << 20;
+/// The largest digest that is read: one of 100,000 log files has less.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// The only way in which digests are signed.
 const ALGORITHM: &str = "SHA256withRSA";

@@ -60,7 +60,7 @@ pub struct Lacking {
     pub account: Option<String>,
     /// The region, likewise.
     pub region: Option<String>,
-    /// Fail where the bucket ought to have it.
+    /// Fail where the bucket ought to have it, pass where digests prove that it never had it.
     pub verdict: Verdict,
     /// Why.
     pub why: String,
@@ -144,9 +144,9 @@ impl History {
     /// # Errors
     /// When the text is something else.
     pub fn add(&mut self, text: impl BufRead) -> Result<(), HistoryError> {
-        let mut pages = serde_json::Deserializer::from_reader(text).into_iter::<Page>();
+        let pages = serde_json::Deserializer::from_reader(text).into_iter::<Page>();
         // An answer that says that there is more is followed by it.
-        while let Some(page) = pages.next() {
+        for page in pages {
             let page = page.map_err(HistoryError::Form)?;
             self.is_cut = page.next.is_some();
             for event in page.events {
@@ -238,12 +238,22 @@ pub async fn compare(
         ),
         Verdict::Unknown => format!(
             "the bucket lacks {} events of the history, which the trail may leave out",
-            lacking.len()
+            lacking
+                .iter()
+                .filter(|it| it.verdict == Verdict::Unknown)
+                .count()
         ),
         Verdict::Pass if history.is_cut => {
             "the bucket has every event of the history, which the export breaks off".to_owned()
         }
-        Verdict::Pass => "the bucket has every event of the history".to_owned(),
+        Verdict::Pass if lacking.is_empty() => {
+            "the bucket has every event of the history".to_owned()
+        }
+        Verdict::Pass => format!(
+            "the bucket has every event of the history but {}, which the trail does not log: digests prove its \
+             files whole",
+            lacking.len()
+        ),
     };
     let only_history_count = lacking.len() as u64;
     lacking.truncate(MAX_NAMED);
@@ -312,7 +322,7 @@ impl Event {
         let (verdict, why) = if is_proven {
             let why =
                 "the digests prove the log files of its time whole: the trail does not log it";
-            (Verdict::Unknown, why)
+            (Verdict::Pass, why)
         } else if is_late {
             let why = "the bucket ends about its time: it may not have been delivered yet";
             (Verdict::Unknown, why)

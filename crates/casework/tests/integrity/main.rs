@@ -3,4 +3,5 @@
 
 mod agreement;
 mod ground;
+mod laws;
 mod verdicts;

@@ -67,6 +67,7 @@ pub(super) fn cited(case: &Case) -> BTreeSet<EvidenceId> {
         statements.extend(&cost.caveats);
         statements.extend(cost.billed.iter().map(|billed| &billed.statement));
         cost.lines.iter().for_each(|line| add(&line.evidence));
+        cost.runs.iter().for_each(|run| add(&run.evidence));
     }
     statements.extend(case.next_steps.iter().map(|step| &step.statement));
     statements.iter().for_each(|one| add(&one.evidence));

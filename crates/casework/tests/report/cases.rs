@@ -6,6 +6,8 @@ use davylamp_casework::case::{
     EvidenceId, Existence, Gap, Hand, Innocence, Lead, Link, NextStep, Origin, Place, Principal,
     Reason, Source, Span, Statement, Tampering, Touched, Unknown,
 };
+use davylamp_casework::cost::{Bounds, End, Run};
+use davylamp_content::prices::kind::{Market, System};
 use davylamp_model::verdict::Verdict;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -147,6 +149,29 @@ fn touched(kind: &str, id: &str, region: Option<&str>, principal: &str) -> Touch
     }
 }
 
+fn run(machine: &Touched) -> Run {
+    Run {
+        id: machine.id.clone(),
+        account: machine.account.clone(),
+        region: machine.region.clone(),
+        service: "ec2".to_owned(),
+        instance_type: Some("c4.8xlarge".to_owned()),
+        size: None,
+        market: Market::OnDemand,
+        system: System::Windows,
+        started: Bounds::between(at("2017-09-05T02:31:00Z"), at("2017-09-05T02:32:00Z")),
+        ended: match machine.exists {
+            Existence::At(at) => End::RunsAt(at),
+            _ => End::At(Bounds::between(
+                at("2017-09-19T05:00:00Z"),
+                at("2017-09-19T06:00:00Z"),
+            )),
+        },
+        paused: Vec::new(),
+        evidence: vec![EvidenceId(6)],
+    }
+}
+
 /// The story of a key that was stolen from alice, and of bob, in whose name the intruder then mined.
 pub fn framed() -> Case {
     let mut machines = Vec::new();
@@ -191,7 +216,13 @@ pub fn framed() -> Case {
         });
     }
     let sum = |of: &dyn Fn(&CostLine) -> Option<i64>| lines.iter().filter_map(of).sum();
+    // Runs are known of some regions, as of a case whose snapshots began late.
+    let runs = machines
+        .iter()
+        .filter(|one| one.region.as_deref() == Some("us-east-1"));
+    let runs = runs.map(run).collect();
     let cost = Cost {
+        runs,
         low_micro_usd: sum(&|line| line.low_micro_usd),
         likely_micro_usd: sum(&|line| line.likely_micro_usd),
         high_micro_usd: sum(&|line| line.high_micro_usd),
@@ -598,27 +629,47 @@ pub const HOSTILE: [&str; 12] = [
 
 /// A case of which an attacker wrote every text: the framed one with each put in its place.
 pub fn hostile() -> Case {
-    let mut n = 0;
-    let mut json = serde_json::to_value(framed()).expect("a value");
-    taint(&mut json, &mut n);
+    tainted(&framed(), &HOSTILE)
+}
+
+/// A case with each text that is no moment and no word of a fixed list replaced by the next of `texts`.
+pub fn tainted(case: &Case, texts: &[impl AsRef<str>]) -> Case {
+    let mut json = serde_json::to_value(case).expect("a value");
+    taint(&mut json, texts, &mut 0);
     serde_json::from_value(json).expect("a case")
 }
 
-/// Replaces each text that is no moment and no word of a fixed list.
-fn taint(value: &mut serde_json::Value, n: &mut usize) {
-    const FIXED: [&str; 12] = [
-        "owner", "intruder", "service", "unknown", "low", "medium", "high", "pass", "fail",
-        "created", "instance", "user",
+fn taint(value: &mut serde_json::Value, texts: &[impl AsRef<str>], n: &mut usize) {
+    const FIXED: [&str; 15] = [
+        "owner",
+        "intruder",
+        "service",
+        "unknown",
+        "low",
+        "medium",
+        "high",
+        "pass",
+        "fail",
+        "on-demand",
+        "linux",
+        "windows",
+        "created",
+        "instance",
+        "user",
     ];
     match value {
         serde_json::Value::String(text)
             if text.parse::<Timestamp>().is_err() && !FIXED.contains(&text.as_str()) =>
         {
-            *text = HOSTILE[*n % HOSTILE.len()].to_owned();
+            *text = texts[*n % texts.len()].as_ref().to_owned();
             *n += 1;
         }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| taint(item, n)),
-        serde_json::Value::Object(members) => members.values_mut().for_each(|item| taint(item, n)),
+        serde_json::Value::Array(items) => {
+            items.iter_mut().for_each(|item| taint(item, texts, n));
+        }
+        serde_json::Value::Object(members) => {
+            members.values_mut().for_each(|item| taint(item, texts, n));
+        }
         _ => {}
     }
 }

@@ -87,7 +87,11 @@ impl<'a> Prices<'a> {
             word::dollars(total.and_then(|total| self.share(line?, total, ran, of)))
         };
         let is = match line {
-            None => "no price".to_owned(),
+            Some(CostLine {
+                likely_micro_usd: None,
+                ..
+            })
+            | None => "no price".to_owned(),
             Some(line) if line.count > 1 => format!(
                 "estimate: a share of {} of one type in one region",
                 word::number(line.count)

@@ -21,7 +21,7 @@ use crate::case::{Case, Evidence, EvidenceId};
 const STYLE: &str = include_str!("html/style.css");
 
 /// What is longer is folded.
-const OPEN_ROWS: usize = 25;
+const OPEN_ROWS: usize = 12;
 /// A sentence points to so many records; the others are counted.
 const MOST_CITES: usize = 12;
 /// The page holds so many records: a browser opens that many.

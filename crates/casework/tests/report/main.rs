@@ -9,6 +9,7 @@ mod forms;
 mod laws;
 mod page;
 mod stix;
+mod stories;
 
 use std::path::{Path, PathBuf};
 

@@ -28,7 +28,7 @@ pub fn asked(script: &str, text: &str) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-fn looked_at(text: &str) -> Value {
+pub fn looked_at(text: &str) -> Value {
     let looked = asked(include_str!("stix.py"), text);
     assert_eq!(looked["faults"], json!([]));
     looked

@@ -54,14 +54,12 @@ fn row(act: &Act) -> Vec<Line> {
     if act.count > 1 {
         what = what.and(format!(" ×{}", word::number(act.count)));
     }
-    let mut from = Line::name_or(act.place.as_deref(), "unknown");
-    if let Some(agent) = &act.agent {
-        from = from.and(" by ").and_name(agent);
-    }
-    let mut target = Line::name_or(Some(&act.target), "nothing named");
-    if let Some(region) = &act.region {
-        target = target.and(" in ").and_name(region);
-    }
+    let target = match (act.target.as_str(), act.region.as_deref()) {
+        ("", None) => Line::ours("none is named"),
+        ("", Some(region)) => Line::ours("in ").and_name(region),
+        (target, None) => Line::name(target),
+        (target, Some(region)) => Line::name(target).and(" in ").and_name(region),
+    };
     let mut whom = Line::name(&act.principal);
     if let Some(credential) = &act.credential {
         whom = whom.and(" with ").and_name(credential);
@@ -77,7 +75,7 @@ fn row(act: &Act) -> Vec<Line> {
         what.citing(evidence),
         target,
         whom,
-        from,
+        Line::name_or(act.place.as_deref(), "unknown"),
         result,
     ]
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use davylamp_casework::case::{Asked, Case};
-use davylamp_casework::investigate::investigate;
+use davylamp_casework::investigate::{Means, investigate};
 use davylamp_casework::report::{check, plain};
+use davylamp_content::prices::book::Book;
 use davylamp_hunt::engine::{Engine, Setup};
 use davylamp_testkit::attack::{Options, Scenario, Story};
 
@@ -30,7 +31,13 @@ async fn told(seed: u64, scenario: Scenario) -> Case {
         made_by: "davy 0.1.0".to_owned(),
         ..Asked::default()
     };
-    let case = investigate(&engine, asked, &[], &Arc::default()).await;
+    let run = Arc::default();
+    let means = Means {
+        run: &run,
+        prices: &Book::of_shipped(),
+        now: cases::at("2026-11-30T12:00:00Z"),
+    };
+    let case = investigate(&engine, asked, &[], &means).await;
     case.expect("the logs can be read")
 }
 

@@ -18,7 +18,7 @@ const BOX: (f64, f64) = (186.0, 46.0);
 const GAP: (f64, f64) = (186.0, 22.0);
 const TOP: f64 = 36.0;
 const MARGIN: f64 = 14.0;
-const LABEL_CHARS: usize = 25;
+const LABEL_CHARS: usize = 22;
 const VERB_CHARS: usize = 14;
 const PILL_HEIGHT: f64 = 24.0;
 const LETTER: f64 = 6.7;
@@ -113,7 +113,13 @@ impl<'a> Names<'a> {
             };
             (*name, format!("{kind}{made}"), *is_made, Kind::Principal)
         } else {
-            let kind = self.things.get(id).copied().unwrap_or("thing");
+            // A link may name a thing by its kind and its id.
+            let (kind, id) = match id.split_once(' ') {
+                Some((kind, rest)) if self.things.values().any(|known| *known == kind) => {
+                    (kind, rest)
+                }
+                _ => (self.kind_of_thing(id), id),
+            };
             (id, kind.to_owned(), false, Kind::Thing)
         };
         Node {

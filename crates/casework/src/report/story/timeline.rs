@@ -11,6 +11,9 @@ use crate::report::{CASE_JSON, TIMELINE_CSV, regions, word};
 /// What others did is context: the page shows so much of it.
 const MOST_OTHERS: usize = 500;
 
+/// What an act was done to: so many stand in a row, and all in the sheet.
+const MOST_TARGETS: usize = 3;
+
 const HEADS: [&str; 7] = [
     "When", "Hand", "What", "Target", "As whom", "From", "Result",
 ];
@@ -54,11 +57,14 @@ fn row(act: &Act) -> Vec<Line> {
     if act.count > 1 {
         what = what.and(format!(" ×{}", word::number(act.count)));
     }
+    let targets: Vec<String> = act.target.split(", ").map(str::to_owned).collect();
     let target = match (act.target.as_str(), act.region.as_deref()) {
         ("", None) => Line::ours("none is named"),
         ("", Some(region)) => Line::ours("in ").and_name(region),
-        (target, None) => Line::name(target),
-        (target, Some(region)) => Line::name(target).and(" in ").and_name(region),
+        (_, None) => Line::names(&targets, MOST_TARGETS),
+        (_, Some(region)) => Line::names(&targets, MOST_TARGETS)
+            .and(" in ")
+            .and_name(region),
     };
     let mut whom = Line::name(&act.principal);
     if let Some(credential) = &act.credential {

@@ -64,6 +64,7 @@ struct Names<'a> {
     credentials: BTreeMap<&'a str, &'a str>,
     principals: BTreeMap<&'a str, (&'a str, &'a str, bool)>,
     things: BTreeMap<&'a str, &'a str>,
+    kinds: BTreeSet<&'a str>,
 }
 
 impl<'a> Names<'a> {
@@ -86,6 +87,7 @@ impl<'a> Names<'a> {
                     (one.id.as_str(), known)
                 })
                 .collect(),
+            kinds: case.reach.iter().map(|one| one.kind.as_str()).collect(),
             things: case
                 .reach
                 .iter()
@@ -115,9 +117,7 @@ impl<'a> Names<'a> {
         } else {
             // A link may name a thing by its kind and its id.
             let (kind, id) = match id.split_once(' ') {
-                Some((kind, rest)) if self.things.values().any(|known| *known == kind) => {
-                    (kind, rest)
-                }
+                Some((kind, rest)) if self.kinds.contains(kind) => (kind, rest),
                 _ => (self.kind_of_thing(id), id),
             };
             (id, kind.to_owned(), false, Kind::Thing)

@@ -7,6 +7,8 @@ use davylamp_model::verdict::Verdict;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::cost::Run;
+
 /// All that is known of an incident.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Case {
@@ -408,6 +410,9 @@ pub struct Cost {
     pub caveats: Vec<Statement>,
     /// What the bill says, where one was given.
     pub billed: Option<Billed>,
+    /// What ran, and when: what the cost is reckoned from.
+    #[serde(default)]
+    pub runs: Vec<Run>,
 }
 
 /// Machines of one type in one region.

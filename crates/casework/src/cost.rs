@@ -24,8 +24,11 @@ mod hours;
 mod lines;
 pub mod sightings;
 pub mod signs;
+mod totals;
 
+pub use bill::usd;
 pub use hours::{Seconds, seconds};
+pub use totals::{Total, totals};
 
 /// The service of an instance.
 pub const EC2: &str = "ec2";

@@ -11,5 +11,6 @@ pub mod detail;
 pub mod hands;
 pub mod integrity;
 pub mod investigate;
+pub mod report;
 pub mod story;
 pub mod trail;

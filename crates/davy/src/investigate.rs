@@ -1,5 +1,6 @@
 //! `davy investigate`: who did it, since when, how far, what it cost, and who is innocent.
 
+mod cost;
 mod verify;
 
 use std::process::ExitCode;
@@ -47,9 +48,10 @@ pub struct InvestigateArgs {
     output: Output,
 }
 
-/// What else there is to do.
+/// What to do beside making a case.
 #[derive(Debug, Subcommand)]
 enum Job {
+    Cost(cost::CostArgs),
     Verify(verify::VerifyArgs),
 }
 
@@ -64,6 +66,9 @@ enum Output {
 
 /// Runs `davy investigate`.
 pub fn run(args: &InvestigateArgs) -> Result<ExitCode, Failure> {
+    if let Some(Job::Cost(args)) = &args.job {
+        return cost::run(args);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -72,7 +77,7 @@ pub fn run(args: &InvestigateArgs) -> Result<ExitCode, Failure> {
         })?;
     match &args.job {
         Some(Job::Verify(args)) => runtime.block_on(verify::run(args)),
-        None => runtime.block_on(make(args)),
+        _ => runtime.block_on(make(args)),
     }
 }
 

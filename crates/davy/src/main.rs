@@ -15,6 +15,7 @@ mod investigate;
 mod log;
 mod outbox;
 mod output;
+mod prices;
 mod records;
 mod replay;
 mod respond;
@@ -108,6 +109,8 @@ enum Verb {
     Work(work::WorkArgs),
     Send(send::SendArgs),
     Indicators(indicators::IndicatorsArgs),
+    Investigate(investigate::InvestigateArgs),
+    Prices(prices::PricesArgs),
     Deploy(deploy::DeployArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -140,6 +143,8 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Work(args) => work::run(args),
         Verb::Send(args) => send::run(args),
         Verb::Indicators(args) => indicators::run(args),
+        Verb::Investigate(args) => investigate::run(args),
+        Verb::Prices(args) => prices::run(args),
         Verb::Deploy(args) => deploy::run(args),
         Verb::Completions(args) => completions::run(args, &mut Cli::command()),
     }

@@ -22,3 +22,5 @@ pub mod inventory;
 pub mod ocsf;
 
 pub mod verdict;
+
+pub mod visible;

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 mod agents;
 mod background;
+mod beside;
 mod calendar;
 mod calls;
 mod cast;
@@ -29,6 +30,7 @@ mod places;
 mod recorder;
 mod regions;
 mod scenario;
+mod sensors;
 mod truth;
 mod world;
 
@@ -41,11 +43,13 @@ pub use truth::{
 
 use background::Background;
 use calendar::{DAY_SECS, HOUR_SECS};
-use cast::Cast;
+use cast::{Cast, Machine};
 use dice::Dice;
 use event::Event;
 use layout::Layout;
 use recorder::Recorder;
+use scenario::Played;
+use sensors::Sensors;
 use world::World;
 
 /// Whether CloudTrail writes.
@@ -95,7 +99,7 @@ pub struct Options {
     pub accounts: usize,
     /// People, at least four.
     pub users: usize,
-    /// Roles in each account, at least ten.
+    /// Roles in each account, at least eleven.
     pub roles: usize,
     /// Machines of the owner.
     pub instances: usize,
@@ -124,6 +128,8 @@ pub struct Options {
     pub has_old_versions: bool,
     /// The envelope.
     pub form: Form,
+    /// Whether digests and insights lie beside the events.
+    pub has_beside: bool,
     /// Minutes of events in a file.
     pub file_minutes: i64,
     /// Whether [`LABELS_FILE`] is written.
@@ -150,6 +156,7 @@ impl Default for Options {
             has_disorder: true,
             has_old_versions: true,
             form: Form::Files,
+            has_beside: true,
             file_minutes: 60,
             labels: true,
         }
@@ -177,6 +184,8 @@ pub struct Story {
     /// What the scenario has happen, by time; the rest is made while it is written.
     script: Vec<Event>,
     truth: Truth,
+    /// The machines of the intruder, in the order of the truth's instances.
+    fleet: Vec<Machine>,
 }
 
 impl Story {
@@ -194,7 +203,11 @@ impl Story {
             _ => day * DAY_SECS,
         };
         let mut cast = Cast::draw(seed, options, start);
-        let (script, mut truth) = scenario::play(scenario, seed, options, &mut cast, attack);
+        let Played {
+            events: script,
+            mut truth,
+            fleet,
+        } = scenario::play(scenario, seed, options, &mut cast, attack);
         truth.seed = seed;
         truth.accounts.clone_from(&cast.accounts);
         Self {
@@ -203,6 +216,7 @@ impl Story {
             cast,
             script,
             truth,
+            fleet,
         }
     }
 
@@ -226,6 +240,13 @@ impl Story {
         let mut recorder = Recorder::new(&self.cast.accounts);
         let mut script = self.script.iter().peekable();
         let mut pending: Vec<Event> = Vec::new();
+        let sensors = Sensors::new(
+            self.seed,
+            &self.options,
+            &self.cast,
+            &self.fleet,
+            &self.truth,
+        );
         let mut snapshots = 0;
         for hour in calendar::hour_of(start)..calendar::hour_of(end) {
             let (from, until) = (hour * HOUR_SECS, (hour + 1) * HOUR_SECS);
@@ -245,8 +266,10 @@ impl Story {
             }
             pending.sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
             let later = pending.partition_point(|event| event.at < until);
+            sensors.hour(dir, hour, &world)?;
             for event in pending.drain(..later) {
                 let was_logging = world.is_logging(&event.account);
+                sensors.call(dir, &event, &world)?;
                 world.see(&event);
                 if was_logging || world.is_logging(&event.account) {
                     layout.deliver(&event)?;
@@ -254,6 +277,11 @@ impl Story {
                     layout.written.unlogged += 1;
                 }
             }
+        }
+        let first = self.truth.instances.first();
+        let has_insights = self.options.has_beside && self.options.trail == TrailPlan::Whole;
+        if let (true, Some(first)) = (has_insights, first) {
+            beside::insight(dir, &first.account, &first.region, first.start)?;
         }
         let mut truth = self.truth.clone();
         truth.written = layout.finish()?;

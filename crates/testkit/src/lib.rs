@@ -2,6 +2,8 @@
 
 pub mod attack;
 
+pub mod browser;
+
 pub mod cgroup;
 
 pub mod cloudtrail_digest;

@@ -23,7 +23,7 @@ mod files;
 mod money;
 mod row;
 
-pub use compare::{billed, fill};
+pub use compare::{billed, fill, usd};
 pub use money::{Pico, micros};
 pub use row::Class;
 use row::Row;

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use davylamp_content::prices::book::{Asked, Book, Quote};
 use davylamp_content::prices::kind::{Market, System};
+use davylamp_content::prices::sheet::{FARGATE_GB, FARGATE_VCPU, Rate};
 use jiff::Timestamp;
 
 use super::hours::{Seconds, seconds};
-use super::{EC2, End, FARGATE, Run};
+use super::{EC2, End, FARGATE, Run, Size};
 use crate::case::{Cost, CostLine, EvidenceId, Span, Statement};
 
 const HOUR_SECONDS: u128 = 3600;
@@ -15,11 +16,15 @@ const HOUR_SECONDS: u128 = 3600;
 /// So many records stand beside a caveat.
 const MAX_CITED: usize = 20;
 
+/// So many types are named in one.
+const MAX_TYPES: usize = 5;
+
 /// What makes runs one line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Kind {
     service: String,
     item: String,
+    size: Option<Size>,
     region: Option<String>,
     market: Market,
     system: System,
@@ -38,6 +43,13 @@ struct Sum {
     evidence: BTreeSet<EvidenceId>,
 }
 
+/// What has a price that stands in for another.
+#[derive(Default)]
+struct StandIn {
+    counts: BTreeMap<String, u64>,
+    evidence: BTreeSet<EvidenceId>,
+}
+
 pub(super) fn reckon(runs: &[Run], book: &Book, now: Timestamp) -> Cost {
     let mut sums: BTreeMap<Kind, Sum> = BTreeMap::new();
     for run in runs {
@@ -46,10 +58,17 @@ pub(super) fn reckon(runs: &[Run], book: &Book, now: Timestamp) -> Cost {
     }
     let mut cost = Cost::default();
     let mut sources = BTreeSet::new();
+    let mut stand_ins: BTreeMap<String, StandIn> = BTreeMap::new();
     for (kind, sum) in &sums {
         let quote = quote(kind, book);
         if let Ok(quote) = &quote {
             sources.extend(quote.sources.iter().cloned());
+            if quote.is_open {
+                let of_basis = stand_ins.entry(quote.basis.clone()).or_default();
+                let count = sum.ids.len() as u64;
+                *of_basis.counts.entry(kind.item.clone()).or_default() += count;
+                of_basis.evidence.extend(&sum.evidence);
+            }
         }
         let line = line(kind, sum, &quote);
         cost.is_open |= line.is_open;
@@ -68,7 +87,9 @@ pub(super) fn reckon(runs: &[Run], book: &Book, now: Timestamp) -> Cost {
                 .to_owned(),
         );
     }
-    cost.caveats = caveats(runs, &cost.lines, now);
+    cost.runs = runs.to_vec();
+    cost.runs.sort_by(|one, other| one.id.cmp(&other.id));
+    cost.caveats = caveats(runs, &cost.lines, stand_ins, now);
     let by_money = |line: &CostLine| std::cmp::Reverse(line.likely_micro_usd);
     cost.lines.sort_by_key(by_money);
     cost
@@ -87,6 +108,7 @@ fn kind(run: &Run) -> Kind {
     Kind {
         service: run.service.clone(),
         item,
+        size: run.size,
         region: run.region.clone(),
         market: run.market,
         system: run.system,
@@ -114,18 +136,43 @@ impl Sum {
 }
 
 fn quote(kind: &Kind, book: &Book) -> Result<Quote, String> {
-    match (kind.service.as_str(), kind.item.as_str()) {
-        (EC2, "unknown") => Err("its type is not known".to_owned()),
-        (EC2, instance_type) => book.quote(Asked {
+    let of = |instance_type| {
+        book.quote(Asked {
             instance_type,
             region: kind.region.as_deref(),
             market: kind.market,
             system: kind.system,
-        }),
-        (FARGATE, _) => {
-            Err("it is billed by processors and memory, and no table has their prices".to_owned())
-        }
-        (service, _) => Err(format!("no table has prices of {service}")),
+        })
+    };
+    match (kind.service.as_str(), kind.item.as_str(), kind.size) {
+        (EC2, "unknown", _) => Err("its type is not known".to_owned()),
+        (EC2, instance_type, _) => of(instance_type),
+        (FARGATE, _, Some(size)) => match (of(FARGATE_VCPU), of(FARGATE_GB)) {
+            (Ok(vcpu), Ok(gb)) => Ok(container(size, vcpu, gb)),
+            _ => Err(
+                "it is billed by processors and memory, and no table has their prices".to_owned(),
+            ),
+        },
+        (service, ..) => Err(format!("no table has prices of {service}")),
+    }
+}
+
+/// The price of a container of its size.
+fn container(size: Size, vcpu: Quote, gb: Quote) -> Quote {
+    let price = |of: fn(&Quote) -> u64| {
+        let vcpus = u128::from(of(&vcpu)) * u128::from(size.milli_vcpus) / 1000;
+        let memory = u128::from(of(&gb)) * u128::from(size.mib) / 1024;
+        u64::try_from(vcpus + memory).unwrap_or(u64::MAX)
+    };
+    Quote {
+        rate: Rate {
+            low: price(|quote| quote.rate.low),
+            usual: price(|quote| quote.rate.usual),
+            high: price(|quote| quote.rate.high),
+        },
+        is_open: vcpu.is_open || gb.is_open,
+        basis: format!("that of its processors and memory: {}", vcpu.basis),
+        sources: vcpu.sources.into_iter().chain(gb.sources).collect(),
     }
 }
 
@@ -180,7 +227,12 @@ fn times(price: i64, count: u64) -> i64 {
 }
 
 /// What makes the real cost another one.
-fn caveats(runs: &[Run], lines: &[CostLine], now: Timestamp) -> Vec<Statement> {
+fn caveats(
+    runs: &[Run],
+    lines: &[CostLine],
+    stand_ins: BTreeMap<String, StandIn>,
+    now: Timestamp,
+) -> Vec<Statement> {
     let mut told = Vec::new();
     for line in lines.iter().filter(|line| line.micro_usd_hour.is_none()) {
         let (count, item, region) = (line.count, &line.item, &line.region);
@@ -192,16 +244,23 @@ fn caveats(runs: &[Run], lines: &[CostLine], now: Timestamp) -> Vec<Statement> {
             evidence: line.evidence.iter().copied().take(MAX_CITED).collect(),
         });
     }
-    for line in lines
-        .iter()
-        .filter(|line| line.micro_usd_hour.is_some() && line.is_open)
-    {
+    for (basis, priced) in stand_ins {
+        let items: Vec<String> = priced
+            .counts
+            .iter()
+            .take(MAX_TYPES)
+            .map(|(item, count)| format!("{count} {item}"))
+            .collect();
+        let more = match priced.counts.len().saturating_sub(MAX_TYPES) {
+            0 => String::new(),
+            more => format!(" and {more} other types"),
+        };
         told.push(Statement {
             text: format!(
-                "{} {} in {}: the price is {}; the real cost may lie outside the range",
-                line.count, line.item, line.region, line.basis
+                "the price of {}{more} is {basis}: the real cost may lie outside the range",
+                items.join(", ")
             ),
-            evidence: line.evidence.iter().copied().take(MAX_CITED).collect(),
+            evidence: priced.evidence.into_iter().take(MAX_CITED).collect(),
         });
     }
     let about = |text: fn(usize) -> String, is: &dyn Fn(&Run) -> bool| {

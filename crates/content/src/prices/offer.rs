@@ -1,4 +1,4 @@
-//! What AWS publishes of prices, to tables: the price list of EC2
+//! What AWS publishes of prices, to tables: the price lists of EC2 and of ECS
 //! (<https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/reading-service-price-list-file-for-services.html>)
 //! as JSON or CSV, and spot price histories as `aws ec2 describe-spot-price-history` prints them.
 //!
@@ -12,14 +12,14 @@ use std::io::{self, BufRead};
 use jiff::Timestamp;
 
 use super::kind::{Market, System, region_of_zone};
-use super::sheet::{Rate, Sheet, is_type};
+use super::sheet::{FARGATE_GB, FARGATE_VCPU, Rate, Sheet, is_type};
 
 mod guard;
 mod json;
 mod rows;
 
-/// The only service whose prices are tables.
-const SERVICE: &str = "AmazonEC2";
+/// The services whose prices are tables: instances, and containers without one (Fargate).
+const SERVICES: [&str; 2] = ["AmazonEC2", "AmazonECS"];
 
 /// The currency of tables.
 const CURRENCY: &str = "USD";
@@ -46,7 +46,7 @@ pub enum OfferError {
     #[error("its line of names has no column {0}")]
     NoColumn(&'static str),
     /// It is of another service.
-    #[error("it is the price list of {0}, and only that of {SERVICE} is read")]
+    #[error("it is the price list of {0}, and only those of AmazonEC2 and AmazonECS are read")]
     OtherService(String),
     /// Prices come before the products they are of.
     #[error("its terms come before its products, as in no price list of AWS")]
@@ -66,7 +66,7 @@ pub enum OfferError {
     #[error("it does not say when it was published")]
     NoDate,
     /// Nothing of it is kept.
-    #[error("it has no price an hour of a plain instance")]
+    #[error("it has no price an hour of a plain instance, nor of Fargate")]
     Nothing,
 }
 
@@ -98,6 +98,7 @@ pub fn read(mut from: impl BufRead) -> Result<Offer, OfferError> {
 /// What is kept of a file while it is read.
 #[derive(Default)]
 struct Gathered {
+    service: String,
     version: String,
     published: String,
     /// On-demand prices by region.
@@ -132,6 +133,7 @@ struct Product<'a> {
     software: &'a str,
     licence: &'a str,
     market: &'a str,
+    usage: &'a str,
 }
 
 /// What a kept product is.
@@ -140,6 +142,12 @@ type Kept = (String, String, System);
 impl Product<'_> {
     /// The region, type and system of a product that is kept, or why it is left out.
     fn kept(&self) -> Result<Kept, &'static str> {
+        if let Some(part) = self.fargate() {
+            return match davylamp_model::ids::is_region(self.region) {
+                true => Ok((self.region.to_owned(), part.to_owned(), System::Linux)),
+                false => Err("without the code of a region"),
+            };
+        }
         if !self.family.starts_with("Compute Instance") {
             return Err("no instance: storage, traffic, addresses and the like");
         }
@@ -174,6 +182,22 @@ impl Product<'_> {
             system,
         ))
     }
+}
+
+impl Product<'_> {
+    /// What of a container a product is, on Linux and x86: the others are named between.
+    fn fargate(&self) -> Option<&'static str> {
+        match self.usage {
+            usage if usage.ends_with("Fargate-vCPU-Hours:perCPU") => Some(FARGATE_VCPU),
+            usage if usage.ends_with("Fargate-GB-Hours") => Some(FARGATE_GB),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a price is one of an hour.
+fn is_hourly(unit: &str) -> bool {
+    matches!(unit, "Hrs" | "Hours" | "hours")
 }
 
 impl Gathered {
@@ -256,7 +280,11 @@ impl Gathered {
         let mut sheets = Vec::new();
         if !self.on_demand.is_empty() {
             let date = moment(&self.published).ok_or(OfferError::NoDate)?;
-            let source = format!("price list {SERVICE} {}", plain(&self.version));
+            let source = format!(
+                "price list {} {}",
+                plain(&self.service),
+                plain(&self.version)
+            );
             sheets.extend(self.on_demand.into_iter().map(|(region, prices)| {
                 Sheet {
                     region,

@@ -7,12 +7,13 @@
 //! # date: 2026-07-20T00:00:00Z
 //! # source: price list AmazonEC2 20260720000000
 //! # licence: facts of AWS, under the terms of its price list
-//! instance_type	system	usd_per_hour
-//! c5.large	linux	0.096
+//! instance_type  system  usd_per_hour
+//! c5.large  linux  0.096
 //! ```
 //!
-//! A spot table has two columns more, the least and the greatest price of its time. What must stay
-//! true: the same prices give the same bytes; a wrong line is a fault with its place.
+//! Values are separated by tabs. A spot table has two columns more, the least and the greatest price of
+//! its time. What must stay true: the same prices give the same bytes; a wrong line is a fault with its
+//! place.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -24,6 +25,12 @@ use super::kind::{Market, System};
 use super::{malformed, micros};
 use crate::problem::{Faults, PlaybookTrouble, Problems, Trouble};
 use crate::source::{Source, Text};
+
+/// What an hour of a virtual processor of Fargate is called in a table.
+pub const FARGATE_VCPU: &str = "fargate-vcpu";
+
+/// What an hour of a GB of memory of Fargate is called there.
+pub const FARGATE_GB: &str = "fargate-gb";
 
 /// The version of the format.
 const FORMAT: &str = "1";
@@ -41,7 +48,7 @@ const SPOT_COLUMNS: &[&str] = &[
 pub(super) const MAX_TYPE_BYTES: usize = 64;
 
 /// What an hour costs, in millionths of a dollar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rate {
     /// The least.
     pub low: u64,
@@ -96,20 +103,25 @@ impl Sheet {
         )
     }
 
-    /// Takes up the prices of another table of the same region and market: of two prices for the same
-    /// thing the younger counts.
-    pub fn join(&mut self, other: Self) {
-        let (mut older, younger) = match (self.date, &self.source) <= (other.date, &other.source) {
-            true => (self.clone(), other),
-            false => (other, self.clone()),
-        };
-        older.rates.extend(younger.rates);
-        if older.source != younger.source {
-            older.source = format!("{}; before it {}", younger.source, older.source);
-        }
-        older.date = younger.date;
-        older.licence = younger.licence;
-        *self = older;
+    /// Tables of one region and one market as one: of two prices for the same thing the younger counts.
+    /// Nothing of none.
+    pub fn joined(mut sheets: Vec<Self>) -> Option<Self> {
+        sheets.sort_by(|one, other| {
+            let key = |sheet: &Self| (sheet.date, sheet.source.clone());
+            (key(one), &one.rates).cmp(&(key(other), &other.rates))
+        });
+        let mut sources: Vec<String> = sheets.iter().map(|sheet| sheet.source.clone()).collect();
+        sources.dedup();
+        sources.reverse();
+        let rates = sheets
+            .iter()
+            .flat_map(|sheet| sheet.rates.clone())
+            .collect();
+        Some(Self {
+            source: sources.join(", and "),
+            rates,
+            ..sheets.pop()?
+        })
     }
 
     /// Reads a table.

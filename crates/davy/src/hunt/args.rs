@@ -322,7 +322,7 @@ pub enum RunOutput {
     Parquet,
 }
 
-/// A day, a moment in UTC, or how long ago.
+/// A moment as an option: a day, a moment, or how long ago.
 pub fn moment(text: &str) -> Result<Timestamp, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);

@@ -8,7 +8,7 @@ use super::calendar::HOUR_SECS;
 use super::cast::Cast;
 use super::event::Event;
 
-mod ci;
+pub mod ci;
 mod errands;
 mod fleet;
 mod machines;
@@ -16,6 +16,7 @@ mod people;
 mod services;
 mod watcher;
 
+pub use machines::identity as machine_identity;
 pub use people::caller_at;
 
 /// Everything that happens anyway.
@@ -41,7 +42,7 @@ type Part = fn(&Hour<'_>, f64, &mut Vec<Event>);
 
 /// An hour in which parts make events.
 #[derive(Debug, Clone, Copy)]
-struct Hour<'a> {
+pub struct Hour<'a> {
     seed: u64,
     cast: &'a Cast,
     /// In hours since 1970.

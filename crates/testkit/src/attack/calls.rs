@@ -6,6 +6,7 @@ pub mod launch;
 pub mod signin;
 pub mod sts;
 pub mod trail;
+pub mod workloads;
 
 use serde_json::json;
 

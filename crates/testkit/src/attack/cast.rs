@@ -3,96 +3,18 @@
 use serde_json::{Value, json};
 
 use super::Options;
-use super::agents::Agent;
 use super::calendar::{DAY_SECS, iso};
 use super::dice::Dice;
 use super::identity::RoleName;
-use super::places::{self, Network};
+use super::places;
 use super::world::{Effect, GLOBAL, Thing};
 use super::{TrailPlan, ids, regions};
 
 mod machines;
+mod people;
 
 pub use machines::{Machine, subnet, vpc};
-
-/// What somebody is there for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Duty {
-    /// May do everything.
-    Admin,
-    /// Writes programs.
-    Developer,
-    /// Runs machines.
-    Operator,
-    /// Looks at data.
-    Analyst,
-}
-
-/// A long-term key, and from when to when its owner uses it.
-#[derive(Debug, Clone)]
-pub struct Key {
-    /// Its id.
-    pub id: String,
-    /// When it was made.
-    pub from: i64,
-    /// When the owner stopped using it.
-    pub until: Option<i64>,
-}
-
-/// Somebody who works here.
-#[derive(Debug, Clone)]
-pub struct Person {
-    /// The name of the user, or of the sessions of a role given by the company's provider.
-    pub name: String,
-    /// `AIDA…`.
-    pub id: String,
-    /// Which of the accounts.
-    pub account: usize,
-    /// What for.
-    pub duty: Duty,
-    /// When the user was made.
-    pub created: i64,
-    /// How far clocks at home are ahead of UTC.
-    pub ahead_hours: i64,
-    /// The address at home, and the network that gives out another one now and then.
-    pub home: String,
-    /// The office's address.
-    pub office: String,
-    /// The VPN's exit, which colleagues share.
-    pub vpn: String,
-    /// The phone's network.
-    pub phone: Network,
-    /// The command line.
-    pub cli: Agent,
-    /// The browser.
-    pub browser: Agent,
-    /// Keys, the oldest first.
-    pub keys: Vec<Key>,
-    /// Whether there is a password.
-    pub has_console: bool,
-    /// Whether there is a second factor.
-    pub has_mfa: bool,
-    /// Comes by the company's provider and has no user.
-    pub is_federated: bool,
-    /// From when to when somebody works at all.
-    pub works: (i64, i64),
-}
-
-impl Person {
-    /// The key that the owner uses at a moment.
-    pub fn key(&self, at: i64) -> Option<&str> {
-        let in_use = |key: &&Key| key.from <= at && key.until.is_none_or(|until| at < until);
-        self.keys.iter().rev().find(in_use).map(|key| &*key.id)
-    }
-
-    /// The user's ARN.
-    pub fn arn(&self, cast: &Cast) -> String {
-        format!(
-            "arn:aws:iam::{}:user/{}",
-            cast.accounts[self.account], self.name
-        )
-    }
-}
+pub use people::{Duty, Key, Person, hire, key_state, user_state};
 
 /// What a role is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +29,8 @@ pub enum Purpose {
     Task,
     /// People who deploy, by a user's key.
     Deploy,
+    /// What other roles take to do more.
+    Automation,
     /// People who come by the company's provider.
     Federated,
     /// A watcher from another account.
@@ -145,18 +69,6 @@ pub struct Cast {
     pub start: i64,
 }
 
-const NAMES: &[&str] = &[
-    "alice", "bruno", "chen", "dana", "emeka", "farah", "goran", "hanna", "ivan", "jia", "kofi",
-    "lena", "marco", "nadia", "oskar", "priya", "quinn", "rosa", "samir", "tara", "ulrich", "vera",
-    "wanda", "xavier", "yuki", "zoe",
-];
-
-const SURNAMES: &[&str] = &[
-    "almeida", "becker", "costa", "dubois", "eriksen", "fischer", "gupta", "haddad", "ito",
-    "jansen", "kim", "lopez", "meyer", "novak", "okafor", "petrov", "rossi", "sato", "tanaka",
-    "weber",
-];
-
 impl Cast {
     /// Draws everybody by lot.
     pub fn draw(seed: u64, options: &Options, start: i64) -> Self {
@@ -175,70 +87,15 @@ impl Cast {
             start,
         };
         cast.draw_roles(&mut dice, options);
-        cast.draw_people(&mut dice, options);
+        cast.people = people::draw(&mut dice, &cast, options);
         cast.machines = machines::draw(&mut dice, &cast, options);
         cast
-    }
-
-    fn draw_people(&mut self, dice: &mut Dice, options: &Options) {
-        let office = dice.pick(places::OFFICES).address(dice);
-        let vpn = dice.pick(places::VPNS).address(dice);
-        for number in 0..options.users.max(4) {
-            let is_federated = number >= 4 && dice.chance(30);
-            let first = NAMES[number % NAMES.len()];
-            let name = match is_federated {
-                true => format!("{first}.{}@example.com", dice.pick(SURNAMES)),
-                false if number < NAMES.len() => first.to_owned(),
-                false => format!("{first}.{}", dice.pick(SURNAMES)),
-            };
-            let (home, ahead_hours) = *dice.pick(places::HOMES);
-            let account = if number < 4 {
-                0
-            } else {
-                number % self.accounts.len()
-            };
-            let created = self.start - dice.between(60, 900) * DAY_SECS - dice.between(0, 80_000);
-            // The first is the admin whose key leaks, the second a colleague to be framed, the third
-            // another admin, who finds out.
-            let duty = match number {
-                0 | 2 => Duty::Admin,
-                _ => *dice.pick(&[
-                    Duty::Developer,
-                    Duty::Developer,
-                    Duty::Operator,
-                    Duty::Analyst,
-                ]),
-            };
-            let key = Key {
-                id: ids::access_key(dice, "AKIA", &self.accounts[account]),
-                from: created + dice.between(600, 20 * DAY_SECS),
-                until: None,
-            };
-            self.people.push(Person {
-                id: ids::unique(dice, "AIDA"),
-                account,
-                duty,
-                created,
-                ahead_hours,
-                home: home.address(dice),
-                office: office.clone(),
-                vpn: vpn.clone(),
-                phone: *dice.pick(places::PHONES),
-                cli: Agent::cli(dice),
-                browser: Agent::browser(dice),
-                keys: if is_federated { vec![] } else { vec![key] },
-                has_console: !is_federated && dice.chance(70),
-                has_mfa: dice.chance(60),
-                is_federated,
-                works: (i64::MIN, i64::MAX),
-                name,
-            });
-        }
     }
 
     fn draw_roles(&mut self, dice: &mut Dice, options: &Options) {
         let mut wanted = vec![
             (Purpose::Deploy, "ops-deploy".to_owned()),
+            (Purpose::Automation, "automation-admin".to_owned()),
             (Purpose::Ci, "github-actions-deploy".to_owned()),
             (Purpose::Instance, "app-server".to_owned()),
             (Purpose::Function, "orders-function-role".to_owned()),
@@ -304,7 +161,11 @@ impl Cast {
     pub fn things(&self, options: &Options) -> Vec<Effect> {
         let mut things = Vec::new();
         let mut put = |thing, state| things.push(Effect::Put(thing, state));
-        for person in self.people.iter().filter(|it| !it.is_federated) {
+        for person in self
+            .people
+            .iter()
+            .filter(|it| it.created <= self.start && !it.is_federated)
+        {
             let account = &self.accounts[person.account];
             let global = |kind, id: &str| Thing::global(account, kind, id);
             put(global("user", &person.name), user_state(account, person));
@@ -371,7 +232,7 @@ impl Cast {
                 "sts:AssumeRole",
                 json!({"AWS": format!("arn:aws:iam::{}:root", self.watcher.0)}),
             ),
-            Purpose::Deploy => (
+            Purpose::Deploy | Purpose::Automation => (
                 "sts:AssumeRole",
                 json!({"AWS": format!("arn:aws:iam::{account}:root")}),
             ),
@@ -410,41 +271,5 @@ pub fn trail_state(account: &str, name: &str, since: i64) -> Value {
         "LogFileValidationEnabled": true,
         "IsLogging": true,
         "StartLoggingTime": iso(since),
-    })
-}
-
-/// A user as IAM prints it.
-pub fn user_state(account: &str, person: &Person) -> Value {
-    let policies = match person.duty {
-        Duty::Admin => {
-            json!([{"PolicyName": "AdministratorAccess", "PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}])
-        }
-        Duty::Operator => {
-            json!([{"PolicyName": "AmazonEC2FullAccess", "PolicyArn": "arn:aws:iam::aws:policy/AmazonEC2FullAccess"}])
-        }
-        _ => {
-            json!([{"PolicyName": "PowerUserAccess", "PolicyArn": "arn:aws:iam::aws:policy/PowerUserAccess"}])
-        }
-    };
-    json!({
-        "Path": "/",
-        "UserName": person.name,
-        "UserId": person.id,
-        "Arn": format!("arn:aws:iam::{account}:user/{}", person.name),
-        "CreateDate": iso(person.created),
-        "Groups": [],
-        "AttachedManagedPolicies": policies,
-        "UserPolicyList": [],
-    })
-}
-
-/// A key as IAM prints it, never used yet.
-pub fn key_state(id: &str, user: &str, created: i64) -> Value {
-    json!({
-        "UserName": user,
-        "AccessKeyId": id,
-        "Status": "Active",
-        "CreateDate": iso(created),
-        "AccessKeyLastUsed": {"ServiceName": "N/A", "Region": "N/A"},
     })
 }

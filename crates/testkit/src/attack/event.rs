@@ -225,7 +225,8 @@ impl Event {
         }
         put("requestParameters", call.request.clone());
         put("responseElements", call.response.clone());
-        if !call.additional.is_null() {
+        // Older records spell out what they do not have.
+        if !call.additional.is_null() || version < 7 {
             put("additionalEventData", call.additional.clone());
         }
         if call.kind != "AwsConsoleSignIn" {
@@ -233,7 +234,7 @@ impl Event {
         }
         put("eventID", json!(self.id));
         put("readOnly", json!(call.is_read));
-        if !call.resources.is_null() {
+        if !call.resources.is_null() || version < 7 {
             put("resources", call.resources.clone());
         }
         put("eventType", json!(call.kind));

@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use libdeflater::{CompressionLvl, Compressor};
 use serde_json::{Value, json};
 
-use super::calendar::{civil, iso};
+use super::beside::{self, Listed};
+use super::calendar::{DAY_SECS, civil, iso};
 use super::dice::Dice;
 use super::event::{Event, Version};
 use super::truth::{LABELS, Written};
-use super::{Form, Options, ids};
+use super::{Form, Options, ids, regions};
 
 /// The level of compression, which is that of `gzip` when it is told nothing.
 const LEVEL: i32 = 6;
@@ -68,6 +69,8 @@ pub struct Layout<'a> {
     /// What goes into the next file of each account and region.
     next: BTreeMap<(String, &'static str), Vec<Record>>,
     slot_end: i64,
+    /// The day's files at home, which its digest will list.
+    listed: BTreeMap<String, Vec<Listed>>,
     /// What was written.
     pub written: Written,
 }
@@ -89,6 +92,7 @@ impl<'a> Layout<'a> {
             dice: Dice::of(seed, "layout", 0),
             labels,
             next: BTreeMap::new(),
+            listed: BTreeMap::new(),
             slot_end: start + options.file_secs(),
             written: Written::default(),
         })
@@ -181,6 +185,11 @@ impl<'a> Layout<'a> {
                 self.next.insert((account, region), later);
             }
         }
+        if due % DAY_SECS < self.options.file_secs() {
+            for (account, files) in std::mem::take(&mut self.listed) {
+                beside::digest(self.dir, &account, due, &files)?;
+            }
+        }
         Ok(())
     }
 
@@ -203,6 +212,14 @@ impl<'a> Layout<'a> {
             ids::file(&mut self.dice)
         );
         let text = text.as_bytes();
+        if self.options.has_beside && self.options.form == Form::Files && region == regions::HOME {
+            let times = || records.iter().map(|record| record.at);
+            let span = (times().min().unwrap_or(due), times().max().unwrap_or(due));
+            let day = civil(due).strftime("%Y/%m/%d").to_string();
+            let key = format!("AWSLogs/{account}/CloudTrail/{region}/{day}/{name}");
+            let listed = self.listed.entry(account.to_owned()).or_default();
+            listed.push(Listed::new(key, text, span));
+        }
         let packed = match self.options.has_disorder && self.dice.chance(MEMBERS_PERCENT) {
             true => {
                 let (one, other) = text.split_at(text.len() / 3);

@@ -116,6 +116,8 @@ pub struct Principal {
     pub arn: String,
     /// The name.
     pub name: String,
+    /// The unique id, where two of one name have to be told apart.
+    pub unique_id: Option<String>,
     /// The verdict.
     pub verdict: Verdict,
 }
@@ -255,9 +257,20 @@ impl Truth {
             None => self.principals.push(Principal {
                 arn: arn.to_owned(),
                 name: name.to_owned(),
+                unique_id: None,
                 verdict,
             }),
         }
+    }
+
+    /// Gives a verdict on one of two who bear the same name.
+    pub(super) fn judge_one(&mut self, arn: &str, name: &str, unique_id: &str, verdict: Verdict) {
+        self.principals.push(Principal {
+            arn: arn.to_owned(),
+            name: name.to_owned(),
+            unique_id: Some(unique_id.to_owned()),
+            verdict,
+        });
     }
 
     /// Sums up what the machines cost, as hours.
@@ -278,7 +291,8 @@ impl Truth {
                     market: market.clone(),
                     system: system.clone(),
                     count,
-                    hours: secs as f64 / 3_600.0,
+                    // Short enough to be read back from JSON as it was written.
+                    hours: (secs as f64 / 3.6).round() / 1_000.0,
                 },
             )
             .collect();

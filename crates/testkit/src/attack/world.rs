@@ -186,11 +186,6 @@ impl World {
         self.things.iter()
     }
 
-    /// The state of a thing.
-    pub fn get(&self, thing: &Thing) -> Option<&Value> {
-        self.things.get(thing)
-    }
-
     /// What has changed since the call before this one.
     pub fn take_changed(&mut self) -> BTreeSet<Thing> {
         std::mem::take(&mut self.changed)

@@ -147,6 +147,17 @@ fn main() -> anyhow::Result<()> {
     let truth = story
         .write(&cli.out)
         .with_context(|| format!("cannot write below {}", cli.out.display()))?;
-    println!("{}", serde_json::to_string(&truth.written)?);
+    let mut said = serde_json::to_value(&truth.written)?;
+    said["peak_kib"] = peak_kib().into();
+    println!("{said}");
     Ok(())
+}
+
+/// The most memory this process has had, in KiB, where /proc says it.
+fn peak_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
 }

@@ -232,14 +232,14 @@ fn unread(bill: &Bill) -> Vec<String> {
     told
 }
 
-/// Dollars and cents.
-pub(crate) fn usd(micro_usd: i64) -> String {
+/// Millionths of a dollar as dollars and cents.
+pub fn usd(micro_usd: i64) -> String {
     let cents = (micro_usd.unsigned_abs() + 5_000) / 10_000;
     let sign = if micro_usd < 0 { "-" } else { "" };
     let digits = (cents / 100).to_string();
     let mut whole = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             whole.push(',');
         }
         whole.push(digit);

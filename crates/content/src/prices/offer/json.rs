@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::guard::Guard;
-use super::{CURRENCY, Gathered, Kept, Offer, OfferError, Product, SERVICE};
+use super::{CURRENCY, Gathered, Kept, Offer, OfferError, Product, SERVICES, is_hourly};
 
 /// How much is read at once. The parser takes single bytes.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -82,6 +82,7 @@ struct Attributes {
     pre_installed_sw: Option<String>,
     license_model: Option<String>,
     marketoption: Option<String>,
+    usagetype: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -131,6 +132,7 @@ impl State {
             software: text(&attributes.pre_installed_sw),
             licence: text(&attributes.license_model),
             market: text(&attributes.marketoption),
+            usage: text(&attributes.usagetype),
         };
         match product.kept() {
             Ok(kept) => drop(self.products.insert(number, kept)),
@@ -142,7 +144,7 @@ impl State {
         let Some(kept) = self.products.get(number) else {
             return Ok(());
         };
-        if !matches!(priced.unit.as_deref(), Some("Hrs" | "Hours")) {
+        if !is_hourly(text(&priced.unit)) {
             self.gathered
                 .leave_out("prices of something other than an hour");
             return Ok(());
@@ -198,9 +200,10 @@ impl<'de> Visitor<'de> for Walk<'_> {
             let next = match (&at, key.as_str()) {
                 (At::Document, "offerCode") => {
                     let code: String = map.next_value()?;
-                    if code != SERVICE {
+                    if !SERVICES.contains(&code.as_str()) {
                         return Err(state.refuse(OfferError::OtherService(super::shown(&code))));
                     }
+                    state.gathered.service = code;
                     continue;
                 }
                 (At::Document, "version") => {

@@ -2,11 +2,11 @@
 
 use std::io::BufRead;
 
-use super::{CURRENCY, Gathered, Offer, OfferError, Product, SERVICE};
+use super::{CURRENCY, Gathered, Offer, OfferError, Product, SERVICES, is_hourly};
 use crate::delimited::{Next, Records};
 
 /// The columns that matter, by their names without blanks and signs, in small letters.
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 16] = [
     "sku",
     "termtype",
     "unit",
@@ -22,6 +22,7 @@ const COLUMNS: [&str; 15] = [
     "preinstalledsw",
     "licensemodel",
     "marketoption",
+    "usagetype",
 ];
 
 /// Those without which nothing can be told.
@@ -43,9 +44,8 @@ pub(super) fn read(from: impl BufRead) -> Result<Offer, OfferError> {
         match first.as_str() {
             "publicationdate" => gathered.published = second.to_owned(),
             "version" => gathered.version = second.to_owned(),
-            "offercode" if second != SERVICE => {
-                return Err(OfferError::OtherService(super::shown(second)));
-            }
+            "offercode" if SERVICES.contains(&second) => gathered.service = second.to_owned(),
+            "offercode" => return Err(OfferError::OtherService(super::shown(second))),
             "sku" => {
                 columns = Some(columns_of(&records)?);
                 break;
@@ -99,6 +99,7 @@ fn take<'a>(gathered: &mut Gathered, cell: impl Fn(usize) -> &'a str) -> Result<
         software: cell(12),
         licence: cell(13),
         market: cell(14),
+        usage: cell(15),
     };
     let kept = match product.kept() {
         Ok(kept) => kept,
@@ -107,7 +108,7 @@ fn take<'a>(gathered: &mut Gathered, cell: impl Fn(usize) -> &'a str) -> Result<
             return Ok(());
         }
     };
-    if !matches!(cell(2), "Hrs" | "Hours") {
+    if !is_hourly(cell(2)) {
         gathered.leave_out("prices of something other than an hour");
         return Ok(());
     }

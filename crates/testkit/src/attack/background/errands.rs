@@ -80,7 +80,7 @@ pub fn run(
         (Duty::Admin, 0..5) => PEOPLE,
         (Duty::Operator | Duty::Admin, _) => MACHINES,
         (Duty::Developer, 0..7) => PROGRAMS,
-        (Duty::Analyst, 0..8) => DATA,
+        (Duty::Analyst, 0..=8) => DATA,
         (_, 9) => MACHINES,
         _ => PROGRAMS,
     };

@@ -61,35 +61,6 @@ pub fn terminate(machines: &[&Machine], was: &str) -> Call {
     call
 }
 
-/// Machines are stopped.
-pub fn stop(machines: &[&Machine]) -> Call {
-    let asked: Vec<Value> = machines
-        .iter()
-        .map(|machine| json!({"instanceId": machine.id}))
-        .collect();
-    let answered: Vec<Value> = machines
-        .iter()
-        .map(|machine| {
-            json!({
-                "instanceId": machine.id,
-                "currentState": {"code": 64, "name": "stopping"},
-                "previousState": {"code": 16, "name": "running"},
-            })
-        })
-        .collect();
-    let mut call = Call::new(
-        "ec2",
-        "StopInstances",
-        json!({"instancesSet": {"items": asked}, "force": false}),
-    )
-    .answered(json!({"instancesSet": {"items": answered}}));
-    for machine in machines {
-        let state = json!({"State": {"Code": 80, "Name": "stopped"}, "StateTransitionReason": "User initiated"});
-        call = call.changing(Effect::Patch(machine.thing(), state));
-    }
-    call
-}
-
 /// A key pair is made.
 pub fn create_key_pair(dice: &mut Dice, account: &str, region: &str, name: &str, at: i64) -> Call {
     let id = ids::resource(dice, "key");

@@ -211,3 +211,16 @@ pub fn attach_role_policy(account: &str, role: &str, policy: &str) -> Call {
         json!({"AttachedManagedPolicies": [{"PolicyName": name, "PolicyArn": policy}]}),
     ))
 }
+
+/// Sessions of a role that began before a moment may do nothing any more.
+pub fn revoke_sessions(role: &str, before: i64) -> Call {
+    let document = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Deny", "Action": ["*"], "Resource": ["*"],
+        "Condition": {"DateLessThan": {"aws:TokenIssueTime": iso(before)}},
+    }]});
+    Call::new(
+        "iam",
+        "PutRolePolicy",
+        json!({"roleName": role, "policyName": "AWSRevokeOlderSessions", "policyDocument": document.to_string()}),
+    )
+}

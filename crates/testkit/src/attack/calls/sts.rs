@@ -157,15 +157,3 @@ pub fn get_federation_token(
     }));
     (call, key)
 }
-
-/// A user makes a session of her own; the second is the session's key.
-pub fn get_session_token(dice: &mut Dice, account: &str, at: i64) -> (Call, String) {
-    let (given, key) = credentials(dice, account, at);
-    let call = Call::read(
-        "sts",
-        "GetSessionToken",
-        json!({"durationSeconds": SESSION_SECS}),
-    )
-    .answered(json!({"credentials": given}));
-    (call, key)
-}

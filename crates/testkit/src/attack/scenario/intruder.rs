@@ -4,10 +4,11 @@ use super::stage::Stage;
 use crate::attack::agents::Agent;
 use crate::attack::calendar::DAY_SECS;
 use crate::attack::calls::launch::Wanted;
-use crate::attack::calls::{self, ec2, launch, sts, trail};
+use crate::attack::calls::{self, ec2, iam, launch, sts, trail};
+use crate::attack::cast::Purpose;
 use crate::attack::event::{Call, Caller, Hand};
 use crate::attack::identity::Identity;
-use crate::attack::truth::{Credential, Tampering};
+use crate::attack::truth::{Credential, Tampering, Verdict};
 use crate::attack::{TrailPlan, ids, places, regions};
 
 /// Somebody who signs with what is not his.
@@ -213,6 +214,25 @@ pub fn launch(stage: &mut Stage<'_>, caller: &Caller, at: &mut i64, campaign: &C
         run(stage, caller, at, region, &mut wanted, share);
         left -= share;
     }
+    if stage.dice.chance(30) {
+        // One more, where the account may not start anything yet.
+        let region = *stage.dice.pick(regions::OPT_IN);
+        let wanted = Wanted {
+            kind: campaign.kind,
+            image: ids::resource(&mut stage.dice, "ami"),
+            is_windows: campaign.is_windows,
+            is_spot: campaign.is_spot,
+            count: 1,
+            key_name: None,
+            group: None,
+            is_protected: campaign.is_protected,
+            is_public: true,
+        };
+        let moment = stage.later(at, 1, 6);
+        let call = wanted.not_opted_in(&mut stage.dice);
+        stage.act(caller, moment, region, call);
+        stage.truth.failed_launches += 1;
+    }
 }
 
 /// Starts so many machines in a region, in one call or in several.
@@ -228,11 +248,22 @@ pub fn run(
     while left > 0 {
         wanted.count = left.min(if stage.dice.chance(50) { 10 } else { 2 });
         let moment = stage.later(at, 1, 8);
+        // Some protect machines as they start them, some afterwards, one by one.
+        let is_protected = wanted.is_protected;
+        wanted.is_protected = is_protected && !stage.dice.chance(40);
         let machines = wanted.machines(&mut stage.dice, &account, region, moment);
         let call = wanted.run(&mut stage.dice, &machines);
         let event = stage.act(caller, moment, region, call);
+        if is_protected && !wanted.is_protected {
+            for machine in &machines {
+                let moment = stage.later(at, 0, 2);
+                let call = ec2::disable_termination(&mut stage.dice, machine);
+                stage.act(caller, moment, region, call);
+            }
+        }
+        wanted.is_protected = is_protected;
         left -= machines.len();
-        stage.started(machines, Some(&event), wanted.is_protected);
+        stage.started(machines, Some(&event), is_protected);
     }
 }
 
@@ -275,6 +306,11 @@ pub fn cover(stage: &mut Stage<'_>, caller: &Caller, at: &mut i64) {
         regions::HOME,
         calls::look("cloudtrail", "DescribeTrails"),
     );
+    if stage.dice.chance(30) {
+        let moment = stage.later(at, 1, 5);
+        let call = trail::stop_configuration_recorder("default");
+        tamper(stage, caller, moment, regions::HOME, call, false);
+    }
     let moment = stage.later(at, 1, 5);
     let call = match stage.dice.chance(50) {
         true => trail::stop_logging(&account, "management", moment),
@@ -302,4 +338,35 @@ pub fn tamper(
         has_succeeded,
         gap: (leaves_gap && has_succeeded).then_some((at, None)),
     });
+}
+
+/// Leaves a door: a role that an account of the intruder's may take, new or the owner's own.
+pub fn leave_door(stage: &mut Stage<'_>, caller: &Caller, at: &mut i64) {
+    let account = stage.account.clone();
+    let own = ids::account(&mut stage.dice);
+    let trusted = format!("arn:aws:iam::{own}:root");
+    let of_owner = stage
+        .cast
+        .roles_for(&account, |it| it == Purpose::Automation)
+        .next()
+        .map(|role| role.name.name.clone());
+    if let (Some(name), true) = (of_owner, stage.dice.chance(40)) {
+        let moment = stage.later(at, 3, 40);
+        let call = iam::update_trust(&account, &name, &trusted);
+        let event = stage.act(caller, moment, regions::HOME, call);
+        stage.left("trust-policy", &name, &event, moment);
+        return;
+    }
+    let name = *stage
+        .dice
+        .pick(&["OrganizationAccess", "support-access", "SecurityAuditor2"]);
+    let moment = stage.later(at, 3, 40);
+    let (call, _) = iam::create_role(&mut stage.dice, &account, name, &trusted, moment);
+    let event = stage.act(caller, moment, regions::HOME, call);
+    stage.left("role", name, &event, moment);
+    let moment = stage.later(at, 1, 9);
+    let call = iam::attach_role_policy(&account, name, iam::ADMIN);
+    stage.act(caller, moment, regions::HOME, call);
+    let arn = format!("arn:aws:iam::{account}:role/{name}");
+    stage.truth.judge(&arn, name, Verdict::Guilty);
 }

@@ -1,24 +1,69 @@
 //! What the owners do once somebody finds out.
 
 use super::stage::{Loot, Stage};
-use crate::attack::calls::{self, ec2, iam, trail};
-use crate::attack::cast::{Key, Machine};
+use crate::attack::calls::workloads::{self, At};
+use crate::attack::calls::{self, ec2, iam, sts, trail};
+use crate::attack::cast::{Key, Machine, Purpose};
 use crate::attack::event::{Call, Caller};
+use crate::attack::identity::{Identity, Session};
 use crate::attack::{TrailPlan, regions};
 use serde_json::json;
 
 /// How many of a hundred times somebody overlooks a machine.
 const OVERLOOKED_PERCENT: u64 = 25;
 
-/// Somebody looks around in all regions and ends what does not belong.
+/// Somebody looks around in all regions of all accounts and ends what does not belong.
 pub fn clean_up(stage: &mut Stage<'_>, caller: &Caller, at: &mut i64) {
+    let home = stage.account.clone();
+    for account in stage.cast.accounts.clone() {
+        let is_home = account == home;
+        if is_home || stage.loot.iter().any(|it| it.machine.account == account) {
+            let caller = match is_home {
+                true => caller.clone(),
+                false => visit(stage, caller, &account, at),
+            };
+            stage.account = account;
+            clean_account(stage, &caller, at);
+            stage.account.clone_from(&home);
+        }
+    }
+}
+
+/// Somebody takes the role that is there for it in another account.
+fn visit(stage: &mut Stage<'_>, caller: &Caller, account: &str, at: &mut i64) -> Caller {
+    let role = stage
+        .cast
+        .roles_for(account, |it| it == Purpose::Automation)
+        .next()
+        .map(|role| role.name.clone());
+    let (Some(role), Some(name)) = (role, caller.identity.user().map(str::to_owned)) else {
+        return caller.clone();
+    };
+    let moment = stage.later(at, 5, 60);
+    let (call, key) = sts::assume_role(&mut stage.dice, &role, &name, None, moment);
+    stage.act_in_both(caller, moment, account, call);
+    caller.signing(Identity::Role {
+        role,
+        name,
+        key: Some(key),
+        session: Session {
+            created: moment,
+            ..Session::default()
+        },
+        invoked_by: None,
+    })
+}
+
+fn clean_account(stage: &mut Stage<'_>, caller: &Caller, at: &mut i64) {
     let overlooks = stage.dice.chance(OVERLOOKED_PERCENT);
     for region in regions::ALL {
         let moment = stage.later(at, 2, 20);
         stage.act(caller, moment, region, ec2::describe_instances(&[]));
         let (mut here, rest): (Vec<Loot>, Vec<Loot>) = std::mem::take(&mut stage.loot)
             .into_iter()
-            .partition(|loot| loot.machine.region == *region);
+            .partition(|loot| {
+                loot.machine.region == *region && loot.machine.account == stage.account
+            });
         stage.loot = rest;
         if here.is_empty() {
             continue;
@@ -144,12 +189,35 @@ pub fn restart_trail(stage: &mut Stage<'_>, caller: &Caller, at: &mut i64) {
         regions::HOME,
         trail::start_logging(&account, "management", moment),
     );
-    for gap in stage
-        .truth
-        .tampering
-        .iter_mut()
-        .filter_map(|it| it.gap.as_mut())
-    {
-        gap.1 = Some(moment);
+    for it in &mut stage.truth.tampering {
+        if let ("StopLogging" | "DeleteTrail", Some(gap)) = (&*it.action, &mut it.gap) {
+            gap.1 = Some(moment);
+        }
+    }
+}
+
+/// What is no machine is deleted, or some of it.
+pub fn delete_workloads(stage: &mut Stage<'_>, caller: &Caller, at: &mut i64) {
+    for place in 0..stage.truth.workloads.len() {
+        if stage.dice.chance(OVERLOOKED_PERCENT) {
+            continue;
+        }
+        let moment = stage.later(at, 10, 120);
+        let it = &mut stage.truth.workloads[place];
+        it.end = Some(moment);
+        let it = it.clone();
+        let region = regions::ALL.iter().find(|region| **region == it.region);
+        let region = region.copied().unwrap_or(regions::HOME);
+        let here = At {
+            account: &it.account,
+            region,
+            at: moment,
+        };
+        stage.act(
+            caller,
+            moment,
+            region,
+            workloads::delete(&here, &it.kind, &it.id),
+        );
     }
 }

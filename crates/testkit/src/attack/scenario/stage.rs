@@ -5,6 +5,7 @@ use crate::attack::calendar::{DAY_SECS, HOUR_SECS, hour_of};
 use crate::attack::cast::{Cast, Machine};
 use crate::attack::dice::Dice;
 use crate::attack::event::{Call, Caller, Event, Hand};
+use crate::attack::identity::Identity;
 use crate::attack::truth::{self, Truth};
 use crate::attack::{Options, regions};
 
@@ -41,7 +42,20 @@ pub struct Stage<'a> {
     pub truth: Truth,
     /// The machines of the intruder that still run.
     pub loot: Vec<Loot>,
+    /// All machines of the intruder, in the order of the truth's instances.
+    fleet: Vec<Machine>,
     events: Vec<Event>,
+}
+
+/// What came of a scenario.
+#[derive(Debug)]
+pub struct Played {
+    /// What happens, by time.
+    pub events: Vec<Event>,
+    /// The truth.
+    pub truth: Truth,
+    /// The machines of the intruder, in the order of the truth's instances.
+    pub fleet: Vec<Machine>,
 }
 
 impl<'a> Stage<'a> {
@@ -56,6 +70,7 @@ impl<'a> Stage<'a> {
             cast,
             truth: Truth::default(),
             loot: Vec::new(),
+            fleet: Vec::new(),
             events: Vec::new(),
         }
     }
@@ -71,6 +86,34 @@ impl<'a> Stage<'a> {
         let id = event.id.clone();
         self.events.push(event);
         id
+    }
+
+    /// Has a call happen that stands in the logs of two accounts: the caller's, and that of the role.
+    pub fn act_in_both(&mut self, caller: &Caller, at: i64, other: &str, call: Call) -> String {
+        let account = self.account.clone();
+        let mut event = caller.call(&mut self.dice, at, &account, regions::HOME, call);
+        if other != account {
+            let shared = self.dice.uuid();
+            event.shared = Some(shared);
+            let mut twin = event.clone();
+            twin.id = self.dice.uuid();
+            twin.account = other.to_owned();
+            let principal = match &*caller.identity {
+                Identity::Role { role, name, .. } => format!("{}:{name}", role.id),
+                Identity::User { id, .. } => id.clone(),
+                _ => account.clone(),
+            };
+            twin.caller = caller.signing(Identity::Account { account, principal });
+            self.events.push(twin);
+        }
+        let id = event.id.clone();
+        self.events.push(event);
+        id
+    }
+
+    /// The ARN of a person's user.
+    pub fn arn(&self, index: usize) -> String {
+        self.cast.people[index].arn(self.cast)
     }
 
     /// How a person would call at a moment, by her own key from where she is.
@@ -97,6 +140,7 @@ impl<'a> Stage<'a> {
                 end: None,
                 event: event.map(str::to_owned),
             });
+            self.fleet.push(machine.clone());
             self.loot.push(Loot {
                 machine,
                 place: self.truth.instances.len() - 1,
@@ -127,7 +171,7 @@ impl<'a> Stage<'a> {
     }
 
     /// The story's events by time, and its truth.
-    pub fn finish(mut self) -> (Vec<Event>, Truth) {
+    pub fn finish(mut self) -> Played {
         self.events
             .sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
         let last = self.events.last().map_or(self.attack, |event| event.at);
@@ -157,7 +201,11 @@ impl<'a> Stage<'a> {
         }
         super::acquit(self.cast, &mut self.truth);
         self.truth.sum_up();
-        (self.events, self.truth)
+        Played {
+            events: self.events,
+            truth: self.truth,
+            fleet: self.fleet,
+        }
     }
 
     /// Notes where it began: the first event of the intruder by this caller.

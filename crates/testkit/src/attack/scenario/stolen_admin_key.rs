@@ -87,6 +87,9 @@ pub fn play(stage: &mut Stage<'_>) {
     if !covers_first {
         intruder::cover(stage, &caller, &mut at);
     }
+    if stage.dice.chance(40) {
+        intruder::leave_door(stage, &caller, &mut at);
+    }
     let campaign = Campaign {
         machines: 100,
         regions: 16,

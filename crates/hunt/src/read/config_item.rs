@@ -179,7 +179,7 @@ impl Log for ConfigItem {
         // An item may be longer than what is looked at, and then the list's name is all there is.
         let is_file = names(head, "configurationItems") && names(head, "fileVersion");
         let has = |sign: &&[u8]| memchr::memmem::find(head, sign).is_some();
-        is_file || SIGNS.iter().any(|sign| has(sign))
+        is_file || SIGNS.iter().any(has)
     }
 
     fn spelling(&self) -> Spelling {

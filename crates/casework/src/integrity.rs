@@ -62,7 +62,7 @@ pub struct Asked {
     /// Whether the buckets that are given are copies, so that only keys are compared, and metadata that a
     /// copy has lost is no fault.
     pub is_copy: bool,
-    /// How many files are read at once; as many as the machine has processors if nothing is said.
+    /// How many digests are read at once, each with its log files; what suits where they lie if nothing is said.
     pub threads: Option<usize>,
 }
 

@@ -17,6 +17,7 @@ use crate::unpack::Chunk;
 
 pub mod cloudtrail;
 pub mod cloudtrail_digest;
+pub mod config_item;
 pub mod dns_query;
 mod documents;
 pub mod eks_audit;
@@ -44,6 +45,7 @@ pub static LOGS: &[&dyn Log] = &[
     &vpc_flow::VpcFlow,
     &cloudtrail_digest::CloudTrailDigest,
     &cloudtrail::CloudTrail,
+    &config_item::ConfigItem,
     &guardduty::GuardDuty,
     &dns_query::DnsQuery,
     &eks_audit::EksAudit,

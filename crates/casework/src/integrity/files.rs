@@ -31,12 +31,19 @@ pub(super) struct Shelf<'a> {
 pub(super) enum Looked {
     /// This object holds it, as it was delivered.
     Same(u32),
-    /// Something is wrong with it, or it is not there.
-    Fault {
-        object: Option<u32>,
-        name: String,
-        unread: Unread,
-    },
+    /// Something is wrong with it, or it is not there. Few are, and there are many files.
+    Fault(Box<Faulty>),
+}
+
+/// A log file that something is wrong with.
+#[derive(Debug)]
+pub(super) struct Faulty {
+    /// The object, where there is one.
+    pub object: Option<u32>,
+    /// Its name, or the place it was delivered to.
+    pub name: String,
+    /// What is wrong.
+    pub unread: Unread,
 }
 
 impl<'a> Shelf<'a> {
@@ -143,11 +150,11 @@ impl<'a> Shelf<'a> {
             each_read(object.size);
             looked.push(match compared {
                 Ok(()) => Looked::Same(*number),
-                Err(unread) => Looked::Fault {
+                Err(unread) => Looked::Fault(Box::new(Faulty {
                     object: Some(*number),
                     name: object.name.to_string(),
                     unread,
-                },
+                })),
             });
         }
         if looked.is_empty() {
@@ -163,11 +170,11 @@ impl<'a> Shelf<'a> {
                     self.absent(&listed.s3_bucket, &listed.s3_object, is_expected)
                 }
             };
-            looked.push(Looked::Fault {
+            looked.push(Looked::Fault(Box::new(Faulty {
                 object: moved,
                 name: moved.map_or_else(place, |number| self.at(number).name.to_string()),
                 unread,
-            });
+            })));
         }
         looked
     }

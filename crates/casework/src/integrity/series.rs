@@ -8,12 +8,15 @@ use davylamp_model::verdict::Verdict;
 
 use super::chain::{self, Judged, Node};
 use super::digest::Digest;
-use super::files::Looked;
+use super::files::{Faulty, Looked, in_bucket};
 use super::found;
 use super::hours::{Files, stretches};
 use super::place::Series;
 use super::report::{Chain, Count, Fault, Kind, Outcome, worse};
 use super::{Check, Gathered};
+
+/// A bucket answers many at once, and each answer takes its time.
+const REMOTE_THREADS: usize = 8;
 
 impl Check<'_> {
     /// Reads and judges the digests of a chain, and their log files.
@@ -88,10 +91,18 @@ impl Check<'_> {
         chain
     }
 
-    /// Reads digests and hashes their log files, on every processor.
+    /// Reads digests and hashes their log files, several at once.
     fn read(&self, digests: &[u32], sides: &HashMap<u32, u32>) -> Vec<Node> {
+        let is_remote = digests
+            .iter()
+            .any(|number| in_bucket(self.shelf.at(*number)).is_some());
         let threads = self.asked.threads.unwrap_or_else(|| {
-            std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+            let processors = std::thread::available_parallelism();
+            let processors = processors.map_or(1, std::num::NonZero::get);
+            match is_remote {
+                true => processors.max(REMOTE_THREADS),
+                false => processors,
+            }
         });
         let next = AtomicUsize::new(0);
         let read: Vec<OnceLock<Node>> = digests.iter().map(|_| OnceLock::new()).collect();
@@ -168,11 +179,12 @@ impl Check<'_> {
                         "what is said of its digest",
                     )
                 }
-                Looked::Fault {
-                    object,
-                    name,
-                    unread,
-                } => {
+                Looked::Fault(faulty) => {
+                    let Faulty {
+                        object,
+                        name,
+                        unread,
+                    } = &**faulty;
                     let is_false = !judged.is_proven && judged.verdict == Verdict::Fail;
                     let (verdict, fault) = match unread.fault {
                         // An altered digest proves nothing, not even that something else is wrong.

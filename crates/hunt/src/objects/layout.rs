@@ -10,6 +10,9 @@ use jiff::civil::Date;
 
 use crate::lake;
 
+/// The table of AWS Config's files.
+const CONFIG: &str = "config_item";
+
 /// What a key says. What it does not say is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
@@ -57,6 +60,10 @@ impl Layout {
         }
         layout.day = layout.day.or(dated.day());
         layout.file(name);
+        // A snapshot of a day holds what was seen long before, so that its day says nothing.
+        if layout.table == Some(CONFIG) {
+            layout.day = None;
+        }
         if let Some((part, table)) = lake {
             layout.lake = Some(part);
             layout.table = table;
@@ -134,6 +141,7 @@ fn service(name: &str) -> Option<&'static str> {
         "vpcflowlogs" => Some("vpc_flow"),
         "vpcdnsquerylogs" => Some("dns_query"),
         "GuardDuty" => Some("guardduty"),
+        "Config" => Some(CONFIG),
         _ => None,
     }
 }
@@ -248,6 +256,11 @@ mod tests {
                 "lake/vpc_flow/log_account=111122223333/log_region=us-east-1/\
                  log_date=2024-08-01/x.parquet",
                 "vpc_flow 111122223333 us-east-1 2024-08-01",
+            ),
+            (
+                "AWSLogs/111122223333/Config/us-east-1/2024/11/12/ConfigHistory/\
+                 111122223333_Config_us-east-1_ConfigHistory_AWS::EC2::Instance_20241112T010203Z_20241112T040506Z_1.json.gz",
+                "config_item 111122223333 us-east-1 ?",
             ),
             ("/srv/2024/08/01/flow.log", "? ? ? ?"),
             (

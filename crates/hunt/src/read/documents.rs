@@ -17,6 +17,9 @@ const MAX_PREFIX_BYTES: usize = 256;
 /// in it.
 const MAX_ENVELOPES: usize = 4;
 
+/// So many plain values may stand before a list that is streamed, such as the version of its form.
+const MAX_BEFORE_LIST: usize = 4;
+
 /// What the records of a log are, and how they become rows.
 pub(super) trait Shape: Send {
     /// The members that are looked at, of records and of what is around them.
@@ -223,23 +226,38 @@ impl<S: Shape> Documents<S> {
         Ok(Some(walk.place()))
     }
 
-    /// Where the records start, if the object at a place is one around a list of them, which stands
-    /// first in it.
+    /// Where the records start, if the object at a place is one around a list of them, before which there
+    /// are at most a few plain values.
     fn streamed(&self, bytes: &[u8], at: usize) -> Result<Option<usize>, JsonFault> {
-        let mut walk = Walk::at(bytes, at);
-        walk.pass();
-        if walk.peek() != Some(b'"') {
+        let streamed = self.shape.forms().streamed;
+        if streamed.is_empty() {
             return Ok(None);
         }
-        let key = walk.text()?;
-        walk.expect(b':')?;
-        let is_list = walk.peek().ok_or(JsonFault::CutOff)? == b'[';
+        let mut walk = Walk::at(bytes, at);
         walk.pass();
-        let streamed = self.shape.forms().streamed;
-        let is_known = streamed
-            .iter()
-            .any(|name| name.as_bytes().eq_ignore_ascii_case(key));
-        Ok((is_list && is_known).then(|| walk.place()))
+        for _ in 0..=MAX_BEFORE_LIST {
+            if walk.peek() != Some(b'"') {
+                break;
+            }
+            let key = walk.text()?;
+            walk.expect(b':')?;
+            match walk.peek().ok_or(JsonFault::CutOff)? {
+                b'[' => {
+                    let is_known = streamed
+                        .iter()
+                        .any(|name| name.as_bytes().eq_ignore_ascii_case(key));
+                    walk.pass();
+                    return Ok(is_known.then(|| walk.place()));
+                }
+                b'{' => break,
+                _ => drop(walk.value()?),
+            }
+            if walk.peek() != Some(b',') {
+                break;
+            }
+            walk.pass();
+        }
+        Ok(None)
     }
 
     /// Reads the record at a place and says where it ends.

@@ -5,6 +5,7 @@ use crate::support::Ask;
 const KILL: &str = r#"{"pid":7,"cmdline":"./xmrig -o pool","matched":"xmrig","source":"davylamp.exec","container_type":"cri","labels":{"io.kubernetes.pod.name":"jupyter-eve","io.kubernetes.pod.namespace":"hub","io.kubernetes.container.name":"notebook"},"image":"n:1","action":"spared","event":"Not killing process","level":"info","timestamp":"2024-08-01T11:31:00.000000Z","reason":"an allow pattern","exe":"/tmp/xmrig","hub_user":"eve","node":"node-1"}"#;
 const DIGEST: &str = r#"{"awsAccountId":"111122223333","digestStartTime":"2024-08-01T10:30:00Z","digestEndTime":"2024-08-01T11:30:00Z","digestS3Bucket":"b","digestS3Object":"AWSLogs/111122223333/CloudTrail-Digest/us-east-2/2024/08/01/x.json.gz","digestPublicKeyFingerprint":"0a","digestSignatureAlgorithm":"SHA256withRSA","newestEventTime":null,"oldestEventTime":null,"previousDigestS3Bucket":null,"previousDigestS3Object":null,"previousDigestHashValue":null,"previousDigestHashAlgorithm":null,"previousDigestSignature":null,"logFiles":[{"s3Bucket":"b","s3Object":"k","hashValue":"1"}]}"#;
 const STATE: &str = r#"{"taken_at":"2024-08-01T11:31:00Z","account_id":"111122223333","region":"us-east-1","kind":"instance","id":"i-1","state":{"type":"c5.large"},"hash":"0a1b"}"#;
+const ITEM: &str = r#"{"relatedEvents":[],"relationships":[{"resourceId":"sg-1","resourceName":null,"resourceType":"AWS::EC2::SecurityGroup","name":"Is associated with SecurityGroup"},{"resourceName":"eni-2","resourceType":"AWS::EC2::NetworkInterface"}],"configuration":{"instanceId":"i-1","type":"X","service":{}},"tags":{"Name":"miner"},"configurationItemVersion":"1.3","configurationItemCaptureTime":"2024-08-01T11:30:00.250Z","configurationStateId":1722511800250,"awsAccountId":"111122223333","configurationItemStatus":"ResourceDiscovered","resourceType":"AWS::EC2::Instance","resourceId":"i-1","ARN":"arn:aws:ec2:us-east-1:111122223333:instance/i-1","awsRegion":"us-east-1","availabilityZone":"us-east-1a","resourceCreationTime":"2024-08-01T11:29:00Z"}"#;
 const EVENT: &str = r#"{"eventVersion":"1.09","eventTime":"2024-08-01T11:30:23Z","eventSource":"guardduty.amazonaws.com","eventName":"CreateFilter","requestParameters":{"detectorId":"0a","type":"x","resource":"y","severity":1,"digestS3Object":"z"}}"#;
 const FINDING: &str = r#"{"schemaVersion":"2.0","accountId":"1","id":"f1","type":"X","resource":{"resourceType":"Instance"},"service":{"detectorId":"0a"},"severity":8}"#;
 const QUERY: &str =
@@ -55,6 +56,57 @@ fn a_snapshot_is_a_row() {
 }
 
 #[test]
+fn an_item_of_aws_config_is_a_row_however_it_is_delivered() {
+    let notice = format!(
+        r#"{{"configurationItemDiff":{{"changedProperties":{{}}}},"configurationItem":{ITEM},"messageType":"ConfigurationItemChangeNotification","recordVersion":"1.3"}}"#
+    );
+    let message = serde_json::to_string(&notice).expect("a text is JSON");
+    for log in [
+        format!(r#"{{"fileVersion":"1.0","configSnapshotId":"s","configurationItems":[{ITEM}]}}"#),
+        format!(r#"{{"fileVersion":"1.0","configurationItems":[{ITEM}]}}"#),
+        format!(r#"{{"configurationItems":[{ITEM}],"nextToken":"x"}}"#),
+        ITEM.to_owned(),
+        notice.clone(),
+        format!(
+            r#"{{"version":"0","detail-type":"Config Configuration Item Change","source":"aws.config","detail":{notice}}}"#
+        ),
+        format!(r#"{{"Type":"Notification","MessageId":"m","Message":{message}}}"#),
+    ] {
+        check(
+            &log,
+            "SELECT captured_epoch, status, is_deleted, account_id, region, resource_type, resource_id, arn,
+             created_at, related_ids, configuration, tags, state_id FROM config_item",
+            "captured_epoch,status,is_deleted,account_id,region,resource_type,resource_id,arn,created_at,related_ids,configuration,tags,state_id\n\
+             1722511800,ResourceDiscovered,false,111122223333,us-east-1,AWS::EC2::Instance,i-1,\
+             arn:aws:ec2:us-east-1:111122223333:instance/i-1,2024-08-01T11:29:00Z,\"sg-1,eni-2\",\
+             \"{\"\"instanceId\"\":\"\"i-1\"\",\"\"type\"\":\"\"X\"\",\"\"service\"\":{}}\",\"{\"\"Name\"\":\"\"miner\"\"}\",1722511800250",
+        );
+    }
+}
+
+#[test]
+fn the_text_of_a_configuration_is_read_and_what_is_no_item_is_passed_over() {
+    // As the command line tool prints it, with the configuration as text and other names.
+    let printed = r#"{"configurationItems":[{"version":"1.3","accountId":"111122223333","configurationItemCaptureTime":"2024-08-01T11:30:00.250000+00:00","configurationItemStatus":"ResourceDeleted","configurationStateId":"1722511800250","arn":"a","resourceType":"AWS::IAM::User","resourceId":"AIDA1","resourceName":"eve","awsRegion":"global","configuration":"{\"userName\":\"eve\"}"}]}"#;
+    check(
+        printed,
+        "SELECT captured_epoch, is_deleted, account_id, region, resource_name, json_get(configuration, 'userName') AS user
+         FROM config_item",
+        "captured_epoch,is_deleted,account_id,region,resource_name,user\n\
+         1722511800,true,111122223333,global,eve,eve",
+    );
+    let ended = format!(
+        "{{\"messageType\":\"ConfigurationHistoryDeliveryCompleted\",\"s3ObjectKey\":\"k\"}}\n{ITEM}\n{{\"resourceType\":\"x\"}}"
+    );
+    let (rows, said) = Ask::new("SELECT count(*) AS n FROM config_item")
+        .of("log", ended.as_str())
+        .answer();
+    assert_eq!(rows, "n\n1", "{said}");
+    // What is neither is counted.
+    assert!(said.contains("1 "), "{said}");
+}
+
+#[test]
 fn no_log_is_taken_for_another() {
     let envelope = format!(
         r#"{{"version":"0","detail-type":"AWS API Call via CloudTrail","source":"aws.guardduty","detail":{EVENT}}}"#
@@ -63,6 +115,7 @@ fn no_log_is_taken_for_another() {
         ("guard", KILL),
         ("cloudtrail_digest", DIGEST),
         ("recorder", STATE),
+        ("config_item", ITEM),
         ("cloudtrail", EVENT),
         ("cloudtrail", envelope.as_str()),
         ("guardduty", FINDING),

@@ -21,4 +21,6 @@ pub mod inventory;
 
 pub mod ocsf;
 
+pub mod recording;
+
 pub mod verdict;

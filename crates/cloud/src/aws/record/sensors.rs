@@ -104,6 +104,8 @@ const RECORDER_STATUS: Question = Question {
     permission: "config:DescribeConfigurationRecorderStatus",
 };
 
+/// Of a recorder, what it records.
+const RECORDER_SAYS: [&str; 5] = ["arn", "name", "recordingGroup", "recordingMode", "roleARN"];
 /// Of a recorder's status, what does not differ with each delivery.
 const RECORDER_MEMBERS: [&str; 6] = [
     "lastErrorCode",
@@ -124,7 +126,10 @@ pub(super) async fn config_recorders(config: &ReadConfig) -> Read {
     }
     let statuses = RECORDER_STATUS.ask(config, &json!({})).await?;
     let all = recorders.iter().filter_map(|recorder| {
-        let mut state = members(recorder);
+        let mut state = Map::new();
+        for name in RECORDER_SAYS {
+            add(&mut state, name, &recorder[name]);
+        }
         let statuses = statuses["ConfigurationRecordersStatus"].as_array();
         let status = statuses
             .into_iter()

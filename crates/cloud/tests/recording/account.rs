@@ -54,7 +54,10 @@ async fn something_of_everything_is_seen() {
     let role = seen.things(GLOBAL, "role")["runner"];
     let trust = &role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"];
     assert_eq!(trust["Service"], "lambda.amazonaws.com");
-    assert_eq!(seen.one(GLOBAL, "policy")["PolicyName"], "ours");
+    let policy = seen.one(GLOBAL, "policy");
+    assert!(policy["Arn"].as_str().unwrap().ends_with(":policy/ours"), "{policy}");
+    let document = &policy["PolicyVersionList"][0]["Document"];
+    assert_eq!(document["Statement"][0]["Effect"], "Allow");
     assert_eq!(seen.one(GLOBAL, "group")["GroupName"], "admins");
     assert_eq!(seen.one(GLOBAL, "account-summary")["Users"], 2);
     assert_eq!(seen.things(GLOBAL, "password-policy").len(), 0);

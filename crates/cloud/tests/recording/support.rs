@@ -131,6 +131,7 @@ pub fn furnish(ground: &Ground) {
             ("MinCount", "1"),
             ("MaxCount", "1"),
             ("KeyName", "intruder"),
+            ("SecurityGroup.1", "default"),
             ("UserData", "aHVudGVyMi12ZXJ5LXNlY3JldA=="),
             ("TagSpecification.1.ResourceType", "instance"),
             ("TagSpecification.1.Tag.1.Key", "Name"),

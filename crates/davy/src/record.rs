@@ -47,7 +47,9 @@ fn failure(error: StoreError) -> Failure {
         }
         StoreError::Clock { .. } => "see whether the clock is right: date -u",
         StoreError::Nothing => "see what is asked for: an account, a region, a kind, a cluster",
-        StoreError::Io { .. } => "see whether it can be read and written, and whether there is room",
+        StoreError::Io { .. } => {
+            "see whether it can be read and written, and whether there is room"
+        }
     };
     Failure::new(anyhow!(error), hint)
 }

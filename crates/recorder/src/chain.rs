@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::canonical::{canonical, hash};
 
 /// What stands where the hash of a line before would, in the first.
-pub const NOTHING_BEFORE: &str =
-    "0000000000000000000000000000000000000000000000000000000000000000";
+pub const NOTHING_BEFORE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// A line of the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

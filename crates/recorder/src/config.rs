@@ -25,10 +25,8 @@ pub fn section() -> Section {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where snapshots are kept: a folder, or `s3://BUCKET/PREFIX`.
+    /// Where snapshots are kept.
     pub store: String,
-    /// The folder that is written to before a bucket is.
-    pub spool: String,
     /// Minutes between two snapshots.
     pub every_minutes: u64,
     /// Days for which segments are kept; 0: for good.
@@ -57,7 +55,6 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             store: "/var/lib/davylamp/record".to_owned(),
-            spool: "/var/lib/davylamp/record-spool".to_owned(),
             every_minutes: 60,
             keep_days: 0,
             aws: true,
@@ -78,10 +75,7 @@ fn text(key: &str, text: &str) -> Result<(), &'static str> {
     let is_account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
     match key {
         _ if text.contains('\0') => Err("a NUL cannot stand in it"),
-        "record.store" if !text.starts_with('/') && !text.starts_with("s3://") => {
-            Err("write the whole path, from `/`, or `s3://BUCKET/PREFIX`")
-        }
-        "record.spool" if !text.starts_with('/') => Err("write the whole path, from `/`"),
+        "record.store" if !text.starts_with('/') => Err("write the whole path, from `/`"),
         "record.kubeconfig" if !is_empty_or(text.starts_with('/')) => {
             Err("write the whole path, from `/`")
         }

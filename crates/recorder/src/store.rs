@@ -399,7 +399,11 @@ impl Writer {
 
     /// Removes the segments that are only needed for snapshots before a time. How many, and up to which
     /// snapshot; the chain says so, and goes on holding a line for each.
-    pub fn prune(&mut self, keep_since: Timestamp, now: Timestamp) -> Result<(u64, u64), StoreError> {
+    pub fn prune(
+        &mut self,
+        keep_since: Timestamp,
+        now: Timestamp,
+    ) -> Result<(u64, u64), StoreError> {
         self.check_clock(now)?;
         let pruned = self.store.chain.pruned_up_to();
         let mut kept = self.store.chain.snapshots();

@@ -108,7 +108,12 @@ pub fn timeline(
     let is_early = |at: Timestamp| asked.since.is_some_and(|since| at < since);
     let is_late = |at: Timestamp| asked.until.is_some_and(|until| at > until);
     // What was known before the first is what it is compared with.
-    let kept = || store.chain().snapshots().filter(|(it, _)| it.number > pruned);
+    let kept = || {
+        store
+            .chain()
+            .snapshots()
+            .filter(|(it, _)| it.number > pruned)
+    };
     let before = kept().take_while(|(it, _)| is_early(it.taken_at)).last();
     let from = before.map_or(0, |(_, before)| before.reads_from);
     let mut picture = Picture::default();
@@ -160,7 +165,10 @@ fn event(before: &Picture, line: &Line, asked: &Asked) -> Option<Event> {
     }
     let seen = before.scopes.get(&line.scope)?;
     // The line that says that the scope was read has been taken already.
-    let old = seen.things.get(&line.id).or_else(|| seen.were.get(&line.id));
+    let old = seen
+        .things
+        .get(&line.id)
+        .or_else(|| seen.were.get(&line.id));
     let new = (!line.held.is_gone()).then_some(&line.held);
     let what = match how(old, new)? {
         How::Changed { members } => What::Changed { members },

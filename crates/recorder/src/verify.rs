@@ -130,13 +130,19 @@ fn check(
     }
     if lines != snapshot.lines {
         let says = snapshot.lines;
-        found.fault(at(), format!("it has {lines} lines, and the chain says {says}"));
+        found.fault(
+            at(),
+            format!("it has {lines} lines, and the chain says {says}"),
+        );
     }
     // With segments removed before it, not everything of the first few is known.
     let is_whole = snapshot.reads_from > store.chain().pruned_up_to();
     if is_whole && picture.count() != snapshot.things {
         let (has, says) = (picture.count(), snapshot.things);
-        found.fault(at(), format!("it has {has} things, and the chain says {says}"));
+        found.fault(
+            at(),
+            format!("it has {has} things, and the chain says {says}"),
+        );
     }
 }
 

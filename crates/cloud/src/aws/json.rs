@@ -207,7 +207,8 @@ impl Question {
         credentials: &Credentials,
         body: String,
     ) -> Result<reqwest::Request, ReadError> {
-        let failed = |error: &(dyn std::error::Error + 'static)| self.failed(describe(error), false);
+        let failed =
+            |error: &(dyn std::error::Error + 'static)| self.failed(describe(error), false);
         let target = format!("{}.{}", self.service.target, self.operation);
         let headers = [
             ("content-type", "application/x-amz-json-1.1"),
@@ -313,7 +314,10 @@ mod tests {
         for (kind, expected) in [
             ("AccessDeniedException", "AccessDeniedException"),
             ("com.amazonaws.x#ThrottlingException", "ThrottlingException"),
-            ("NoSuchResourceException:http://x/", "NoSuchResourceException"),
+            (
+                "NoSuchResourceException:http://x/",
+                "NoSuchResourceException",
+            ),
             ("", ""),
         ] {
             assert_eq!(code(kind), expected);
@@ -337,7 +341,13 @@ mod tests {
             permission: "sagemaker:ListNotebookInstances",
         };
         let of = |region: &str| question.url(&region.into(), None);
-        assert_eq!(of("eu-west-1"), "https://api.sagemaker.eu-west-1.amazonaws.com/");
-        assert_eq!(of("cn-north-1"), "https://api.sagemaker.cn-north-1.amazonaws.com.cn/");
+        assert_eq!(
+            of("eu-west-1"),
+            "https://api.sagemaker.eu-west-1.amazonaws.com/"
+        );
+        assert_eq!(
+            of("cn-north-1"),
+            "https://api.sagemaker.cn-north-1.amazonaws.com.cn/"
+        );
     }
 }

@@ -259,9 +259,7 @@ impl ReadError {
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
         let said = said(error);
-        let status = error
-            .raw_response()
-            .map(|answer| answer.status().as_u16());
+        let status = error.raw_response().map(|answer| answer.status().as_u16());
         Self::by_code(call, error.code().unwrap_or_default(), said, status)
     }
 

@@ -133,14 +133,46 @@ pub const REGION_PERMISSIONS: &[&str] = &["ec2:DescribeRegions"];
 /// be a secret. Of everything that is not named in a collector nothing is recorded either; these are those
 /// that somebody might look for.
 pub const LEFT_OUT: &[(&str, &str, &str)] = &[
-    ("trail", "LatestDeliveryTime, LatestDigestDeliveryTime, LatestNotificationTime and their like", "differ every few minutes"),
-    ("config-recorder", "lastStatusChangeTime", "differs with each delivery"),
-    ("ecs-service", "events, deployments, runningCount, pendingCount", "a log and counters: the tasks say it"),
-    ("ecs-cluster", "statistics, runningTasksCount, pendingTasksCount", "counters: the tasks say it"),
-    ("spot-request", "Status.UpdateTime, LaunchSpecification.UserData", "differs by itself; may hold a secret"),
-    ("launch-template", "LaunchTemplateData.UserData", "may hold a secret; HasUserData says that there is some"),
-    ("lambda-function", "the values of Environment.Variables", "may hold secrets; VariableNames has the names"),
-    ("ecs-task", "overrides of commands and environment", "may hold secrets"),
+    (
+        "trail",
+        "LatestDeliveryTime, LatestDigestDeliveryTime, LatestNotificationTime and their like",
+        "differ every few minutes",
+    ),
+    (
+        "config-recorder",
+        "lastStatusChangeTime",
+        "differs with each delivery",
+    ),
+    (
+        "ecs-service",
+        "events, deployments, runningCount, pendingCount",
+        "a log and counters: the tasks say it",
+    ),
+    (
+        "ecs-cluster",
+        "statistics, runningTasksCount, pendingTasksCount",
+        "counters: the tasks say it",
+    ),
+    (
+        "spot-request",
+        "Status.UpdateTime, LaunchSpecification.UserData",
+        "differs by itself; may hold a secret",
+    ),
+    (
+        "launch-template",
+        "LaunchTemplateData.UserData",
+        "may hold a secret; HasUserData says that there is some",
+    ),
+    (
+        "lambda-function",
+        "the values of Environment.Variables",
+        "may hold secrets; VariableNames has the names",
+    ),
+    (
+        "ecs-task",
+        "overrides of commands and environment",
+        "may hold secrets",
+    ),
 ];
 
 /// Every permission that recording an account needs, sorted.
@@ -216,7 +248,9 @@ async fn regions(
         kind: REGION.to_owned(),
     };
     let came = match sessions.reading(place).await {
-        Ok(config) => network::regions(&config).await.map_err(|error| describe(&error)),
+        Ok(config) => network::regions(&config)
+            .await
+            .map_err(|error| describe(&error)),
         Err(error) => Err(describe(&error)),
     };
     let enabled = came.iter().flatten().filter(|it| is_enabled(&it.state));
@@ -299,7 +333,8 @@ async fn each<I, T, F>(
 where
     F: Future<Output = Result<T, ReadError>>,
 {
-    let mut answers = stream::iter(items.into_iter().map(ask)).buffer_unordered(THINGS_SIDE_BY_SIDE);
+    let mut answers =
+        stream::iter(items.into_iter().map(ask)).buffer_unordered(THINGS_SIDE_BY_SIDE);
     let mut all = Vec::new();
     while let Some(answer) = answers.next().await {
         match answer {

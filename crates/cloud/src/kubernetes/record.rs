@@ -43,9 +43,17 @@ const KINDS: &[Kind] = &[
     Kind {
         name: "workload",
         lists: &[
-            list("/apis/apps/v1/deployments", "deployments.apps", "Deployment"),
+            list(
+                "/apis/apps/v1/deployments",
+                "deployments.apps",
+                "Deployment",
+            ),
             list("/apis/apps/v1/daemonsets", "daemonsets.apps", "DaemonSet"),
-            list("/apis/apps/v1/statefulsets", "statefulsets.apps", "StatefulSet"),
+            list(
+                "/apis/apps/v1/statefulsets",
+                "statefulsets.apps",
+                "StatefulSet",
+            ),
             list("/apis/batch/v1/jobs", "jobs.batch", "Job"),
             list("/apis/batch/v1/cronjobs", "cronjobs.batch", "CronJob"),
             list("/api/v1/pods", "pods", "Pod"),
@@ -54,7 +62,11 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         name: "service-account",
-        lists: &[list("/api/v1/serviceaccounts", "serviceaccounts", "ServiceAccount")],
+        lists: &[list(
+            "/api/v1/serviceaccounts",
+            "serviceaccounts",
+            "ServiceAccount",
+        )],
         tell: service_account,
     },
     Kind {
@@ -162,7 +174,11 @@ async fn read(reader: &Reader<'_>, kind: &Kind) -> Result<Vec<Thing>, KubeError>
     let mut all = Vec::new();
     for list in kind.lists {
         let objects = reader.list(list.path, list.resource, &[]).await?;
-        all.extend(objects.iter().filter_map(|object| (kind.tell)(list, object)));
+        all.extend(
+            objects
+                .iter()
+                .filter_map(|object| (kind.tell)(list, object)),
+        );
     }
     Ok(all)
 }
@@ -181,7 +197,14 @@ fn id(list: &List, object: &Value) -> Option<String> {
 fn thing(list: &List, object: &Value, more: Map<String, Value>) -> Option<Thing> {
     let metadata = &object["metadata"];
     let mut kept = Map::new();
-    for name in ["name", "namespace", "uid", "creationTimestamp", "labels", "ownerReferences"] {
+    for name in [
+        "name",
+        "namespace",
+        "uid",
+        "creationTimestamp",
+        "labels",
+        "ownerReferences",
+    ] {
         keep(&mut kept, name, metadata);
     }
     let mut state = Map::new();
@@ -223,7 +246,13 @@ fn workload(list: &List, object: &Value) -> Option<Thing> {
     };
     let mut told = members(
         spec,
-        &["replicas", "schedule", "suspend", "parallelism", "completions"],
+        &[
+            "replicas",
+            "schedule",
+            "suspend",
+            "parallelism",
+            "completions",
+        ],
     );
     let pod = Value::Object(pod(template));
     match list.object {
@@ -233,7 +262,10 @@ fn workload(list: &List, object: &Value) -> Option<Thing> {
     let mut more = Map::new();
     more.insert("spec".to_owned(), Value::Object(told));
     if list.object == "Pod" {
-        let status = members(&object["status"], &["phase", "podIP", "hostIP", "startTime"]);
+        let status = members(
+            &object["status"],
+            &["phase", "podIP", "hostIP", "startTime"],
+        );
         more.insert("status".to_owned(), Value::Object(status));
     }
     thing(list, object, more)
@@ -275,7 +307,14 @@ fn pod(spec: &Value) -> Map<String, Value> {
 fn container(container: &Value) -> Value {
     let mut kept = members(
         container,
-        &["name", "image", "resources", "securityContext", "ports", "volumeMounts"],
+        &[
+            "name",
+            "image",
+            "resources",
+            "securityContext",
+            "ports",
+            "volumeMounts",
+        ],
     );
     let variables = container["env"].as_array().into_iter().flatten();
     // Names only: a value may be a secret.
@@ -301,7 +340,10 @@ fn volume(volume: &Value) -> Value {
 }
 
 fn service_account(list: &List, object: &Value) -> Option<Thing> {
-    let mut more = members(object, &["automountServiceAccountToken", "imagePullSecrets"]);
+    let mut more = members(
+        object,
+        &["automountServiceAccountToken", "imagePullSecrets"],
+    );
     // The role of AWS that its pods have.
     let role = &object["metadata"]["annotations"]["eks.amazonaws.com/role-arn"];
     if let Some(role) = role.as_str() {

@@ -44,7 +44,10 @@ fn furnish(api: &ApiServer) {
     let named = |api_version: &str, kind: &str, name: &str, more: Value| {
         let mut object = json!({"apiVersion": api_version, "kind": kind,
             "metadata": {"name": name, "namespace": "jobs", "annotations": {"note": SECRET}}});
-        object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        object
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         api.put(object);
     };
     let template = json!({"spec": {"replicas": 3, "template": {"spec": pod_spec()}}});
@@ -57,23 +60,39 @@ fn furnish(api: &ApiServer) {
         json!({"spec": {"schedule": "* * * * *",
             "jobTemplate": {"spec": {"template": {"spec": pod_spec()}}}}}),
     );
-    named("v1", "Pod", "alone", json!({"spec": pod_spec(), "status": {"phase": "Running"}}));
-    api.put(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "owned", "namespace": "jobs",
+    named(
+        "v1",
+        "Pod",
+        "alone",
+        json!({"spec": pod_spec(), "status": {"phase": "Running"}}),
+    );
+    api.put(
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "owned", "namespace": "jobs",
         "ownerReferences": [{"controller": true, "kind": "ReplicaSet", "name": "miner-1"}]},
-        "spec": pod_spec()}));
-    named("v1", "Secret", "pool", json!({"stringData": {"wallet": SECRET}}));
+        "spec": pod_spec()}),
+    );
+    named(
+        "v1",
+        "Secret",
+        "pool",
+        json!({"stringData": {"wallet": SECRET}}),
+    );
     named(
         "networking.k8s.io/v1",
         "NetworkPolicy",
         "open",
         json!({"spec": {"podSelector": {}, "egress": [{}]}}),
     );
-    api.put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "jobs"},
-        "status": {"phase": "Active"}}));
-    api.put(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-a"},
+    api.put(
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "jobs"},
+        "status": {"phase": "Active"}}),
+    );
+    api.put(
+        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-a"},
         "spec": {"providerID": "aws:///eu-central-1a/i-0123456789abcdef0"},
         "status": {"conditions": [{"type": "Ready", "status": "True",
-            "lastHeartbeatTime": "2026-03-01T00:00:00Z"}]}}));
+            "lastHeartbeatTime": "2026-03-01T00:00:00Z"}]}}),
+    );
 }
 
 #[tokio::test]
@@ -105,16 +124,29 @@ async fn a_cluster_is_seen_without_its_secrets() {
     let container = &spec["template"]["spec"]["containers"][0];
     assert_eq!(container["env"], json!([{"name": "WALLET"}, {"name": "B"}]));
     assert_eq!(container["securityContext"]["privileged"], true);
-    assert_eq!(spec["template"]["spec"]["volumes"][0]["hostPath"]["path"], "/");
+    assert_eq!(
+        spec["template"]["spec"]["volumes"][0]["hostPath"]["path"],
+        "/"
+    );
     let image = seen.one(CLUSTER, "image");
     assert_eq!(image["usedBy"].as_array().unwrap().len(), 4);
-    assert_eq!(seen.things(CLUSTER, "namespace")["Namespace/jobs"]["status"]["phase"], "Active");
+    assert_eq!(
+        seen.things(CLUSTER, "namespace")["Namespace/jobs"]["status"]["phase"],
+        "Active"
+    );
     let node = seen.one(CLUSTER, "node");
-    assert_eq!(node["status"]["conditions"], json!([{"type": "Ready", "status": "True"}]));
+    assert_eq!(
+        node["status"]["conditions"],
+        json!([{"type": "Ready", "status": "True"}])
+    );
     assert_eq!(seen.things(CLUSTER, "network-policy").len(), 1);
     assert!(!format!("{:?}", seen.0).contains(SECRET));
     assert!(!resources().contains(&"secrets"));
-    assert!(seen.0.iter().all(|look: &Look| look.scope.account == "111122223333"));
+    assert!(
+        seen.0
+            .iter()
+            .all(|look: &Look| look.scope.account == "111122223333")
+    );
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! What is refused, throttled or broken off is unknown, with why; what was read is read.
 
 use davylamp_cloud::aws::record::Wanted;
-use davylamp_testkit::faults::{Fault, Rule, Schedule};
 use davylamp_model::recording::GLOBAL;
+use davylamp_testkit::faults::{Fault, Rule, Schedule};
 
 use crate::support::{Ground, REGION, furnish};
 
@@ -41,9 +41,21 @@ async fn what_is_refused_or_throttled_is_unknown_and_never_empty() {
     for (region, kind, says) in [
         (REGION, "volume", "allow ec2:DescribeVolumes to the role"),
         (REGION, "instance", "ec2:DescribeInstances was throttled"),
-        (GLOBAL, "access-key", "allow iam:GetAccessKeyLastUsed to the role"),
-        (REGION, "trail", "allow cloudtrail:GetTrailStatus to the role"),
-        (REGION, "config-recorder", "config:DescribeConfigurationRecorders was throttled"),
+        (
+            GLOBAL,
+            "access-key",
+            "allow iam:GetAccessKeyLastUsed to the role",
+        ),
+        (
+            REGION,
+            "trail",
+            "allow cloudtrail:GetTrailStatus to the role",
+        ),
+        (
+            REGION,
+            "config-recorder",
+            "config:DescribeConfigurationRecorders was throttled",
+        ),
         (REGION, "lambda-function", "lambda:ListFunctions failed"),
         (REGION, "eks-cluster", "eks:ListClusters failed"),
         (REGION, "eks-nodegroup", "eks:ListClusters failed"),
@@ -54,7 +66,13 @@ async fn what_is_refused_or_throttled_is_unknown_and_never_empty() {
     // What was asked for beside them is there, and what was repeated often enough as well.
     assert_eq!(seen.things(GLOBAL, "user").len(), 2);
     assert_eq!(seen.things(REGION, "sagemaker-notebook").len(), 1);
-    assert_eq!(ground.proxy.calls_of("config", "DescribeConfigurationRecorders").len(), 3);
+    assert_eq!(
+        ground
+            .proxy
+            .calls_of("config", "DescribeConfigurationRecorders")
+            .len(),
+        3
+    );
 }
 
 #[tokio::test]
@@ -89,7 +107,10 @@ async fn a_bucket_that_refuses_says_so_and_does_not_hide_the_others() {
     let ground = Ground::new().await;
     for name in ["one-of-two", "two-of-two"] {
         let name = format!("/{name}-{}", ground.account.id);
-        ground.account.rest("us-east-1", "s3", "PUT", &name, "").unwrap();
+        ground
+            .account
+            .rest("us-east-1", "s3", "PUT", &name, "")
+            .unwrap();
     }
     let refused = denied("s3", "GetBucketPolicyStatus").containing("one-of-two");
     ground.proxy.set_schedule(Schedule::rules([refused]));
@@ -111,12 +132,17 @@ async fn a_bucket_that_refuses_says_so_and_does_not_hide_the_others() {
 #[tokio::test]
 async fn without_a_list_of_regions_our_own_is_looked_at_and_the_list_is_unknown() {
     let ground = Ground::new().await;
-    ground.proxy.set_schedule(Schedule::rules([denied("ec2", "DescribeRegions")]));
+    ground
+        .proxy
+        .set_schedule(Schedule::rules([denied("ec2", "DescribeRegions")]));
     let wanted = Wanted {
         kinds: vec!["instance".to_owned()],
         ..Wanted::default()
     };
     let seen = ground.look_at(wanted).await;
     assert!(seen.look(GLOBAL, "region").came.is_err());
-    assert_eq!(seen.look(REGION, "instance").came.as_ref().unwrap().len(), 0);
+    assert_eq!(
+        seen.look(REGION, "instance").came.as_ref().unwrap().len(),
+        0
+    );
 }

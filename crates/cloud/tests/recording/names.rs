@@ -21,18 +21,27 @@ async fn members_have_the_names_that_aws_gives_them() {
             continue;
         };
         for thing in look.came.iter().flatten() {
-            states.push(serde_json::json!({"kind": kind.name, "permissions": kind.permissions,
-                "state": thing.state}));
+            states.push(
+                serde_json::json!({"kind": kind.name, "permissions": kind.permissions,
+                "state": thing.state}),
+            );
         }
     }
     assert!(states.len() > 20);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("states.json");
     std::fs::write(&path, serde_json::to_string(&states).unwrap()).unwrap();
-    let ran = Command::new(cache_dir().join("python/bin/python")).args(["-c", COMPARE]).arg(&path).output().unwrap();
+    let ran = Command::new(cache_dir().join("python/bin/python"))
+        .args(["-c", COMPARE])
+        .arg(&path)
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&ran.stdout);
     let why = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success() && said.starts_with("compared"), "{said}{why}");
+    assert!(
+        ran.status.success() && said.starts_with("compared"),
+        "{said}{why}"
+    );
     let unknown: Vec<&str> = said.lines().skip(1).collect();
     // Ours: what stands for a secret, and what the contract with those who read snapshots calls so.
     assert_eq!(

@@ -40,7 +40,9 @@ impl Ground {
             role: Some("davylamp-recorder".to_owned()),
             ..SessionOptions::default()
         };
-        let sessions = Sessions::with_credentials(options, credentials).await.unwrap();
+        let sessions = Sessions::with_credentials(options, credentials)
+            .await
+            .unwrap();
         Self {
             account,
             proxy,
@@ -49,7 +51,13 @@ impl Ground {
     }
 
     /// A call of EC2, IAM or Auto Scaling that prepares what is looked at.
-    pub fn query(&self, region: &str, service: &str, action: &str, more: &[(&str, &str)]) -> String {
+    pub fn query(
+        &self,
+        region: &str,
+        service: &str,
+        action: &str,
+        more: &[(&str, &str)],
+    ) -> String {
         let version = match service {
             "ec2" => "2016-11-15",
             "iam" => "2010-05-08",
@@ -65,8 +73,14 @@ impl Ground {
     }
 
     pub fn rest(&self, service: &str, method: &str, path: &str, body: Value) -> String {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        self.account.rest(REGION, service, method, path, &body).unwrap()
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        self.account
+            .rest(REGION, service, method, path, &body)
+            .unwrap()
     }
 
     /// Looks in the two regions of these tests.
@@ -97,7 +111,10 @@ impl Seen {
     pub fn things(&self, region: &str, kind: &str) -> BTreeMap<&str, &Value> {
         let came = &self.look(region, kind).came;
         let things = came.as_ref().unwrap_or_else(|why| panic!("{kind}: {why}"));
-        things.iter().map(|it: &Thing| (it.id.as_str(), &it.state)).collect()
+        things
+            .iter()
+            .map(|it: &Thing| (it.id.as_str(), &it.state))
+            .collect()
     }
 
     pub fn one(&self, region: &str, kind: &str) -> &Value {
@@ -145,7 +162,10 @@ pub fn furnish(ground: &Ground) {
             ("SpotPrice", "0.5"),
             ("LaunchSpecification.ImageId", "ami-12c6146b"),
             ("LaunchSpecification.InstanceType", "c5.large"),
-            ("LaunchSpecification.UserData", "aHVudGVyMi12ZXJ5LXNlY3JldA=="),
+            (
+                "LaunchSpecification.UserData",
+                "aHVudGVyMi12ZXJ5LXNlY3JldA==",
+            ),
         ],
     );
     ec2(
@@ -154,14 +174,21 @@ pub fn furnish(ground: &Ground) {
             ("LaunchTemplateName", "workers"),
             ("LaunchTemplateData.InstanceType", "c5.4xlarge"),
             ("LaunchTemplateData.ImageId", "ami-12c6146b"),
-            ("LaunchTemplateData.UserData", "aHVudGVyMi12ZXJ5LXNlY3JldA=="),
+            (
+                "LaunchTemplateData.UserData",
+                "aHVudGVyMi12ZXJ5LXNlY3JldA==",
+            ),
         ],
     );
     ground.query(
         ELSEWHERE,
         "ec2",
         "RunInstances",
-        &[("ImageId", "ami-12c6146b"), ("MinCount", "2"), ("MaxCount", "2")],
+        &[
+            ("ImageId", "ami-12c6146b"),
+            ("MinCount", "2"),
+            ("MaxCount", "2"),
+        ],
     );
     ground.query(
         REGION,
@@ -182,26 +209,43 @@ pub fn furnish(ground: &Ground) {
 }
 
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
-const ALL: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+const ALL: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
 
 fn identities(ground: &Ground) {
     let iam = |action: &str, more: &[(&str, &str)]| ground.query("us-east-1", "iam", action, more);
     iam("CreateUser", &[("UserName", "alice")]);
     iam("CreateUser", &[("UserName", "bob")]);
     iam("CreateAccessKey", &[("UserName", "alice")]);
-    iam("CreateLoginProfile", &[("UserName", "bob"), ("Password", SECRET)]);
+    iam(
+        "CreateLoginProfile",
+        &[("UserName", "bob"), ("Password", SECRET)],
+    );
     iam("CreateGroup", &[("GroupName", "admins")]);
-    iam("AddUserToGroup", &[("GroupName", "admins"), ("UserName", "alice")]);
+    iam(
+        "AddUserToGroup",
+        &[("GroupName", "admins"), ("UserName", "alice")],
+    );
     iam(
         "PutUserPolicy",
-        &[("UserName", "alice"), ("PolicyName", "all"), ("PolicyDocument", ALL)],
+        &[
+            ("UserName", "alice"),
+            ("PolicyName", "all"),
+            ("PolicyDocument", ALL),
+        ],
     );
-    iam("CreatePolicy", &[("PolicyName", "ours"), ("PolicyDocument", ALL)]);
+    iam(
+        "CreatePolicy",
+        &[("PolicyName", "ours"), ("PolicyDocument", ALL)],
+    );
     iam(
         "CreateRole",
         &[("RoleName", "runner"), ("AssumeRolePolicyDocument", TRUST)],
     );
-    let device = iam("CreateVirtualMFADevice", &[("VirtualMFADeviceName", "phone")]);
+    let device = iam(
+        "CreateVirtualMFADevice",
+        &[("VirtualMFADeviceName", "phone")],
+    );
     let serial = between(&device, "SerialNumber");
     iam(
         "EnableMFADevice",
@@ -217,7 +261,10 @@ fn identities(ground: &Ground) {
 fn sensors(ground: &Ground) {
     // Of all accounts together one bucket has a name.
     let bucket = format!("trails-{}", ground.account.id);
-    ground.account.rest("us-east-1", "s3", "PUT", &format!("/{bucket}"), "").unwrap();
+    ground
+        .account
+        .rest("us-east-1", "s3", "PUT", &format!("/{bucket}"), "")
+        .unwrap();
     let trail = |operation: &str, body: Value| {
         let target = format!("com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.{operation}");
         ground.json("cloudtrail", &target, body)
@@ -230,8 +277,12 @@ fn sensors(ground: &Ground) {
     trail("StopLogging", json!({"Name": "main"}));
     let detector = ground.rest("guardduty", "POST", "/detector", json!({"enable": true}));
     let detector: Value = serde_json::from_str(&detector).unwrap();
-    let filters = format!("/detector/{}/filter", detector["detectorId"].as_str().unwrap());
-    let filter = json!({"name": "quiet", "action": "ARCHIVE", "findingCriteria": {"criterion": {}}});
+    let filters = format!(
+        "/detector/{}/filter",
+        detector["detectorId"].as_str().unwrap()
+    );
+    let filter =
+        json!({"name": "quiet", "action": "ARCHIVE", "findingCriteria": {"criterion": {}}});
     ground.rest("guardduty", "POST", &filters, filter);
     let role = format!("arn:aws:iam::{}:role/runner", ground.account.id);
     // What it answers is empty, and so no JSON.
@@ -261,6 +312,14 @@ fn workloads(ground: &Ground) {
         "CreateService",
         json!({"cluster": "batch", "serviceName": "mine", "taskDefinition": "miner",
             "desiredCount": 3, "launchType": "FARGATE"}),
+    );
+    let subnets = ground.query(REGION, "ec2", "DescribeSubnets", &[]);
+    ecs(
+        "RunTask",
+        json!({"cluster": "batch", "taskDefinition": "miner", "launchType": "FARGATE",
+            "networkConfiguration": {"awsvpcConfiguration": {"subnets": [between(&subnets, "subnetId")]}},
+            "overrides": {"containerOverrides": [{"name": "m", "command": ["-p", SECRET],
+                "environment": [{"name": "POOL", "value": SECRET}]}]}}),
     );
     ground.rest(
         "lambda",
@@ -293,6 +352,8 @@ fn workloads(ground: &Ground) {
 
 /// The text of the first element of a name.
 pub fn between(xml: &str, name: &str) -> String {
-    let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("{name}: {xml}"));
+    let (_, rest) = xml
+        .split_once(&format!("<{name}>"))
+        .unwrap_or_else(|| panic!("{name}: {xml}"));
     rest.split_once(&format!("</{name}>")).unwrap().0.to_owned()
 }

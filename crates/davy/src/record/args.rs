@@ -78,14 +78,16 @@ pub struct ThingArgs {
 
 /// Take snapshots: one, or one after the other until it is told to stop
 #[derive(Debug, Clone, Args)]
-#[command(after_long_help = "Exit codes: 0 everything that was asked for was read; 2 something was not, which the \
+#[command(
+    after_long_help = "Exit codes: 0 everything that was asked for was read; 2 something was not, which the \
 snapshot says, or no snapshot could be taken.
 
 Examples:
   davy record run --store DIR --once
   davy record run --store DIR --every 1h --account 111122223333 --account 444455556666 --role davylamp-recorder
   davy record run --store DIR --once --no-aws --kubernetes prod
-  davy deploy aws --what record-policy     what it may read, for an account administrator")]
+  davy deploy aws --what record-policy     what it may read, for an account administrator"
+)]
 pub struct RunArgs {
     #[command(flatten)]
     pub store: StoreArgs,
@@ -148,13 +150,15 @@ pub struct ShowArgs {
 
 /// What differs between two snapshots
 #[derive(Debug, Clone, Args)]
-#[command(after_long_help = "Exit codes: 0 nothing differs; 1 something does; 2 nothing that is known does, and not \
+#[command(
+    after_long_help = "Exit codes: 0 nothing differs; 1 something does; 2 nothing that is known does, and not \
 everything is known.
 
 Examples:
   davy record diff latest-1 latest --store DIR
   davy record diff 2026-03-01 2026-03-15T12:00:00Z --kind user --kind access-key --store DIR
-  davy record diff BEFORE-DIR AFTER-DIR")]
+  davy record diff BEFORE-DIR AFTER-DIR"
+)]
 pub struct DiffArgs {
     /// The first: a snapshot's number, a time, latest, latest-N, or a store, whose last it is
     #[arg(value_name = "A")]
@@ -173,12 +177,14 @@ pub struct DiffArgs {
 
 /// What happened, as far as snapshots tell: what appeared, changed and went
 #[derive(Debug, Clone, Args)]
-#[command(after_long_help = "A snapshot shows that something happened since the look before: each event lies between \
+#[command(
+    after_long_help = "A snapshot shows that something happened since the look before: each event lies between \
 the two times that stand before it.
 
 Examples:
   davy record timeline --id i-0123456789abcdef0 --store DIR
-  davy record timeline --kind instance --kind user --since 2026-03-01T00:00:00Z --store DIR --output csv")]
+  davy record timeline --kind instance --kind user --since 2026-03-01T00:00:00Z --store DIR --output csv"
+)]
 pub struct TimelineArgs {
     #[command(flatten)]
     pub store: StoreArgs,
@@ -197,10 +203,12 @@ pub struct TimelineArgs {
 
 /// Whether the store is what was recorded
 #[derive(Debug, Clone, Args)]
-#[command(after_long_help = "Exit codes: 0 it is; 1 it was altered, or something is missing; 2 it could not be read.
+#[command(
+    after_long_help = "Exit codes: 0 it is; 1 it was altered, or something is missing; 2 it could not be read.
 
 Who may write to the store can cut snapshots off its end, or write it anew. So keep the hash that it prints \
-elsewhere, and give it to --head the next time.")]
+elsewhere, and give it to --head the next time."
+)]
 pub struct VerifyArgs {
     #[command(flatten)]
     pub store: StoreArgs,

@@ -49,7 +49,10 @@ pub(super) fn list(args: &ListArgs, settings: &SettingsArgs) -> Result<ExitCode,
     let store = open(&args.store, settings)?;
     let mut rows = Rows::new(
         args.output,
-        &["number", "taken_at", "accounts", "things", "lines", "scopes", "unknown", "bytes", "kept"],
+        &[
+            "number", "taken_at", "accounts", "things", "lines", "scopes", "unknown", "bytes",
+            "kept",
+        ],
     );
     let pruned = store.chain().pruned_up_to();
     for (link, snapshot) in store.chain().snapshots() {
@@ -212,10 +215,7 @@ fn print_diff(
             How::Removed { state } => ("removed", about(&it.scope.kind, state)),
             How::Changed { members } => ("changed", changes(members)),
         };
-        rows.add(
-            cells(how, &it.scope, Some(&it.id), said),
-            json!(it),
-        );
+        rows.add(cells(how, &it.scope, Some(&it.id), said), json!(it));
     }
     rows.end()
 }
@@ -241,7 +241,9 @@ pub(super) fn timeline(args: &TimelineArgs, settings: &SettingsArgs) -> Result<E
     };
     let mut rows = Rows::new(
         args.output,
-        &["after", "by", "what", "kind", "id", "account", "region", "about"],
+        &[
+            "after", "by", "what", "kind", "id", "account", "region", "about",
+        ],
     );
     let told = shows::timeline(&store, &asked, |event| {
         let mut row = vec![

@@ -28,12 +28,18 @@ const ABOUT: &[(&str, &[&str])] = &[
             "LaunchTime",
         ],
     ),
-    ("spot-request", &["LaunchSpecification.InstanceType", "State", "InstanceId"]),
+    (
+        "spot-request",
+        &["LaunchSpecification.InstanceType", "State", "InstanceId"],
+    ),
     ("volume", &["Size", "VolumeType", "State"]),
     ("address", &["PublicIp", "InstanceId"]),
     ("security-group", &["GroupName", "Description"]),
     ("key-pair", &["KeyName", "CreateTime"]),
-    ("launch-template", &["LaunchTemplateName", "CreatedBy", "LatestVersionNumber"]),
+    (
+        "launch-template",
+        &["LaunchTemplateName", "CreatedBy", "LatestVersionNumber"],
+    ),
     ("scaling-group", &["DesiredCapacity", "MaxSize"]),
     ("snapshot", &["VolumeId", "StartTime"]),
     ("image", &["Name", "Public", "CreationDate", "usedBy"]),
@@ -52,28 +58,56 @@ const ABOUT: &[(&str, &[&str])] = &[
         ],
     ),
     ("role", &["CreateDate", "RoleLastUsed.LastUsedDate"]),
-    ("trail", &["IsLogging", "IsMultiRegionTrail", "S3BucketName", "StopLoggingTime"]),
+    (
+        "trail",
+        &[
+            "IsLogging",
+            "IsMultiRegionTrail",
+            "S3BucketName",
+            "StopLoggingTime",
+        ],
+    ),
     ("guardduty-detector", &["Status", "UpdatedAt"]),
     ("config-recorder", &["recording", "lastStatus"]),
     ("quota", &["QuotaName", "Value"]),
     ("bucket", &["CreationDate", "PolicyStatus.IsPublic"]),
     ("region", &["OptInStatus"]),
-    ("eks-nodegroup", &["instanceTypes", "scalingConfig.desiredSize"]),
-    ("ecs-task", &["taskDefinitionArn", "cpu", "lastStatus", "startedBy"]),
-    ("lambda-function", &["Runtime", "MemorySize", "LastModified"]),
-    ("sagemaker-notebook", &["InstanceType", "NotebookInstanceStatus"]),
+    (
+        "eks-nodegroup",
+        &["instanceTypes", "scalingConfig.desiredSize"],
+    ),
+    (
+        "ecs-task",
+        &["taskDefinitionArn", "cpu", "lastStatus", "startedBy"],
+    ),
+    (
+        "lambda-function",
+        &["Runtime", "MemorySize", "LastModified"],
+    ),
+    (
+        "sagemaker-notebook",
+        &["InstanceType", "NotebookInstanceStatus"],
+    ),
     ("node", &["spec.providerID", "status.nodeInfo.osImage"]),
 ];
 
 /// Members of any state that say something, where nothing is said above.
-const ANYTHING: &[&str] = &["status", "Status", "State", "CreateDate", "metadata.creationTimestamp"];
+const ANYTHING: &[&str] = &[
+    "status",
+    "Status",
+    "State",
+    "CreateDate",
+    "metadata.creationTimestamp",
+];
 
 /// A state in a line.
 pub(super) fn about(kind: &str, state: &Value) -> String {
     let known = ABOUT.iter().find(|(name, _)| *name == kind);
     let paths = known.map_or(ANYTHING, |(_, paths)| paths);
     let said = paths.iter().filter_map(|path| {
-        let value = path.split('.').try_fold(state, |value, name| value.get(name))?;
+        let value = path
+            .split('.')
+            .try_fold(state, |value, name| value.get(name))?;
         Some(short(value))
     });
     said.collect::<Vec<_>>().join(", ")

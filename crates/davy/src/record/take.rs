@@ -102,7 +102,11 @@ pub(super) fn store_option(args: &StoreArgs) -> Vec<Override> {
         true => store.into(),
         false => std::path::absolute(store).unwrap_or_else(|_| store.into()),
     };
-    vec![Override::option("--store", "record.store", path.as_os_str())]
+    vec![Override::option(
+        "--store",
+        "record.store",
+        path.as_os_str(),
+    )]
 }
 
 /// A kind that is misspelled would never be there.
@@ -163,7 +167,11 @@ impl Taker {
             named.push((name.to_owned(), is_eks));
         }
         let wanted = Wanted {
-            accounts: config.accounts.iter().map(|it| it.as_str().into()).collect(),
+            accounts: config
+                .accounts
+                .iter()
+                .map(|it| it.as_str().into())
+                .collect(),
             regions: config.regions.iter().map(|it| it.as_str().into()).collect(),
             kinds,
         };
@@ -225,9 +233,7 @@ impl Taker {
         for (name, is_eks) in &self.named {
             looks.extend(self.cluster(name, *is_eks).await?);
         }
-        self.writer
-            .record(taken_at, now(), looks)
-            .map_err(failure)
+        self.writer.record(taken_at, now(), looks).map_err(failure)
     }
 
     async fn cluster(&self, name: &str, is_eks: bool) -> Result<Vec<Look>, Failure> {
@@ -261,7 +267,9 @@ impl Taker {
         );
         if unknown > 0 {
             let scopes = snapshot.scopes;
-            said.push_str(&format!("; of {scopes} kinds in regions {unknown} could not be read"));
+            said.push_str(&format!(
+                "; of {scopes} kinds in regions {unknown} could not be read"
+            ));
         }
         emit(said + "\n")?;
         Ok(unknown)

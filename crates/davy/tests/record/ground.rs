@@ -52,7 +52,8 @@ impl Ran {
     #[track_caller]
     pub fn lines(&self) -> Vec<Value> {
         let each = self.out.lines().map(serde_json::from_str);
-        each.collect::<Result<_, _>>().unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+        each.collect::<Result<_, _>>()
+            .unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
 }
 
@@ -75,7 +76,12 @@ impl Ground {
         let mut command = Command::new(env!("CARGO_BIN_EXE_davy"));
         command
             .env_clear()
-            .envs(self.account.clone().through(self.proxy.endpoint()).env(REGION))
+            .envs(
+                self.account
+                    .clone()
+                    .through(self.proxy.endpoint())
+                    .env(REGION),
+            )
             .env("DAVY_RECORD__STORE", self.store())
             .current_dir(self.dir.path())
             .args(arguments)
@@ -155,7 +161,9 @@ pub fn until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 pub fn between(xml: &str, name: &str) -> String {
-    let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("{name}: {xml}"));
+    let (_, rest) = xml
+        .split_once(&format!("<{name}>"))
+        .unwrap_or_else(|| panic!("{name}: {xml}"));
     rest.split_once(&format!("</{name}>")).unwrap().0.to_owned()
 }
 

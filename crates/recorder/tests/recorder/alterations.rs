@@ -89,9 +89,14 @@ fn nothing_is_added_to_a_chain_that_was_altered() {
     let dir = tempfile::tempdir().unwrap();
     story(dir.path());
     let path = chain(dir.path());
-    let altered = fs::read_to_string(&path).unwrap().replacen("\"things\":2", "\"things\":3", 1);
+    let altered = fs::read_to_string(&path)
+        .unwrap()
+        .replacen("\"things\":2", "\"things\":3", 1);
     fs::write(&path, altered).unwrap();
-    assert!(matches!(Writer::open(dir.path()), Err(StoreError::Broken { line: 1, .. })));
+    assert!(matches!(
+        Writer::open(dir.path()),
+        Err(StoreError::Broken { line: 1, .. })
+    ));
 }
 
 #[test]

@@ -62,7 +62,12 @@ fn looks(account: &Account) -> Vec<Look> {
 
 fn states(picture: &Picture, kind: &str) -> Option<BTreeMap<String, Value>> {
     let things = picture.things(&scope(kind))?;
-    Some(things.iter().map(|(id, held)| (id.clone(), value(held))).collect())
+    Some(
+        things
+            .iter()
+            .map(|(id, held)| (id.clone(), value(held)))
+            .collect(),
+    )
 }
 
 proptest! {

@@ -96,7 +96,11 @@ fn each_step_may_be_the_last() {
         fs::remove_file(dir.path().join("segments").join(&last)).unwrap();
         let aside = dir.path().join("_recorder/pending").join(&last);
         fs::write(&aside, &segment[..segment_length]).unwrap();
-        fs::write(dir.path().join("_recorder/chain.jsonl"), &chain[..chain_length]).unwrap();
+        fs::write(
+            dir.path().join("_recorder/chain.jsonl"),
+            &chain[..chain_length],
+        )
+        .unwrap();
 
         let is_recorded = chain_length == chain.len();
         let number = if is_recorded { 3 } else { 2 };

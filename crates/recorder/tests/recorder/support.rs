@@ -53,15 +53,17 @@ pub fn record(writer: &mut Writer, looks: Vec<Look>) -> Link {
 /// A store of a few snapshots, in which things come, change and go, and something is unknown.
 pub fn story(root: &Path) -> Writer {
     let mut writer = Writer::open(root).unwrap();
-    let instance = |state: &str| {
-        json!({"InstanceId": "i-1", "State": {"Name": state}, "Tags": [{"Key": "a", "Value": "b"}]})
-    };
-    let key = |used: &str| json!({"AccessKeyId": "AKIA1", "AccessKeyLastUsed": {"LastUsedDate": used}});
+    let instance = |state: &str| json!({"InstanceId": "i-1", "State": {"Name": state}, "Tags": [{"Key": "a", "Value": "b"}]});
+    let key =
+        |used: &str| json!({"AccessKeyId": "AKIA1", "AccessKeyLastUsed": {"LastUsedDate": used}});
     record(
         &mut writer,
         vec![
             complete("instance", vec![thing("i-1", instance("pending"))]),
-            complete("access-key", vec![thing("AKIA1", key("2026-03-01T00:00:00Z"))]),
+            complete(
+                "access-key",
+                vec![thing("AKIA1", key("2026-03-01T00:00:00Z"))],
+            ),
         ],
     );
     record(
@@ -81,7 +83,10 @@ pub fn story(root: &Path) -> Writer {
         &mut writer,
         vec![
             complete("instance", vec![thing("i-2", json!({"InstanceId": "i-2"}))]),
-            complete("access-key", vec![thing("AKIA1", key("2026-03-01T01:30:00Z"))]),
+            complete(
+                "access-key",
+                vec![thing("AKIA1", key("2026-03-01T01:30:00Z"))],
+            ),
         ],
     );
     writer

@@ -142,7 +142,9 @@ fn every_call_is_authorized_on_what_the_table_says() {
 fn every_call_of_the_recorder_is_one_and_none_changes_anything() {
     let reference = Reference::load();
     let policy = recording(Some("davylamp-recorder"));
-    let actions = policy["Statement"][0]["Action"].as_array().expect("actions");
+    let actions = policy["Statement"][0]["Action"]
+        .as_array()
+        .expect("actions");
     assert!(actions.len() > 40);
     for action in actions.iter().filter_map(Value::as_str) {
         assert!(reference.knows(action), "{action}");

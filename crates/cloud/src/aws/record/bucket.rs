@@ -45,7 +45,12 @@ async fn bucket(config: &ReadConfig, it: &types::Bucket) -> Result<Option<Thing>
     let block = asked.take("PublicAccessBlock", block)?.flatten();
     let status = client.get_bucket_policy_status().bucket(name).send().await;
     let status = status
-        .map(|answer| one(&answer.policy_status, |it| state! {"IsPublic": &it.is_public}))
+        .map(|answer| {
+            one(
+                &answer.policy_status,
+                |it| state! {"IsPublic": &it.is_public},
+            )
+        })
         .map_err(|error| ReadError::of("s3:GetBucketPolicyStatus", &error));
     let status = asked.take("PolicyStatus", status)?.flatten();
     let grants = client.get_bucket_acl().bucket(name).send().await;

@@ -125,11 +125,15 @@ fn group(it: &types::GroupIdentifier) -> Value {
 pub(super) async fn spot_requests(config: &ReadConfig) -> Result<Vec<Thing>, ReadError> {
     let client = config.ec2();
     let question = client.describe_spot_instance_requests().max_results(PAGE);
-    Ok(pages!(question, "ec2:DescribeSpotInstanceRequests", |page| {
-        let each = page.spot_instance_requests().iter();
-        each.filter_map(|it| thing(&it.spot_instance_request_id, spot_request(it)))
-            .collect::<Vec<_>>()
-    }))
+    Ok(pages!(
+        question,
+        "ec2:DescribeSpotInstanceRequests",
+        |page| {
+            let each = page.spot_instance_requests().iter();
+            each.filter_map(|it| thing(&it.spot_instance_request_id, spot_request(it)))
+                .collect::<Vec<_>>()
+        }
+    ))
 }
 
 fn spot_request(it: &types::SpotInstanceRequest) -> Value {
@@ -200,7 +204,10 @@ fn volume(it: &types::Volume) -> Value {
 /// The account's own.
 pub(super) async fn snapshots(config: &ReadConfig) -> Result<Vec<Thing>, ReadError> {
     let client = config.ec2();
-    let question = client.describe_snapshots().owner_ids("self").max_results(PAGE);
+    let question = client
+        .describe_snapshots()
+        .owner_ids("self")
+        .max_results(PAGE);
     Ok(pages!(question, "ec2:DescribeSnapshots", |page| {
         let each = page.snapshots().iter();
         each.filter_map(|it| thing(&it.snapshot_id, snapshot(it)))
@@ -267,7 +274,9 @@ fn image(it: &types::Image) -> Value {
 /// Templates, each with what its default and its latest version start.
 pub(super) async fn launch_templates(config: &ReadConfig) -> Result<Vec<Thing>, ReadError> {
     let client = config.ec2();
-    let question = client.describe_launch_templates().max_results(TEMPLATE_PAGE);
+    let question = client
+        .describe_launch_templates()
+        .max_results(TEMPLATE_PAGE);
     let templates = pages!(question, "ec2:DescribeLaunchTemplates", |page| page
         .launch_templates
         .unwrap_or_default());

@@ -29,7 +29,9 @@ pub(super) async fn eks_clusters(config: &ReadConfig) -> Read {
     let all = each(eks_names(config).await?, async |name| {
         let answer = client.describe_cluster().name(name).send().await;
         let answer = answer.map_err(|error| ReadError::of("eks:DescribeCluster", &error))?;
-        Ok(answer.cluster.and_then(|it| thing(&it.name, eks_cluster(&it))))
+        Ok(answer
+            .cluster
+            .and_then(|it| thing(&it.name, eks_cluster(&it))))
     });
     Ok(all.await?.into_iter().flatten().collect())
 }
@@ -70,7 +72,9 @@ pub(super) async fn eks_nodegroups(config: &ReadConfig) -> Read {
         let names = pages!(question, "eks:ListNodegroups", |page| page
             .nodegroups
             .unwrap_or_default());
-        let named = names.into_iter().map(|name: String| (cluster.clone(), name));
+        let named = names
+            .into_iter()
+            .map(|name: String| (cluster.clone(), name));
         Ok(named.collect::<Vec<_>>())
     });
     let named = named.await?.into_iter().flatten();
@@ -178,17 +182,22 @@ pub(super) async fn ecs_services(config: &ReadConfig) -> Read {
             .service_arns
             .unwrap_or_default());
         let asked = chunks(arns, SERVICES).into_iter();
-        Ok(asked.map(|arns| (cluster.clone(), arns)).collect::<Vec<_>>())
+        Ok(asked
+            .map(|arns| (cluster.clone(), arns))
+            .collect::<Vec<_>>())
     });
-    let all = each(listed.await?.into_iter().flatten(), async |(cluster, arns)| {
-        let question = client.describe_services().cluster(cluster);
-        let question = question
-            .set_services(Some(arns))
-            .include(ecs::ServiceField::Tags);
-        let answer = question.send().await;
-        let answer = answer.map_err(|error| ReadError::of("ecs:DescribeServices", &error))?;
-        Ok(answer.services.unwrap_or_default())
-    });
+    let all = each(
+        listed.await?.into_iter().flatten(),
+        async |(cluster, arns)| {
+            let question = client.describe_services().cluster(cluster);
+            let question = question
+                .set_services(Some(arns))
+                .include(ecs::ServiceField::Tags);
+            let answer = question.send().await;
+            let answer = answer.map_err(|error| ReadError::of("ecs:DescribeServices", &error))?;
+            Ok(answer.services.unwrap_or_default())
+        },
+    );
     let all = all.await?.into_iter().flatten();
     Ok(all
         .filter_map(|it| thing(&it.service_arn, service(&it)))
@@ -229,17 +238,20 @@ pub(super) async fn ecs_tasks(config: &ReadConfig) -> Read {
             .task_arns
             .unwrap_or_default());
         let asked = chunks(arns, DESCRIBED).into_iter();
-        Ok(asked.map(|arns| (cluster.clone(), arns)).collect::<Vec<_>>())
+        Ok(asked
+            .map(|arns| (cluster.clone(), arns))
+            .collect::<Vec<_>>())
     });
-    let all = each(listed.await?.into_iter().flatten(), async |(cluster, arns)| {
-        let question = client.describe_tasks().cluster(cluster);
-        let question = question
-            .set_tasks(Some(arns))
-            .include(ecs::TaskField::Tags);
-        let answer = question.send().await;
-        let answer = answer.map_err(|error| ReadError::of("ecs:DescribeTasks", &error))?;
-        Ok(answer.tasks.unwrap_or_default())
-    });
+    let all = each(
+        listed.await?.into_iter().flatten(),
+        async |(cluster, arns)| {
+            let question = client.describe_tasks().cluster(cluster);
+            let question = question.set_tasks(Some(arns)).include(ecs::TaskField::Tags);
+            let answer = question.send().await;
+            let answer = answer.map_err(|error| ReadError::of("ecs:DescribeTasks", &error))?;
+            Ok(answer.tasks.unwrap_or_default())
+        },
+    );
     let all = all.await?.into_iter().flatten();
     Ok(all
         .filter_map(|it| thing(&it.task_arn, task(&it)))

@@ -54,7 +54,9 @@ fn function(it: &types::FunctionConfiguration) -> Value {
 /// The names of the variables. Their values may be secrets, and are let go of here.
 fn names(environment: &types::EnvironmentResponse) -> Vec<Value> {
     let variables = environment.variables.iter().flatten();
-    variables.map(|(name, _)| Value::from(name.as_str())).collect()
+    variables
+        .map(|(name, _)| Value::from(name.as_str()))
+        .collect()
 }
 
 const NOTEBOOKS: Question = Question {
@@ -76,7 +78,9 @@ const NOTEBOOK_MEMBERS: [&str; 8] = [
 ];
 
 pub(super) async fn notebooks(config: &ReadConfig) -> Result<Vec<Thing>, ReadError> {
-    let all = NOTEBOOKS.list(config, Map::new(), "NotebookInstances").await?;
+    let all = NOTEBOOKS
+        .list(config, Map::new(), "NotebookInstances")
+        .await?;
     let each = all.iter().filter_map(|it| {
         let mut state = Map::new();
         for name in NOTEBOOK_MEMBERS {

@@ -56,21 +56,25 @@ pub(super) async fn groups(config: &ReadConfig) -> Read {
     let question = client
         .get_account_authorization_details()
         .filter(EntityType::Group);
-    Ok(pages!(question, "iam:GetAccountAuthorizationDetails", |page| {
-        let all = page.group_detail_list().iter().filter_map(|it| {
-            let state = state! {
-                "Arn": &it.arn,
-                "AttachedManagedPolicies": list(&it.attached_managed_policies, attached),
-                "CreateDate": &it.create_date,
-                "GroupId": &it.group_id,
-                "GroupName": &it.group_name,
-                "GroupPolicyList": list(&it.group_policy_list, policy_detail),
-                "Path": &it.path,
-            };
-            thing(&it.group_name, state)
-        });
-        all.collect::<Vec<_>>()
-    }))
+    Ok(pages!(
+        question,
+        "iam:GetAccountAuthorizationDetails",
+        |page| {
+            let all = page.group_detail_list().iter().filter_map(|it| {
+                let state = state! {
+                    "Arn": &it.arn,
+                    "AttachedManagedPolicies": list(&it.attached_managed_policies, attached),
+                    "CreateDate": &it.create_date,
+                    "GroupId": &it.group_id,
+                    "GroupName": &it.group_name,
+                    "GroupPolicyList": list(&it.group_policy_list, policy_detail),
+                    "Path": &it.path,
+                };
+                thing(&it.group_name, state)
+            });
+            all.collect::<Vec<_>>()
+        }
+    ))
 }
 
 /// With who may assume them and what they may do.
@@ -79,11 +83,15 @@ pub(super) async fn roles(config: &ReadConfig) -> Read {
     let question = client
         .get_account_authorization_details()
         .filter(EntityType::Role);
-    Ok(pages!(question, "iam:GetAccountAuthorizationDetails", |page| {
-        let each = page.role_detail_list().iter();
-        each.filter_map(|it| thing(&it.role_name, role(it)))
-            .collect::<Vec<_>>()
-    }))
+    Ok(pages!(
+        question,
+        "iam:GetAccountAuthorizationDetails",
+        |page| {
+            let each = page.role_detail_list().iter();
+            each.filter_map(|it| thing(&it.role_name, role(it)))
+                .collect::<Vec<_>>()
+        }
+    ))
 }
 
 fn role(it: &types::RoleDetail) -> Value {
@@ -115,11 +123,15 @@ pub(super) async fn policies(config: &ReadConfig) -> Read {
     let question = client
         .get_account_authorization_details()
         .filter(EntityType::LocalManagedPolicy);
-    Ok(pages!(question, "iam:GetAccountAuthorizationDetails", |page| {
-        let each = page.policies().iter();
-        each.filter_map(|it| thing(&it.arn, policy(it)))
-            .collect::<Vec<_>>()
-    }))
+    Ok(pages!(
+        question,
+        "iam:GetAccountAuthorizationDetails",
+        |page| {
+            let each = page.policies().iter();
+            each.filter_map(|it| thing(&it.arn, policy(it)))
+                .collect::<Vec<_>>()
+        }
+    ))
 }
 
 fn policy(it: &types::ManagedPolicyDetail) -> Value {
@@ -151,7 +163,8 @@ pub(super) async fn access_keys(config: &ReadConfig) -> Read {
     let users = user_list(config).await?;
     let keys = each(users, async |user| {
         let question = client.list_access_keys().user_name(user.user_name());
-        Ok(pages!(question, "iam:ListAccessKeys", |page| page.access_key_metadata))
+        Ok(pages!(question, "iam:ListAccessKeys", |page| page
+            .access_key_metadata))
     });
     let keys = keys.await?.into_iter().flatten();
     let all = each(keys, async |key| {
@@ -181,7 +194,10 @@ pub(super) async fn login_profiles(config: &ReadConfig) -> Read {
     let client = &config.iam();
     let users = user_list(config).await?;
     let all = each(users, async |user| {
-        let answer = client.get_login_profile().user_name(user.user_name()).send();
+        let answer = client
+            .get_login_profile()
+            .user_name(user.user_name())
+            .send();
         let answer = answer
             .await
             .map_err(|error| ReadError::of("iam:GetLoginProfile", &error))?;

@@ -16,7 +16,12 @@ pub(super) fn ec2_tags(list: &Option<Vec<types::Tag>>) -> Vec<Value> {
 
 /// Every region that there is, also those that are not enabled.
 pub(super) async fn regions(config: &ReadConfig) -> Result<Vec<Thing>, ReadError> {
-    let answer = config.ec2().describe_regions().all_regions(true).send().await;
+    let answer = config
+        .ec2()
+        .describe_regions()
+        .all_regions(true)
+        .send()
+        .await;
     let answer = answer.map_err(|error| ReadError::of("ec2:DescribeRegions", &error))?;
     let each = answer.regions().iter().filter_map(|it| {
         let state = state! {

@@ -11,11 +11,15 @@ use crate::aws::read::{ReadConfig, ReadError};
 pub(super) async fn groups(config: &ReadConfig) -> Result<Vec<Thing>, ReadError> {
     let client = config.autoscaling();
     let question = client.describe_auto_scaling_groups().max_records(100);
-    Ok(pages!(question, "autoscaling:DescribeAutoScalingGroups", |page| {
-        let each = page.auto_scaling_groups().iter();
-        each.filter_map(|it| thing(&it.auto_scaling_group_name, group(it)))
-            .collect::<Vec<_>>()
-    }))
+    Ok(pages!(
+        question,
+        "autoscaling:DescribeAutoScalingGroups",
+        |page| {
+            let each = page.auto_scaling_groups().iter();
+            each.filter_map(|it| thing(&it.auto_scaling_group_name, group(it)))
+                .collect::<Vec<_>>()
+        }
+    ))
 }
 
 fn group(it: &types::AutoScalingGroup) -> Value {

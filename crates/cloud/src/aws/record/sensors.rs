@@ -136,7 +136,11 @@ pub(super) async fn config_recorders(config: &ReadConfig) -> Read {
             .flatten()
             .find(|status| status["name"] == recorder["name"]);
         for name in RECORDER_MEMBERS {
-            add(&mut state, name, status.map_or(&Value::Null, |it| &it[name]));
+            add(
+                &mut state,
+                name,
+                status.map_or(&Value::Null, |it| &it[name]),
+            );
         }
         json_thing(recorder, "name", state)
     });
@@ -172,7 +176,14 @@ pub(super) async fn quotas(config: &ReadConfig) -> Read {
             names.iter().any(|start| name.starts_with(start))
         });
         all.extend(bounding.filter_map(|quota| {
-            let members = ["Adjustable", "QuotaArn", "QuotaCode", "QuotaName", "ServiceCode", "Value"];
+            let members = [
+                "Adjustable",
+                "QuotaArn",
+                "QuotaCode",
+                "QuotaName",
+                "ServiceCode",
+                "Value",
+            ];
             let mut state = Map::new();
             for name in members {
                 add(&mut state, name, &quota[name]);

@@ -145,9 +145,7 @@ pub(super) fn tags<'a>(
 }
 
 /// Labels or tags as an object.
-pub(super) fn pairs(
-    map: &Option<std::collections::HashMap<String, String>>,
-) -> Map<String, Value> {
+pub(super) fn pairs(map: &Option<std::collections::HashMap<String, String>>) -> Map<String, Value> {
     let pairs = map.iter().flatten();
     pairs
         .map(|(key, value)| (key.clone(), Value::from(value.as_str())))

@@ -3,6 +3,7 @@
 
 mod args;
 mod ask;
+mod bucket;
 mod print;
 mod progress;
 mod take;

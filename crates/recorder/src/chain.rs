@@ -160,7 +160,8 @@ impl Chain {
         chain
     }
 
-    fn follow(&self, line: &[u8]) -> Result<Link, String> {
+    /// The line that follows the last, out of its text without its end; why it is none.
+    pub(crate) fn follow(&self, line: &[u8]) -> Result<Link, String> {
         let link: Link = serde_json::from_slice(line)
             .map_err(|error| format!("it is no line of a chain: {error}"))?;
         if let Some(fault) = link.fault_after(self.links.last()) {

@@ -25,8 +25,10 @@ pub fn section() -> Section {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where snapshots are kept.
+    /// Where snapshots are kept: a folder, or `s3://BUCKET/PREFIX`.
     pub store: String,
+    /// The folder with the copy of a store that is in a bucket.
+    pub copy: String,
     /// Minutes between two snapshots.
     pub every_minutes: u64,
     /// Days for which segments are kept; 0: for good.
@@ -55,6 +57,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             store: "/var/lib/davylamp/record".to_owned(),
+            copy: "/var/lib/davylamp/record-copy".to_owned(),
             every_minutes: 60,
             keep_days: 0,
             aws: true,
@@ -75,7 +78,10 @@ fn text(key: &str, text: &str) -> Result<(), &'static str> {
     let is_account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
     match key {
         _ if text.contains('\0') => Err("a NUL cannot stand in it"),
-        "record.store" if !text.starts_with('/') => Err("write the whole path, from `/`"),
+        "record.store" if !text.starts_with('/') && !text.starts_with("s3://") => {
+            Err("write the whole path, from `/`, or `s3://BUCKET/PREFIX`")
+        }
+        "record.copy" if !text.starts_with('/') => Err("write the whole path, from `/`"),
         "record.kubeconfig" if !is_empty_or(text.starts_with('/')) => {
             Err("write the whole path, from `/`")
         }

@@ -277,10 +277,7 @@ impl Writer {
             _lock: lock,
         };
         writer.settle()?;
-        if let Ok((link, _)) = writer.store.latest() {
-            writer.picture = writer.store.picture(link.number)?;
-        }
-        Ok(writer)
+        writer.settled()
     }
 
     /// Moves segments that lie aside to their place, and removes those that no line names.
@@ -385,9 +382,46 @@ impl Writer {
         files::sync_dir(&folder).map_err(io_error(&folder))
     }
 
+    /// Takes over the next line of another copy of this store, with its segment, where there is one. The
+    /// picture is that of before until [`Self::settled`].
+    pub fn adopt(&mut self, line: &str, segment: Option<&[u8]>) -> Result<(), StoreError> {
+        let number = self.store.chain.links.len() as u64 + 1;
+        let link = self
+            .store
+            .chain
+            .follow(line.as_bytes())
+            .map_err(|why| StoreError::Broken { line: number, why })?;
+        let name = link.snapshot().map(|it| it.segment.clone());
+        let brought = name.zip(segment);
+        if let Some((name, bytes)) = &brought {
+            segment::unpack(bytes, name).map_err(|source| StoreError::Segment {
+                number: link.number,
+                source,
+            })?;
+            self.write_segment(&format!("{name}{SUFFIX}"), bytes)?;
+        }
+        self.append(link)?;
+        match brought {
+            Some((name, _)) => self.place(&format!("{name}{SUFFIX}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Goes on from what was taken over.
+    pub fn settled(mut self) -> Result<Self, StoreError> {
+        if let Ok((link, _)) = self.store.latest() {
+            self.picture = self.store.picture(link.number)?;
+        }
+        Ok(self)
+    }
+
     /// Adds a line to the chain.
     fn add(&mut self, taken_at: Timestamp, entry: Entry) -> Result<Link, StoreError> {
         let link = Link::after(self.store.chain.last(), taken_at, entry);
+        self.append(link)
+    }
+
+    fn append(&mut self, link: Link) -> Result<Link, StoreError> {
         let path = self.store.chain_path();
         let line = link.text() + "\n";
         files::append(&path, self.store.chain.whole, line.as_bytes()).map_err(io_error(&path))?;

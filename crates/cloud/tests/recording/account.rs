@@ -46,7 +46,7 @@ async fn something_of_everything_is_seen() {
     );
     let group = seen.one(REGION, "scaling-group");
     assert_eq!(group["LaunchTemplate"]["LaunchTemplateName"], "workers");
-    assert!(seen.things(REGION, "security-group").len() > 0);
+    assert!(!seen.things(REGION, "security-group").is_empty());
 
     let users = seen.things(GLOBAL, "user");
     assert_eq!(users.keys().copied().collect::<Vec<_>>(), ["alice", "bob"]);
@@ -122,7 +122,8 @@ async fn something_of_everything_is_seen() {
     }
     // Nothing differs at a second look at what has not changed.
     let again = ground.look().await;
-    for look in &again.0 {
+    // The test server moves a task on whenever somebody looks.
+    for look in again.0.iter().filter(|it| it.scope.kind != "ecs-task") {
         let (region, kind) = (&look.scope.region, &look.scope.kind);
         assert_eq!(
             seen.things(region, kind),

@@ -305,7 +305,7 @@ fn workloads(ground: &Ground) {
         "RegisterTaskDefinition",
         json!({"family": "miner", "networkMode": "awsvpc", "cpu": "4096", "memory": "8192",
             "requiresCompatibilities": ["FARGATE"],
-            "containerDefinitions": [{"name": "m", "image": "docker.io/someone/miner:1",
+            "containerDefinitions": [{"name": "m", "memory": 8192, "cpu": 4096, "image": "docker.io/someone/miner:1",
                 "environment": [{"name": "WALLET", "value": SECRET}]}]}),
     );
     ecs(
@@ -314,10 +314,12 @@ fn workloads(ground: &Ground) {
             "desiredCount": 3, "launchType": "FARGATE"}),
     );
     let subnets = ground.query(REGION, "ec2", "DescribeSubnets", &[]);
+    let groups = ground.query(REGION, "ec2", "DescribeSecurityGroups", &[]);
     ecs(
         "RunTask",
         json!({"cluster": "batch", "taskDefinition": "miner", "launchType": "FARGATE",
-            "networkConfiguration": {"awsvpcConfiguration": {"subnets": [between(&subnets, "subnetId")]}},
+            "networkConfiguration": {"awsvpcConfiguration": {"subnets": [between(&subnets, "subnetId")],
+                "securityGroups": [between(&groups, "groupId")]}},
             "overrides": {"containerOverrides": [{"name": "m", "command": ["-p", SECRET],
                 "environment": [{"name": "POOL", "value": SECRET}]}]}}),
     );

@@ -54,8 +54,8 @@ pub enum Verb {
 /// Which store.
 #[derive(Debug, Clone, Default, Args)]
 pub struct StoreArgs {
-    /// The store: a folder [default: record.store]
-    #[arg(long, value_name = "DIR")]
+    /// The store: a folder, or s3://BUCKET/PREFIX, of which record.copy has a copy [default: record.store]
+    #[arg(long, value_name = "STORE")]
     pub store: Option<OsString>,
 }
 

@@ -8,20 +8,21 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use davylamp_model::recording::Scope;
-use davylamp_recorder::Store;
+use davylamp_recorder::config::Config;
 use davylamp_recorder::diff::{Difference, How, difference, value};
 use davylamp_recorder::picture::Picture;
 use davylamp_recorder::timeline::{Asked, Event, What};
-use davylamp_recorder::{export, timeline as shows, verify as verifies};
+use davylamp_recorder::{Store, StoreError, Writer, export, timeline as shows, verify as verifies};
 use serde_json::{Value, json};
 
 use super::args::{
     Amount, DiffArgs, ExportArgs, ListArgs, ShowArgs, StoreArgs, ThingArgs, TimelineArgs,
     VerifyArgs, Words,
 };
+use super::bucket::{self, Bucket};
 use super::print::{Rows, about, changes};
 use super::progress::Progress;
-use super::take::store_option;
+use super::take::{sessions, store_option};
 use super::{FOUND, failure, which};
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::output::{counted, emit, emit_lines, note, quiet_json};
@@ -29,7 +30,35 @@ use crate::settings::SettingsArgs;
 
 fn open(args: &StoreArgs, settings: &SettingsArgs) -> Result<Store, Failure> {
     let config = settings.load_record(store_option(args))?;
-    Store::open(Path::new(&config.store)).map_err(failure)
+    let local = bucket::local(&config);
+    if config.store.starts_with("s3://") {
+        bring(&config, &local)?;
+    }
+    Store::open(&local).map_err(failure)
+}
+
+/// Brings what a bucket has to this machine, unless a recorder that does so is running here.
+fn bring(config: &Config, local: &Path) -> Result<(), Failure> {
+    let writer = match Writer::open(local) {
+        Err(StoreError::Busy(_)) => return Ok(()),
+        opened => opened.map_err(failure)?,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::new(
+                anyhow!(error).context("cannot start the event loop"),
+                "see whether this user may start more threads and files: ulimit -a",
+            )
+        })?;
+    runtime.block_on(async {
+        let sessions = sessions(config).await?;
+        match Bucket::configured(config, &sessions) {
+            Some(bucket) => bucket.even_out(writer).await.map(drop),
+            None => Ok(()),
+        }
+    })
 }
 
 impl ThingArgs {

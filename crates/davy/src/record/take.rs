@@ -1,6 +1,5 @@
 //! `davy record run`: snapshots, one after the other; and `davy record prune`.
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use davylamp_recorder::config::Config;
 use jiff::{SignedDuration, Timestamp};
 
 use super::args::{PruneArgs, RunArgs, StoreArgs};
+use super::bucket::{self, Bucket};
 use super::failure;
 use super::progress::Progress;
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
@@ -43,7 +43,7 @@ pub(super) fn run(args: &RunArgs, settings: &SettingsArgs) -> Result<ExitCode, F
             )
         })?;
     runtime.block_on(async {
-        let writer = Writer::open(Path::new(&config.store)).map_err(failure)?;
+        let writer = Writer::open(&bucket::local(&config)).map_err(failure)?;
         let mut taker = Taker::new(config, args.kinds.clone(), writer).await?;
         let mut signals = Signals::listen();
         let stopped = async {
@@ -130,21 +130,21 @@ struct Taker {
     clusters: Clusters,
     /// The clusters, each with its name, and whether it is one of EKS.
     named: Vec<(String, bool)>,
+    bucket: Option<Bucket>,
+    /// How many lines of the chain the bucket has.
+    pushed: u64,
     writer: Writer,
 }
 
 impl Taker {
     async fn new(config: Config, kinds: Vec<String>, writer: Writer) -> Result<Self, Failure> {
+        let sessions = sessions(&config).await?;
+        let bucket = Bucket::configured(&config, &sessions);
+        let writer = match &bucket {
+            Some(bucket) => bucket.even_out(writer).await?,
+            None => writer,
+        };
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        let sessions = Sessions::new(SessionOptions {
-            absent: !config.aws,
-            region: text(&config.region),
-            endpoint_url: text(&config.endpoint_url),
-            role: text(&config.role),
-            external_id: text(&config.external_id),
-            ..SessionOptions::default()
-        });
-        let sessions = Arc::new(sessions.await.map_err(session_failure)?);
         let (mut entries, mut named) = (Vec::new(), Vec::new());
         for cluster in &config.kubernetes {
             let (way, name) = cluster.split_once('=').unwrap_or(("", cluster));
@@ -181,6 +181,8 @@ impl Taker {
             wanted,
             sessions,
             named,
+            bucket,
+            pushed: writer.store().chain().links.len() as u64,
             writer,
         })
     }
@@ -233,7 +235,15 @@ impl Taker {
         for (name, is_eks) in &self.named {
             looks.extend(self.cluster(name, *is_eks).await?);
         }
-        self.writer.record(taken_at, now(), looks).map_err(failure)
+        let link = self
+            .writer
+            .record(taken_at, now(), looks)
+            .map_err(failure)?;
+        if let Some(bucket) = &self.bucket {
+            bucket.push(self.writer.store(), self.pushed).await?;
+        }
+        self.pushed = self.writer.store().chain().links.len() as u64;
+        Ok(link)
     }
 
     async fn cluster(&self, name: &str, is_eks: bool) -> Result<Vec<Look>, Failure> {
@@ -294,7 +304,8 @@ impl Taker {
 /// Runs `davy record prune`.
 pub(super) fn prune(args: &PruneArgs, settings: &SettingsArgs) -> Result<ExitCode, Failure> {
     let config = settings.load_record(store_option(&args.store))?;
-    let mut writer = Writer::open(Path::new(&config.store)).map_err(failure)?;
+    // What a bucket has is its owner's to remove, by a rule of its life cycle.
+    let mut writer = Writer::open(&bucket::local(&config)).map_err(failure)?;
     let now = now();
     let since = now.checked_sub(args.keep).unwrap_or(Timestamp::MIN);
     let (removed, up_to) = writer.prune(since, now).map_err(failure)?;
@@ -307,6 +318,21 @@ fn tell_pruned(removed: u64, up_to: u64) {
         let removed = counted(removed, "segment was", "segments were");
         note(&format!("{removed} removed, up to snapshot {up_to}"));
     }
+}
+
+/// Sessions as the configuration says.
+pub(super) async fn sessions(config: &Config) -> Result<Arc<Sessions>, Failure> {
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let is_bucket = config.store.starts_with("s3://");
+    let sessions = Sessions::new(SessionOptions {
+        absent: !config.aws && !is_bucket,
+        region: text(&config.region),
+        endpoint_url: text(&config.endpoint_url),
+        role: text(&config.role),
+        external_id: text(&config.external_id),
+        ..SessionOptions::default()
+    });
+    sessions.await.map(Arc::new).map_err(session_failure)
 }
 
 /// The time, to the millisecond: no answer of AWS is told more exactly.

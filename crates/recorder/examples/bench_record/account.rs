@@ -7,9 +7,23 @@ use serde_json::{Value, json};
 
 /// The regions that are enabled in every account.
 pub const REGIONS: [&str; 17] = [
-    "us-east-1", "us-east-2", "us-west-1", "us-west-2", "ap-south-1", "ap-northeast-1", "ap-northeast-2",
-    "ap-northeast-3", "ap-southeast-1", "ap-southeast-2", "ca-central-1", "eu-central-1", "eu-west-1",
-    "eu-west-2", "eu-west-3", "eu-north-1", "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+    "ap-south-1",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ca-central-1",
+    "eu-central-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "eu-north-1",
+    "sa-east-1",
 ];
 
 const ACCOUNT: &str = "111122223333";
@@ -33,7 +47,16 @@ const fn kind(
     make: fn(&mut Numbers, Timestamp) -> Thing,
     alter: fn(&mut Numbers, Timestamp, &mut Value),
 ) -> Kind {
-    Kind { name, is_global, count, come, go, change, make, alter }
+    Kind {
+        name,
+        is_global,
+        count,
+        come,
+        go,
+        change,
+        make,
+        alter,
+    }
 }
 
 /// Come and go together in number, so that the account stays as large as it is.
@@ -60,8 +83,15 @@ const KINDS: &[Kind] = &[
 
 /// Kinds of which there is nothing in most regions: they cost a line of coverage each.
 const EMPTY: &[&str] = &[
-    "spot-request", "key-pair", "flow-log", "trail", "config-recorder", "eks-cluster", "eks-nodegroup",
-    "ecs-cluster", "sagemaker-notebook",
+    "spot-request",
+    "key-pair",
+    "flow-log",
+    "trail",
+    "config-recorder",
+    "eks-cluster",
+    "eks-nodegroup",
+    "ecs-cluster",
+    "sagemaker-notebook",
 ];
 
 /// Numbers that look random (SplitMix64).
@@ -86,7 +116,12 @@ impl Numbers {
     }
 
     fn address(&mut self) -> String {
-        format!("10.{}.{}.{}", self.below(256), self.below(256), self.below(256))
+        format!(
+            "10.{}.{}.{}",
+            self.below(256),
+            self.below(256),
+            self.below(256)
+        )
     }
 
     /// A moment within the hour before.
@@ -160,7 +195,11 @@ impl Account {
         let mut looks = Vec::new();
         for (kind, regions) in KINDS.iter().zip(&self.things) {
             for (number, things) in regions.iter().enumerate() {
-                let region = if kind.is_global { GLOBAL } else { REGIONS[number] };
+                let region = if kind.is_global {
+                    GLOBAL
+                } else {
+                    REGIONS[number]
+                };
                 looks.push(look(region, kind.name, things));
             }
         }
@@ -190,7 +229,14 @@ fn named(id: String, state: Value) -> Thing {
 }
 
 const TYPES: [&str; 8] = [
-    "t3.medium", "t3.large", "m5.large", "m5.xlarge", "c5.xlarge", "c5.4xlarge", "r5.large", "g4dn.xlarge",
+    "t3.medium",
+    "t3.large",
+    "m5.large",
+    "m5.xlarge",
+    "c5.xlarge",
+    "c5.4xlarge",
+    "r5.large",
+    "g4dn.xlarge",
 ];
 
 fn instance(numbers: &mut Numbers, at: Timestamp) -> Thing {
@@ -198,7 +244,8 @@ fn instance(numbers: &mut Numbers, at: Timestamp) -> Thing {
     let address = numbers.address();
     let launched = numbers.lately(at);
     let (group, subnet) = (numbers.below(60), numbers.below(18));
-    let groups = json!([{"GroupId": format!("sg-0{group:016x}"), "GroupName": format!("group-{group}")}]);
+    let groups =
+        json!([{"GroupId": format!("sg-0{group:016x}"), "GroupName": format!("group-{group}")}]);
     let state = json!({"AmiLaunchIndex": 0, "Architecture": "x86_64",
         "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"AttachTime": launched,
             "DeleteOnTermination": true, "VolumeId": format!("vol-0{}", numbers.hex(16))}}],
@@ -246,7 +293,10 @@ fn snapshot(numbers: &mut Numbers, at: Timestamp) -> Thing {
 }
 
 fn task(numbers: &mut Numbers, at: Timestamp) -> Thing {
-    let id = format!("arn:aws:ecs:us-east-1:{ACCOUNT}:task/batch/{}", numbers.hex(32));
+    let id = format!(
+        "arn:aws:ecs:us-east-1:{ACCOUNT}:task/batch/{}",
+        numbers.hex(32)
+    );
     let state = json!({"clusterArn": format!("arn:aws:ecs:us-east-1:{ACCOUNT}:cluster/batch"),
         "containers": [{"containerArn": format!("arn:aws:ecs:us-east-1:{ACCOUNT}:container/batch/{}", numbers.hex(32)),
             "cpu": "1024", "image": format!("{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/job:{}", numbers.below(20)),
@@ -288,7 +338,10 @@ fn grow(numbers: &mut Numbers, _at: Timestamp, state: &mut Value) {
 }
 
 fn service(numbers: &mut Numbers, at: Timestamp) -> Thing {
-    let id = format!("arn:aws:ecs:us-east-1:{ACCOUNT}:service/web/{}", numbers.hex(8));
+    let id = format!(
+        "arn:aws:ecs:us-east-1:{ACCOUNT}:service/web/{}",
+        numbers.hex(8)
+    );
     let state = json!({"clusterArn": format!("arn:aws:ecs:us-east-1:{ACCOUNT}:cluster/web"), "createdAt": numbers.lately(at),
         "desiredCount": 2, "launchType": "FARGATE", "serviceArn": id, "status": "ACTIVE",
         "taskDefinition": format!("arn:aws:ecs:us-east-1:{ACCOUNT}:task-definition/web:7")});

@@ -38,7 +38,11 @@ fn main() -> Result<(), Failed> {
         match argument.as_str() {
             "--snapshots" => snapshots = value.parse()?,
             "--record" => page = Some(value),
-            _ => return Err(format!("there are --snapshots N and --record FILE, not {argument}").into()),
+            _ => {
+                return Err(
+                    format!("there are --snapshots N and --record FILE, not {argument}").into(),
+                );
+            }
         }
     }
     let dir = tempfile::tempdir()?;
@@ -175,7 +179,10 @@ impl Found {
             self.changes_an_hour
         ));
         say("| what | MiB | of the baseline |\n|---|---:|---:|".to_owned());
-        say(format!("| each snapshot whole, as JSON lines | {unpacked:.0} | {:.1} |", unpacked / whole));
+        say(format!(
+            "| each snapshot whole, as JSON lines | {unpacked:.0} | {:.1} |",
+            unpacked / whole
+        ));
         say(format!(
             "| each snapshot whole, packed by zstd at level {LEVEL} (the baseline; one of {SAMPLE} was packed) | {whole:.0} | 1 |"
         ));
@@ -189,15 +196,25 @@ impl Found {
         ));
         say("| what | seconds |\n|---|---:|".to_owned());
         let each = self.recording.as_secs_f64() / self.snapshots as f64;
-        say(format!("| to record one snapshot, once everything was looked at | {each:.2} |"));
-        say(format!("| to open the store for writing | {:.2} |", self.opening.as_secs_f64()));
+        say(format!(
+            "| to record one snapshot, once everything was looked at | {each:.2} |"
+        ));
+        say(format!(
+            "| to open the store for writing | {:.2} |",
+            self.opening.as_secs_f64()
+        ));
         say(format!(
             "| to know a state, a week after everything was told | {:.2} |",
             self.picture.as_secs_f64()
         ));
         let (events, took) = (self.events.0, self.events.1.as_secs_f64());
-        say(format!("| a timeline of everything, {events} events | {took:.1} |"));
-        say(format!("| to verify all of it | {:.1} |", self.checking.as_secs_f64()));
+        say(format!(
+            "| a timeline of everything, {events} events | {took:.1} |"
+        ));
+        say(format!(
+            "| to verify all of it | {:.1} |",
+            self.checking.as_secs_f64()
+        ));
         text
     }
 }

@@ -7,6 +7,8 @@ use davylamp_model::verdict::Verdict;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::cost::Run;
+
 /// All that is known of an incident.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Case {
@@ -396,6 +398,10 @@ pub struct Cost {
     pub high_micro_usd: i64,
     /// What it goes on costing an hour, of what still runs.
     pub burn_micro_usd_hour: i64,
+    /// Whether the real cost may lie outside that range: something has no price, or a price that stands
+    /// in for another, or nobody knows since when it ran.
+    #[serde(default)]
+    pub is_open: bool,
     /// By type, region, market and operating system.
     pub lines: Vec<CostLine>,
     /// Where the prices come from, and of when.
@@ -404,10 +410,13 @@ pub struct Cost {
     pub caveats: Vec<Statement>,
     /// What the bill says, where one was given.
     pub billed: Option<Billed>,
+    /// What ran, and when: what the cost is reckoned from.
+    #[serde(default)]
+    pub runs: Vec<Run>,
 }
 
 /// Machines of one type in one region.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CostLine {
     /// `ec2`, or another service.
     pub service: String,
@@ -423,11 +432,17 @@ pub struct CostLine {
     pub count: u64,
     /// How many of them still run, as far as is known.
     pub running: u64,
-    /// Hours of all of them, at least and at most.
+    /// Hours of all of them, at least, likely and at most.
     pub low_hours: f64,
     /// See [`Self::low_hours`].
+    #[serde(default)]
+    pub likely_hours: f64,
+    /// See [`Self::low_hours`].
     pub high_hours: f64,
-    /// Dollars an hour for each; nothing where it has no price.
+    /// From the first start to the last sign of any of them.
+    #[serde(default)]
+    pub span: Option<Span>,
+    /// Millionths of a dollar an hour for each, likely; nothing where it has no price.
     pub micro_usd_hour: Option<i64>,
     /// Money, as in [`Cost`]; nothing where it has no price.
     pub low_micro_usd: Option<i64>,
@@ -435,6 +450,9 @@ pub struct CostLine {
     pub likely_micro_usd: Option<i64>,
     /// See [`Self::low_micro_usd`].
     pub high_micro_usd: Option<i64>,
+    /// As [`Cost::is_open`].
+    #[serde(default)]
+    pub is_open: bool,
     /// What the price rests on, as a clause.
     pub basis: String,
     /// The things' ids.
@@ -444,9 +462,9 @@ pub struct CostLine {
 }
 
 /// What the bill says of the same things.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Billed {
-    /// The cost of the things in this case.
+    /// The cost of the things in this case: their usage, before credits, refunds, discounts and taxes.
     pub micro_usd: i64,
     /// From when to when the bill has lines about them.
     pub span: Option<Span>,
@@ -454,6 +472,35 @@ pub struct Billed {
     pub missing: Vec<String>,
     /// How far the estimate is from the bill, in words.
     pub statement: Statement,
+    /// By kind of usage, the dearest first.
+    #[serde(default)]
+    pub lines: Vec<BilledLine>,
+    /// Credits, refunds, discounts, taxes and fees about the same things, each as its name and millionths
+    /// of a dollar.
+    #[serde(default)]
+    pub apart: Vec<(String, i64)>,
+    /// What could not be read of it, in words.
+    #[serde(default)]
+    pub unread: Vec<String>,
+}
+
+/// Usage of one kind on a bill.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct BilledLine {
+    /// As the bill names it, such as `EUW1-SpotUsage:c5.large`.
+    pub usage_type: String,
+    /// The region, where the bill says it.
+    pub region: String,
+    /// `on-demand`, `spot` or `unknown`.
+    pub market: String,
+    /// `linux`, `windows`, … or `unknown`.
+    pub system: String,
+    /// How many things.
+    pub count: u64,
+    /// How much: hours of an instance, GB of traffic.
+    pub amount: f64,
+    /// Millionths of a dollar.
+    pub micro_usd: i64,
 }
 
 /// What to do.

@@ -5,3 +5,12 @@
 //! (crate `hunt`), taking snapshots (crate `recorder`), clocks, the network, printing.
 
 pub mod case;
+pub mod cite;
+pub mod cost;
+pub mod detail;
+pub mod hands;
+pub mod integrity;
+pub mod investigate;
+pub mod report;
+pub mod story;
+pub mod trail;

@@ -16,6 +16,7 @@ mod tree;
 
 pub mod blocklist;
 pub mod cases;
+pub mod delimited;
 pub mod detection;
 pub mod hunt;
 pub mod indicators;

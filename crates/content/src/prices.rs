@@ -1,4 +1,5 @@
-//! What an instance has cost so far, as far as a table of prices can say.
+//! What an instance costs, as far as tables of prices can say: a quick estimate by the table that ships
+//! (here), and by all tables there are ([`book`]), which are made of what AWS publishes ([`offer`]).
 //!
 //! What must stay true: a price that is not known is never zero, and what an estimate takes for
 //! granted stands beside it.
@@ -11,6 +12,11 @@ use jiff::Timestamp;
 
 use crate::problem::{Faults, PlaybookTrouble, Problems, Trouble};
 use crate::source::{Source, Text};
+
+pub mod book;
+pub mod kind;
+pub mod offer;
+pub mod sheet;
 
 /// The table that ships: on-demand Linux prices of one region.
 pub const SHIPPED_PRICES: &str =

@@ -1,6 +1,6 @@
 //! `davy hunt`: ask the logs.
 
-mod args;
+pub mod args;
 mod asked;
 mod athena;
 mod book;
@@ -9,7 +9,7 @@ mod findings;
 mod ocsf;
 mod page;
 mod print;
-mod progress;
+pub mod progress;
 mod questions;
 mod run;
 mod shell;
@@ -115,7 +115,7 @@ async fn ask(
     })
 }
 
-async fn open(args: &LogArgs) -> Result<Engine, Failure> {
+pub async fn open(args: &LogArgs) -> Result<Engine, Failure> {
     Engine::open(setup(args)?).await.map_err(failure)
 }
 
@@ -126,14 +126,15 @@ fn setup(args: &LogArgs) -> Result<Setup, Failure> {
             "add --logs with files, folders, s3://BUCKET/PREFIX, or - for standard input",
         ));
     }
-    check_scope(args)?;
+    let scope = scope(args);
+    check_scope(&scope)?;
     let given = Given {
         flow_format: args.flow_format.clone(),
         indicators: Arc::new(Indicators::new(&crate::indicators::all(&args.sets)?)),
     };
     Ok(Setup {
         locations: args.logs.clone(),
-        scope: scope(args),
+        scope,
         remote: Remote {
             endpoint: args.endpoint_url.clone(),
             region: args.bucket_region.clone(),
@@ -146,21 +147,21 @@ fn setup(args: &LogArgs) -> Result<Setup, Failure> {
 }
 
 /// Refuses what no log can be within: its nothing would look clean.
-fn check_scope(args: &LogArgs) -> Result<(), Failure> {
-    let mut accounts = args.account.iter();
+pub fn check_scope(scope: &Scope) -> Result<(), Failure> {
+    let mut accounts = scope.accounts.iter();
     if let Some(wrong) = accounts.find(|it| !AccountId::from(it.as_str()).is_well_formed()) {
         return Err(Failure::new(
             anyhow!("{wrong:?} is no account"),
             "write its twelve digits: --account 111122223333",
         ));
     }
-    if let Some(wrong) = args.region.iter().find(|it| !is_region(it)) {
+    if let Some(wrong) = scope.regions.iter().find(|it| !is_region(it)) {
         return Err(Failure::new(
             anyhow!("{wrong:?} is no region"),
             "write it as AWS does: --region eu-west-1",
         ));
     }
-    if let (Some(since), Some(until)) = (args.since, args.until)
+    if let (Some(since), Some(until)) = (scope.since, scope.until)
         && since >= until
     {
         return Err(Failure::new(
@@ -181,7 +182,7 @@ fn scope(args: &LogArgs) -> Scope {
     }
 }
 
-fn failure(error: EngineError) -> Failure {
+pub fn failure(error: EngineError) -> Failure {
     let hint = match &error {
         EngineError::Elsewhere(_) => {
             "see the tables, the workgroup and what may be done: davy hunt athena-ddl"

@@ -11,9 +11,11 @@ mod guard;
 mod hunt;
 mod indicators;
 mod input;
+mod investigate;
 mod log;
 mod outbox;
 mod output;
+mod prices;
 mod record;
 mod records;
 mod replay;
@@ -105,11 +107,14 @@ enum Verb {
     Respond(respond::RespondArgs),
     Hunt(hunt::HuntArgs),
     Record(record::RecordArgs),
+    Investigate(investigate::InvestigateArgs),
     Forward(forward::ForwardArgs),
     Console(console::ConsoleArgs),
     Work(work::WorkArgs),
     Send(send::SendArgs),
     Indicators(indicators::IndicatorsArgs),
+    Investigate(investigate::InvestigateArgs),
+    Prices(prices::PricesArgs),
     Deploy(deploy::DeployArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -137,11 +142,14 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Respond(args) => respond::run(args),
         Verb::Hunt(args) => hunt::run(args),
         Verb::Record(args) => record::run(args),
+        Verb::Investigate(args) => investigate::run(args),
         Verb::Forward(args) => forward::run(args),
         Verb::Console(args) => console::run(args),
         Verb::Work(args) => work::run(args),
         Verb::Send(args) => send::run(args),
         Verb::Indicators(args) => indicators::run(args),
+        Verb::Investigate(args) => investigate::run(args),
+        Verb::Prices(args) => prices::run(args),
         Verb::Deploy(args) => deploy::run(args),
         Verb::Completions(args) => completions::run(args, &mut Cli::command()),
     }

@@ -3,7 +3,7 @@
 //! What must stay true: a folder is read to its depths and whatever its files are called; what
 //! cannot be listed or opened is named and counted, and the rest is read.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -118,6 +118,18 @@ impl Object {
             At::File(path) if self.size <= MODEST_BYTES => std::fs::read(path).map(Stored::Whole),
             At::File(path) => Ok(Stored::Stream(Box::new(File::open(path)?))),
             At::Remote(bucket, path) => remote::open(bucket, path, self.size),
+        }
+    }
+
+    /// Opens it as [`Self::open`] does, with what its store keeps beside its bytes: the metadata that
+    /// whoever wrote it has given it, by name and without `x-amz-meta-`. A file has none.
+    ///
+    /// # Errors
+    /// When its bytes cannot be had.
+    pub fn open_described(&self) -> io::Result<(Stored, BTreeMap<String, String>)> {
+        match &self.at {
+            At::File(_) => Ok((self.open()?, BTreeMap::new())),
+            At::Remote(bucket, path) => remote::open_described(bucket, path, self.size),
         }
     }
 

@@ -24,3 +24,5 @@ pub mod ocsf;
 pub mod recording;
 
 pub mod verdict;
+
+pub mod visible;

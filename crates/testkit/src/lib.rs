@@ -1,6 +1,12 @@
 //! What the tests of several crates share.
 
+pub mod attack;
+
+pub mod browser;
+
 pub mod cgroup;
+
+pub mod cloudtrail_digest;
 
 pub mod containerd;
 

@@ -3,7 +3,6 @@
 //!
 //! Needs Chromium with its driver and axe-core: `scripts/setup test`.
 
-mod chromium;
 #[path = "../pages/work.rs"]
 #[allow(dead_code, reason = "the tests without a browser use the rest")]
 mod work;
@@ -11,12 +10,14 @@ mod work;
 #[allow(dead_code, reason = "the tests without a browser use the rest")]
 mod world;
 
-use chromium::Browser;
+use std::path::Path;
+
 use davylamp_console::config::{Channel, Kind, Route};
 use davylamp_console::{Role, check_password, hash_password};
 use davylamp_ledger::Taken;
 use davylamp_ledger::query::{At, RunFilter};
 use davylamp_ledger::record::{Clock, IncidentNo, Note, Record, Stage, Tick};
+use davylamp_testkit::browser::Browser;
 use jiff::{SignedDuration, Timestamp};
 use world::{World, finding, on_instance};
 
@@ -331,7 +332,8 @@ async fn seen(world: &World, browser: &Browser, path: &str, name: &str) -> Vec<S
              document.documentElement.setAttribute('data-theme', '{theme}')"
         );
         browser.run(&set).await;
-        browser.shot(&format!("{name}-{theme}")).await;
+        let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../screenshots");
+        browser.shot(&shots, &format!("{name}-{theme}")).await;
         let wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth";
         if browser.is(wide).await {
             faults.push(format!("{name} in {theme}: it is wider than the window"));

@@ -322,7 +322,8 @@ pub enum RunOutput {
     Parquet,
 }
 
-fn moment(text: &str) -> Result<Timestamp, String> {
+/// A moment as an option: a day, a moment, or how long ago.
+pub fn moment(text: &str) -> Result<Timestamp, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }

@@ -181,7 +181,7 @@ fn dollars(questions: u64, bytes: u64) -> f64 {
 }
 
 async fn athena(args: &EngineArgs, logs: &LogArgs) -> Result<Asked, Failure> {
-    check_scope(logs)?;
+    check_scope(&scope(logs))?;
     if !logs.logs.is_empty() {
         return Err(Failure::new(
             anyhow!("Athena asks the tables of its database, and no --logs"),

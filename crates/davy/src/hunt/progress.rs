@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 const EVERY_MS: u64 = 200;
 
 /// Bytes, records and their rate, where stderr is a terminal.
-pub(super) struct Progress {
+pub struct Progress {
     bar: ProgressBar,
     ticking: Option<JoinHandle<()>>,
 }

@@ -13,3 +13,4 @@ mod hunt;
 mod refusals;
 mod replay;
 mod s3;
+mod verify;

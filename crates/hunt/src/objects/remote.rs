@@ -1,5 +1,6 @@
 //! Objects of a bucket.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use bytes::{Buf, Bytes};
 use futures::{StreamExt, TryStreamExt};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore, ObjectStoreExt};
+use object_store::{Attribute, Attributes, ClientOptions, ObjectStore, ObjectStoreExt};
 use tokio::runtime::Handle;
 
 use super::{At, Layout, Listing, Object};
@@ -77,8 +78,15 @@ pub(super) async fn list(
     let (before, mut empty) = (listing.objects.len(), 0);
     while let Some(found) = keys.next().await {
         match found {
-            // What marks a folder is empty, and its key is not the one it is listed by.
-            Ok(meta) if meta.size == 0 && meta.location.as_ref().starts_with(prefix) => empty += 1,
+            // What marks a folder is empty, and its key is not the one it is listed by. A log that is empty
+            // has a log's name.
+            Ok(meta)
+                if meta.size == 0
+                    && meta.location.as_ref().starts_with(prefix)
+                    && !meta.location.as_ref().ends_with(".gz") =>
+            {
+                empty += 1;
+            }
             Ok(meta) if meta.location.as_ref().starts_with(prefix) => {
                 listing.objects.push(Object {
                     name: format!("s3://{bucket_name}/{}", meta.location).into(),
@@ -111,18 +119,40 @@ pub(super) async fn list(
 
 /// Opens an object. To be called on a thread that may block, inside a runtime.
 pub(super) fn open(bucket: &Bucket, path: &Path, size: u64) -> io::Result<Stored> {
+    open_described(bucket, path, size).map(|(stored, _)| stored)
+}
+
+/// Opens an object likewise, with its metadata: one request brings both.
+pub(super) fn open_described(
+    bucket: &Bucket,
+    path: &Path,
+    size: u64,
+) -> io::Result<(Stored, BTreeMap<String, String>)> {
     let handle = Handle::current();
     let got = handle.block_on(bucket.get(path)).map_err(failed)?;
+    let metadata = metadata(&got.attributes);
     if size <= MODEST_BYTES {
         let bytes = handle.block_on(got.bytes()).map_err(failed)?;
-        return Ok(Stored::Whole(bytes.to_vec()));
+        return Ok((Stored::Whole(bytes.to_vec()), metadata));
     }
     let parts = got.into_stream().map_err(failed).boxed();
-    Ok(Stored::Stream(Box::new(Blocking {
+    let stream = Blocking {
         parts,
         part: Bytes::new(),
         handle,
-    })))
+    };
+    Ok((Stored::Stream(Box::new(stream)), metadata))
+}
+
+/// What whoever wrote an object has said of it.
+fn metadata(attributes: &Attributes) -> BTreeMap<String, String> {
+    let mut metadata = BTreeMap::new();
+    for (attribute, value) in attributes {
+        if let Attribute::Metadata(name) = attribute {
+            metadata.insert(name.to_ascii_lowercase(), value.as_ref().to_owned());
+        }
+    }
+    metadata
 }
 
 /// Why a request failed, in words.

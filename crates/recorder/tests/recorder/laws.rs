@@ -106,9 +106,8 @@ proptest! {
                     continue;
                 };
                 for it in found.things.iter().filter(|it| it.scope.kind == *kind) {
-                    match it.how.apply(now.remove(&it.id)) {
-                        Some(state) => drop(now.insert(it.id.clone(), state)),
-                        None => {}
+                    if let Some(state) = it.how.apply(now.remove(&it.id)) {
+                        now.insert(it.id.clone(), state);
                     }
                 }
                 prop_assert_eq!(&now, then);

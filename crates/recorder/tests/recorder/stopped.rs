@@ -23,6 +23,7 @@ const SAID: usize = 3;
 
 /// Not a test by itself: what is killed. It writes until then, and says each snapshot once it is recorded.
 #[test]
+#[allow(clippy::print_stdout)]
 fn a_child_that_writes() {
     let Some(root) = std::env::var_os(STORE) else {
         return;

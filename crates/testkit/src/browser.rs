@@ -1,8 +1,12 @@
-//! Chromium and its driver, started for one test.
+//! Chromium and its driver, started for one test: what a page does, how it looks, and what an examiner of
+//! accessibility finds.
+//!
+//! Needs `chromium-driver` and axe-core: `scripts/setup test`. What must stay true: the browser ends with
+//! the test, whatever becomes of that.
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,6 +24,8 @@ const WIDE: u32 = 1360;
 /// How high a picture is, at the most.
 const PICTURE: u32 = 2200;
 
+/// A browser with one window.
+#[derive(Debug)]
 pub struct Browser {
     page: Session,
     driver: Child,
@@ -65,6 +71,8 @@ impl Browser {
         for (name, value) in options.as_object().into_iter().flatten() {
             capabilities["goog:chromeOptions"][name] = value.clone();
         }
+        // A second one in a process is refused, and is the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let driver_at = format!("http://127.0.0.1:{port}");
         let begun = Instant::now();
         let page = loop {
@@ -88,11 +96,13 @@ impl Browser {
         gone.unwrap_or_else(|error| panic!("{address}: {error}"));
     }
 
+    /// Runs a script, which bears no rule of the page, and gives what it returns.
     pub async fn run(&self, script: &str) -> Value {
         let done = self.page.execute("sync", script).await;
         done.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
+    /// Whether something holds on the page now.
     pub async fn is(&self, condition: &str) -> bool {
         self.run(&format!("return Boolean({condition})")).await == Value::Bool(true)
     }
@@ -125,16 +135,29 @@ impl Browser {
         self.page.ask("actions", &keys).await.expect("keys");
     }
 
+    /// Shows pages as to somebody who asked for this theme, `light` or `dark`, or as on paper.
+    pub async fn prefers(&self, theme: &str, is_paper: bool) {
+        let media = if is_paper { "print" } else { "screen" };
+        let features = json!([{"name": "prefers-color-scheme", "value": theme}]);
+        let told = json!({
+            "cmd": "Emulation.setEmulatedMedia",
+            "params": {"media": media, "features": features},
+        });
+        self.page
+            .ask("goog/cdp/execute", &told)
+            .await
+            .expect("a theme");
+    }
+
     /// Makes the window so high.
     pub async fn size(&self, height: u32) {
         let size = json!({"width": WIDE, "height": height});
         self.page.ask("window/rect", &size).await.expect("a size");
     }
 
-    /// A picture of the page, or of the most of it, beside what is built.
-    pub async fn shot(&self, name: &str) {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../screenshots");
-        std::fs::create_dir_all(&folder).expect("a folder");
+    /// A picture of the page, or of the most of it, in a folder.
+    pub async fn shot(&self, folder: &Path, name: &str) {
+        std::fs::create_dir_all(folder).expect("a folder");
         let height = self
             .run("return document.documentElement.scrollHeight")
             .await;
@@ -163,6 +186,7 @@ impl Browser {
         serde_json::from_value(found).expect("a list")
     }
 
+    /// Closes it.
     pub async fn end(self) {
         self.page.end().await;
     }
@@ -170,6 +194,7 @@ impl Browser {
 
 /// A session of the driver (<https://www.w3.org/TR/webdriver2/>): what these tests need of it. Clients that are
 /// libraries bring a browser's worth of Unicode tables along.
+#[derive(Debug)]
 struct Session {
     client: reqwest::Client,
     at: String,

@@ -1,0 +1,501 @@
+//! Whether a principal is the one whose hand it was: innocence, with the reasons for and against.
+//!
+//! A name signs nothing; a credential does. So it is asked of each credential that was used: who made it,
+//! when, and whether it was used from the owner's own places with the owner's own tools.
+//! What cannot be told stays unknown, and only what all fits the owner says that it was the owner.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use davylamp_model::verdict::Verdict;
+
+use super::pairs::{At, Pair};
+use super::spread::{Because, Belongs, Ground, Hand, Making, moment};
+use crate::case::{EvidenceId, Reason, Statement};
+use crate::cite::Cites;
+use crate::trail::names::Name;
+use crate::trail::uses::Use;
+
+/// Own places that are named in a reason.
+const MAX_NAMED: usize = 3;
+
+/// What is known of one principal.
+#[derive(Debug, Clone)]
+pub struct Judgement {
+    /// The principal.
+    pub principal: String,
+    /// Pass: it was not this one's hand. Fail: it was.
+    pub verdict: Verdict,
+    /// Whether the hand made the principal.
+    pub is_made: bool,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// Events in its name that are its own.
+    pub own: u64,
+    /// Events in its name by another's hand.
+    pub others: u64,
+    /// Events in its name of which nobody can say.
+    pub unknown: u64,
+}
+
+/// Reasons that are being gathered.
+struct Weighing<'a, 'g> {
+    ground: &'a Ground<'g>,
+    hand: &'a Hand,
+    cites: &'a mut Cites,
+    reasons: Vec<Reason>,
+}
+
+/// Judges every principal that a hand used, or that it was made to look like.
+pub fn judge(ground: &Ground<'_>, hand: &Hand, cites: &mut Cites) -> BTreeMap<Name, Judgement> {
+    let mut named: BTreeSet<Name> = hand.pairs.keys().map(|at| at.principal).collect();
+    named.extend(hand.credentials.keys().map(|(principal, _)| *principal));
+    named.extend(lent(ground, hand).into_keys());
+    let mut judged = BTreeMap::new();
+    // A key that a user's own key made is as much that user's as the first: those without such come first.
+    for principal in named {
+        let judgement = Weighing {
+            ground,
+            hand,
+            cites,
+            reasons: Vec::new(),
+        }
+        .judge(principal);
+        judged.insert(principal, judgement);
+    }
+    judged
+}
+
+/// Users whose name the hand gave to sessions of roles, with these.
+pub fn lent(ground: &Ground<'_>, hand: &Hand) -> BTreeMap<Name, Vec<((Name, Name), Making)>> {
+    let names = &ground.trail.names;
+    let mut users: BTreeMap<String, Name> = BTreeMap::new();
+    for at in ground.pairs.all.keys() {
+        let arn = names.text(at.principal);
+        if let Some((_, user)) = arn.split_once(":user/") {
+            let short = user.rsplit('/').next().unwrap_or(user).to_ascii_lowercase();
+            users.insert(short, at.principal);
+        }
+    }
+    let mut lent: BTreeMap<Name, Vec<_>> = BTreeMap::new();
+    for (session, making) in &hand.credentials {
+        let Some(name) = names.text(session.1).strip_prefix("session ") else {
+            continue;
+        };
+        let name = name.to_ascii_lowercase();
+        let short = name.split('@').next().unwrap_or(&name);
+        if let Some(user) = users
+            .get(short)
+            .filter(|user| **user != making.by.principal)
+        {
+            lent.entry(*user)
+                .or_default()
+                .push((*session, making.clone()));
+        }
+    }
+    lent
+}
+
+impl Weighing<'_, '_> {
+    fn judge(mut self, principal: Name) -> Judgement {
+        let name = self.text(principal).to_owned();
+        let of_it: Vec<(At, &Pair)> = self
+            .ground
+            .pairs
+            .all
+            .iter()
+            .filter(|(at, _)| at.principal == principal)
+            .map(|(at, pair)| (*at, pair))
+            .collect();
+        let (mut own, mut others) = (0, 0);
+        let mut verdicts = BTreeSet::new();
+        let mut by_hand: Vec<(At, &Pair, &Belongs)> = Vec::new();
+        for (at, pair) in of_it {
+            match self.hand.pairs.get(&at) {
+                Some(belongs) => by_hand.push((at, pair, belongs)),
+                None => own += pair.count,
+            }
+        }
+        by_hand.sort_by_key(|(at, pair, belongs)| (pair.first.max(belongs.since), *at));
+        for (at, pair, belongs) in &by_hand {
+            verdicts.insert(self.weigh(at, pair, belongs));
+            let (before, since) = split(pair, belongs);
+            own += before;
+            others += since;
+        }
+        let is_made = self.hand.principals.get(&principal).cloned();
+        if let Some(making) = &is_made {
+            let text = format!("{name} was made by the intruder: {}", self.told(making));
+            let cited = self.cite_making(making);
+            self.reason(false, text, vec![cited]);
+        }
+        self.lent(principal);
+        self.meanwhile(principal, &by_hand);
+        let verdict = match () {
+            () if is_made.is_some() => Verdict::Fail,
+            () if verdicts.contains(&Verdict::Fail) => Verdict::Fail,
+            () if verdicts.contains(&Verdict::Unknown) => Verdict::Unknown,
+            () => Verdict::Pass,
+        };
+        let mut judgement = Judgement {
+            principal: name,
+            verdict,
+            is_made: is_made.is_some(),
+            reasons: self.reasons,
+            own,
+            others: 0,
+            unknown: 0,
+        };
+        match verdict {
+            Verdict::Pass => judgement.others = others,
+            Verdict::Unknown => judgement.unknown = others,
+            Verdict::Fail if judgement.is_made => judgement.others = others,
+            Verdict::Fail => judgement.own += others,
+        }
+        judgement
+    }
+
+    /// Whether one credential at one place was in its owner's hand.
+    fn weigh(&mut self, at: &At, pair: &Pair, belongs: &Belongs) -> Verdict {
+        match &belongs.because {
+            Because::MadePrincipal(_) => Verdict::Pass,
+            Because::MadeCredential(making) => {
+                let own = self.is_own_making(at, making);
+                let verdict = self.made(at, pair, making, own);
+                match own {
+                    true => self.at_place(at, pair, belongs).max_with(verdict),
+                    false => verdict,
+                }
+            }
+            Because::Seed | Because::Place | Because::Credential => {
+                self.at_place(at, pair, belongs)
+            }
+        }
+    }
+
+    /// A key that the owner's own credential made is no other's.
+    fn is_own_making(&self, at: &At, making: &Making) -> bool {
+        making.by.principal == at.principal
+    }
+
+    fn made(&mut self, at: &At, pair: &Pair, making: &Making, is_own: bool) -> Verdict {
+        let label = self.text(at.credential).to_owned();
+        let owner = short(self.text(at.principal)).to_owned();
+        let what = match label.as_str() {
+            "console" => format!("{owner}'s password"),
+            label if label.starts_with("session ") => format!("the {label} of {owner}"),
+            key => format!("the key {key} of {owner}"),
+        };
+        let by = short(self.text(making.by.principal)).to_owned();
+        let text = format!("{what} was not {owner}'s doing: {}", self.told(making));
+        let place = self.text(at.place).to_owned();
+        let used = self.cite_first(pair);
+        if is_own {
+            let text = format!(
+                "{what} was made with {owner}'s own credential: {}",
+                self.told(making)
+            );
+            let cited = self.cite_making(making);
+            self.reason(false, text, vec![cited]);
+            return Verdict::Pass;
+        }
+        let cited = self.cite_making(making);
+        self.reason(true, text, vec![cited]);
+        let begins = making.at;
+        let habits = self.ground.habits;
+        let text = match habits.has_past(at.principal, begins) {
+            true if habits.days_at(at.principal, &place, begins) == 0 => {
+                format!(
+                    "it was used from {place}, which {owner} had never used before, and never from {owner}'s own places"
+                )
+            }
+            _ => format!("it was used from {place}, where {by}'s credential was used too"),
+        };
+        self.reason(true, text, vec![used]);
+        Verdict::Pass
+    }
+
+    fn at_place(&mut self, at: &At, pair: &Pair, belongs: &Belongs) -> Verdict {
+        let (owner, place) = (
+            short(self.text(at.principal)).to_owned(),
+            self.text(at.place).to_owned(),
+        );
+        let habits = self.ground.habits;
+        let begins = pair.first.max(belongs.since);
+        let used = self.cite_first(pair);
+        if !habits.has_past(at.principal, begins) {
+            let text = format!(
+                "there is no past of {owner} in the logs to compare with what came from {place}"
+            );
+            self.reason(false, text, vec![used]);
+            return Verdict::Unknown;
+        }
+        let agents = if pair.harm_agents.is_empty() {
+            &pair.agents
+        } else {
+            &pair.harm_agents
+        };
+        let is_new_tool = habits.is_new_agent(at, agents, &self.ground.trail.names, begins);
+        let tool = agents
+            .iter()
+            .next()
+            .map(|agent| self.text(*agent).to_owned())
+            .unwrap_or_default();
+        if habits.knows_place(at.principal, &place, begins) {
+            return self.at_own_place(at, pair, begins, is_new_tool, &tool);
+        }
+        let days = habits.days(at.principal, begins);
+        let wanders = habits.wanders(at.principal, begins);
+        let own: Vec<String> = habits
+            .own_nets(at.principal, begins)
+            .into_iter()
+            .take(MAX_NAMED)
+            .map(|(net, days)| format!("{net} on {days} days"))
+            .collect();
+        let usual = if own.is_empty() {
+            String::new()
+        } else {
+            format!(" ({owner} used {})", own.join(", "))
+        };
+        let text = format!("{place} had never been used by {owner} in {days} days before{usual}");
+        self.reason(true, text, vec![used]);
+        if is_new_tool {
+            let text = format!("the tool {tool:?} was never used by {owner} before");
+            self.reason(true, text, vec![used]);
+        } else if !agents.is_empty() {
+            let text = format!("{owner} had used the same kind of tool before: {tool:?}");
+            self.reason(false, text, vec![used]);
+        }
+        self.factors(at, pair, &owner);
+        if wanders && !is_new_tool {
+            let text =
+                format!("{owner} comes from ever new addresses, so that a new one says little");
+            self.reason(false, text, vec![used]);
+            return Verdict::Unknown;
+        }
+        Verdict::Pass
+    }
+
+    fn at_own_place(
+        &mut self,
+        at: &At,
+        pair: &Pair,
+        begins: i64,
+        is_new_tool: bool,
+        tool: &str,
+    ) -> Verdict {
+        let (owner, place) = (
+            short(self.text(at.principal)).to_owned(),
+            self.text(at.place).to_owned(),
+        );
+        let habits = self.ground.habits;
+        let days = habits.days_at(at.principal, &place, begins);
+        let used = self.cite_first(pair);
+        let text = format!("{owner} had used {place} on {days} days before");
+        self.reason(false, text, vec![used]);
+        let is_shared = habits.is_shared(&place, begins);
+        if is_shared {
+            let text = format!("{place} is shared by others, as an office or a VPN is");
+            self.reason(true, text, vec![used]);
+        }
+        if is_new_tool {
+            let text = format!("the tool {tool:?} was never used by {owner} before");
+            self.reason(true, text, vec![used]);
+            return Verdict::Unknown;
+        }
+        let agents = if pair.harm_agents.is_empty() {
+            &pair.agents
+        } else {
+            &pair.harm_agents
+        };
+        let is_exact = agents
+            .iter()
+            .any(|agent| habits.used_exactly(at.principal, *agent, begins));
+        let text = match is_exact {
+            true => format!("{owner} had used the very same tool before: {tool:?}"),
+            false => format!("{owner} had used another version of the same tool before: {tool:?}"),
+        };
+        self.reason(false, text, vec![used]);
+        if is_shared && !is_exact {
+            Verdict::Unknown
+        } else {
+            Verdict::Fail
+        }
+    }
+
+    fn factors(&mut self, at: &At, pair: &Pair, owner: &str) {
+        let names = &self.ground.trail.names;
+        let usual = self
+            .ground
+            .pairs
+            .all
+            .keys()
+            .filter(|other| other.principal == at.principal)
+            .map(|other| {
+                self.ground
+                    .habits
+                    .with_mfa(at.principal, names.text(other.place))
+            })
+            .max()
+            .unwrap_or(0);
+        if usual > 0 && pair.with_mfa == 0 {
+            let cited = self.cite_first(pair);
+            let text = format!("{owner} signs in with a second factor, and here there was none");
+            self.reason(true, text, vec![cited]);
+        }
+    }
+
+    /// Sessions that bear a user's name and were opened by somebody else's credential.
+    fn lent(&mut self, principal: Name) {
+        let lent = lent(self.ground, self.hand)
+            .remove(&principal)
+            .unwrap_or_default();
+        for ((role, session), making) in lent {
+            let (owner, role) = (
+                short(self.text(principal)).to_owned(),
+                short(self.text(role)).to_owned(),
+            );
+            let label = self.text(session).to_owned();
+            let text = format!(
+                "the {label} of the role {role} bears {owner}'s name and was not opened by {owner}: {}",
+                self.told(&making)
+            );
+            let cited = self.cite_making(&making);
+            self.reason(true, text, vec![cited]);
+        }
+    }
+
+    /// That the owner was at work elsewhere while the hand acted in the owner's name.
+    fn meanwhile(&mut self, principal: Name, by_hand: &[(At, &Pair, &Belongs)]) {
+        let Some((_, pair, belongs)) = by_hand.first() else {
+            return;
+        };
+        let (from, until) = (pair.first.max(belongs.since), pair.last);
+        let own = self.ground.trail.uses.iter().filter(|(key, used)| {
+            key.principal == principal
+                && !self.hand.pairs.contains_key(&At::of(key))
+                && used.first <= until
+                && used.last >= from
+                && self
+                    .ground
+                    .habits
+                    .knows_place(principal, self.text(key.place), from)
+        });
+        let Some((key, used)) = own.max_by_key(|(key, used)| (used.count, *key)) else {
+            return;
+        };
+        let (owner, place) = (
+            short(self.text(principal)).to_owned(),
+            self.text(key.place).to_owned(),
+        );
+        let cited = cite_use(self.cites, used);
+        let text = format!("meanwhile {owner} was at work from {place}, as before");
+        self.reason(true, text, vec![cited]);
+    }
+
+    fn text(&self, name: Name) -> &str {
+        self.ground.trail.names.text(name)
+    }
+
+    fn told(&self, making: &Making) -> String {
+        let by = short(self.text(making.by.principal));
+        let (credential, place) = (self.text(making.by.credential), self.text(making.by.place));
+        let with = if credential.is_empty() {
+            String::new()
+        } else {
+            format!(" with {credential}")
+        };
+        format!(
+            "{} by {by}{with} from {place} at {}",
+            making.action,
+            moment(making.at)
+        )
+    }
+
+    fn cite_making(&mut self, making: &Making) -> EvidenceId {
+        self.cites
+            .place("cloudtrail", &making.source, Some(moment(making.at)))
+    }
+
+    fn cite_first(&mut self, pair: &Pair) -> EvidenceId {
+        let (source, event_id, action) = &pair.first_record;
+        cite(self.cites, source, event_id, action, pair.first)
+    }
+
+    fn reason(&mut self, is_for: bool, text: String, evidence: Vec<EvidenceId>) {
+        let statement = Statement { text, evidence };
+        let reason = Reason { is_for, statement };
+        if !self.reasons.contains(&reason) {
+            self.reasons.push(reason);
+        }
+    }
+}
+
+/// The worse of two verdicts, of which unknown is in the middle.
+trait Worse {
+    fn max_with(self, other: Self) -> Self;
+}
+
+impl Worse for Verdict {
+    fn max_with(self, other: Self) -> Self {
+        let rank = |verdict: Self| match verdict {
+            Self::Pass => 0,
+            Self::Unknown => 1,
+            Self::Fail => 2,
+        };
+        if rank(self) >= rank(other) {
+            self
+        } else {
+            other
+        }
+    }
+}
+
+/// Events of a pair before it was the hand's, and since, as far as that can be told.
+pub fn split(pair: &Pair, belongs: &Belongs) -> (u64, u64) {
+    if pair.first >= belongs.since {
+        return (0, pair.count);
+    }
+    let since = pair
+        .phases
+        .values()
+        .map(|deeds| deeds.count)
+        .sum::<u64>()
+        .min(pair.count);
+    (pair.count - since, since)
+}
+
+/// Cites the first record of a use.
+pub fn cite_use(cites: &mut Cites, used: &Use) -> EvidenceId {
+    cite(
+        cites,
+        &used.source,
+        &used.event_id,
+        &used.action,
+        used.first,
+    )
+}
+
+fn cite(cites: &mut Cites, source: &str, event_id: &str, action: &str, at: i64) -> EvidenceId {
+    let id = cites.place("cloudtrail", source, Some(moment(at)));
+    cites.tell(id, action, || {
+        let members = [("event_id", event_id), ("event_name", action)];
+        let members = members
+            .into_iter()
+            .map(|(name, text)| (name.to_owned(), text.into()));
+        members
+            .chain([("event_time".to_owned(), moment(at).to_string().into())])
+            .collect()
+    });
+    id
+}
+
+/// The last part of an ARN, as people say it.
+pub fn short(arn: &str) -> &str {
+    match arn
+        .rsplit_once(":user/")
+        .or_else(|| arn.rsplit_once(":role/"))
+    {
+        Some((_, name)) => name.rsplit('/').next().unwrap_or(name),
+        None => arn,
+    }
+}

@@ -1,0 +1,174 @@
+//! An investigation: from logs and a question to a case.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use davylamp_hunt::arrow::error::ArrowError;
+use davylamp_hunt::engine::{Engine, EngineError};
+use davylamp_hunt::tally::{Run, summary};
+
+use crate::case::{Asked, Case, Lead, Source, Span, Statement};
+use crate::cite::Cites;
+use crate::hands::habit::{Habits, net};
+use crate::hands::pairs::{At, Pair, Pairs};
+use crate::hands::relation::short;
+use crate::hands::score::{SEED, Score, score};
+use crate::hands::spread::{Ground, Hand, moment};
+use crate::story::{self, Known};
+use crate::trail::{self, Trail};
+
+mod indicator;
+
+pub use indicator::Indicator;
+
+/// Leads that a case shows; the others are counted nowhere, as they are no findings.
+const MAX_LEADS: usize = 25;
+
+/// A pair that scores less is no lead.
+const LEAST_LEAD: f64 = 15.0;
+
+/// Why there is no case.
+#[derive(Debug, thiserror::Error)]
+pub enum CaseError {
+    /// The logs cannot be asked.
+    #[error("the logs cannot be read")]
+    Engine(#[from] EngineError),
+    /// What was kept meanwhile cannot be read again.
+    #[error("what was kept on disk meanwhile cannot be read again")]
+    Kept(#[from] ArrowError),
+}
+
+/// Makes a case of what an engine has.
+///
+/// # Errors
+/// When the logs cannot be read, or there is no room for what is kept meanwhile.
+pub async fn investigate(
+    engine: &Engine,
+    asked: Asked,
+    indicators: &[Indicator],
+    run: &Arc<Run>,
+) -> Result<Case, CaseError> {
+    let mut case = Case {
+        asked,
+        ..Case::default()
+    };
+    let mut cites = Cites::default();
+    let trail = trail::read(engine, run).await?;
+    case.sources = sources(&trail, run);
+    let pairs = Pairs::of(&trail)?;
+    let habits = Habits::of(&pairs, &trail.names);
+    let ground = Ground {
+        trail: &trail,
+        pairs: &pairs,
+        habits: &habits,
+    };
+    let scores: BTreeMap<At, Score> = pairs
+        .all
+        .iter()
+        .map(|(at, pair)| (*at, score(at, pair, &habits, &trail.names)))
+        .collect();
+    let seeds = match indicators.is_empty() {
+        true => best(&scores),
+        false => indicator::seeds(indicators, &ground, &scores)?,
+    };
+    let hand = Hand::of(&seeds, &ground)?;
+    case.leads = leads(&scores, &ground, &mut cites);
+    if hand.pairs.is_empty() {
+        story::nothing_found(&mut case);
+    } else {
+        let known = Known::of(&ground, &hand, &scores, &mut cites);
+        let _machines = story::tell(&mut case, &known, &mut cites)?;
+        story::summarise(&mut case);
+    }
+    cites.fill(&trail.acts)?;
+    case.evidence = cites.into_all();
+    Ok(case)
+}
+
+/// The worst pair, and others that are as bad or share its place or credential.
+fn best(scores: &BTreeMap<At, Score>) -> Vec<At> {
+    scores
+        .iter()
+        .filter(|(_, score)| score.points >= SEED)
+        .map(|(at, _)| *at)
+        .collect()
+}
+
+fn sources(trail: &Trail, run: &Run) -> Vec<Source> {
+    let span = trail.span.map(|(first, last)| Span {
+        first: moment(first),
+        last: moment(last),
+    });
+    let mut unread = Vec::new();
+    if run.is_bad() {
+        unread = summary(run);
+    }
+    if trail.timeless > 0 {
+        unread.push(format!(
+            "{} events have no time that can be read",
+            trail.timeless
+        ));
+    }
+    if trail.uses.beyond > 0 {
+        unread.push(format!(
+            "{} events are only counted by principal: there are too many combinations",
+            trail.uses.beyond
+        ));
+    }
+    vec![Source {
+        table: "cloudtrail".to_owned(),
+        records: trail.events,
+        repeated: trail.repeated,
+        span,
+        unread,
+        proves: match trail.events {
+            0 => "nothing: there is no CloudTrail among what was read".to_owned(),
+            _ => "who called what, with which credential, from where, and whether it succeeded"
+                .to_owned(),
+        },
+    }]
+}
+
+fn leads(scores: &BTreeMap<At, Score>, ground: &Ground<'_>, cites: &mut Cites) -> Vec<Lead> {
+    let mut worst: Vec<(&At, &Score, &Pair)> = scores
+        .iter()
+        .filter(|(_, score)| score.points >= LEAST_LEAD)
+        .filter_map(|(at, score)| Some((at, score, ground.pairs.all.get(at)?)))
+        .collect();
+    worst.sort_by(|a, b| b.1.points.total_cmp(&a.1.points).then_with(|| a.0.cmp(b.0)));
+    let names = &ground.trail.names;
+    let of = |(at, score, pair): (&At, &Score, &Pair)| {
+        let (source, event_id, action) = &pair.first_record;
+        let id = cites.place("cloudtrail", source, Some(moment(pair.first)));
+        cites.tell(id, action, || {
+            [
+                ("event_id".to_owned(), event_id.as_ref().into()),
+                ("event_name".to_owned(), action.as_ref().into()),
+            ]
+            .into_iter()
+            .collect()
+        });
+        let credential = names.text(at.credential);
+        Lead {
+            score: score.points,
+            about: format!(
+                "{} with {credential} from {}",
+                short(names.text(at.principal)),
+                names.text(at.place)
+            ),
+            statement: Statement {
+                text: score.why.join("; "),
+                evidence: vec![id],
+            },
+        }
+    };
+    worst.into_iter().take(MAX_LEADS).map(of).collect()
+}
+
+/// The networks of a hand's places.
+pub fn nets(hand: &Hand, trail: &Trail) -> BTreeSet<String> {
+    hand.places
+        .iter()
+        .map(|place| net(trail.names.text(*place)))
+        .collect()
+}

@@ -1,0 +1,91 @@
+//! From what is known of a hand to what a case says.
+
+mod deeds;
+mod graph;
+mod innocence;
+mod origin;
+mod reach;
+mod summary;
+mod tampering;
+
+use std::collections::BTreeMap;
+
+use davylamp_hunt::arrow::error::ArrowError;
+
+use crate::case::{self, Case};
+use crate::cite::Cites;
+use crate::hands::pairs::At;
+use crate::hands::relation::{Judgement, judge};
+use crate::hands::score::Score;
+use crate::hands::spread::{Ground, Hand};
+use crate::trail::names::Name;
+use davylamp_model::verdict::Verdict;
+
+pub use deeds::{MachineSeen, Seen};
+pub use summary::{nothing_found, summarise};
+
+/// What is known of a hand.
+pub struct Known<'a> {
+    /// The trail, its pairs, and what was usual.
+    pub ground: &'a Ground<'a>,
+    /// What the hand did.
+    pub hand: &'a Hand,
+    /// Whether each principal is the hand's.
+    pub judged: BTreeMap<Name, Judgement>,
+    /// How much each pair looks like an attack.
+    pub scores: &'a BTreeMap<At, Score>,
+}
+
+impl<'a> Known<'a> {
+    /// Judges every principal of a hand.
+    pub fn of(
+        ground: &'a Ground<'a>,
+        hand: &'a Hand,
+        scores: &'a BTreeMap<At, Score>,
+        cites: &mut Cites,
+    ) -> Self {
+        let judged = judge(ground, hand, cites);
+        Self {
+            ground,
+            hand,
+            judged,
+            scores,
+        }
+    }
+
+    /// Whose hand a pair's acts since it began are.
+    fn hand_of(&self, at: &At) -> case::Hand {
+        let of_principal = self.judged.get(&at.principal);
+        match of_principal.map(|it| (it.verdict, it.is_made)) {
+            Some((Verdict::Fail, false)) => case::Hand::Owner,
+            Some((Verdict::Unknown, _)) => case::Hand::Unknown,
+            _ => case::Hand::Intruder,
+        }
+    }
+
+    fn text(&self, name: Name) -> &str {
+        self.ground.trail.names.text(name)
+    }
+}
+
+/// Fills a case with what a trail says of a hand; the machines it started, for their cost.
+///
+/// # Errors
+/// When the kept events cannot be read.
+pub fn tell(
+    case: &mut Case,
+    known: &Known<'_>,
+    cites: &mut Cites,
+) -> Result<Vec<MachineSeen>, ArrowError> {
+    let seen = deeds::of(known, cites)?;
+    case.origin = origin::of(known, cites);
+    case.innocence = innocence::of(known);
+    graph::fill(case, known, &seen, cites);
+    case.tampering = tampering::of(known, &seen);
+    case.reach = reach::of(known, &seen);
+    case.span = seen.span();
+    case.acts_left_out = seen.left_out;
+    let (timeline, machines) = seen.into_parts();
+    case.timeline = timeline;
+    Ok(machines)
+}

@@ -1,0 +1,63 @@
+//! What a case says of each principal's innocence.
+
+use davylamp_model::verdict::Verdict;
+
+use super::Known;
+use crate::case::{EvidenceId, Innocence, Statement};
+use crate::hands::relation::{Judgement, short};
+
+/// Records that a verdict cites itself; its reasons cite them all.
+const MAX_CITED: usize = 5;
+
+/// The verdict on each principal that is in the case, the cleared first.
+pub fn of(known: &Known<'_>) -> Vec<Innocence> {
+    let mut all: Vec<Innocence> = known.judged.values().map(verdict).collect();
+    let rank = |verdict: Verdict| match verdict {
+        Verdict::Fail => 2,
+        Verdict::Unknown => 1,
+        Verdict::Pass => 0,
+    };
+    all.sort_by(|a, b| {
+        rank(a.verdict)
+            .cmp(&rank(b.verdict))
+            .then_with(|| a.principal.cmp(&b.principal))
+    });
+    all
+}
+
+fn verdict(judged: &Judgement) -> Innocence {
+    let name = short(&judged.principal);
+    let text = match (judged.verdict, judged.is_made) {
+        (Verdict::Fail, true) => format!("{name} is the intruder's own: it was made in the attack"),
+        (Verdict::Fail, false) => {
+            format!("{name} did it: credential, place and tool are {name}'s own")
+        }
+        (Verdict::Unknown, _) => format!("whether it was {name} cannot be told from these records"),
+        (Verdict::Pass, _) if judged.others == 0 => {
+            format!("{name} is cleared: nothing of the attack was done by {name}")
+        }
+        (Verdict::Pass, _) => {
+            format!("{name} is cleared: what was done in {name}'s name was done by somebody else")
+        }
+    };
+    let is_for = judged.verdict == Verdict::Pass;
+    let deciding = judged
+        .reasons
+        .iter()
+        .filter(|reason| reason.is_for == is_for || judged.verdict == Verdict::Unknown);
+    let mut evidence: Vec<EvidenceId> = deciding
+        .flat_map(|reason| reason.statement.evidence.clone())
+        .collect();
+    evidence.sort_unstable();
+    evidence.dedup();
+    evidence.truncate(MAX_CITED);
+    Innocence {
+        principal: judged.principal.clone(),
+        verdict: judged.verdict,
+        statement: Statement { text, evidence },
+        own_acts: judged.own,
+        others_acts: judged.others,
+        unknown_acts: judged.unknown,
+        reasons: judged.reasons.clone(),
+    }
+}

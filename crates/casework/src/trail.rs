@@ -1,0 +1,98 @@
+//! One pass over CloudTrail: who used what from where, and the events that may matter.
+//!
+//! What must stay true: each event is seen once, and memory does not grow with the trail: what
+//! is counted is bounded, and what is kept lies on disk.
+
+pub mod acts;
+pub mod days;
+pub mod meaning;
+pub mod names;
+mod repeats;
+pub mod row;
+pub mod uses;
+
+use std::sync::Arc;
+
+use davylamp_hunt::arrow::array::BooleanArray;
+use davylamp_hunt::arrow::error::ArrowError;
+use davylamp_hunt::engine::{Engine, EngineError};
+use davylamp_hunt::run::Answers;
+use davylamp_hunt::tally::Run;
+use futures::StreamExt;
+
+use acts::Acts;
+use names::Names;
+use repeats::Repeats;
+use row::{Rows, Text};
+use uses::Uses;
+
+/// A trail, read.
+pub struct Trail {
+    /// The texts of the uses.
+    pub names: Names,
+    /// Who used what from where.
+    pub uses: Uses,
+    /// The events that may matter.
+    pub acts: Acts,
+    /// Events, each counted once.
+    pub events: u64,
+    /// Deliveries of events that had been delivered.
+    pub repeated: u64,
+    /// Events whose time nobody can read.
+    pub timeless: u64,
+    /// The first and last moment, in microseconds since 1970.
+    pub span: Option<(i64, i64)>,
+}
+
+/// Reads the trail that an engine has.
+///
+/// # Errors
+/// When it cannot be asked, or what is kept has no room on disk.
+pub async fn read(engine: &Engine, run: &Arc<Run>) -> Result<Trail, EngineError> {
+    let query = row::query();
+    let mut trail = Trail {
+        names: Names::new(),
+        uses: Uses::default(),
+        acts: acts::Writer::new().end().map_err(failed)?,
+        events: 0,
+        repeated: 0,
+        timeless: 0,
+        span: None,
+    };
+    let mut writer = acts::Writer::new();
+    let mut repeats = Repeats::new().map_err(failed)?;
+    let Some(batches) = engine.together(&[&query], run).await?.pop() else {
+        return Ok(trail);
+    };
+    let mut batches = batches?;
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
+        let rows = Rows::of(&batch).map_err(failed)?;
+        let mut kept = Vec::with_capacity(batch.num_rows());
+        for row in rows.iter() {
+            kept.push(acts::is_kept(row));
+            trail.events += 1;
+            match row.micros() {
+                Some(at) => {
+                    let (first, last) = trail.span.get_or_insert((at, at));
+                    (*first, *last) = ((*first).min(at), (*last).max(at));
+                }
+                None => trail.timeless += 1,
+            }
+            let used = trail.uses.add(&mut trail.names, row);
+            repeats.add(row.text(Text::EventId), used).map_err(failed)?;
+        }
+        writer
+            .push(batch, &BooleanArray::from(kept))
+            .map_err(failed)?;
+    }
+    trail.acts = writer.end().map_err(failed)?;
+    let uses = &mut trail.uses;
+    trail.repeated = repeats.find(|used| uses.forget(used)).map_err(failed)?;
+    trail.events -= trail.repeated;
+    Ok(trail)
+}
+
+fn failed(error: ArrowError) -> EngineError {
+    EngineError::Query(error.into())
+}

@@ -1,0 +1,122 @@
+//! The events that may matter, on disk: whatever changes something, and what goes before an attack.
+
+use std::fs::File;
+use std::io::{BufReader, Seek};
+
+use davylamp_hunt::arrow::array::{BooleanArray, RecordBatch};
+use davylamp_hunt::arrow::compute::BatchCoalescer;
+use davylamp_hunt::arrow::error::ArrowError;
+use davylamp_hunt::arrow::ipc::reader::FileReader;
+use davylamp_hunt::arrow::ipc::writer::FileWriter;
+
+use super::meaning::{is_chatter, phase};
+use super::row::{Row, Rows, Text};
+
+/// Rows that are written together.
+const BATCH_ROWS: usize = 8_192;
+
+/// Whether an event is kept for a closer look.
+pub fn is_kept(row: Row<'_>) -> bool {
+    let name = row.text(Text::EventName);
+    match phase(name) {
+        // Services assume roles all day, each for somebody who is in the trail himself.
+        Some(super::meaning::Phase::Access) => !row.is_by_service(),
+        Some(_) => true,
+        None => !row.is_read_only() && !row.is_by_service() && !is_chatter(name),
+    }
+}
+
+/// Writes kept events.
+pub struct Writer {
+    coalescer: Option<BatchCoalescer>,
+    file: Option<FileWriter<File>>,
+    count: u64,
+}
+
+/// Kept events, to be read as often as it takes.
+pub struct Acts {
+    file: Option<File>,
+    /// How many they are.
+    pub count: u64,
+}
+
+impl Writer {
+    /// No events yet.
+    pub fn new() -> Self {
+        Self {
+            coalescer: None,
+            file: None,
+            count: 0,
+        }
+    }
+
+    /// Keeps some rows of a batch.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn push(&mut self, batch: RecordBatch, kept: &BooleanArray) -> Result<(), ArrowError> {
+        if kept.true_count() == 0 {
+            return Ok(());
+        }
+        self.count += kept.true_count() as u64;
+        let schema = batch.schema();
+        let coalescer = self
+            .coalescer
+            .get_or_insert_with(|| BatchCoalescer::new(schema, BATCH_ROWS));
+        coalescer.push_batch_with_filter(batch, kept)?;
+        self.drain()
+    }
+
+    /// Ends the writing.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn end(mut self) -> Result<Acts, ArrowError> {
+        if let Some(coalescer) = &mut self.coalescer {
+            coalescer.finish_buffered_batch()?;
+        }
+        self.drain()?;
+        let file = match self.file {
+            Some(writer) => Some(writer.into_inner()?),
+            None => None,
+        };
+        Ok(Acts {
+            file,
+            count: self.count,
+        })
+    }
+
+    fn drain(&mut self) -> Result<(), ArrowError> {
+        while let Some(batch) = self
+            .coalescer
+            .as_mut()
+            .and_then(BatchCoalescer::next_completed_batch)
+        {
+            let writer = match &mut self.file {
+                Some(writer) => writer,
+                none => none.insert(FileWriter::try_new(tempfile::tempfile()?, &batch.schema())?),
+            };
+            writer.write(&batch)?;
+        }
+        Ok(())
+    }
+}
+
+impl Acts {
+    /// Shows each event, in the order in which they were read.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn each(&self, mut see: impl FnMut(Row<'_>)) -> Result<(), ArrowError> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let mut file = file.try_clone()?;
+        file.rewind()?;
+        for batch in FileReader::try_new(BufReader::new(file), None)? {
+            let rows = Rows::of(&batch?)?;
+            rows.iter().for_each(&mut see);
+        }
+        Ok(())
+    }
+}

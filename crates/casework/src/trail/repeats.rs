@@ -1,0 +1,94 @@
+//! Events that were delivered more than once: found by their ids, which lie on disk meanwhile.
+//!
+//! Real trails repeat a fifth of their events, and their ids are too many for memory.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Seek, Write};
+
+use davylamp_hunt::arrow::error::ArrowError;
+
+/// Files the ids are spread over, so that those of one fit into memory: a hundred million events make
+/// thirty megabytes each.
+const PARTS: usize = 64;
+
+/// The first bytes of an id's digest, and the number of its use.
+const ENTRY_BYTES: usize = 20;
+
+/// The ids of events, with the use that each was counted for.
+pub struct Repeats {
+    parts: Vec<BufWriter<File>>,
+}
+
+impl Repeats {
+    /// No ids yet.
+    ///
+    /// # Errors
+    /// When there is no room for files.
+    pub fn new() -> Result<Self, ArrowError> {
+        let parts = (0..PARTS).map(|_| Ok(BufWriter::new(tempfile::tempfile()?)));
+        Ok(Self {
+            parts: parts.collect::<Result<_, std::io::Error>>()?,
+        })
+    }
+
+    /// Adds an event's id. One without an id is no repetition of anything.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn add(&mut self, event_id: &str, used: u32) -> Result<(), ArrowError> {
+        if event_id.is_empty() {
+            return Ok(());
+        }
+        let digest = digest(event_id);
+        let part = usize::from(digest[15]) % PARTS;
+        self.parts[part].write_all(&digest)?;
+        self.parts[part].write_all(&used.to_le_bytes())?;
+        Ok(())
+    }
+
+    /// Names the use of each repetition; how many there are.
+    ///
+    /// # Errors
+    /// When the files cannot be read.
+    pub fn find(self, mut each: impl FnMut(u32)) -> Result<u64, ArrowError> {
+        let mut repeated = 0;
+        for part in self.parts {
+            let mut file = part
+                .into_inner()
+                .map_err(|error| ArrowError::from(error.into_error()))?;
+            file.rewind()?;
+            let mut bytes = Vec::new();
+            BufReader::new(file).read_to_end(&mut bytes)?;
+            let mut entries: Vec<&[u8]> = bytes.chunks_exact(ENTRY_BYTES).collect();
+            entries.sort_unstable();
+            for pair in entries.windows(2) {
+                if pair[0][..16] == pair[1][..16] {
+                    repeated += 1;
+                    let used: [u8; 4] = pair[1][16..].try_into().unwrap_or_default();
+                    each(u32::from_le_bytes(used));
+                }
+            }
+        }
+        Ok(repeated)
+    }
+}
+
+/// The id itself where it is a UUID, as AWS's are; of others a digest, made as strong as that.
+fn digest(id: &str) -> [u8; 16] {
+    let mut digest = [0; 16];
+    let digits = id.bytes().filter(|byte| *byte != b'-');
+    let mut count = 0;
+    let is_uuid = digits.map(|byte| (byte as char).to_digit(16)).all(|digit| {
+        let Some(digit) = digit.filter(|_| count < 32) else {
+            return false;
+        };
+        digest[count / 2] = digest[count / 2] << 4 | u8::try_from(digit).unwrap_or(0);
+        count += 1;
+        true
+    });
+    if !is_uuid || count != 32 {
+        use sha2::{Digest, Sha256};
+        digest.copy_from_slice(&Sha256::digest(id.as_bytes())[..16]);
+    }
+    digest
+}

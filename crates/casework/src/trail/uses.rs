@@ -1,0 +1,305 @@
+//! Who used which credential from where with what: the whole of a trail in a table that does not
+//! grow with it.
+
+use std::collections::HashMap;
+
+use super::days::Days;
+use super::meaning;
+use super::names::{Name, Names};
+use super::row::{Row, Text};
+
+/// Combinations that are kept apart. An account with more of them is a cloud of its own, and those beyond
+/// are counted by principal alone.
+const MAX_USES: usize = 300_000;
+
+/// Bytes of names that are kept apart, for the same reason.
+const MAX_NAME_BYTES: usize = 96 << 20;
+
+/// Stands for the credential, place and agent of what is beyond the bounds.
+pub const BEYOND: &str = "(others)";
+
+/// A session of a role by its name, of which these many are kept apart for a role.
+const MAX_SESSIONS: u32 = 2_000;
+
+/// Who, with which credential, from where, with what, in which region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The principal.
+    pub principal: Name,
+    /// The credential: see [`credential`].
+    pub credential: Name,
+    /// The address.
+    pub place: Name,
+    /// The user agent.
+    pub agent: Name,
+    /// The region.
+    pub region: Name,
+}
+
+/// What was done with such a combination.
+#[derive(Debug, Clone, Default)]
+pub struct Use {
+    /// The first moment, in microseconds since 1970.
+    pub first: i64,
+    /// The last.
+    pub last: i64,
+    /// Events, each counted once.
+    pub count: u64,
+    /// Of these, those that change something.
+    pub writes: u64,
+    /// Of these, those that failed.
+    pub failed: u64,
+    /// On which days.
+    pub days: Days,
+    /// Reads that look around, by their names: see [`PROBES`].
+    pub probes: u16,
+    /// Where the first record lies.
+    pub source: Box<str>,
+    /// Its event id.
+    pub event_id: Box<str>,
+    /// Its action.
+    pub action: Box<str>,
+}
+
+/// The reads that are told apart.
+pub const PROBES: &[&str] = &[
+    "GetCallerIdentity",
+    "ListUsers",
+    "ListAccessKeys",
+    "ListRoles",
+    "GetAccountAuthorizationDetails",
+    "GetServiceQuota",
+    "ListServiceQuotas",
+    "DescribeAccountAttributes",
+    "GetSendQuota",
+    "DescribeRegions",
+    "DescribeSpotPriceHistory",
+    "DescribeInstanceTypeOfferings",
+    "GetAccountSummary",
+    "ListAttachedUserPolicies",
+    "DescribeTrails",
+    "ListDetectors",
+];
+
+/// Every use of every credential.
+#[derive(Debug, Default)]
+pub struct Uses {
+    keys: HashMap<Key, u32>,
+    all: Vec<(Key, Use)>,
+    sessions: HashMap<Name, u32>,
+    /// Users by ARN and unique id: one that is deleted and made again is another.
+    users: HashMap<(Name, Name), Name>,
+    /// How many events are only counted by principal.
+    pub beyond: u64,
+}
+
+impl Uses {
+    /// Counts an event; the number of its use.
+    pub fn add(&mut self, names: &mut Names, row: Row<'_>) -> u32 {
+        let principal = self.principal(names, row);
+        let mut key = Key {
+            principal,
+            credential: Name::EMPTY,
+            place: Name::EMPTY,
+            agent: Name::EMPTY,
+            region: names.add(row.text(Text::Region)),
+        };
+        if self.all.len() < MAX_USES && names.bytes() < MAX_NAME_BYTES {
+            key.credential = self.credential(names, principal, row);
+            key.place = names.add(row.text(Text::Place));
+            key.agent = names.add(row.text(Text::Agent));
+        } else {
+            let known = |text: &str| names.find(text);
+            let found = known(credential(row).as_ref())
+                .zip(known(row.text(Text::Place)))
+                .zip(known(row.text(Text::Agent)));
+            let whole = found.map(|((credential, place), agent)| Key {
+                credential,
+                place,
+                agent,
+                ..key
+            });
+            key = match whole.filter(|key| self.keys.contains_key(key)) {
+                Some(key) => key,
+                None => {
+                    self.beyond += 1;
+                    let beyond = names.add(BEYOND);
+                    Key {
+                        credential: beyond,
+                        place: beyond,
+                        agent: beyond,
+                        ..key
+                    }
+                }
+            };
+        }
+        let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
+        let number = *self.keys.entry(key).or_insert(next);
+        if number == next {
+            self.all.push((
+                key,
+                Use {
+                    first: i64::MAX,
+                    last: i64::MIN,
+                    ..Use::default()
+                },
+            ));
+        }
+        if let Some((_, used)) = self.all.get_mut(number as usize) {
+            used.add(row);
+        }
+        number
+    }
+
+    /// Takes back an event that had been counted already.
+    pub fn forget(&mut self, number: u32) {
+        if let Some((_, used)) = self.all.get_mut(number as usize) {
+            used.count = used.count.saturating_sub(1);
+        }
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &(Key, Use)> {
+        self.all.iter()
+    }
+
+    /// The key of an event that has been counted.
+    pub fn key_of(&self, names: &Names, row: Row<'_>) -> Option<Key> {
+        let arn = names.find(&principal(row))?;
+        let principal = match unique(row) {
+            Some(id) => *self.users.get(&(arn, names.find(id)?)).unwrap_or(&arn),
+            None => arn,
+        };
+        let key = Key {
+            principal,
+            credential: names.find(credential(row).as_ref()).unwrap_or(Name::EMPTY),
+            place: names.find(row.text(Text::Place)).unwrap_or(Name::EMPTY),
+            agent: names.find(row.text(Text::Agent)).unwrap_or(Name::EMPTY),
+            region: names.find(row.text(Text::Region)).unwrap_or(Name::EMPTY),
+        };
+        Some(key)
+    }
+
+    fn principal(&mut self, names: &mut Names, row: Row<'_>) -> Name {
+        let arn = names.add(&principal(row));
+        let Some(id) = unique(row) else { return arn };
+        let id = names.add(id);
+        if let Some(known) = self.users.get(&(arn, id)) {
+            return *known;
+        }
+        let is_second = self.users.keys().any(|(known, _)| *known == arn);
+        let own = match is_second {
+            true => {
+                let text = format!("{} ({})", names.text(arn), names.text(id));
+                names.add(&text)
+            }
+            false => arn,
+        };
+        self.users.insert((arn, id), own);
+        own
+    }
+
+    fn credential(&mut self, names: &mut Names, principal: Name, row: Row<'_>) -> Name {
+        let label = credential(row);
+        if let Some(known) = names.find(&label) {
+            return known;
+        }
+        if label.starts_with("session ") {
+            let sessions = self.sessions.entry(principal).or_default();
+            *sessions += 1;
+            if *sessions > MAX_SESSIONS {
+                return names.add("sessions");
+            }
+        }
+        names.add(&label)
+    }
+}
+
+impl Use {
+    fn add(&mut self, row: Row<'_>) {
+        self.count += 1;
+        self.writes += u64::from(!row.is_read_only());
+        self.failed += u64::from(row.has_failed());
+        let name = row.text(Text::EventName);
+        if meaning::is_probe(name)
+            && let Some(probe) = PROBES.iter().position(|known| *known == name)
+        {
+            self.probes |= 1 << probe;
+        }
+        let Some(at) = row.micros() else { return };
+        self.days.add(at);
+        self.last = self.last.max(at);
+        if at < self.first {
+            self.first = at;
+            self.source = row.text(Text::Source).into();
+            self.event_id = row.text(Text::EventId).into();
+            self.action = name.into();
+        }
+    }
+}
+
+/// Whom an event belongs to: the role or user behind the session, otherwise the caller.
+pub fn principal(row: Row<'_>) -> String {
+    let kind = row.text(Text::IdentityType);
+    let issuer = row.text(Text::IssuerArn);
+    if !issuer.is_empty() {
+        return issuer.to_owned();
+    }
+    let arn = row.text(Text::Arn);
+    if let Some(role) = role_of(arn) {
+        return role;
+    }
+    let account = row.text(Text::IdentityAccount);
+    if !arn.is_empty() {
+        return arn.to_owned();
+    }
+    let user = row.text(Text::UserName);
+    match kind {
+        "Root" if !account.is_empty() => format!("arn:aws:iam::{account}:root"),
+        "IAMUser" if !account.is_empty() && !user.is_empty() => {
+            format!("arn:aws:iam::{account}:user/{user}")
+        }
+        _ => {
+            let texts = [user, row.text(Text::PrincipalId), row.text(Text::InvokedBy)];
+            let named = texts.into_iter().find(|text| !text.is_empty());
+            match (named, account.is_empty()) {
+                (Some(named), _) => named.to_owned(),
+                (None, false) => format!("account {account}"),
+                (None, true) => "(not said)".to_owned(),
+            }
+        }
+    }
+}
+
+/// The role of the ARN of one of its sessions; paths are not in it.
+fn role_of(arn: &str) -> Option<String> {
+    let (before, rest) = arn.split_once(":assumed-role/")?;
+    let role = rest.split('/').next()?;
+    let before = before.replacen(":sts:", ":iam:", 1);
+    Some(format!("{before}:role/{role}"))
+}
+
+/// The unique id of a user.
+fn unique(row: Row<'_>) -> Option<&str> {
+    let id = row.text(Text::PrincipalId);
+    (row.text(Text::IdentityType) == "IAMUser" && id.starts_with("AIDA")).then_some(id)
+}
+
+/// The credential of an event: a long-term key by its id; of temporary ones, of which a role has
+/// thousands, what they have in common: the session's name, or the console.
+pub fn credential(row: Row<'_>) -> std::borrow::Cow<'_, str> {
+    let key = row.text(Text::Key);
+    let session = row.session();
+    if key.starts_with("AKIA") {
+        return key.into();
+    }
+    if row.is_console_session() || row.text(Text::EventName) == "ConsoleLogin" {
+        return "console".into();
+    }
+    match (session.is_empty(), key.is_empty()) {
+        (false, _) => format!("session {session}").into(),
+        (true, false) if key.starts_with("ASIA") => "temporary".into(),
+        (true, false) => key.into(),
+        (true, true) => "".into(),
+    }
+}

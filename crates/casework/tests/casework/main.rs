@@ -1,0 +1,4 @@
+//! Cases of stories whose truth is known.
+
+mod stories;
+mod support;

@@ -1,0 +1,45 @@
+//! A story of testkit, written and investigated.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use davylamp_casework::case::{Asked, Case};
+use davylamp_casework::investigate::{Indicator, investigate};
+use davylamp_hunt::engine::{Engine, Setup};
+use davylamp_testkit::attack::{Options, Story, Truth};
+
+/// What really happened, and what the case says of it.
+pub struct Told {
+    /// The truth.
+    pub truth: Truth,
+    /// The case.
+    pub case: Case,
+}
+
+/// Investigates a story.
+pub async fn told(seed: u64, options: &Options, indicators: &[&str]) -> Told {
+    let dir = tempfile::tempdir().expect("a folder can be made");
+    let truth = Story::new(seed, options)
+        .write(dir.path())
+        .expect("the story can be written");
+    let case = case_of(dir.path(), indicators).await;
+    Told { truth, case }
+}
+
+/// Investigates logs.
+pub async fn case_of(dir: &Path, indicators: &[&str]) -> Case {
+    let setup = Setup {
+        locations: vec![
+            dir.join("AWSLogs")
+                .to_string_lossy()
+                .parse()
+                .expect("a path is a place"),
+        ],
+        ..Setup::default()
+    };
+    let engine = Engine::open(setup).await.expect("the logs can be listed");
+    let indicators: Vec<Indicator> = indicators.iter().map(|text| Indicator::of(text)).collect();
+    investigate(&engine, Asked::default(), &indicators, &Arc::default())
+        .await
+        .expect("the logs can be read")
+}

@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use davylamp_content::prices::book::Book;
 use davylamp_hunt::arrow::error::ArrowError;
 use davylamp_hunt::engine::{Engine, EngineError};
 use davylamp_hunt::tally::{Run, summary};
+use jiff::Timestamp;
 
-use crate::case::{Asked, Case, Lead, Source, Span, Statement};
+use crate::case::{Asked, Case, Cost, Lead, Source, Span, Statement};
 use crate::cite::Cites;
+use crate::cost::reckon;
+use crate::cost::sightings::{Sighting, lives};
 use crate::hands::habit::{Habits, net};
 use crate::hands::pairs::{At, Pair, Pairs};
 use crate::hands::relation::short;
@@ -38,6 +42,16 @@ pub enum CaseError {
     Kept(#[from] ArrowError),
 }
 
+/// What an investigation is made with.
+pub struct Means<'a> {
+    /// What is read is counted here.
+    pub run: &'a Arc<Run>,
+    /// The prices.
+    pub prices: &'a Book,
+    /// Up to when what still runs is counted.
+    pub now: Timestamp,
+}
+
 /// Makes a case of what an engine has.
 ///
 /// # Errors
@@ -46,8 +60,9 @@ pub async fn investigate(
     engine: &Engine,
     asked: Asked,
     indicators: &[Indicator],
-    run: &Arc<Run>,
+    means: &Means<'_>,
 ) -> Result<Case, CaseError> {
+    let run = means.run;
     let mut case = Case {
         asked,
         ..Case::default()
@@ -77,12 +92,28 @@ pub async fn investigate(
         story::nothing_found(&mut case);
     } else {
         let known = Known::of(&ground, &hand, &scores, &mut cites);
-        let _machines = story::tell(&mut case, &known, &mut cites)?;
+        let sightings = story::tell(&mut case, &known, &mut cites)?;
+        let seen_until = trail.span.map(|(_, last)| moment(last));
+        case.cost = cost(sightings, seen_until, means);
         story::summarise(&mut case);
     }
     cites.fill(&trail.acts)?;
     case.evidence = cites.into_all();
     Ok(case)
+}
+
+fn cost(
+    sightings: Vec<Sighting>,
+    seen_until: Option<Timestamp>,
+    means: &Means<'_>,
+) -> Option<Cost> {
+    if sightings.is_empty() {
+        return None;
+    }
+    let lives = lives(sightings, seen_until);
+    let mut cost = reckon(&lives.runs, means.prices, means.now);
+    cost.caveats.extend(lives.caveats);
+    Some(cost)
 }
 
 /// The worst pair, and others that are as bad or share its place or credential.

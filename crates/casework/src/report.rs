@@ -107,6 +107,14 @@ pub enum ReportError {
     },
 }
 
+/// Says whether a case can be written to a folder: before logs are read for hours.
+///
+/// # Errors
+/// When the folder is there already.
+pub fn check_place(dir: &Path, how: How) -> Result<(), ReportError> {
+    folder::Draft::begin(dir, how.force).map(drop)
+}
+
 /// Writes a case to a folder, which is there as a whole or not at all. Only who runs this can read it.
 ///
 /// # Errors

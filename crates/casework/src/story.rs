@@ -14,6 +14,7 @@ use davylamp_hunt::arrow::error::ArrowError;
 
 use crate::case::{self, Case};
 use crate::cite::Cites;
+use crate::cost::sightings::Sighting;
 use crate::hands::pairs::At;
 use crate::hands::relation::{Judgement, judge};
 use crate::hands::score::Score;
@@ -21,7 +22,7 @@ use crate::hands::spread::{Ground, Hand};
 use crate::trail::names::Name;
 use davylamp_model::verdict::Verdict;
 
-pub use deeds::{MachineSeen, Seen};
+pub use deeds::Seen;
 pub use summary::{nothing_found, summarise};
 
 /// What is known of a hand.
@@ -68,7 +69,7 @@ impl<'a> Known<'a> {
     }
 }
 
-/// Fills a case with what a trail says of a hand; the machines it started, for their cost.
+/// Fills a case with what a trail says of a hand; what was seen of what costs.
 ///
 /// # Errors
 /// When the kept events cannot be read.
@@ -76,16 +77,16 @@ pub fn tell(
     case: &mut Case,
     known: &Known<'_>,
     cites: &mut Cites,
-) -> Result<Vec<MachineSeen>, ArrowError> {
+) -> Result<Vec<Sighting>, ArrowError> {
     let seen = deeds::of(known, cites)?;
     case.origin = origin::of(known, cites);
-    case.innocence = innocence::of(known);
+    case.innocence = innocence::of(known, cites);
     graph::fill(case, known, &seen, cites);
     case.tampering = tampering::of(known, &seen);
     case.reach = reach::of(known, &seen);
     case.span = seen.span();
     case.acts_left_out = seen.left_out;
-    let (timeline, machines) = seen.into_parts();
+    let (timeline, sightings) = seen.into_parts();
     case.timeline = timeline;
-    Ok(machines)
+    Ok(sightings)
 }

@@ -1,20 +1,26 @@
 //! `davy investigate`: who did it, since when, how far, what it cost, and who is innocent.
 
+mod check;
 mod cost;
 mod verify;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand, ValueEnum};
-use davylamp_casework::case::{Asked, Case};
-use davylamp_casework::investigate::{CaseError, Indicator, investigate};
+use davylamp_casework::case::Asked;
+use davylamp_casework::investigate::{CaseError, Indicator, Means, investigate};
+use davylamp_casework::report::{self, How, ReportError};
+use davylamp_hunt::tally::summary;
 use jiff::Timestamp;
 
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::hunt::args::LogArgs;
 use crate::hunt::progress::Progress;
+use crate::output::{emit, emit_lines, note, quiet_json};
+use crate::prices::{TablesArgs, book};
 
 /// An intrusion was found.
 const FOUND: u8 = 1;
@@ -41,8 +47,19 @@ pub struct InvestigateArgs {
     logs: LogArgs,
     /// What is known: a key, an address or network, an instance, an image, a user, role or session, a
     /// moment, the id of an event; may be repeated
-    #[arg(long = "indicator", value_name = "WHAT")]
+    #[arg(id = "indicator", long, value_name = "WHAT")]
     indicators: Vec<String>,
+    /// The folder of the case: report, timeline, indicators, evidence, request for credits
+    #[arg(short = 'o', value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Replace a case folder that is there
+    #[arg(long, requires = "folder")]
+    force: bool,
+    /// A Cost and Usage Report that the cost is compared with; may be repeated
+    #[arg(long, value_name = "FILE")]
+    bill: Vec<PathBuf>,
+    #[command(flatten)]
+    tables: TablesArgs,
     /// The form in which the case is printed
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -51,6 +68,7 @@ pub struct InvestigateArgs {
 /// What to do beside making a case.
 #[derive(Debug, Subcommand)]
 enum Job {
+    Check(check::CheckArgs),
     Cost(cost::CostArgs),
     Verify(verify::VerifyArgs),
 }
@@ -66,8 +84,10 @@ enum Output {
 
 /// Runs `davy investigate`.
 pub fn run(args: &InvestigateArgs) -> Result<ExitCode, Failure> {
-    if let Some(Job::Cost(args)) = &args.job {
-        return cost::run(args);
+    match &args.job {
+        Some(Job::Cost(args)) => return cost::run(args),
+        Some(Job::Check(args)) => return check::run(args),
+        Some(Job::Verify(_)) | None => {}
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -82,13 +102,23 @@ pub fn run(args: &InvestigateArgs) -> Result<ExitCode, Failure> {
 }
 
 async fn make(args: &InvestigateArgs) -> Result<ExitCode, Failure> {
+    let how = How {
+        force: args.force,
+        ..How::default()
+    };
+    // Before the logs are read, which may take hours.
+    if let Some(folder) = &args.folder {
+        report::check_place(folder, how).map_err(report_failure)?;
+    }
+    let book = book(&args.tables)?;
+    let now = Timestamp::now();
     let engine = crate::hunt::open(&args.logs).await?;
     let asked = Asked {
         logs: args.logs.logs.iter().map(ToString::to_string).collect(),
         indicators: args.indicators.clone(),
         since: args.logs.since,
         until: args.logs.until,
-        made_at: Some(Timestamp::now()),
+        made_at: Some(now),
         made_by: format!("davy {}", env!("CARGO_PKG_VERSION")),
     };
     let indicators: Vec<Indicator> = args
@@ -98,29 +128,53 @@ async fn make(args: &InvestigateArgs) -> Result<ExitCode, Failure> {
         .collect();
     let run = Arc::default();
     let progress = Progress::start(&run, engine.stored_bytes());
-    let case = investigate(&engine, asked, &indicators, &run)
-        .await
-        .map_err(failure)?;
+    let means = Means {
+        run: &run,
+        prices: &book,
+        now,
+    };
+    let case = investigate(&engine, asked, &indicators, &means).await;
     progress.end();
-    print(&case, args.output)?;
-    let is_found = case.span.is_some();
-    Ok(ExitCode::from(match (is_found, run.is_bad()) {
+    let mut case = case.map_err(failure)?;
+    if !args.bill.is_empty() {
+        cost::compare(&mut case, &args.bill, &book, now)?;
+    }
+    for line in summary(&run) {
+        note(&line);
+    }
+    match args.output {
+        Output::Json => {
+            let json = serde_json::to_string_pretty(&case)
+                .map_err(|error| Failure::new(anyhow!(error), "this is a bug in davy"))?;
+            emit(quiet_json(&json) + "\n")?;
+        }
+        Output::Text => emit_lines(&report::plain(&case))?,
+    }
+    if let Some(folder) = &args.folder {
+        let written = report::write(&case, folder, how).map_err(report_failure)?;
+        note(&format!(
+            "the case is in {}: open {}; keep this hash elsewhere to prove that its evidence is whole: {}",
+            written.folder.display(),
+            written.folder.join(report::REPORT_HTML).display(),
+            written.evidence_hash
+        ));
+    }
+    let is_incomplete = run.is_outside() || run.is_bad();
+    Ok(ExitCode::from(match (case.span.is_some(), is_incomplete) {
+        (true, _) if args.logs.strict && is_incomplete => COULD_NOT_COMPLETE,
         (true, _) => FOUND,
         (false, true) => COULD_NOT_COMPLETE,
         (false, false) => 0,
     }))
 }
 
-fn print(case: &Case, output: Output) -> Result<(), Failure> {
-    let text = match output {
-        Output::Json => serde_json::to_string_pretty(case)
-            .map_err(|error| Failure::new(anyhow!(error), "this is a bug: report it"))?,
-        Output::Text => {
-            let lines: Vec<String> = case.summary.iter().map(|it| it.text.clone()).collect();
-            lines.join("\n")
-        }
+fn report_failure(error: ReportError) -> Failure {
+    let hint = match &error {
+        ReportError::Exists { .. } | ReportError::NotACase { .. } => "see davy investigate --help",
+        ReportError::TwiceNumbered { .. } => "this is a bug in davy",
+        ReportError::Io { .. } => "see whether the place can be written, and has room: df -h",
     };
-    crate::output::emit_lines(&(text + "\n"))
+    Failure::new(anyhow!(error), hint)
 }
 
 fn failure(error: CaseError) -> Failure {

@@ -29,6 +29,26 @@ pub fn net(place: &str) -> String {
     }
 }
 
+/// A wider network: what the customers of a provider in a town have, among whom an address wanders.
+pub fn neighbourhood(place: &str) -> String {
+    match place.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => {
+            let [a, b, ..] = address.octets();
+            format!("{a}.{b}.0.0/16")
+        }
+        Ok(IpAddr::V6(address)) => {
+            let [a, b, ..] = address.segments();
+            format!("{a:x}:{b:x}::/32")
+        }
+        Err(_) => place.to_owned(),
+    }
+}
+
+/// Whether a tool's name says more than which browser it is: thousands have the same browser.
+pub fn is_telling(agent: &str) -> bool {
+    !agent.starts_with("Mozilla/") && !agent.is_empty()
+}
+
 /// A user agent without its versions and details: what people change seldom.
 pub fn family(agent: &str) -> String {
     let first = agent
@@ -47,11 +67,13 @@ pub fn family(agent: &str) -> String {
 #[derive(Debug, Default)]
 pub struct Habits {
     by_net: HashMap<(Name, String), Days>,
+    by_neighbourhood: HashMap<(Name, String), Days>,
     by_agent: HashMap<(Name, String), Days>,
     by_exact_agent: HashMap<(Name, Name), i64>,
     by_region: HashMap<(Name, Name), Days>,
     days: HashMap<Name, Days>,
     nets: HashMap<Name, BTreeSet<String>>,
+    neighbourhoods: HashMap<Name, BTreeSet<String>>,
     sharing: BTreeMap<String, BTreeMap<Name, Days>>,
     with_mfa: HashMap<(Name, String), u64>,
 }
@@ -67,6 +89,17 @@ impl Habits {
                 .entry((at.principal, net.clone()))
                 .or_default()
                 .join(&pair.days);
+            let wide = neighbourhood(names.text(at.place));
+            habits
+                .by_neighbourhood
+                .entry((at.principal, wide.clone()))
+                .or_default()
+                .join(&pair.days);
+            habits
+                .neighbourhoods
+                .entry(at.principal)
+                .or_default()
+                .insert(wide);
             habits
                 .days
                 .entry(at.principal)
@@ -136,11 +169,20 @@ impl Habits {
         self.days(principal, before) >= KNOWN_DAYS
     }
 
-    /// Whether a principal comes from so many networks that a new one says nothing.
+    /// Whether a principal had used addresses near a place on some days before, as one does whose
+    /// provider gives a new address each day.
+    pub fn is_near(&self, principal: Name, place: &str, before: i64) -> bool {
+        let days = self
+            .by_neighbourhood
+            .get(&(principal, neighbourhood(place)));
+        days.is_some_and(|days| days.before(before) >= KNOWN_DAYS)
+    }
+
+    /// Whether a principal comes from so many corners of the world that a new one says nothing.
     pub fn wanders(&self, principal: Name, before: i64) -> bool {
-        let nets = self.nets.get(&principal).map_or(0, BTreeSet::len);
+        let corners = self.neighbourhoods.get(&principal).map_or(0, BTreeSet::len);
         let days = self.days(principal, before).max(1) as usize;
-        nets > 6 && nets * 2 > days
+        corners > 6 && corners * 2 > days
     }
 
     /// Whether a principal had used something of this kind to call with before.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use davylamp_model::verdict::Verdict;
 
+use super::habit::is_telling;
 use super::pairs::{At, Pair};
 use super::spread::{Because, Belongs, Ground, Hand, Making, moment};
 use crate::case::{EvidenceId, Reason, Statement};
@@ -37,6 +38,9 @@ pub struct Judgement {
     pub unknown: u64,
 }
 
+/// A role's session by role and label, and who opened it.
+type Lent = ((Name, Name), Making);
+
 /// Reasons that are being gathered.
 struct Weighing<'a, 'g> {
     ground: &'a Ground<'g>,
@@ -49,7 +53,10 @@ struct Weighing<'a, 'g> {
 pub fn judge(ground: &Ground<'_>, hand: &Hand, cites: &mut Cites) -> BTreeMap<Name, Judgement> {
     let mut named: BTreeSet<Name> = hand.pairs.keys().map(|at| at.principal).collect();
     named.extend(hand.credentials.keys().map(|(principal, _)| *principal));
-    named.extend(lent(ground, hand).into_keys());
+    // Who trades a provider's token is nobody in the account until a role is assumed.
+    named.retain(|principal| is_somebody(ground.trail.names.text(*principal)));
+    let mut lent = lent(ground, hand);
+    named.extend(lent.keys().copied());
     let mut judged = BTreeMap::new();
     // A key that a user's own key made is as much that user's as the first: those without such come first.
     for principal in named {
@@ -59,14 +66,14 @@ pub fn judge(ground: &Ground<'_>, hand: &Hand, cites: &mut Cites) -> BTreeMap<Na
             cites,
             reasons: Vec::new(),
         }
-        .judge(principal);
+        .judge(principal, lent.remove(&principal).unwrap_or_default());
         judged.insert(principal, judgement);
     }
     judged
 }
 
 /// Users whose name the hand gave to sessions of roles, with these.
-pub fn lent(ground: &Ground<'_>, hand: &Hand) -> BTreeMap<Name, Vec<((Name, Name), Making)>> {
+fn lent(ground: &Ground<'_>, hand: &Hand) -> BTreeMap<Name, Vec<Lent>> {
     let names = &ground.trail.names;
     let mut users: BTreeMap<String, Name> = BTreeMap::new();
     for at in ground.pairs.all.keys() {
@@ -96,7 +103,7 @@ pub fn lent(ground: &Ground<'_>, hand: &Hand) -> BTreeMap<Name, Vec<((Name, Name
 }
 
 impl Weighing<'_, '_> {
-    fn judge(mut self, principal: Name) -> Judgement {
+    fn judge(mut self, principal: Name, lent: Vec<Lent>) -> Judgement {
         let name = self.text(principal).to_owned();
         let of_it: Vec<(At, &Pair)> = self
             .ground
@@ -122,13 +129,13 @@ impl Weighing<'_, '_> {
             own += before;
             others += since;
         }
-        let is_made = self.hand.principals.get(&principal).cloned();
+        let is_made = self.hand.principals.get(&name).cloned();
         if let Some(making) = &is_made {
             let text = format!("{name} was made by the intruder: {}", self.told(making));
             let cited = self.cite_making(making);
             self.reason(false, text, vec![cited]);
         }
-        self.lent(principal);
+        self.lent(principal, lent);
         self.meanwhile(principal, &by_hand);
         let verdict = match () {
             () if is_made.is_some() => Verdict::Fail,
@@ -156,19 +163,19 @@ impl Weighing<'_, '_> {
 
     /// Whether one credential at one place was in its owner's hand.
     fn weigh(&mut self, at: &At, pair: &Pair, belongs: &Belongs) -> Verdict {
-        match &belongs.because {
-            Because::MadePrincipal(_) => Verdict::Pass,
-            Because::MadeCredential(making) => {
-                let own = self.is_own_making(at, making);
-                let verdict = self.made(at, pair, making, own);
-                match own {
-                    true => self.at_place(at, pair, belongs).max_with(verdict),
-                    false => verdict,
-                }
+        let made = self
+            .hand
+            .credentials
+            .get(&(at.principal, at.credential))
+            .cloned();
+        match (&belongs.because, made) {
+            (Because::MadePrincipal(_), _) => Verdict::Pass,
+            (_, Some(making)) if self.is_own_making(at, &making) => {
+                let verdict = self.made(at, pair, &making, true);
+                self.at_place(at, pair, belongs).max_with(verdict)
             }
-            Because::Seed | Because::Place | Because::Credential => {
-                self.at_place(at, pair, belongs)
-            }
+            (_, Some(making)) => self.made(at, pair, &making, false),
+            (_, None) => self.at_place(at, pair, belongs),
         }
     }
 
@@ -240,36 +247,43 @@ impl Weighing<'_, '_> {
             .next()
             .map(|agent| self.text(*agent).to_owned())
             .unwrap_or_default();
-        if habits.knows_place(at.principal, &place, begins) {
+        let is_near = habits.is_near(at.principal, &place, begins);
+        if is_near || habits.knows_place(at.principal, &place, begins) {
             return self.at_own_place(at, pair, begins, is_new_tool, &tool);
         }
         let days = habits.days(at.principal, begins);
-        let wanders = habits.wanders(at.principal, begins);
         let own: Vec<String> = habits
             .own_nets(at.principal, begins)
             .into_iter()
             .take(MAX_NAMED)
             .map(|(net, days)| format!("{net} on {days} days"))
             .collect();
-        let usual = if own.is_empty() {
-            String::new()
-        } else {
-            format!(" ({owner} used {})", own.join(", "))
+        let usual = match own.is_empty() {
+            true => String::new(),
+            false => format!(" ({owner} used {})", own.join(", ")),
         };
         let text = format!("{place} had never been used by {owner} in {days} days before{usual}");
         self.reason(true, text, vec![used]);
         if is_new_tool {
             let text = format!("the tool {tool:?} was never used by {owner} before");
             self.reason(true, text, vec![used]);
-        } else if !agents.is_empty() {
-            let text = format!("{owner} had used the same kind of tool before: {tool:?}");
-            self.reason(false, text, vec![used]);
         }
         self.factors(at, pair, &owner);
+        let names = &self.ground.trail.names;
+        let is_same = agents.iter().any(|agent| {
+            is_telling(names.text(*agent)) && habits.used_exactly(at.principal, *agent, begins)
+        });
+        if is_same {
+            let text = format!("{owner} had used the very same tool before: {tool:?}");
+            self.reason(false, text, vec![used]);
+        }
+        let wanders = habits.wanders(at.principal, begins);
         if wanders && !is_new_tool {
             let text =
                 format!("{owner} comes from ever new addresses, so that a new one says little");
             self.reason(false, text, vec![used]);
+        }
+        if is_same || (wanders && !is_new_tool) {
             return Verdict::Unknown;
         }
         Verdict::Pass
@@ -290,7 +304,10 @@ impl Weighing<'_, '_> {
         let habits = self.ground.habits;
         let days = habits.days_at(at.principal, &place, begins);
         let used = self.cite_first(pair);
-        let text = format!("{owner} had used {place} on {days} days before");
+        let text = match days {
+            0 => format!("{place} is near addresses that {owner} had used on some days before"),
+            days => format!("{owner} had used {place} on {days} days before"),
+        };
         self.reason(false, text, vec![used]);
         let is_shared = habits.is_shared(&place, begins);
         if is_shared {
@@ -345,10 +362,7 @@ impl Weighing<'_, '_> {
     }
 
     /// Sessions that bear a user's name and were opened by somebody else's credential.
-    fn lent(&mut self, principal: Name) {
-        let lent = lent(self.ground, self.hand)
-            .remove(&principal)
-            .unwrap_or_default();
+    fn lent(&mut self, principal: Name, lent: Vec<Lent>) {
         for ((role, session), making) in lent {
             let (owner, role) = (
                 short(self.text(principal)).to_owned(),
@@ -498,4 +512,9 @@ pub fn short(arn: &str) -> &str {
         Some((_, name)) => name.rsplit('/').next().unwrap_or(name),
         None => arn,
     }
+}
+
+/// Whether a principal is one of an account, and not the subject of a provider's token.
+fn is_somebody(principal: &str) -> bool {
+    principal.starts_with("arn:") || principal.starts_with("account ")
 }

@@ -20,6 +20,8 @@ const MOST_REGIONS: usize = 8;
 /// Processors asked for.
 const MANY_VCPUS: u64 = 128;
 const MOST_VCPUS: u64 = 1_024;
+/// More than most accounts ever have, asked for within days by somebody who never did.
+const BEYOND_VCPUS: u64 = 4_096;
 
 /// Days on which something was done before it is a habit.
 const HABIT_DAYS: u32 = 3;
@@ -98,7 +100,9 @@ fn launches(score: &mut Score, pair: &Pair) {
     if is_habit && pair.vcpus / u64::from(launches.days.count().max(1)) < MANY_VCPUS {
         return;
     }
-    if pair.vcpus >= MOST_VCPUS {
+    if pair.vcpus >= BEYOND_VCPUS {
+        score.harm(45.0, format!("{} processors were asked for", pair.vcpus));
+    } else if pair.vcpus >= MOST_VCPUS {
         score.harm(25.0, format!("{} processors were asked for", pair.vcpus));
     } else if pair.vcpus >= MANY_VCPUS {
         score.harm(12.0, format!("{} processors were asked for", pair.vcpus));
@@ -143,15 +147,14 @@ fn strangeness(score: &mut Score, at: &At, pair: &Pair, habits: &Habits, names: 
     let begins = pair.begins();
     let place = names.text(at.place);
     if habits.has_past(at.principal, begins) && !habits.knows_place(at.principal, place, begins) {
-        match habits.wanders(at.principal, begins) {
-            true => score.strange(5.0, format!("{place} was new, as its places often are")),
-            false => {
-                let days = habits.days(at.principal, begins);
-                score.strange(
-                    20.0,
-                    format!("{place} had never been used in {days} days before"),
-                );
-            }
+        if habits.wanders(at.principal, begins) || habits.is_near(at.principal, place, begins) {
+            score.strange(5.0, format!("{place} was new, as its places often are"));
+        } else {
+            let days = habits.days(at.principal, begins);
+            score.strange(
+                20.0,
+                format!("{place} had never been used in {days} days before"),
+            );
         }
     }
     let agents = if pair.harm_agents.is_empty() {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use davylamp_hunt::arrow::error::ArrowError;
 use jiff::Timestamp;
 
-use super::habit::{Habits, net};
+use super::habit::{Habits, is_telling, net};
 use super::pairs::{At, Pair, Pairs};
 use super::score::is_instance;
 use crate::detail::{Detail, Made};
@@ -72,8 +72,8 @@ pub struct Hand {
     pub places: BTreeSet<Name>,
     /// Credentials that it made: principal and label.
     pub credentials: BTreeMap<(Name, Name), Making>,
-    /// Principals that it made.
-    pub principals: BTreeMap<Name, Making>,
+    /// Principals that it made, by ARN, whether they ever did something or not.
+    pub principals: BTreeMap<String, Making>,
     /// Machines that it started, by id.
     pub machines: BTreeMap<String, Making>,
     /// Groups and fleets that start machines for it, by name.
@@ -145,7 +145,8 @@ impl Hand {
         }
         let place = ground.trail.names.text(at.place);
         let begins = pair.begins();
-        let is_known = ground.habits.knows_place(at.principal, place, begins);
+        let is_known = ground.habits.knows_place(at.principal, place, begins)
+            || ground.habits.is_near(at.principal, place, begins);
         let since = match (&because, is_known) {
             (Because::MadeCredential(making) | Because::MadePrincipal(making), _) => making.at,
             // Its owner was there before, whoever did the harm.
@@ -191,7 +192,7 @@ impl Hand {
         ground.trail.acts.each(|row| self.see(row, ground))?;
         let made = |at: &At| {
             let credential = self.credentials.get(&(at.principal, at.credential));
-            let principal = self.principals.get(&at.principal);
+            let principal = self.principals.get(ground.trail.names.text(at.principal));
             credential
                 .map(|it| Because::MadeCredential(it.clone()))
                 .or_else(|| principal.map(|it| Because::MadePrincipal(it.clone())))
@@ -209,12 +210,7 @@ impl Hand {
             let label = ground.trail.names.text(at.credential);
             let is_session = label.starts_with("session ") || label == "temporary";
             let is_late = is_session && pair.first > making.at.saturating_add(SESSION_MICROS);
-            // A password that somebody set anew is also its owner's, and so is a session by its name.
-            let is_owners = ground.habits.knows_place(
-                at.principal,
-                ground.trail.names.text(at.place),
-                making.at,
-            );
+            let is_owners = !self.is_strange(at, pair, label, making.at, ground);
             if pair.last >= making.at && !is_late && !is_owners {
                 new.push((*at, because));
             }
@@ -225,6 +221,42 @@ impl Hand {
             }
         }
         Ok(())
+    }
+
+    /// Whether a credential that the hand made was used by it, and not by its owner. A new key has no owner
+    /// but its maker. A password that is set anew, and a session by its name, are the owner's too, and
+    /// theirs alone where neither the place nor the tool is the hand's.
+    fn is_strange(
+        &self,
+        at: &At,
+        pair: &Pair,
+        label: &str,
+        made: i64,
+        ground: &Ground<'_>,
+    ) -> bool {
+        let names = &ground.trail.names;
+        let place = names.text(at.place);
+        if ground.habits.knows_place(at.principal, place, made) {
+            return false;
+        }
+        let is_key = label.starts_with("AKIA");
+        if is_key || !ground.habits.has_past(at.principal, made) {
+            return true;
+        }
+        if self.places.contains(&at.place) {
+            return true;
+        }
+        let is_of_hand = |agent: &Name| {
+            let name = names.text(*agent);
+            is_telling(name)
+                && !ground.habits.knows_agent(at.principal, name, made)
+                && self
+                    .pairs
+                    .keys()
+                    .filter_map(|known| ground.pairs.all.get(known))
+                    .any(|known| known.agents.contains(agent))
+        };
+        !ground.habits.is_near(at.principal, place, made) && pair.agents.iter().all(is_of_hand)
     }
 
     fn see(&mut self, row: Row<'_>, ground: &Ground<'_>) {
@@ -269,21 +301,23 @@ impl Hand {
             }
             Some(Made::Session { role, name, .. }) => credential(role, &format!("session {name}")),
             Some(Made::Own { name, .. }) => {
-                let label = match name.is_empty() {
-                    true => "temporary".to_owned(),
-                    false => format!("session {name}"),
-                };
-                credential(names.text(by.principal), &label);
+                if name.is_empty() {
+                    credential(names.text(by.principal), "temporary");
+                } else {
+                    let arn = format!("arn:aws:sts::{account}:federated-user/{name}");
+                    self.principals.entry(arn).or_insert_with(making);
+                }
             }
             Some(Made::User { arn }) => {
-                self.principal(&user_arn(ground, account, arn, by), ground, making)
+                let arn = user_arn(ground, account, arn, by);
+                self.principals.entry(arn).or_insert_with(making);
             }
             Some(Made::Role { arn, is_old: false }) => {
                 let arn = match arn.starts_with("arn:") {
                     true => arn.clone(),
                     false => format!("arn:aws:iam::{account}:role/{arn}"),
                 };
-                self.principal(&arn, ground, making);
+                self.principals.entry(arn).or_insert_with(making);
             }
             Some(Made::Role { .. }) | None => {}
         }
@@ -317,12 +351,6 @@ impl Hand {
                 let making = Making { by, ..making() };
                 self.machines.entry(machine.id.clone()).or_insert(making);
             }
-        }
-    }
-
-    fn principal(&mut self, arn: &str, ground: &Ground<'_>, making: impl Fn() -> Making) {
-        if let Some(name) = ground.trail.names.find(arn) {
-            self.principals.entry(name).or_insert_with(making);
         }
     }
 
@@ -363,6 +391,7 @@ impl Hand {
             }
             let place = names.text(at.place);
             if ground.habits.knows_place(at.principal, place, begins)
+                || ground.habits.is_near(at.principal, place, begins)
                 || !ground.habits.has_past(at.principal, begins)
             {
                 continue;

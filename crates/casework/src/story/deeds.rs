@@ -7,6 +7,9 @@ use davylamp_hunt::arrow::error::ArrowError;
 use super::Known;
 use crate::case::{Act, EvidenceId, Hand, Span};
 use crate::cite::Cites;
+use crate::cost::EC2;
+use crate::cost::sightings::Sighting;
+use crate::cost::signs::{self, Call};
 use crate::detail::{Detail, How, Machine};
 use crate::hands::pairs::At;
 use crate::hands::relation::cite_use;
@@ -45,19 +48,6 @@ pub struct Sight {
 /// A thing by kind, id and region.
 pub type ThingKey = (String, String, String);
 
-/// A machine, and what was seen of it.
-#[derive(Debug, Clone)]
-pub struct MachineSeen {
-    /// What its start said of it.
-    pub machine: Machine,
-    /// Its account.
-    pub account: String,
-    /// Its region.
-    pub region: String,
-    /// When something was done to it: the action, the state after it and the record.
-    pub sights: Vec<(i64, String, Option<String>, EvidenceId)>,
-}
-
 /// What was seen.
 #[derive(Debug, Default)]
 pub struct Seen {
@@ -68,14 +58,16 @@ pub struct Seen {
     pub things: BTreeMap<ThingKey, Vec<Sight>>,
     /// What else is known of them.
     pub details: BTreeMap<ThingKey, BTreeMap<String, String>>,
-    /// Machines the hand started.
-    pub machines: BTreeMap<String, MachineSeen>,
+    /// What was seen of things that cost by the hour and that the hand started.
+    sightings: Vec<Sighting>,
     /// Acts against logs and sensors, and their undoing by anybody.
     pub blinding: Vec<Blinding>,
     /// Regions of the hand's acts.
     pub regions: BTreeSet<String>,
     /// Things were touched beyond those followed.
     pub things_left_out: u64,
+    /// Whether something was seen of a thing.
+    seen: HashSet<String>,
     delivered: HashSet<String>,
     first: Option<i64>,
     last: Option<i64>,
@@ -132,8 +124,8 @@ impl Seen {
         })
     }
 
-    /// The acts by time, and the machines.
-    pub fn into_parts(self) -> (Vec<Act>, Vec<MachineSeen>) {
+    /// The acts by time, and what was seen of what costs.
+    pub fn into_parts(self) -> (Vec<Act>, Vec<Sighting>) {
         let mut acts: Vec<Act> = self.acts.into_values().collect();
         acts.sort_by(|a, b| {
             a.span
@@ -141,7 +133,7 @@ impl Seen {
                 .cmp(&b.span.first)
                 .then_with(|| a.action.cmp(&b.action))
         });
-        (acts, self.machines.into_values().collect())
+        (acts, self.sightings)
     }
 
     /// When and how each credential was first used at each place, which may be a read.
@@ -245,7 +237,7 @@ impl Seen {
             phase(row.text(Text::EventName)),
             evidence,
         );
-        self.touch(row, &detail, at, micros, true, evidence);
+        self.touch(known, row, &detail, at, micros, true, evidence);
         self.blind(row, &detail, at, micros, true, evidence);
     }
 
@@ -278,7 +270,7 @@ impl Seen {
         }) || detail
             .machines
             .iter()
-            .any(|machine| self.machines.contains_key(&machine.id));
+            .any(|machine| known.hand.machines.contains_key(&machine.id));
         let is_sight =
             matches!(of_name, Some(Phase::Evasion | Phase::Response)) && !detail.protects;
         if !(touches || is_quarantine || is_sight) || self.is_repeated(row) {
@@ -301,7 +293,7 @@ impl Seen {
                 Some(Phase::Response),
                 evidence,
             );
-            self.touch(row, &detail, at, micros, false, evidence);
+            self.touch(known, row, &detail, at, micros, false, evidence);
         }
         self.blind(row, &detail, at, micros, false, evidence);
     }
@@ -395,8 +387,10 @@ impl Seen {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "whose act it was, and the act")]
     fn touch(
         &mut self,
+        known: &Known<'_>,
         row: Row<'_>,
         detail: &Detail,
         at: At,
@@ -424,24 +418,39 @@ impl Seen {
                 self.describe(key, row, detail);
             }
         }
-        for machine in &detail.machines {
-            let is_known = self.machines.contains_key(&machine.id);
-            if !is_known && !(is_hand && machine.kind.is_some()) {
-                continue;
-            }
-            let seen = self
-                .machines
-                .entry(machine.id.clone())
-                .or_insert_with(|| MachineSeen {
-                    machine: machine.clone(),
-                    account: row.text(Text::Account).to_owned(),
-                    region: region.to_owned(),
-                    sights: Vec::new(),
-                });
-            let action = row.text(Text::EventName).to_owned();
-            seen.sights
-                .push((micros, action, machine.state.clone(), evidence));
+        self.sight(known, row, micros, is_hand, evidence);
+    }
+
+    /// What a call says of machines that the hand started, and of what else it started.
+    fn sight(
+        &mut self,
+        known: &Known<'_>,
+        row: Row<'_>,
+        micros: i64,
+        is_hand: bool,
+        evidence: EvidenceId,
+    ) {
+        if row.has_failed() {
+            return;
         }
+        let answer = serde_json::from_str(row.text(Text::Response)).unwrap_or_default();
+        let call = Call {
+            name: row.text(Text::EventName),
+            at: moment(micros),
+            account: Some(row.text(Text::Account)).filter(|it| !it.is_empty()),
+            region: Some(row.text(Text::Region)).filter(|it| !it.is_empty()),
+            answer: &answer,
+            evidence: Some(evidence),
+        };
+        let is_ours = |sighting: &Sighting| {
+            known.hand.machines.contains_key(&sighting.id)
+                || (is_hand && sighting.service != EC2)
+                || self.seen.contains(&sighting.id)
+        };
+        let new: Vec<Sighting> = signs::of_call(&call).into_iter().filter(is_ours).collect();
+        self.seen
+            .extend(new.iter().map(|sighting| sighting.id.clone()));
+        self.sightings.extend(new);
     }
 
     fn describe(&mut self, key: ThingKey, row: Row<'_>, detail: &Detail) {

@@ -315,7 +315,7 @@ fn links(known: &Known<'_>, seen: &Seen, cites: &mut Cites) -> Vec<Link> {
         made.push((credential_id(known, id.0, id.1), making, verb));
     }
     for (principal, making) in &known.hand.principals {
-        made.push((known.text(*principal).to_owned(), making, "created"));
+        made.push((principal.clone(), making, "created"));
     }
     for (to, making, verb) in made {
         let evidence = cites.place("cloudtrail", &making.source, Some(moment(making.at)));

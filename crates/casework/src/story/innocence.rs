@@ -3,15 +3,42 @@
 use davylamp_model::verdict::Verdict;
 
 use super::Known;
-use crate::case::{EvidenceId, Innocence, Statement};
+use crate::case::{EvidenceId, Innocence, Reason, Statement};
+use crate::cite::Cites;
 use crate::hands::relation::{Judgement, short};
+use crate::hands::spread::moment;
 
 /// Records that a verdict cites itself; its reasons cite them all.
 const MAX_CITED: usize = 5;
 
 /// The verdict on each principal that is in the case, the cleared first.
-pub fn of(known: &Known<'_>) -> Vec<Innocence> {
+pub fn of(known: &Known<'_>, cites: &mut Cites) -> Vec<Innocence> {
     let mut all: Vec<Innocence> = known.judged.values().map(verdict).collect();
+    for (arn, making) in &known.hand.principals {
+        if !known.judged.values().any(|judged| judged.principal == *arn) {
+            let evidence = cites.place("cloudtrail", &making.source, Some(moment(making.at)));
+            let judged = Judgement {
+                principal: arn.clone(),
+                verdict: Verdict::Fail,
+                is_made: true,
+                reasons: vec![Reason {
+                    is_for: false,
+                    statement: Statement {
+                        text: format!(
+                            "{} made it at {}, and it has done nothing since",
+                            making.action,
+                            moment(making.at)
+                        ),
+                        evidence: vec![evidence],
+                    },
+                }],
+                own: 0,
+                others: 0,
+                unknown: 0,
+            };
+            all.push(verdict(&judged));
+        }
+    }
     let rank = |verdict: Verdict| match verdict {
         Verdict::Fail => 2,
         Verdict::Unknown => 1,

@@ -27,13 +27,6 @@ const WAYS_BACK: &[(&str, &str)] = &[
     ),
     ("mfa-device", "the second factor is in the intruder's hands"),
     (
-        "key-pair",
-        "machines started with it accept its private half",
-    ),
-    ("security-group", "what it opens stays open"),
-    ("launch-template", "machines can be started from it"),
-    ("launch-configuration", "machines can be started from it"),
-    (
         "scaling-group",
         "it starts machines anew when they are ended",
     ),

@@ -79,10 +79,8 @@ pub fn summarise(case: &mut Case) {
     if !left.is_empty() {
         summary.push(Statement {
             text: format!(
-                "{} back in still there",
-                plural(left.len() as u64, "way")
-                    .replace("1 way", "1 way is")
-                    .replace("ways", "ways are")
+                "{} open by which the intruder can come back",
+                are(left.len() as u64, "way")
             ),
             evidence: cited(&left),
         });
@@ -148,9 +146,7 @@ fn machines(case: &Case, summary: &mut Vec<Statement>) {
         summary.push(Statement {
             text: format!(
                 "{} started in {}, {still}",
-                plural(made.len() as u64, "machine")
-                    .replace("1 machine", "1 machine was")
-                    .replace("machines", "machines were"),
+                were(made.len() as u64, "machine"),
                 plural(regions.len() as u64, "region")
             ),
             evidence: cited(&made),
@@ -175,7 +171,7 @@ fn machines(case: &Case, summary: &mut Vec<Statement>) {
         summary.push(Statement {
             text: format!(
                 "{} {were} refused ({})",
-                plural(count, "launch").replace("launchs", "launches"),
+                counted(count, "launch", "launches"),
                 codes.join(", ")
             ),
             evidence,
@@ -347,4 +343,20 @@ fn unknowns(case: &mut Case) {
             remedy: Some("narrow it with --since and --until".to_owned()),
         });
     }
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// So many of a thing, and that they were.
+fn were(count: u64, one: &str) -> String {
+    let verb = if count == 1 { "was" } else { "were" };
+    format!("{} {verb}", plural(count, one))
+}
+
+/// So many of a thing, and that they are.
+fn are(count: u64, one: &str) -> String {
+    let verb = if count == 1 { "is" } else { "are" };
+    format!("{} {verb}", plural(count, one))
 }

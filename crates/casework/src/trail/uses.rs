@@ -242,7 +242,8 @@ impl Use {
 pub fn principal(row: Row<'_>) -> String {
     let kind = row.text(Text::IdentityType);
     let issuer = row.text(Text::IssuerArn);
-    if !issuer.is_empty() {
+    // A federated user's session outlives what made it, so it is a principal of its own.
+    if !issuer.is_empty() && kind != "FederatedUser" {
         return issuer.to_owned();
     }
     let arn = row.text(Text::Arn);

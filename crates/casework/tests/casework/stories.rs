@@ -1,81 +1,199 @@
-use davylamp_testkit::attack::{Options, Scenario};
+//! Many stories of every scenario: what the case says is held against what really happened.
 
-use crate::support::told;
+use std::collections::BTreeSet;
 
-#[tokio::test]
-async fn look() {
-    for scenario in Scenario::ALL {
-        for seed in 1..4 {
-            let options = Options {
-                scenario: Some(*scenario),
-                ..Options::default()
-            };
-            let told = told(seed, &options, &[]).await;
-            println!(
-                "=== {scenario:?} {seed}: events {} attack {:?}",
-                told.truth.written.events, told.truth.attack
-            );
-            println!(
-                "  truth origin {:?}",
-                told.truth.origin.as_ref().map(|o| (
-                    &o.how,
-                    &o.principal,
-                    &o.address,
-                    o.at,
-                    &o.agent
-                ))
-            );
-            println!(
-                "  case origin {:?}",
-                told.case
-                    .origin
-                    .as_ref()
-                    .map(|o| (&o.how, o.at.first, &o.principal, o.confidence))
-            );
-            println!(
-                "  truth addresses {:?} instances {} persistence {} tampering {}",
-                told.truth.addresses,
-                told.truth.instances.len(),
-                told.truth.persistence.len(),
-                told.truth.tampering.len()
-            );
-            for s in &told.case.summary {
-                println!("  * {} {:?}", s.text, s.evidence.len());
+use davylamp_casework::case::{Case, Innocence};
+use davylamp_model::verdict::Verdict;
+use davylamp_testkit::attack::{Options, Scenario, Truth, Verdict as Right};
+
+use crate::support::{Told, told};
+
+const SEEDS: std::ops::Range<u64> = 1..4;
+
+/// How well a case fits the truth.
+#[derive(Debug, Default)]
+struct Fit {
+    /// What is wrong whatever else: somebody accused who is innocent, or cleared who is not.
+    wrong: Vec<String>,
+    /// What is only missed.
+    missed: Vec<String>,
+}
+
+fn fit(told: &Told) -> Fit {
+    let (truth, case) = (&told.truth, &told.case);
+    let mut fit = Fit::default();
+    for one in &truth.principals {
+        let said = verdict_on(case, &one.arn);
+        match (one.verdict, said) {
+            (
+                Right::Framed | Right::CompromisedOwnerInnocent | Right::Bystander,
+                Some(Verdict::Fail),
+            ) => {
+                fit.wrong.push(format!(
+                    "{} is innocent and accused ({:?})",
+                    one.arn, one.verdict
+                ));
             }
-            for p in &told.truth.principals {
-                let v = told.case.innocence.iter().find(|i| i.principal == p.arn);
-                if p.verdict != davylamp_testkit::attack::Verdict::Bystander
-                    || v.is_some_and(|v| v.verdict != davylamp_model::verdict::Verdict::Pass)
-                {
-                    println!(
-                        "  {:?} {} -> {:?}",
-                        p.verdict,
-                        p.arn,
-                        v.map(|v| (v.verdict, v.own_acts, v.others_acts, v.unknown_acts))
-                    );
-                    for r in v.iter().flat_map(|v| &v.reasons) {
-                        println!(
-                            "       {} {}",
-                            if r.is_for { "+" } else { "-" },
-                            r.statement.text
-                        );
-                    }
-                }
+            (Right::Guilty | Right::Insider, Some(Verdict::Pass)) => {
+                fit.wrong.push(format!(
+                    "{} did it and is cleared ({:?})",
+                    one.arn, one.verdict
+                ));
             }
-            for i in &told.case.innocence {
-                if !told.truth.principals.iter().any(|p| p.arn == i.principal) {
-                    println!("  extra {} {:?}", i.principal, i.verdict);
-                }
+            (Right::Undecidable, Some(Verdict::Pass | Verdict::Fail)) => {
+                fit.wrong
+                    .push(format!("{} cannot be decided and is {said:?}", one.arn));
             }
-            for l in told.case.leads.iter().take(4) {
-                println!("  lead {} {} {}", l.score, l.about, l.statement.text);
-            }
-            println!(
-                "  reach {} tampering {} acts {}",
-                told.case.reach.len(),
-                told.case.tampering.len(),
-                told.case.timeline.len()
-            );
+            (Right::Framed | Right::CompromisedOwnerInnocent, Some(Verdict::Pass))
+            | (Right::Bystander, None | Some(Verdict::Pass))
+            | (Right::Guilty | Right::Insider, Some(Verdict::Fail))
+            | (Right::Undecidable, Some(Verdict::Unknown)) => {}
+            (right, said) => fit
+                .missed
+                .push(format!("{} is {right:?} and {said:?}", one.arn)),
         }
     }
+    origin(truth, case, &mut fit);
+    machines(truth, case, &mut fit);
+    fit
+}
+
+fn verdict_on(case: &Case, arn: &str) -> Option<Verdict> {
+    let is_it = |it: &&Innocence| it.principal == arn;
+    case.innocence.iter().find(is_it).map(|it| it.verdict)
+}
+
+fn origin(truth: &Truth, case: &Case, fit: &mut Fit) {
+    match (&truth.origin, &case.origin) {
+        (None, Some(origin)) => fit
+            .wrong
+            .push(format!("nothing happened, and it began {}", origin.how)),
+        (Some(right), None) => fit
+            .missed
+            .push(format!("the origin: {} of {}", right.how, right.principal)),
+        (Some(right), Some(said)) => {
+            let off = said.at.first.as_second() - right.at;
+            if right.principal != said.principal {
+                fit.missed.push(format!(
+                    "the origin is {} and not {}",
+                    right.principal, said.principal
+                ));
+            } else if off.abs() > 3_600 {
+                fit.missed.push(format!("the origin is {off} seconds off"));
+            }
+        }
+        (None, None) => {}
+    }
+}
+
+fn machines(truth: &Truth, case: &Case, fit: &mut Fit) {
+    let right: BTreeSet<&str> = truth.instances.iter().map(|it| it.id.as_str()).collect();
+    let said: BTreeSet<&str> = case
+        .reach
+        .iter()
+        .filter(|it| it.kind == "instance" && it.how == "created")
+        .map(|it| it.id.as_str())
+        .collect();
+    let (more, less) = (
+        said.difference(&right).count(),
+        right.difference(&said).count(),
+    );
+    if more > 0 {
+        fit.missed.push(format!(
+            "{more} machines of {} are not the intruder's",
+            said.len()
+        ));
+    }
+    if less > 0 {
+        fit.missed
+            .push(format!("{less} machines of {} are not found", right.len()));
+    }
+}
+
+/// Investigates some stories of a scenario.
+async fn check(name: &str) {
+    let scenario: Scenario = name.parse().expect("a scenario");
+    let mut wrong = Vec::new();
+    for seed in SEEDS {
+        let options = Options {
+            scenario: Some(scenario),
+            ..Options::default()
+        };
+        let told = told(seed, &options, &[]).await;
+        let fit = fit(&told);
+        println!(
+            "{name} {seed}: {} wrong, {} missed",
+            fit.wrong.len(),
+            fit.missed.len()
+        );
+        for it in &fit.wrong {
+            println!("    WRONG {it}");
+        }
+        for it in &fit.missed {
+            println!("    missed {it}");
+        }
+        if std::env::var_os("CASE").is_some() {
+            for it in &told.case.innocence {
+                println!(
+                    "  {} {:?} {} {} {}",
+                    it.principal, it.verdict, it.own_acts, it.others_acts, it.unknown_acts
+                );
+                for reason in &it.reasons {
+                    println!(
+                        "      {} {}",
+                        if reason.is_for { "+" } else { "-" },
+                        reason.statement.text
+                    );
+                }
+            }
+            for it in &told.case.leads {
+                println!("  lead {} {} {}", it.score, it.about, it.statement.text);
+            }
+            println!("  truth {:?} {:?}", told.truth.origin, told.truth.addresses);
+            println!(
+                "  case {:?}",
+                told.case.origin.as_ref().map(|it| (&it.how, it.at))
+            );
+        }
+        wrong.extend(fit.wrong);
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+macro_rules! scenarios {
+    ($($test:ident = $name:literal,)*) => {
+        $(#[tokio::test]
+        async fn $test() {
+            check($name).await;
+        })*
+
+        #[test]
+        fn every_scenario_is_investigated() {
+            let tested = [$($name),*];
+            for scenario in Scenario::ALL {
+                assert!(tested.contains(&scenario.name()), "{}", scenario.name());
+            }
+        }
+    };
+}
+
+scenarios! {
+    stolen_admin_key = "stolen-admin-key",
+    instance_role = "instance-role",
+    console_password = "console-password",
+    ci_token = "ci-token",
+    insider = "insider",
+    root_key = "root-key",
+    fargate = "fargate",
+    functions = "functions",
+    notebooks = "notebooks",
+    nodegroup = "nodegroup",
+    batch = "batch",
+    spot_fleet = "spot-fleet",
+    scaling_group = "scaling-group",
+    failed = "failed",
+    shared_exit = "shared-exit",
+    no_attack = "no-attack",
+    impersonation = "impersonation",
+    same_name = "same-name",
 }

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use davylamp_casework::case::{Asked, Case};
-use davylamp_casework::investigate::{Indicator, investigate};
+use davylamp_casework::investigate::{Indicator, Means, investigate};
+use davylamp_content::prices::book::Book;
 use davylamp_hunt::engine::{Engine, Setup};
 use davylamp_testkit::attack::{Options, Story, Truth};
+use jiff::Timestamp;
 
 /// What really happened, and what the case says of it.
 pub struct Told {
@@ -39,7 +41,13 @@ pub async fn case_of(dir: &Path, indicators: &[&str]) -> Case {
     };
     let engine = Engine::open(setup).await.expect("the logs can be listed");
     let indicators: Vec<Indicator> = indicators.iter().map(|text| Indicator::of(text)).collect();
-    investigate(&engine, Asked::default(), &indicators, &Arc::default())
+    let run = Arc::default();
+    let means = Means {
+        run: &run,
+        prices: &Book::of_shipped(),
+        now: Timestamp::UNIX_EPOCH,
+    };
+    investigate(&engine, Asked::default(), &indicators, &means)
         .await
         .expect("the logs can be read")
 }

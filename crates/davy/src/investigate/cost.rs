@@ -13,6 +13,7 @@ use comfy_table::{ContentArrangement, Table};
 use davylamp_casework::case::{Billed, Case, Cost};
 use davylamp_casework::cost::bill::{Bill, BillError, Reader, billed, fill};
 use davylamp_casework::cost::{Run, reckon, usd};
+use davylamp_content::prices::book::Book;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
@@ -32,7 +33,7 @@ use crate::prices::{TablesArgs, book};
 
 Examples:
   davy investigate cost --case case/case.json --prices prices
-  davy investigate cost --case case/case.json --bill report-00001.csv.gz --bill report-00002.csv.gz
+  davy investigate cost --case case/case.json --bill report-00001.csv.gz report-00002.csv.gz
   davy investigate cost --resources i-0abc,i-0def --bill report.parquet --output json"
 )]
 pub struct CostArgs {
@@ -42,8 +43,8 @@ pub struct CostArgs {
     /// Things by their ids or ARNs; may be repeated
     #[arg(long, value_name = "ID", value_delimiter = ',', requires = "bill")]
     resources: Vec<String>,
-    /// A Cost and Usage Report; may be repeated
-    #[arg(long, value_name = "FILE")]
+    /// Cost and Usage Reports
+    #[arg(long, value_name = "FILE", num_args = 1..)]
     bill: Vec<PathBuf>,
     /// What still runs is counted up to here [default: when the case was made]
     #[arg(long, value_name = "TIME", value_parser = moment)]
@@ -108,6 +109,26 @@ pub fn run(args: &CostArgs) -> Result<ExitCode, Failure> {
             false => 0,
         },
     ))
+}
+
+/// Compares the cost of a case with the bill.
+pub fn compare(
+    case: &mut Case,
+    files: &[PathBuf],
+    book: &Book,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let mut runs = case.cost.take().unwrap_or_default().runs;
+    let wanted: BTreeSet<String> = runs.iter().map(|run| run.id.clone()).collect();
+    let made = case.reach.iter().filter(|thing| thing.how == "created");
+    let made: BTreeSet<String> = made.map(|thing| thing.id.clone()).collect();
+    let bill = read_bill(files, &(&wanted | &made))?;
+    let told = fill(&mut runs, &bill);
+    let mut cost = reckon(&runs, book, now);
+    cost.caveats.extend(told);
+    cost.billed = Some(billed(&bill, &wanted, &runs, book));
+    case.cost = Some(cost);
+    Ok(())
 }
 
 /// What reports say of things.
@@ -184,7 +205,7 @@ fn shown(cost: &Cost) -> String {
 fn lines(cost: &Cost) -> Table {
     let mut table = table(&[
         "what", "type", "region", "market", "system", "count", "running", "hours", "an hour",
-        "cost", "from", "to",
+        "cost", "least", "most",
     ]);
     let money = |micros: Option<i64>| micros.map_or_else(|| "no price".to_owned(), usd);
     for line in &cost.lines {

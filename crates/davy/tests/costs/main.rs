@@ -371,6 +371,11 @@ fn a_bill_alone() {
     let ran = cost(&["--resources", "i-1", "--bill", "spoilt.csv"]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.out.contains("spoilt.csv:3: "), "{}", ran.out);
+    // The same report twice is counted once.
+    bench.write("again.csv", BILL);
+    let bills = ["--bill", "bill.csv", "again.csv", "--output", "json"];
+    let ran = cost(&[&["--resources", "i-1"], bills.as_slice()].concat()).done();
+    assert_eq!(ran.json()["billed"]["micro_usd"], 3_467_000);
     bench.write("not.csv", "a,b\n");
     cost(&["--resources", "i-1", "--bill", "not.csv"])
         .refused(&["cannot use the bill not.csv", "no column"]);

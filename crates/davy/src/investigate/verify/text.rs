@@ -165,7 +165,7 @@ fn lines(text: &mut String, title: &str, items: &[String]) {
 
 /// One document.
 pub(super) fn json(report: &Report) -> String {
-    quiet_json(&json!(report)) + "\n"
+    quiet_json(&format!("{:#}", json!(report))) + "\n"
 }
 
 /// The last line of many: all but what the lines before it said.

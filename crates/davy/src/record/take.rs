@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use davylamp_cloud::aws::record::{self as aws, Wanted};
@@ -26,6 +27,8 @@ use crate::signals::Signals;
 
 /// The service account of the pod we run in.
 const IN_CLUSTER: &str = "in-cluster";
+/// After a snapshot that failed another is tried this soon: what failed may have passed.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// A cluster of EKS, by its name.
 const EKS: &str = "eks";
 
@@ -61,7 +64,10 @@ pub(super) fn run(args: &RunArgs, settings: &SettingsArgs) -> Result<ExitCode, F
         tokio::select! {
             came = taking => came,
             // What was being looked at is let go of; the store holds nothing half.
-            () = stopped => Ok(ExitCode::SUCCESS),
+            () = stopped => Ok(ExitCode::from(match args.once {
+                true => COULD_NOT_COMPLETE,
+                false => 0,
+            })),
         }
     })
 }
@@ -215,7 +221,7 @@ impl Taker {
                 }
                 Err(failed) => {
                     note(&format!("no snapshot was taken: {}", failed.said()));
-                    tokio::time::sleep(every.unsigned_abs()).await;
+                    tokio::time::sleep(every.unsigned_abs().min(PATIENCE)).await;
                 }
             }
         }

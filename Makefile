@@ -10,7 +10,7 @@ DAVY    := $(PREFIX)/bin/davy
 LAMBDA_DIR := $(CARGO_TARGET_DIR)/lambda
 LAMBDA_ZIP := $(LAMBDA_DIR)/davy-lambda-$(shell uname -m).zip
 
-.PHONY: help install up down test test-cluster build lambda fmt test-kernels bench-guard bench-respond bench-hunt bench-detect bench-console bench-record fuzz
+.PHONY: help install up down test test-cluster build lambda fmt test-kernels bench-guard bench-respond bench-hunt bench-investigate bench-detect bench-console bench-record fuzz
 
 help:
 	@echo 'make up            install what is missing, build, and guard this machine'
@@ -24,6 +24,7 @@ help:
 	@echo 'make bench-guard   measure the guard against no guard'
 	@echo 'make bench-respond measure the responder against one on boto3'
 	@echo 'make bench-hunt    measure hunts against bare programs and DuckDB'
+	@echo 'make bench-investigate  measure a case of five million events against a plain pass over them'
 	@echo 'make bench-detect  measure what the detections find, and how fast'
 	@echo 'make bench-console measure the console under load, over ledgers of a million findings in SQLite and PostgreSQL'
 	@echo 'make bench-record  measure how large a year of hourly snapshots of an account becomes'
@@ -76,6 +77,12 @@ bench-hunt:
 	@scripts/setup build test
 	cargo build --release --package davylamp-hunt --example measure
 	cargo xtask bench-hunt --record --program $(CARGO_TARGET_DIR)/release/examples/measure
+
+# Makes logs of 6 GB of text, 1 GB on disk, in the target folder, and keeps them there.
+bench-investigate: build
+	cargo build --release --package davylamp-testkit --bin attack-logs
+	cargo xtask bench-investigate --record --davy $(CARGO_TARGET_DIR)/release/davy \
+	    --generator $(CARGO_TARGET_DIR)/release/attack-logs
 
 # Half an hour for each database, and 8 GB of disk in the folder for temporary files. `davy` is the console
 # that is measured; its database and whoever asks and sends run on the same processors.

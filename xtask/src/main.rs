@@ -2,6 +2,7 @@
 
 mod bench;
 mod hunt;
+mod investigate;
 mod kernels;
 mod respond;
 
@@ -30,6 +31,8 @@ enum Chore {
     BenchRespond(respond::Options),
     /// Measure how fast hunts read logs, beside bare programs and DuckDB
     BenchHunt(hunt::Options),
+    /// Measure what a case costs to make, beside a plain pass over its log
+    BenchInvestigate(investigate::Options),
 }
 
 fn main() -> ExitCode {
@@ -38,5 +41,6 @@ fn main() -> ExitCode {
         Chore::BenchGuard(options) => bench::main(&options),
         Chore::BenchRespond(options) => respond::main(&options),
         Chore::BenchHunt(options) => hunt::main(&options),
+        Chore::BenchInvestigate(options) => investigate::main(&options),
     }
 }

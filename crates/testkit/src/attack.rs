@@ -192,9 +192,7 @@ impl Story {
     /// Draws a story by lot.
     pub fn new(seed: u64, options: &Options) -> Self {
         let mut dice = Dice::of(seed, "story", 0);
-        let scenario = options
-            .scenario
-            .unwrap_or_else(|| *dice.pick(Scenario::ALL));
+        let scenario = options.scenario.unwrap_or_else(|| dice.one(Scenario::ALL));
         let day = FIRST_DAY + dice.between(0, LATER_DAYS);
         let attack =
             (day + options.history_days) * DAY_SECS + dice.between(2 * HOUR_SECS, 20 * HOUR_SECS);
@@ -255,6 +253,10 @@ impl Story {
                 RecorderPlan::Hourly => true,
                 RecorderPlan::Daily => from % DAY_SECS == 0,
             };
+            if self.options.recorder == RecorderPlan::Never {
+                // Nobody asks what has changed, so nothing is to be remembered of it.
+                world.take_changed();
+            }
             if is_due {
                 world.pass(from);
                 recorder.snapshot(dir, &mut world, from)?;

@@ -210,14 +210,18 @@ impl Line {
         self
     }
 
+    pub(super) fn and_time(mut self, at: Timestamp) -> Self {
+        self.0.push(Piece::Time(at));
+        self
+    }
+
     /// From when to when.
     pub(super) fn span(span: Span) -> Self {
-        let mut line = Self(vec![Piece::Time(span.first)]);
-        if span.last != span.first {
-            line = line.and(" to ");
-            line.0.push(Piece::Time(span.last));
+        let line = Self::default().and_time(span.first);
+        match span.last == span.first {
+            true => line,
+            false => line.and(" to ").and_time(span.last),
         }
-        line
     }
 
     /// From when to when, where that is known.

@@ -21,7 +21,9 @@ use crate::case::{Case, Evidence, EvidenceId};
 const STYLE: &str = include_str!("html/style.css");
 
 /// What is longer is folded.
-const OPEN_ROWS: usize = 25;
+const OPEN_ROWS: usize = 12;
+/// A name up to so long is not broken at its hyphens.
+const SHORT_CHARS: usize = 21;
 /// A sentence points to so many records; the others are counted.
 const MOST_CITES: usize = 12;
 /// The page holds so many records: a browser opens that many.
@@ -153,7 +155,10 @@ fn set_piece(piece: &Piece, refs: &Refs<'_>) -> Markup {
     match piece {
         Piece::Ours(text) => html! { (text) },
         Piece::Prose(text) => html! { bdi { (visible::cut(text, MOST_CHARS)) } },
-        Piece::Name(name) => html! { code { bdi { (visible::cut(name, MOST_CHARS)) } } },
+        Piece::Name(name) => {
+            let is_short = name.chars().nth(SHORT_CHARS).is_none();
+            html! { code.short[is_short] { bdi { (visible::cut(name, MOST_CHARS)) } } }
+        }
         Piece::Mark(mark, text) => html! { strong class=(look(*mark)) { (visible::line(text)) } },
         Piece::Time(at) => {
             html! { time datetime=(word::exact(*at)) { (word::moment(*at)) } }

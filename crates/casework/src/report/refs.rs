@@ -48,7 +48,7 @@ pub(super) fn known(case: &Case) -> BTreeMap<EvidenceId, &Evidence> {
 pub(super) fn cited(case: &Case) -> BTreeSet<EvidenceId> {
     let mut all = BTreeSet::new();
     let mut add = |ids: &[EvidenceId]| all.extend(ids.iter().copied());
-    fn reasons<'a>(of: &'a [Reason]) -> impl Iterator<Item = &'a Statement> {
+    fn reasons(of: &[Reason]) -> impl Iterator<Item = &Statement> {
         of.iter().map(|reason| &reason.statement)
     }
     let mut statements: Vec<&Statement> = case.summary.iter().collect();
@@ -67,6 +67,7 @@ pub(super) fn cited(case: &Case) -> BTreeSet<EvidenceId> {
         statements.extend(&cost.caveats);
         statements.extend(cost.billed.iter().map(|billed| &billed.statement));
         cost.lines.iter().for_each(|line| add(&line.evidence));
+        cost.runs.iter().for_each(|run| add(&run.evidence));
     }
     statements.extend(case.next_steps.iter().map(|step| &step.statement));
     statements.iter().for_each(|one| add(&one.evidence));

@@ -87,7 +87,8 @@ pub(super) fn bundle(case: &Case, tlp: Tlp) -> String {
             making.principal(one);
         }
     }
-    for key in case.credentials.iter().filter(|key| key.intruder_acts > 0) {
+    let used = case.credentials.iter().filter(|key| key.intruder_acts > 0);
+    for key in used.filter(|key| is_key(&key.id)) {
         making.credential(key);
     }
     making.techniques();
@@ -378,6 +379,15 @@ impl<'a> Making<'a> {
         let bundle = json!({"type": "bundle", "id": id, "objects": self.objects});
         format!("{bundle:#}\n")
     }
+}
+
+/// Whether this is the id of a key, and no name for a session or a console
+/// (<https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKey.html>).
+fn is_key(id: &str) -> bool {
+    (16..=128).contains(&id.len())
+        && id
+            .chars()
+            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
 }
 
 /// An address or a network.

@@ -112,7 +112,7 @@ fn grouped(n: i128) -> String {
     let digits = n.to_string();
     let mut grouped = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 && digit != '-' {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) && digit != '-' {
             grouped.push(',');
         }
         grouped.push(digit);
@@ -149,15 +149,6 @@ pub(super) fn verdict(verdict: Verdict) -> &'static str {
 }
 
 /// Whether something still exists.
-pub(super) fn existence(existence: &Existence) -> String {
-    match existence {
-        Existence::At(at) => format!("existed at {}, the last that is known", moment(*at)),
-        Existence::GoneBy(at) => format!("gone by {}", moment(*at)),
-        Existence::Unknown(why) => format!("unknown: {why}"),
-    }
-}
-
-/// The same in one word.
 pub(super) fn exists(existence: &Existence) -> &'static str {
     match existence {
         Existence::At(_) => "yes",

@@ -2,10 +2,12 @@
 //! every word of, and a huge one.
 
 use davylamp_casework::case::{
-    Act, Asked, Billed, Case, Confidence, Cost, CostLine, Credential, Evidence, EvidenceId,
-    Existence, Gap, Hand, Innocence, Lead, Link, NextStep, Origin, Place, Principal, Reason,
-    Source, Span, Statement, Tampering, Touched, Unknown,
+    Act, Asked, Billed, BilledLine, Case, Confidence, Cost, CostLine, Credential, Evidence,
+    EvidenceId, Existence, Gap, Hand, Innocence, Lead, Link, NextStep, Origin, Place, Principal,
+    Reason, Source, Span, Statement, Tampering, Touched, Unknown,
 };
+use davylamp_casework::cost::{Bounds, End, Run};
+use davylamp_content::prices::kind::{Market, System};
 use davylamp_model::verdict::Verdict;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -147,6 +149,29 @@ fn touched(kind: &str, id: &str, region: Option<&str>, principal: &str) -> Touch
     }
 }
 
+fn run(machine: &Touched) -> Run {
+    Run {
+        id: machine.id.clone(),
+        account: machine.account.clone(),
+        region: machine.region.clone(),
+        service: "ec2".to_owned(),
+        instance_type: Some("c4.8xlarge".to_owned()),
+        size: None,
+        market: Market::OnDemand,
+        system: System::Windows,
+        started: Bounds::between(at("2017-09-05T02:31:00Z"), at("2017-09-05T02:32:00Z")),
+        ended: match machine.exists {
+            Existence::At(at) => End::RunsAt(at),
+            _ => End::At(Bounds::between(
+                at("2017-09-19T05:00:00Z"),
+                at("2017-09-19T06:00:00Z"),
+            )),
+        },
+        paused: Vec::new(),
+        evidence: vec![EvidenceId(6)],
+    }
+}
+
 /// The story of a key that was stolen from alice, and of bob, in whose name the intruder then mined.
 pub fn framed() -> Case {
     let mut machines = Vec::new();
@@ -177,7 +202,10 @@ pub fn framed() -> Case {
             count: many,
             running: if region == "us-east-1" { 2 } else { 0 },
             low_hours: hours - many as f64,
+            likely_hours: hours,
             high_hours: hours,
+            span: Some(span("2017-09-05T02:31:00Z", "2017-09-19T06:00:00Z")),
+            is_open: region == "sa-east-1",
             micro_usd_hour: (region != "sa-east-1").then_some(1_591_000),
             low_micro_usd: (region != "sa-east-1").then_some(many as i64 * 335 * 1_100_000),
             likely_micro_usd: (region != "sa-east-1").then_some(many as i64 * 336 * 1_250_000),
@@ -188,11 +216,18 @@ pub fn framed() -> Case {
         });
     }
     let sum = |of: &dyn Fn(&CostLine) -> Option<i64>| lines.iter().filter_map(of).sum();
+    // Runs are known of some regions, as of a case whose snapshots began late.
+    let runs = machines
+        .iter()
+        .filter(|one| one.region.as_deref() == Some("us-east-1"));
+    let runs = runs.map(run).collect();
     let cost = Cost {
+        runs,
         low_micro_usd: sum(&|line| line.low_micro_usd),
         likely_micro_usd: sum(&|line| line.likely_micro_usd),
         high_micro_usd: sum(&|line| line.high_micro_usd),
         burn_micro_usd_hour: 3_182_000,
+        is_open: true,
         lines,
         basis: vec!["content/prices/ec2-on-demand-us-east-1.tsv of 2026-07-20".to_owned()],
         caveats: vec![
@@ -204,6 +239,17 @@ pub fn framed() -> Case {
             span: Some(span("2017-09-01T00:00:00Z", "2017-10-01T00:00:00Z")),
             missing: vec!["i-0sa-east-10001".to_owned()],
             statement: said("The estimate is 4% above the bill.", &[9]),
+            lines: vec![BilledLine {
+                usage_type: "BoxUsage:c4.8xlarge".to_owned(),
+                region: "us-east-1".to_owned(),
+                market: "on-demand".to_owned(),
+                system: "windows".to_owned(),
+                count: 12,
+                amount: 4_032.0,
+                micro_usd: 6_414_912_000,
+            }],
+            apart: vec![("Tax".to_owned(), 1_203_000_000)],
+            unread: vec!["1 line has no usage".to_owned()],
         }),
     };
     let mut reach = vec![
@@ -583,27 +629,47 @@ pub const HOSTILE: [&str; 12] = [
 
 /// A case of which an attacker wrote every text: the framed one with each put in its place.
 pub fn hostile() -> Case {
-    let mut n = 0;
-    let mut json = serde_json::to_value(framed()).expect("a value");
-    taint(&mut json, &mut n);
+    tainted(&framed(), &HOSTILE)
+}
+
+/// A case with each text that is no moment and no word of a fixed list replaced by the next of `texts`.
+pub fn tainted(case: &Case, texts: &[impl AsRef<str>]) -> Case {
+    let mut json = serde_json::to_value(case).expect("a value");
+    taint(&mut json, texts, &mut 0);
     serde_json::from_value(json).expect("a case")
 }
 
-/// Replaces each text that is no moment and no word of a fixed list.
-fn taint(value: &mut serde_json::Value, n: &mut usize) {
-    const FIXED: [&str; 12] = [
-        "owner", "intruder", "service", "unknown", "low", "medium", "high", "pass", "fail",
-        "created", "instance", "user",
+fn taint(value: &mut serde_json::Value, texts: &[impl AsRef<str>], n: &mut usize) {
+    const FIXED: [&str; 15] = [
+        "owner",
+        "intruder",
+        "service",
+        "unknown",
+        "low",
+        "medium",
+        "high",
+        "pass",
+        "fail",
+        "on-demand",
+        "linux",
+        "windows",
+        "created",
+        "instance",
+        "user",
     ];
     match value {
-        serde_json::Value::String(text) => {
-            if text.parse::<Timestamp>().is_err() && !FIXED.contains(&text.as_str()) {
-                *text = HOSTILE[*n % HOSTILE.len()].to_owned();
-                *n += 1;
-            }
+        serde_json::Value::String(text)
+            if text.parse::<Timestamp>().is_err() && !FIXED.contains(&text.as_str()) =>
+        {
+            *text = texts[*n % texts.len()].as_ref().to_owned();
+            *n += 1;
         }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| taint(item, n)),
-        serde_json::Value::Object(members) => members.values_mut().for_each(|item| taint(item, n)),
+        serde_json::Value::Array(items) => {
+            items.iter_mut().for_each(|item| taint(item, texts, n));
+        }
+        serde_json::Value::Object(members) => {
+            members.values_mut().for_each(|item| taint(item, texts, n));
+        }
         _ => {}
     }
 }

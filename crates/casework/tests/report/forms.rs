@@ -25,7 +25,7 @@ fn forms_of_a_framed_user() {
     let resources = folder.text("credit-request/resources.csv");
     // 100 machines, a user and a key under a line of names.
     assert_eq!(resources.lines().count(), 103);
-    let few: Vec<&str> = resources.lines().take(6).collect();
+    let few: Vec<&str> = resources.lines().take(18).collect();
     insta::assert_snapshot!("framed credit-request/resources.csv", few.join("\n"));
     insta::assert_snapshot!("framed plain", plain(&cases::framed()));
 }

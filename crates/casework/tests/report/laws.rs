@@ -63,31 +63,12 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// The framed case with its texts taken from a list.
+/// The framed case with its texts taken from a list; fewer machines are as good, and sooner written.
 fn tainted(texts: &[String]) -> Case {
-    let mut n = 0;
-    let mut json = serde_json::to_value(cases::framed()).expect("a value");
-    // Fewer machines are as good, and sooner written.
-    json["reach"].as_array_mut().expect("a list").truncate(8);
-    json["links"].as_array_mut().expect("a list").truncate(14);
-    fn put(value: &mut Value, texts: &[String], n: &mut usize) {
-        const FIXED: [&str; 9] = [
-            "owner", "intruder", "service", "unknown", "low", "medium", "high", "pass", "fail",
-        ];
-        match value {
-            Value::String(text) => {
-                if text.parse::<jiff::Timestamp>().is_err() && !FIXED.contains(&text.as_str()) {
-                    text.clone_from(&texts[*n % texts.len()]);
-                    *n += 1;
-                }
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| put(item, texts, n)),
-            Value::Object(members) => members.values_mut().for_each(|item| put(item, texts, n)),
-            _ => {}
-        }
-    }
-    put(&mut json, texts, &mut n);
-    serde_json::from_value(json).expect("a case")
+    let mut case = cases::framed();
+    case.reach.truncate(8);
+    case.links.truncate(14);
+    cases::tainted(&case, texts)
 }
 
 /// The elements of a page, each as it is written.

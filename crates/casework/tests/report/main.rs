@@ -9,26 +9,7 @@ mod forms;
 mod laws;
 mod page;
 mod stix;
-#[test]
-fn dump() {
-    for (n, c) in [
-        ("framed", cases::framed()),
-        ("hostile", cases::hostile()),
-        ("huge", cases::huge()),
-    ] {
-        let t = std::time::Instant::now();
-        write(
-            &c,
-            &Path::new("/tmp/case-dump").join(n),
-            How {
-                force: true,
-                ..How::default()
-            },
-        )
-        .unwrap();
-        eprintln!("{n} {:?}", t.elapsed());
-    }
-}
+mod stories;
 
 use std::path::{Path, PathBuf};
 

@@ -28,7 +28,7 @@ pub fn asked(script: &str, text: &str) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-fn looked_at(text: &str) -> Value {
+pub fn looked_at(text: &str) -> Value {
     let looked = asked(include_str!("stix.py"), text);
     assert_eq!(looked["faults"], json!([]));
     looked
@@ -118,16 +118,18 @@ fn a_place_can_be_a_network_and_no_pattern_can_be_ended() {
     let mut case = cases::framed();
     case.places[0].address = "203.0.113.0/24".to_owned();
     case.places[1].hand = davylamp_casework::case::Hand::Intruder;
-    case.credentials[0].id = "AKIA'] OR [ipv4-addr:value = '198.51.100.1\\".to_owned();
+    case.principals[2].id = "svc'] OR [ipv4-addr:value = '198.51.100.1\\".to_owned();
+    case.credentials[2].id = "console of bob".to_owned();
     let folder = Folder::of(&case);
     let text = folder.text("iocs.json");
     looked_at(&text);
     assert!(text.contains("[ipv4-addr:value ISSUBSET '203.0.113.0/24']"));
     assert!(text.contains("[ipv6-addr:value = '2001:db8:17::b0b']"));
     assert!(
-        text.contains(r"'AKIA\\'] OR [ipv4-addr:value = \\'198.51.100.1\\\\'"),
+        text.contains(r"'svc\\'] OR [ipv4-addr:value = \\'198.51.100.1\\\\'"),
         "{text}"
     );
+    assert!(!text.contains("console of bob"));
     for (place, is_address) in [
         ("ec2.amazonaws.com", false),
         ("203.0.113.9/33", false),

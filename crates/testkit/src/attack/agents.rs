@@ -48,18 +48,18 @@ impl Agent {
     pub fn cli(dice: &mut Dice) -> Self {
         Self::Cli {
             version: format!("2.{}.{}", dice.between(13, 17), dice.between(0, 40)),
-            system: *dice.pick(SYSTEMS),
+            system: dice.one(SYSTEMS),
         }
     }
 
     /// Somebody's browser.
     pub fn browser(dice: &mut Dice) -> Self {
-        Self::Browser(*dice.pick(BROWSERS))
+        Self::Browser(dice.one(BROWSERS))
     }
 
     /// An intruder's tool.
     pub fn intruder(dice: &mut Dice) -> Self {
-        Self::Fixed((*dice.pick(INTRUDERS)).to_owned())
+        Self::Fixed((dice.one(INTRUDERS)).to_owned())
     }
 
     /// Terraform, as the owner runs it.

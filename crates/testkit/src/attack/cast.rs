@@ -119,7 +119,7 @@ impl Cast {
             ),
         ];
         for number in wanted.len()..options.roles {
-            let purpose = *dice.pick(&[Purpose::Instance, Purpose::Function, Purpose::Task]);
+            let purpose = dice.one(&[Purpose::Instance, Purpose::Function, Purpose::Task]);
             wanted.push((purpose, format!("worker-{number}")));
         }
         for account in &self.accounts {

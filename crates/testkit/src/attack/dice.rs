@@ -53,6 +53,14 @@ impl Dice {
         &of[usize::try_from(at).unwrap_or(0)]
     }
 
+    /// A copy of one of several.
+    ///
+    /// # Panics
+    /// See [`Self::pick`].
+    pub fn one<T: Copy>(&mut self, of: &[T]) -> T {
+        *self.pick(of)
+    }
+
     /// Another order of the same things.
     pub fn shuffle<T>(&mut self, things: &mut [T]) {
         for last in (1..things.len()).rev() {
@@ -72,7 +80,7 @@ impl Dice {
     /// So many characters of an alphabet.
     pub fn text(&mut self, alphabet: &[u8], length: usize) -> String {
         (0..length)
-            .map(|_| char::from(*self.pick(alphabet)))
+            .map(|_| char::from(self.one(alphabet)))
             .collect()
     }
 

@@ -198,7 +198,11 @@ fn acquit(cast: &Cast, truth: &mut Truth) {
         .roles
         .iter()
         .map(|role| (role.name.arn(), role.name.name.clone()));
-    for (arn, name) in people.chain(roles) {
+    let roots = cast
+        .accounts
+        .iter()
+        .map(|account| (format!("arn:aws:iam::{account}:root"), "root".to_owned()));
+    for (arn, name) in people.chain(roles).chain(roots) {
         if truth.verdict(&arn).is_none() {
             truth.judge(&arn, &name, Verdict::Bystander);
         }

@@ -1,10 +1,13 @@
-//! A million events take no more memory than some: what is written is not kept.
+//! Half a million events take no more memory than some: what is written is not kept.
+
+// The figures are told beside the verdict.
+#![allow(clippy::print_stdout)]
 
 use std::process::Command;
 
 use serde_json::Value;
 
-/// What memory may grow by, in KiB, for ten times the events.
+/// What memory may grow by, in KiB, for five times the events.
 const ROOM_KIB: u64 = 16 * 1024;
 
 /// The most memory of a run whose machines make 50,000 events a day, for so many days.
@@ -40,7 +43,7 @@ fn peak_kib(days: u64) -> u64 {
 
 #[test]
 fn memory_does_not_grow_with_the_number_of_events() {
-    let (some, many) = (peak_kib(2), peak_kib(20));
+    let (some, many) = (peak_kib(2), peak_kib(10));
     println!("peak: {some} KiB, then {many} KiB");
     assert!(many < some + ROOM_KIB, "{some} KiB, then {many} KiB");
 }

@@ -33,6 +33,9 @@ fn check(scenario: Scenario, told: &Told) {
         is_attacked,
         "{scenario}"
     );
+    for record in told.records.values() {
+        check_judged(truth, record);
+    }
     let event = |id: &str| {
         told.records
             .get(id)
@@ -78,6 +81,21 @@ fn check(scenario: Scenario, told: &Told) {
         .map(|it| it.end.unwrap_or(truth.span.1) - it.start)
         .sum();
     assert!((hours - secs as f64 / 3_600.0).abs() < 0.1);
+}
+
+/// Whoever signs is judged: users, roles by their sessions' issuer, the root user.
+fn check_judged(truth: &Truth, record: &Value) {
+    let identity = &record["userIdentity"];
+    let arn = match identity["type"].as_str() {
+        Some("IAMUser" | "Root") => identity["arn"].as_str(),
+        Some("AssumedRole") => identity["sessionContext"]["sessionIssuer"]["arn"].as_str(),
+        _ => return,
+    };
+    let arn = arn.expect("an ARN");
+    assert!(
+        truth.verdict(arn).is_some(),
+        "{arn} is not judged: {record}"
+    );
 }
 
 /// Every credential that the intruder signs with is in the truth, with the event that made it.

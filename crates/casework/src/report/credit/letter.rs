@@ -178,6 +178,9 @@ fn asked(case: &Case) -> Section {
     }
     section.points(cost.basis.iter().map(Line::prose).collect());
     section.points(cost.caveats.iter().map(Line::from).collect());
+    if cost.is_open {
+        section.text("The real cost may lie outside that range, for the reasons above.");
+    }
     if cost.burn_micro_usd_hour > 0 {
         section.text(format!(
             "As far as is known {} an hour are still being charged.",

@@ -18,7 +18,7 @@ const BOX: (f64, f64) = (186.0, 46.0);
 const GAP: (f64, f64) = (186.0, 22.0);
 const TOP: f64 = 36.0;
 const MARGIN: f64 = 14.0;
-const LABEL_CHARS: usize = 25;
+const LABEL_CHARS: usize = 22;
 const VERB_CHARS: usize = 14;
 const PILL_HEIGHT: f64 = 24.0;
 const LETTER: f64 = 6.7;
@@ -64,6 +64,7 @@ struct Names<'a> {
     credentials: BTreeMap<&'a str, &'a str>,
     principals: BTreeMap<&'a str, (&'a str, &'a str, bool)>,
     things: BTreeMap<&'a str, &'a str>,
+    kinds: BTreeSet<&'a str>,
 }
 
 impl<'a> Names<'a> {
@@ -86,6 +87,7 @@ impl<'a> Names<'a> {
                     (one.id.as_str(), known)
                 })
                 .collect(),
+            kinds: case.reach.iter().map(|one| one.kind.as_str()).collect(),
             things: case
                 .reach
                 .iter()
@@ -113,7 +115,11 @@ impl<'a> Names<'a> {
             };
             (*name, format!("{kind}{made}"), *is_made, Kind::Principal)
         } else {
-            let kind = self.things.get(id).copied().unwrap_or("thing");
+            // A link may name a thing by its kind and its id.
+            let (kind, id) = match id.split_once(' ') {
+                Some((kind, rest)) if self.kinds.contains(kind) => (kind, rest),
+                _ => (self.kind_of_thing(id), id),
+            };
             (id, kind.to_owned(), false, Kind::Thing)
         };
         Node {

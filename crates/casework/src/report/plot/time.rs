@@ -20,6 +20,8 @@ const COLUMNS: i64 = 130;
 const MOST_TICKS: i64 = 8;
 /// What takes less of the whole is drawn once more by itself.
 const WORTH_A_CLOSER_LOOK: f64 = 0.4;
+/// What most of the intruder's acts are: a late look around is no reason to draw weeks.
+const MOST_PERCENT: usize = 90;
 /// No more gaps are drawn; all stand in the table.
 const MOST_GAPS: usize = 40;
 
@@ -59,7 +61,7 @@ const STEPS: [i64; 19] = [
     1_576_800_000,
 ];
 
-/// The whole time, and that of the intruder's acts by itself where it would be lost in it.
+/// The whole time, and that of most of the intruder's acts by itself where it would be lost in it.
 pub(in crate::report) fn timeline(case: &Case) -> Vec<Markup> {
     let acts = case.timeline.iter().map(|act| act.span);
     let gaps = case.tampering.iter().map(|one| one.at);
@@ -68,19 +70,30 @@ pub(in crate::report) fn timeline(case: &Case) -> Vec<Markup> {
         return Vec::new();
     };
     let mut drawn = vec![draw(case, padded(whole), "All acts by time")];
-    let theirs = case
-        .timeline
-        .iter()
-        .filter(|act| act.hand == Hand::Intruder)
-        .map(|act| act.span)
-        .reduce(joined);
-    if let Some(theirs) = theirs {
-        let part = secs(theirs) / secs(whole).max(1.0);
+    if let Some(most) = most_of_it(case) {
+        let part = secs(most) / secs(whole).max(1.0);
         if part < WORTH_A_CLOSER_LOOK {
-            drawn.push(draw(case, padded(theirs), "While the intruder acted"));
+            drawn.push(draw(
+                case,
+                padded(most),
+                "While the intruder did most of it",
+            ));
         }
     }
     drawn
+}
+
+/// From the intruder's first act to the one by which most had begun.
+fn most_of_it(case: &Case) -> Option<Span> {
+    let acts = case.timeline.iter();
+    let acts = acts.filter(|act| act.hand == Hand::Intruder);
+    let mut begun: Vec<Timestamp> = acts.map(|act| act.span.first).collect();
+    begun.sort_unstable();
+    let most = begun.len() * MOST_PERCENT / 100;
+    Some(Span {
+        first: *begun.first()?,
+        last: *begun.get(most).or(begun.last())?,
+    })
 }
 
 fn joined(a: Span, b: Span) -> Span {

@@ -1,7 +1,7 @@
 //! What it cost, what that rests on, and what the bill says.
 
 use super::{MOST_NAMES, MOST_ROWS};
-use crate::case::{Case, Cost};
+use crate::case::{Billed, Case, Cost};
 use crate::report::doc::{Block, Line, Mark, Section, Table};
 use crate::report::{CASE_JSON, plot, word};
 
@@ -30,6 +30,10 @@ pub(super) fn cost(case: &Case) -> Section {
         facts.push(("Billed", Line::ours(word::usd(billed.micro_usd))));
         facts.push(("The bill covers", Line::span_or_unknown(billed.span)));
     }
+    if cost.is_open {
+        let open = "the real cost may lie outside the range, for the reasons below";
+        facts.push(("Sure", Line::mark(Mark::Unsure, open)));
+    }
     section.blocks.push(Block::Facts(facts));
     if let Some(billed) = &cost.billed {
         section.text(&billed.statement);
@@ -41,6 +45,20 @@ pub(super) fn cost(case: &Case) -> Section {
         }
     }
     section.table(lines(cost), "Nothing that has a price was found.");
+    if let Some(billed) = &cost.billed {
+        section.head("What the bill says");
+        section.table(bill(billed), "Nothing of the same things.");
+        let apart = billed.apart.iter();
+        let apart =
+            apart.map(|(name, micros)| Line::prose(name).and(format!(": {}", word::usd(*micros))));
+        section.points(apart.collect());
+        let unread = billed.unread.iter();
+        section.points(
+            unread
+                .map(|what| Line::ours("Not read: ").and_prose(what))
+                .collect(),
+        );
+    }
     section.head("What that rests on");
     section.points(cost.basis.iter().map(Line::prose).collect());
     section.head("What makes it another sum");
@@ -49,6 +67,28 @@ pub(super) fn cost(case: &Case) -> Section {
         false => section.points(cost.caveats.iter().map(Line::from).collect()),
     }
     section
+}
+
+fn bill(billed: &Billed) -> Table {
+    Table::of(
+        "The bill",
+        &[
+            "Usage", "Region", "Market", "System", "How many", "How much", "Billed",
+        ],
+        &billed.lines,
+        (MOST_ROWS, CASE_JSON),
+        |line| {
+            vec![
+                Line::name(&line.usage_type),
+                Line::name_or(Some(&line.region), "unknown"),
+                Line::prose(&line.market),
+                Line::prose(&line.system),
+                Line::ours(word::number(line.count)),
+                Line::ours(format!("{:.1}", line.amount)),
+                Line::ours(word::usd(line.micro_usd)),
+            ]
+        },
+    )
 }
 
 fn lines(cost: &Cost) -> Table {
@@ -85,7 +125,10 @@ fn lines(cost: &Cost) -> Table {
                 Line::ours(word::usd_or_unknown(line.micro_usd_hour)),
                 Line::ours(word::usd_or_unknown(line.low_micro_usd)),
                 Line::ours(word::usd_or_unknown(line.likely_micro_usd)),
-                Line::ours(word::usd_or_unknown(line.high_micro_usd)),
+                match (line.high_micro_usd, line.is_open) {
+                    (Some(high), true) => Line::ours(format!("{} or more", word::usd(high))),
+                    (high, _) => Line::ours(word::usd_or_unknown(high)),
+                },
                 Line::prose(&line.basis),
             ]
         },

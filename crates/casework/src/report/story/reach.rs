@@ -5,20 +5,23 @@ use crate::case::{Case, Existence, Touched};
 use crate::report::doc::{Line, Mark, Section, Table};
 use crate::report::{CASE_JSON, word};
 
-const HEADS: [&str; 8] = [
+const HEADS: [&str; 7] = [
     "Kind",
     "Id",
-    "Account",
-    "Region",
-    "How",
-    "When",
     "Still exists",
     "Details",
+    "Where",
+    "When",
+    "How",
 ];
 
 pub(super) fn reach(case: &Case) -> Section {
     let mut section = Section::new("reach", "Reach");
     let doors = case.reach.iter().filter(|one| one.persistence.is_some());
+    section.text(
+        "Where something still exists the time is the last at which that is known, and where it is gone the one \
+         by which it was.",
+    );
     section.head("What would let the intruder back in");
     let table = Table::of(
         "What would let the intruder back in",
@@ -77,14 +80,12 @@ fn in_order<'a>(things: impl Iterator<Item = &'a Touched>) -> Vec<&'a Touched> {
 }
 
 fn exists(existence: &Existence) -> Line {
-    let mark = match existence {
-        Existence::At(_) => Mark::Bad,
-        Existence::Unknown(_) => Mark::Unsure,
-        Existence::GoneBy(_) => Mark::Good,
-    };
-    Line::mark(mark, word::exists(existence))
-        .and(" ")
-        .and_prose(word::existence(existence))
+    let word = word::exists(existence);
+    match existence {
+        Existence::At(at) => Line::mark(Mark::Bad, word).and(" at ").and_time(*at),
+        Existence::GoneBy(at) => Line::mark(Mark::Good, word).and(" by ").and_time(*at),
+        Existence::Unknown(why) => Line::mark(Mark::Unsure, word).and(": ").and_prose(why),
+    }
 }
 
 fn row(one: &Touched) -> Vec<Line> {
@@ -99,15 +100,15 @@ fn row(one: &Touched) -> Vec<Line> {
         }
         details = details.and_prose(name).and(" ").and_name(value);
     }
+    let place = Line::name_or(one.region.as_deref(), "global").and(" of ");
     vec![
         Line::name(&one.kind),
         Line::name(&one.id).citing(&one.evidence),
-        Line::name_or(one.account.as_deref(), "unknown"),
-        Line::name_or(one.region.as_deref(), "global"),
-        how,
-        Line::span(one.span),
         exists(&one.exists),
         details,
+        place.and_name(one.account.as_deref().unwrap_or("an unknown account")),
+        Line::span(one.span),
+        how,
     ]
 }
 

@@ -9,9 +9,6 @@ use super::{MOST_NAMES, MOST_ROWS, reasons};
 
 pub(super) fn summary(case: &Case, evidence_hash: &str) -> Section {
     let mut section = Section::new("summary", "Summary");
-    section
-        .blocks
-        .push(Block::Facts(facts(case, evidence_hash)));
     if case.span.is_none() {
         section.text(
             "No intrusion was found in what was read. That is no proof that there was none: what could not \
@@ -19,6 +16,9 @@ pub(super) fn summary(case: &Case, evidence_hash: &str) -> Section {
         );
     }
     section.points(case.summary.iter().map(Line::from).collect());
+    section
+        .blocks
+        .push(Block::Facts(facts(case, evidence_hash)));
     if let Some(origin) = &case.origin {
         section.head("Where it began");
         section.text(

@@ -1,5 +1,7 @@
 //! What was done when, and where in the world.
 
+use std::cmp::Reverse;
+
 use super::{MOST_ROWS, hand};
 use crate::case::{Act, Case, Hand};
 use crate::report::doc::{Block, Line, Mark, Section, Table};
@@ -8,6 +10,9 @@ use crate::report::{CASE_JSON, TIMELINE_CSV, regions, word};
 
 /// What others did is context: the page shows so much of it.
 const MOST_OTHERS: usize = 500;
+
+/// What an act was done to: so many stand in a row, and all in the sheet.
+const MOST_TARGETS: usize = 3;
 
 const HEADS: [&str; 7] = [
     "When", "Hand", "What", "Target", "As whom", "From", "Result",
@@ -52,14 +57,15 @@ fn row(act: &Act) -> Vec<Line> {
     if act.count > 1 {
         what = what.and(format!(" ×{}", word::number(act.count)));
     }
-    let mut from = Line::name_or(act.place.as_deref(), "unknown");
-    if let Some(agent) = &act.agent {
-        from = from.and(" by ").and_name(agent);
-    }
-    let mut target = Line::name_or(Some(&act.target), "nothing named");
-    if let Some(region) = &act.region {
-        target = target.and(" in ").and_name(region);
-    }
+    let targets: Vec<String> = act.target.split(", ").map(str::to_owned).collect();
+    let target = match (act.target.as_str(), act.region.as_deref()) {
+        ("", None) => Line::ours("none is named"),
+        ("", Some(region)) => Line::ours("in ").and_name(region),
+        (_, None) => Line::names(&targets, MOST_TARGETS),
+        (_, Some(region)) => Line::names(&targets, MOST_TARGETS)
+            .and(" in ")
+            .and_name(region),
+    };
     let mut whom = Line::name(&act.principal);
     if let Some(credential) = &act.credential {
         whom = whom.and(" with ").and_name(credential);
@@ -75,7 +81,7 @@ fn row(act: &Act) -> Vec<Line> {
         what.citing(evidence),
         target,
         whom,
-        from,
+        Line::name_or(act.place.as_deref(), "unknown"),
         result,
     ]
 }
@@ -110,7 +116,7 @@ pub(super) fn regions(case: &Case) -> Section {
         section.blocks.push(Block::Picture(plot::map(&spots, what)));
     }
     let mut rows: Vec<_> = all.into_iter().collect();
-    rows.sort_by(|a, b| (b.1.machines, b.1.acts).cmp(&(a.1.machines, a.1.acts)));
+    rows.sort_by_key(|(_, one)| Reverse((one.machines, one.acts)));
     let table = Table::of(
         "Regions",
         &[

@@ -102,10 +102,10 @@ pub fn hour(hour: &Hour<'_>, wanted: f64, events: &mut Vec<Event>) {
         let (identity, call) = take_role(role, &caller, run, &subject, at, &mut dice);
         events.push(caller.call(&mut dice, at, &account, regions::HOME, call));
         let caller = caller.signing(identity);
-        let region = *dice.pick(&regions::USUAL[..2]);
+        let region = dice.one(&regions::USUAL[..2]);
         for _ in 0..dice.around(CALLS_IN_RUN - 2.0) {
             at += dice.between(1, 30);
-            let (service, action) = *dice.pick(LOOKS);
+            let (service, action) = dice.one(LOOKS);
             events.push(caller.call(
                 &mut dice,
                 at,

@@ -101,7 +101,7 @@ pub fn run(
         call(dice, 5, calls::get_service_quota("ec2", "L-1216C47A"));
     }
     for _ in 0..dice.between(2, 9) {
-        let (service, action) = *dice.pick(looks);
+        let (service, action) = dice.one(looks);
         let looked = match action {
             "DescribeInstances" => ec2::describe_instances(&[]),
             _ => calls::look(service, action),
@@ -141,7 +141,7 @@ fn try_a_machine(
     call: &mut impl FnMut(&mut Dice, i64, Call) -> i64,
 ) {
     let wanted = launch::Wanted {
-        kind: *dice.pick(&["t3.micro", "t3.large", "m5.large"]),
+        kind: dice.one(&["t3.micro", "t3.large", "m5.large"]),
         image: crate::attack::ids::resource(dice, "ami"),
         is_windows: false,
         is_spot: false,

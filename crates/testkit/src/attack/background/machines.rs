@@ -49,21 +49,21 @@ pub fn hour(hour: &Hour<'_>, wanted: f64, events: &mut Vec<Event>) {
             })
             .collect();
         let (caller, account, region) = if !machines.is_empty() && dice.chance(60) {
-            let machine = *dice.pick(&machines);
+            let machine = dice.one(&machines);
             let Some(caller) = of_machine(hour.seed, machine, at) else {
                 continue;
             };
             (caller, machine.account.clone(), machine.region)
         } else {
-            let role = *dice.pick(&roles);
-            let region = *dice.pick(&regions::USUAL[..2]);
+            let role = dice.one(&roles);
+            let region = dice.one(&regions::USUAL[..2]);
             (
                 of_program(hour.seed, role, region, at, &mut dice),
                 account,
                 region,
             )
         };
-        let (service, action, is_read) = *dice.pick(CALLS);
+        let (service, action, is_read) = dice.one(CALLS);
         let call = Call {
             is_read,
             ..Call::new(service, action, request(action, &mut dice))

@@ -245,7 +245,7 @@ fn errand(
     events: &mut Vec<Event>,
 ) {
     let account = account(hour.cast, person);
-    let region = *dice.pick(&regions::USUAL[..2]);
+    let region = dice.one(&regions::USUAL[..2]);
     let mut at = at;
     let is_user = caller.identity.user().is_some() && !caller.agent.is_browser();
     if is_user && dice.chance(25) {

@@ -29,7 +29,7 @@ pub fn hour(hour: &Hour<'_>, wanted: f64, events: &mut Vec<Event>) {
     for _ in 0..dice.around(wanted) {
         let at = hour.start() + dice.between(0, HOUR_SECS - 1);
         let account = dice.pick(&hour.cast.accounts).clone();
-        let region = *dice.pick(&regions::USUAL[..3]);
+        let region = dice.one(&regions::USUAL[..3]);
         let roles: Vec<&Role> = hour.cast.roles_for(&account, |_| true).collect();
         let (caller, call) = match dice.roll(100) {
             0..45 => hand_out(&roles, at, &mut dice),
@@ -47,7 +47,7 @@ pub fn hour(hour: &Hour<'_>, wanted: f64, events: &mut Vec<Event>) {
 
 /// A service takes a role to hand its credentials to a machine, a function or a container.
 fn hand_out(roles: &[&Role], at: i64, dice: &mut Dice) -> (Caller, Call) {
-    let role = *dice.pick(roles);
+    let role = dice.one(roles);
     let (service, session) = match role.purpose {
         Purpose::Instance => ("ec2.amazonaws.com", ids::resource(dice, "i")),
         Purpose::Task => ("ecs-tasks.amazonaws.com", dice.hex(32)),
@@ -82,7 +82,7 @@ fn look(seed: u64, roles: &[&Role], at: i64, dice: &mut Dice) -> (Caller, Call) 
     let role = service_role(roles, service);
     let mut lots = Dice::of(seed, "config", at.div_euclid(HOUR_SECS));
     let identity = session(role, "AWSConfig-Describe", service, at, &mut lots);
-    let (of, action) = *dice.pick(LOOKS);
+    let (of, action) = dice.one(LOOKS);
     (
         Caller::service(identity, service),
         Call::read(of, action, Value::Null),
@@ -156,7 +156,7 @@ fn tell(account: &str, at: i64, dice: &mut Dice) -> (Caller, Call) {
 
 /// A service opens something for a role of the owner.
 fn for_a_role(roles: &[&Role], at: i64, dice: &mut Dice) -> (Caller, Call) {
-    let role = *dice.pick(roles);
+    let role = dice.one(roles);
     let service = "secretsmanager.amazonaws.com";
     let identity = session(role, "app", service, at, dice);
     let call = Call::read(

@@ -73,10 +73,10 @@ pub fn hour(hour: &Hour<'_>, wanted: f64, events: &mut Vec<Event>) {
         });
         for _ in 1..count {
             let at = start + dice.between(1, HOUR_SECS - 400);
-            let (service, action) = *dice.pick(LOOKS);
+            let (service, action) = dice.one(LOOKS);
             let region = match service {
                 "iam" | "s3" => regions::HOME,
-                _ => *dice.pick(regions::ALL),
+                _ => dice.one(regions::ALL),
             };
             let call = Call::read(service, action, Value::Null);
             events.push(caller.call(&mut dice, at, account, region, call));

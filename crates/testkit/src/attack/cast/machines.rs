@@ -105,7 +105,7 @@ pub fn draw(dice: &mut Dice, cast: &Cast, options: &Options) -> Vec<Machine> {
     (0..options.instances)
         .map(|number| {
             let account = cast.accounts[number % cast.accounts.len()].clone();
-            let region = *dice.pick(&regions::USUAL[..3]);
+            let region = dice.one(&regions::USUAL[..3]);
             let roles: Vec<_> = cast
                 .roles_for(&account, |purpose| purpose == Purpose::Instance)
                 .collect();
@@ -113,7 +113,7 @@ pub fn draw(dice: &mut Dice, cast: &Cast, options: &Options) -> Vec<Machine> {
             Machine {
                 id: ids::resource(dice, "i"),
                 region,
-                kind: *dice.pick(KINDS),
+                kind: dice.one(KINDS),
                 image: ids::resource(dice, "ami"),
                 role,
                 private: format!("172.31.{}.{}", dice.between(0, 90), dice.between(4, 250)),

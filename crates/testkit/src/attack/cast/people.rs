@@ -122,7 +122,7 @@ pub fn draw(dice: &mut Dice, cast: &Cast, options: &Options) -> Vec<Person> {
         let created = cast.start - dice.between(60, 900) * DAY_SECS - dice.between(0, 80_000);
         let duty = match number {
             0 | 2 => Duty::Admin,
-            _ => *dice.pick(&[
+            _ => dice.one(&[
                 Duty::Developer,
                 Duty::Developer,
                 Duty::Operator,
@@ -149,7 +149,7 @@ pub fn draw(dice: &mut Dice, cast: &Cast, options: &Options) -> Vec<Person> {
 
 /// Somebody of the first account who has no key yet.
 pub fn hire(dice: &mut Dice, name: String, duty: Duty, created: i64) -> Person {
-    let (home, ahead_hours) = *dice.pick(places::HOMES);
+    let (home, ahead_hours) = dice.one(places::HOMES);
     Person {
         name,
         id: ids::unique(dice, "AIDA"),
@@ -160,7 +160,7 @@ pub fn hire(dice: &mut Dice, name: String, duty: Duty, created: i64) -> Person {
         home: home.address(dice),
         office: String::new(),
         vpn: String::new(),
-        phone: *dice.pick(places::PHONES),
+        phone: dice.one(places::PHONES),
         cli: Agent::cli(dice),
         browser: Agent::browser(dice),
         keys: Vec::new(),

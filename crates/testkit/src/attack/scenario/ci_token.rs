@@ -52,7 +52,7 @@ pub fn play(stage: &mut Stage<'_>) {
         let campaign = Campaign {
             machines: stage.dice.between(6, 20) as usize,
             regions: 4,
-            kind: *stage.dice.pick(launch::LARGE),
+            kind: stage.dice.one(launch::LARGE),
             is_windows: false,
             is_spot: stage.dice.chance(70),
             is_protected: false,

@@ -137,7 +137,7 @@ fn start(
         region,
         at: *at,
     };
-    let kind = *stage.dice.pick(LARGE);
+    let kind = stage.dice.one(LARGE);
     let (calls, what): (Vec<Call>, (&str, String, String)) = match means {
         Means::Fargate => {
             let arn = format!("arn:aws:ecs:{region}:{account}:service/{name}/{name}");
@@ -236,6 +236,9 @@ fn fill(
         role.id = ids::unique(&mut stage.dice, "AROA");
         role.path = format!("/aws-service-role/{service}/");
     }
+    stage
+        .truth
+        .judge(&role.arn(), &role.name, Verdict::Bystander);
     let identity = Identity::Role {
         role,
         name: session.to_owned(),

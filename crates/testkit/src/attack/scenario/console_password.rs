@@ -114,7 +114,7 @@ pub fn play(stage: &mut Stage<'_>) {
     let campaign = Campaign {
         machines: stage.dice.between(20, 50) as usize,
         regions: 8,
-        kind: *stage.dice.pick(launch::LARGE),
+        kind: stage.dice.one(launch::LARGE),
         is_windows: false,
         is_spot: stage.dice.chance(40),
         is_protected: stage.dice.chance(40),
@@ -151,7 +151,7 @@ fn stuff(stage: &mut Stage<'_>, until: i64) {
     let mut at = until - 1_500;
     for _ in 0..stage.dice.between(3, 14) {
         at += stage.dice.between(10, 90);
-        let network = *stage.dice.pick(places::HIDEOUTS);
+        let network = stage.dice.one(places::HIDEOUTS);
         let address = network.address(&mut stage.dice);
         let browser = Agent::browser(&mut stage.dice);
         let caller = Caller::new(identity.clone(), &address, &browser, Hand::Intruder);
@@ -197,7 +197,7 @@ fn federate(
 /// The session goes on. It may ask neither IAM nor, but for its name, STS.
 fn outlive(stage: &mut Stage<'_>, federated: &Caller, at: &mut i64) {
     stage.act(federated, *at, regions::HOME, sts::get_caller_identity());
-    let region = *stage.dice.pick(regions::ALL);
+    let region = stage.dice.one(regions::ALL);
     let moment = stage.later(at, 2, 20);
     stage.act(
         federated,
@@ -206,7 +206,7 @@ fn outlive(stage: &mut Stage<'_>, federated: &Caller, at: &mut i64) {
         calls::ec2::describe_instances(&[]),
     );
     let mut wanted = launch::Wanted {
-        kind: *stage.dice.pick(launch::LARGE),
+        kind: stage.dice.one(launch::LARGE),
         image: ids::resource(&mut stage.dice, "ami"),
         is_windows: false,
         is_spot: false,

@@ -50,7 +50,7 @@ pub fn play(stage: &mut Stage<'_>) {
     }
     for region in regions::ALL {
         let wanted = Wanted {
-            kind: *stage.dice.pick(LARGE),
+            kind: stage.dice.one(LARGE),
             image: ids::resource(&mut stage.dice, "ami"),
             is_windows: false,
             is_spot: stage.dice.chance(50),
@@ -82,7 +82,7 @@ pub fn play(stage: &mut Stage<'_>) {
     response::restart_trail(stage, &finder, &mut at);
 }
 
-/// AWS itself forbids the user what miners want.
+/// AWS itself forbids the user what miners want. How it records that is not documented: this is a guess.
 fn quarantine(stage: &mut Stage<'_>, user: &str, at: i64) {
     let account = stage.account.clone();
     let aws = Caller::new(

@@ -71,7 +71,7 @@ pub fn play(stage: &mut Stage<'_>) {
         let campaign = Campaign {
             machines: stage.dice.between(8, 24) as usize,
             regions: 6,
-            kind: *stage.dice.pick(launch::LARGE),
+            kind: stage.dice.one(launch::LARGE),
             is_windows: false,
             is_spot: stage.dice.chance(50),
             is_protected: false,

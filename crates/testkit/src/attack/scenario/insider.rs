@@ -43,7 +43,7 @@ pub fn play(stage: &mut Stage<'_>) {
     let campaign = Campaign {
         machines: stage.dice.between(5, 14) as usize,
         regions: 3,
-        kind: *stage.dice.pick(launch::ACCELERATED),
+        kind: stage.dice.one(launch::ACCELERATED),
         is_windows: false,
         is_spot: stage.dice.chance(30),
         is_protected: false,

@@ -44,7 +44,7 @@ pub fn play(stage: &mut Stage<'_>) {
     let campaign = Campaign {
         machines: stage.dice.between(12, 30) as usize,
         regions: 5,
-        kind: *stage.dice.pick(launch::ACCELERATED),
+        kind: stage.dice.one(launch::ACCELERATED),
         is_windows: false,
         is_spot: stage.dice.chance(50),
         is_protected: false,

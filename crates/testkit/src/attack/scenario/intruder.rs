@@ -43,7 +43,7 @@ impl Intruder {
         let dice = &mut stage.dice;
         let addresses = (0..dice.between(1, 3))
             .map(|_| {
-                let network = *dice.pick(places::HIDEOUTS);
+                let network = dice.one(places::HIDEOUTS);
                 network.address(dice)
             })
             .collect();
@@ -216,7 +216,7 @@ pub fn launch(stage: &mut Stage<'_>, caller: &Caller, at: &mut i64, campaign: &C
     }
     if stage.dice.chance(30) {
         // One more, where the account may not start anything yet.
-        let region = *stage.dice.pick(regions::OPT_IN);
+        let region = stage.dice.one(regions::OPT_IN);
         let wanted = Wanted {
             kind: campaign.kind,
             image: ids::resource(&mut stage.dice, "ami"),

@@ -10,6 +10,7 @@ use crate::attack::calls::{self, iam, launch, signin};
 use crate::attack::cast::{Duty, Key, hire};
 use crate::attack::event::{Caller, Hand};
 use crate::attack::identity::{Identity, Session};
+use crate::attack::truth::Verdict;
 use crate::attack::{ids, places, regions};
 
 /// The admin who does what admins do.
@@ -48,7 +49,7 @@ fn onboarding(stage: &mut Stage<'_>) {
     let Some(admin) = stage.owner(ADMIN, at) else {
         return;
     };
-    let name = *stage.dice.pick(&["noah", "mila", "theo", "ines"]);
+    let name = stage.dice.one(&["noah", "mila", "theo", "ines"]);
     let mut newcomer = hire(&mut stage.dice, name.to_owned(), Duty::Developer, at);
     newcomer.office.clone_from(&stage.cast.people[ADMIN].office);
     newcomer.vpn.clone_from(&stage.cast.people[ADMIN].vpn);
@@ -147,7 +148,7 @@ fn program(stage: &mut Stage<'_>) {
     let (call, key) = iam::create_access_key(&mut stage.dice, &account, &name, moment);
     stage.act(&admin, moment, regions::HOME, call);
     let wanted = launch::Wanted {
-        kind: *stage.dice.pick(&["m5.xlarge", "c5.4xlarge", "r5.2xlarge"]),
+        kind: stage.dice.one(&["m5.xlarge", "c5.4xlarge", "r5.2xlarge"]),
         image: ids::resource(&mut stage.dice, "ami"),
         is_windows: false,
         is_spot: false,
@@ -161,6 +162,8 @@ fn program(stage: &mut Stage<'_>) {
     let machines = wanted.machines(&mut stage.dice, &account, "us-east-1", moment);
     let call = wanted.run(&mut stage.dice, &machines);
     stage.act(&admin, moment, "us-east-1", call);
+    let arn = format!("arn:aws:iam::{account}:user/{name}");
+    stage.truth.judge(&arn, &name, Verdict::Bystander);
     // The program runs on one of the owner's machines elsewhere, and calls each day.
     let user = Identity::User {
         account: account.clone(),

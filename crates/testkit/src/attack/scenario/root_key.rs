@@ -51,7 +51,7 @@ pub fn play(stage: &mut Stage<'_>) {
     let campaign = Campaign {
         machines: stage.dice.between(30, 70) as usize,
         regions: 12,
-        kind: *stage.dice.pick(launch::LARGE),
+        kind: stage.dice.one(launch::LARGE),
         is_windows: stage.dice.chance(30),
         is_spot: false,
         is_protected: stage.dice.chance(50),

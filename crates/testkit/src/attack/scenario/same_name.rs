@@ -59,7 +59,7 @@ pub fn play(stage: &mut Stage<'_>) {
     let campaign = Campaign {
         machines: stage.dice.between(20, 60) as usize,
         regions: 10,
-        kind: *stage.dice.pick(launch::LARGE),
+        kind: stage.dice.one(launch::LARGE),
         is_windows: false,
         is_spot: stage.dice.chance(30),
         is_protected: stage.dice.chance(30),

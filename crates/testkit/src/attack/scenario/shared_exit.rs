@@ -41,7 +41,7 @@ pub fn play(stage: &mut Stage<'_>) {
     let campaign = Campaign {
         machines: stage.dice.between(8, 20) as usize,
         regions: 4,
-        kind: *stage.dice.pick(launch::LARGE),
+        kind: stage.dice.one(launch::LARGE),
         is_windows: false,
         is_spot: false,
         is_protected: false,

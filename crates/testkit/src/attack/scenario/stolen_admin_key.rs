@@ -93,7 +93,7 @@ pub fn play(stage: &mut Stage<'_>) {
     let campaign = Campaign {
         machines: 100,
         regions: 16,
-        kind: *stage.dice.pick(LARGE),
+        kind: stage.dice.one(LARGE),
         is_windows: true,
         is_spot: false,
         is_protected: stage.dice.chance(40),

@@ -19,7 +19,7 @@ pub fn write(hour: &Hour<'_>) -> io::Result<()> {
     for machine in hour.owned {
         for _ in 0..dice.roll(4) {
             let at = hour.start + dice.between(0, HOUR_SECS - 1);
-            let service = *dice.pick(&["ssm", "logs", "ec2messages", "sqs", "monitoring"]);
+            let service = dice.one(&["ssm", "logs", "ec2messages", "sqs", "monitoring"]);
             let name = format!("{service}.{}.amazonaws.com", machine.region);
             let answer = places::ec2(machine.region).address(&mut dice);
             line(

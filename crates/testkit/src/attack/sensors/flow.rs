@@ -80,7 +80,7 @@ fn ordinary(text: &mut String, machine: &Machine, from: i64, dice: &mut Dice) {
         let address = places::ec2(machine.region).address(dice);
         let (port, packets) = (32_768 + dice.roll(28_000), 1 + dice.roll(300));
         let bytes = packets * (60 + dice.roll(1_200));
-        let service = *dice.pick(&[443, 443, 443, 5432, 53, 22]);
+        let service = dice.one(&[443, 443, 443, 5432, 53, 22]);
         let _ = match dice.chance(10) {
             true => writeln!(
                 text,

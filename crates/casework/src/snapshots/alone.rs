@@ -463,9 +463,9 @@ impl Telling<'_> {
             credential.unknown_acts = 1;
             case.credentials.push(credential);
             let user = &said.key.user;
-            let (does, fits) = match only_one(all, said) {
-                true => ("it alone", "was used to do it"),
-                false => ("others as well", "can have been used to do it"),
+            let (others_fit, fits) = match only_one(all, said) {
+                true => ("no other fits", "was used to do it"),
+                false => ("others fit as well", "can have been used to do it"),
             };
             let mut reasons = vec![
                 reason(said, false, cites),
@@ -473,8 +473,8 @@ impl Telling<'_> {
                     is_for: true,
                     statement: Statement {
                         text: format!(
-                            "a snapshot shows that a key was used, and not by whom: a stolen key looks the same \
-                             ({does} fits)"
+                            "a snapshot shows that a key was used, and not by whom: a stolen key looks the \
+                             same ({others_fit})"
                         ),
                         evidence: Vec::new(),
                     },

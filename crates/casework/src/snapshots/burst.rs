@@ -1,7 +1,8 @@
 //! Machines that appear together and are unlike any that the account had before.
 //!
 //! What must stay true: the same types in the same regions, and groups that were there before and grow,
-//! are no burst; neither are a few machines in one region that is new.
+//! are no burst; neither are a few machines in one region that is new, nor machines that the first
+//! snapshot has: what came before it is what others are compared with.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +38,8 @@ pub struct Machine<'a> {
     pub image: String,
     /// Its security groups.
     pub groups: Vec<String>,
-    is_grown: bool,
+    /// Whether the first snapshot has it, or a group that was there before started it.
+    is_usual: bool,
 }
 
 /// Machines that appeared together.
@@ -127,11 +129,11 @@ fn machine<'a>(snapshots: &Snapshots, id: &'a Id, thing: &'a Thing) -> Option<Ma
         groups: groups
             .map(|group| text(&group["GroupId"]).to_owned())
             .collect(),
-        is_grown: group.as_deref().and_then(of_group).is_some_and(is_old),
+        is_usual: first.before.is_none() || group.as_deref().and_then(of_group).is_some_and(is_old),
     })
 }
 
-/// Those whose type was not in their region a day before, and that no group which was there started.
+/// Those that are not usual, and whose type was not in their region a day before.
 fn strange<'a>(machines: &[Machine<'a>]) -> Vec<Machine<'a>> {
     let mut earliest: BTreeMap<(&str, &str), Timestamp> = BTreeMap::new();
     for machine in machines {
@@ -141,7 +143,7 @@ fn strange<'a>(machines: &[Machine<'a>]) -> Vec<Machine<'a>> {
     }
     let is_usual = |machine: &&Machine<'a>| {
         let first = earliest[&(&*machine.id.region, &*machine.instance_type)];
-        machine.is_grown || machine.at.duration_since(first) > USUAL_AFTER
+        machine.is_usual || machine.at.duration_since(first) > USUAL_AFTER
     };
     machines
         .iter()
@@ -170,7 +172,7 @@ fn apart<'a>(machines: &[Machine<'a>]) -> Vec<Vec<Machine<'a>>> {
 fn burst<'a>(account: &'a str, all: &[Machine<'a>], together: &[Machine<'a>]) -> Option<Burst<'a>> {
     let before: Vec<&Machine<'a>> = all
         .iter()
-        .take_while(|machine| machine.at < together[0].at)
+        .filter(|machine| machine.is_usual || machine.at < together[0].at)
         .filter(|machine| !together.iter().any(|it| it.id == machine.id))
         .collect();
     let known = |of: fn(&Machine<'a>) -> String| -> BTreeSet<String> {
@@ -182,7 +184,7 @@ fn burst<'a>(account: &'a str, all: &[Machine<'a>], together: &[Machine<'a>]) ->
     let is_kin = core(together, &known_keys, &known_types);
     let kin: Vec<Machine<'a>> = all
         .iter()
-        .filter(|machine| machine.at >= together[0].at)
+        .filter(|machine| machine.at >= together[0].at && !machine.is_usual)
         .filter(|machine| {
             let is_linked = is_kin.links(machine, &known_keys);
             let is_among = together.iter().any(|it| it.id == machine.id);

@@ -290,7 +290,7 @@ impl Telling<'_> {
             ),
         };
         let confidence = match &made.maker {
-            Some(maker) if maker.fit == Fit::Shown && doubts(made).is_empty() => Confidence::Medium,
+            Some(_) if fitting(&made.makers) == 1 && doubts(made).is_empty() => Confidence::Medium,
             _ => Confidence::Low,
         };
         Origin {
@@ -464,7 +464,7 @@ impl Telling<'_> {
             case.credentials.push(credential);
             let user = &said.key.user;
             let (others_fit, fits) = match only_one(all, said) {
-                true => ("no other fits", "was used to do it"),
+                true => ("no other fits as well", "was used to do it"),
                 false => ("others fit as well", "can have been used to do it"),
             };
             let mut reasons = vec![

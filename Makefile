@@ -10,7 +10,7 @@ DAVY    := $(PREFIX)/bin/davy
 LAMBDA_DIR := $(CARGO_TARGET_DIR)/lambda
 LAMBDA_ZIP := $(LAMBDA_DIR)/davy-lambda-$(shell uname -m).zip
 
-.PHONY: help install up down test test-cluster build lambda fmt test-kernels bench-guard bench-respond bench-hunt bench-investigate bench-detect bench-console fuzz
+.PHONY: help install up down test test-cluster build lambda fmt test-kernels bench-guard bench-respond bench-hunt bench-investigate bench-detect bench-console bench-record fuzz
 
 help:
 	@echo 'make up            install what is missing, build, and guard this machine'
@@ -27,6 +27,7 @@ help:
 	@echo 'make bench-investigate  measure a case of five million events against a plain pass over them'
 	@echo 'make bench-detect  measure what the detections find, and how fast'
 	@echo 'make bench-console measure the console under load, over ledgers of a million findings in SQLite and PostgreSQL'
+	@echo 'make bench-record  measure how large a year of hourly snapshots of an account becomes'
 	@echo 'make fuzz          fuzz the parsers for a minute each (needs nightly and cargo-fuzz)'
 
 build:
@@ -93,6 +94,12 @@ bench-console: build
 	@rm -f $${TMPDIR:-/tmp}/davylamp-load.db*
 	$(CARGO_TARGET_DIR)/release/examples/load $(CARGO_TARGET_DIR)/release/davy \
 	    postgres 1000000 10000 60
+
+# A year of hourly snapshots, half an hour, in the folder for temporary files.
+bench-record:
+	@scripts/setup build
+	cargo run --release --package davylamp-recorder --example bench_record -- \
+	    --record docs/benchmarks-record.md
 
 bench-detect:
 	@scripts/setup build

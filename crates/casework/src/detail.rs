@@ -74,6 +74,8 @@ pub enum Made {
     User {
         /// Its ARN or name.
         arn: String,
+        /// Its id, which is not given twice.
+        id: String,
     },
     /// A role, or who may assume it.
     Role {
@@ -278,6 +280,7 @@ fn made(name: &str, request: &Value, response: &Value) -> Option<Made> {
         "CreateLoginProfile" | "UpdateLoginProfile" => Some(Made::Login { user: user() }),
         "CreateUser" => Some(Made::User {
             arn: told(&["user.arn"]).or_else(|| asked(&["userName"]))?,
+            id: told(&["user.userId"]).unwrap_or_default(),
         }),
         "CreateRole" => Some(Made::Role {
             arn: told(&["role.arn"]).or_else(|| asked(&["roleName"]))?,

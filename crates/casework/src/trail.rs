@@ -90,6 +90,7 @@ pub async fn read(engine: &Engine, run: &Arc<Run>) -> Result<Trail, EngineError>
     let uses = &mut trail.uses;
     trail.repeated = repeats.find(|used| uses.forget(used)).map_err(failed)?;
     trail.events -= trail.repeated;
+    trail.uses.settle(&mut trail.names);
     Ok(trail)
 }
 

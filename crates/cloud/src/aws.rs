@@ -4,7 +4,9 @@
 pub mod athena;
 mod call;
 pub mod fetch;
+mod json;
 pub mod options;
 pub mod pace;
 pub mod read;
+pub mod record;
 pub mod session;

@@ -4,6 +4,7 @@ pub mod clusters;
 mod object;
 pub mod read;
 mod reader;
+pub mod record;
 pub mod token;
 
 pub use clusters::{ClusterAccess, ClusterEntry, ClusterError, Clusters};

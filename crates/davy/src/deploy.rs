@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::anyhow;
 use clap::{Args, Subcommand, ValueEnum};
 use davylamp_respond::deploy::{cloudformation, lambda_purposes};
-use davylamp_respond::permissions::{Names, Purpose, policy};
+use davylamp_respond::permissions::{Names, Purpose, policy, recording};
 
 use crate::failure::Failure;
 use crate::output::{emit, note};
@@ -30,6 +30,7 @@ enum Target {
 #[command(after_long_help = "Examples:
   davy deploy aws --file davylamp.json      the template, to review and deploy
   davy deploy aws --what policy             what it may do, for an account administrator
+  davy deploy aws --what record-policy      what the flight recorder may read
   davy deploy aws --without lockdown        leave a group of permissions out
 
 The template starts in dry run: it plans and tells, and does nothing until the parameter DryRun
@@ -47,12 +48,17 @@ struct AwsArgs {
     file: Option<PathBuf>,
 }
 
+/// The role that the flight recorder assumes in other accounts, as the documentation calls it.
+const RECORD_ROLE: &str = "davylamp-recorder";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
     /// The CloudFormation template
     Template,
     /// The IAM policy of a worker or of the role in another account
     Policy,
+    /// The IAM policy of the flight recorder, which only reads
+    RecordPolicy,
 }
 
 fn purpose(name: &str) -> Result<Purpose, String> {
@@ -70,7 +76,7 @@ fn purpose(name: &str) -> Result<Purpose, String> {
 fn missed(without: &[Purpose], what: What) -> Vec<&'static str> {
     let is_out = |purpose| without.contains(&purpose);
     let mut missed = Vec::new();
-    if is_out(Purpose::Read) {
+    if what != What::RecordPolicy && is_out(Purpose::Read) {
         missed.push(
             "without `read` nothing can be looked at: every plan is only told, and does nothing",
         );
@@ -83,7 +89,7 @@ fn missed(without: &[Purpose], what: What) -> Vec<&'static str> {
             "without `journal` and `journal-tags` the journal has to be a local file, or nothing is \
              done",
         ),
-        What::Template | What::Policy => {}
+        What::Template | What::Policy | What::RecordPolicy => {}
     }
     missed
 }
@@ -103,6 +109,7 @@ pub fn run(args: &DeployArgs) -> Result<ExitCode, Failure> {
             let all = Purpose::ALL.iter().map(|(purpose, _)| *purpose).collect();
             policy(&kept(all), &Names::default())
         }
+        What::RecordPolicy => recording(Some(RECORD_ROLE)),
     };
     for missed in missed(&args.without, args.what) {
         note(missed);

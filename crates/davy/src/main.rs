@@ -16,6 +16,7 @@ mod log;
 mod outbox;
 mod output;
 mod prices;
+mod record;
 mod records;
 mod replay;
 mod respond;
@@ -40,7 +41,8 @@ const GLOBAL_LAST: usize = 100;
 ///
 /// `davy guard` kills a process whose command line holds a banned string before the new program runs
 /// its first instruction; `davy doctor` says whether it can run here. `davy respond` contains what
-/// findings are about, with the evidence kept. `davy hunt` finds the rest of an attack in the logs.
+/// findings are about, with the evidence kept. `davy hunt` finds the rest of an attack in the logs, and
+/// `davy record` keeps what accounts and clusters looked like, for where there are none.
 /// `davy console` shows all of it, and keeps who owns it and what is decided; `davy forward` carries the
 /// guard's events there, to OpenTelemetry, or away as OCSF. `davy work` does what people ask for in the
 /// console, and `davy send` sends it what others found.
@@ -57,6 +59,7 @@ Examples:
   davy replay --commands FILE       what would be killed of these commands, and why
   davy respond plan --finding FILE  what would be done about a finding, and why
   davy hunt run --all --logs WHERE  what the logs say about mining
+  davy record run --once --store DIR  what the account looks like, kept
   davy indicators check FILE        what of a list of pools could be kept"
 )]
 struct Cli {
@@ -103,6 +106,7 @@ enum Verb {
     Doctor(doctor::DoctorArgs),
     Respond(respond::RespondArgs),
     Hunt(hunt::HuntArgs),
+    Record(record::RecordArgs),
     Investigate(investigate::InvestigateArgs),
     Forward(forward::ForwardArgs),
     Console(console::ConsoleArgs),
@@ -136,6 +140,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Verb::Doctor(args) => doctor::run(args, cli.color),
         Verb::Respond(args) => respond::run(args),
         Verb::Hunt(args) => hunt::run(args),
+        Verb::Record(args) => record::run(args),
         Verb::Investigate(args) => investigate::run(args),
         Verb::Forward(args) => forward::run(args),
         Verb::Console(args) => console::run(args),

@@ -12,6 +12,7 @@ use davylamp_content::settings::{self, DEFAULT_CONFIG_PATH, Override, Section};
 use davylamp_forward::config as forward;
 use davylamp_forward::work::config as work;
 use davylamp_guard::config::{self as guard, Config};
+use davylamp_recorder::config as record;
 use davylamp_respond::config as respond;
 
 use crate::failure::Failure;
@@ -36,13 +37,14 @@ pub struct SettingsArgs {
 }
 
 /// Every table of the file.
-pub fn sections() -> [Section; 5] {
+pub fn sections() -> [Section; 6] {
     [
         guard::section(),
         respond::section(),
         forward::section(),
         console::section(),
         work::section(),
+        record::section(),
     ]
 }
 
@@ -70,6 +72,11 @@ impl SettingsArgs {
     /// Reads the worker's table, likewise.
     pub fn load_work(&self, options: Vec<Override>) -> Result<work::Config, Failure> {
         Ok(settings::section(&self.tree(options)?, work::SECTION))
+    }
+
+    /// Reads the recorder's table, likewise.
+    pub fn load_record(&self, options: Vec<Override>) -> Result<record::Config, Failure> {
+        Ok(settings::section(&self.tree(options)?, record::SECTION))
     }
 
     fn tree(&self, options: Vec<Override>) -> Result<toml::Table, Failure> {

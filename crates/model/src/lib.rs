@@ -21,6 +21,8 @@ pub mod inventory;
 
 pub mod ocsf;
 
+pub mod recording;
+
 pub mod verdict;
 
 pub mod visible;

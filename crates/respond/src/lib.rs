@@ -29,6 +29,7 @@ pub mod undo;
 
 pub mod coalesce;
 
+pub mod recordings;
 pub mod responder;
 
 pub mod collecting;

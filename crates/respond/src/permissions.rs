@@ -211,6 +211,26 @@ pub fn policy(purposes: &[Purpose], names: &Names) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
+/// The IAM policy document of the flight recorder, which only reads. `role` is the role that it assumes in
+/// other accounts, where there is one.
+pub fn recording(role: Option<&str>) -> Value {
+    let mut statements = vec![json!({
+        "Sid": "LookAtTheAccount",
+        "Effect": "Allow",
+        "Action": davylamp_cloud::aws::record::permissions(),
+        "Resource": "*",
+    })];
+    if let Some(role) = role {
+        statements.push(json!({
+            "Sid": "LookAtOtherAccounts",
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Resource": format!("arn:*:iam::*:role/{role}"),
+        }));
+    }
+    json!({"Version": "2012-10-17", "Statement": statements})
+}
+
 /// As [`policy`], without what is denied always: for a second policy beside a whole one.
 pub fn allowed(purposes: &[Purpose], names: &Names) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements(purposes, names)})

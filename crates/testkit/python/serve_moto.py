@@ -13,12 +13,14 @@ import sys
 import threading
 import time
 
+from moto.guardduty.responses import GuardDutyResponse
 from moto.iam.access_control import IAMRequestBase
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
     create_backend_app,
 )
+from moto.servicequotas.responses import ServiceQuotasResponse
 from werkzeug.serving import ThreadedWSGIServer, make_server
 
 HEALTH = "/davylamp/health"
@@ -29,6 +31,30 @@ ThreadedWSGIServer.request_queue_size = 1024
 if os.environ.get("DAVYLAMP_MOTO_ANY_SIGNATURE"):
     IAMRequestBase.check_signature = lambda _self: None
 
+# Of EC2 moto keeps no quotas; this is the one that bounds what can be mined with.
+VCPUS = {
+    "ServiceCode": "ec2",
+    "QuotaCode": "L-1216C47A",
+    "QuotaName": "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
+    "Value": 5.0,
+    "Adjustable": True,
+}
+HOSTS = {"ServiceCode": "ec2", "QuotaCode": "L-8D977E7E", "QuotaName": "Running Dedicated x Hosts"}
+
+
+def list_filters(self):
+    detector = self.guardduty_backend.get_detector(self.path.split("/")[-2])
+    return json.dumps({"filterNames": list(detector.filters)})
+
+
+def list_service_quotas(self):
+    service = json.loads(self.body)["ServiceCode"]
+    return json.dumps({"Quotas": [VCPUS, HOSTS] if service == "ec2" else []})
+
+
+# Questions that moto does not know yet.
+GuardDutyResponse.list_filters = list_filters
+ServiceQuotasResponse.list_service_quotas = list_service_quotas
 
 DYNAMODB = threading.Lock()
 

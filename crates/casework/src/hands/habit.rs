@@ -10,9 +10,6 @@ use crate::trail::names::{Name, Names};
 /// Days on which a place must have been used before it is one's own.
 const KNOWN_DAYS: u32 = 2;
 
-/// Principals who must have used a place before it is one that people share.
-const SHARING: usize = 2;
-
 /// The network of an address: what a household, an office or a data centre's customer has. Other places
 /// are their own network.
 pub fn net(place: &str) -> String {
@@ -206,27 +203,20 @@ impl Habits {
             .is_some_and(|days| days.before(before) >= 1)
     }
 
-    /// Other principals to whom a place belonged before.
+    /// Other principals who had used a place on an earlier day.
     pub fn others_at(&self, principal: Name, place: &str, before: i64) -> Vec<Name> {
         let Some(sharing) = self.sharing.get(&net(place)) else {
             return Vec::new();
         };
         let others = sharing
             .iter()
-            .filter(|(other, days)| **other != principal && days.before(before) >= KNOWN_DAYS);
+            .filter(|(other, days)| **other != principal && days.before(before) >= 1);
         others.map(|(other, _)| *other).collect()
     }
 
     /// Whether people share a place, as they do an office or a VPN.
-    pub fn is_shared(&self, place: &str, before: i64) -> bool {
-        let Some(sharing) = self.sharing.get(&net(place)) else {
-            return false;
-        };
-        sharing
-            .values()
-            .filter(|days| days.before(before) >= KNOWN_DAYS)
-            .count()
-            >= SHARING
+    pub fn is_shared(&self, principal: Name, place: &str, before: i64) -> bool {
+        !self.others_at(principal, place, before).is_empty()
     }
 
     /// How often a second factor was used from a place.

@@ -163,19 +163,15 @@ impl Weighing<'_, '_> {
 
     /// Whether one credential at one place was in its owner's hand.
     fn weigh(&mut self, at: &At, pair: &Pair, belongs: &Belongs) -> Verdict {
-        let made = self
-            .hand
-            .credentials
-            .get(&(at.principal, at.credential))
-            .cloned();
+        let made = self.hand.making_of(at).cloned();
         match (&belongs.because, made) {
             (Because::MadePrincipal(_), _) => Verdict::Pass,
             (_, Some(making)) if self.is_own_making(at, &making) => {
                 let verdict = self.made(at, pair, &making, true);
-                self.at_place(at, pair, belongs).max_with(verdict)
+                self.at_place(at, pair).max_with(verdict)
             }
             (_, Some(making)) => self.made(at, pair, &making, false),
-            (_, None) => self.at_place(at, pair, belongs),
+            (_, None) => self.at_place(at, pair),
         }
     }
 
@@ -207,7 +203,7 @@ impl Weighing<'_, '_> {
         }
         let cited = self.cite_making(making);
         self.reason(true, text, vec![cited]);
-        let begins = making.at;
+        let begins = self.hand.began;
         let habits = self.ground.habits;
         let text = match habits.has_past(at.principal, begins) {
             true if habits.days_at(at.principal, &place, begins) == 0 => {
@@ -221,13 +217,13 @@ impl Weighing<'_, '_> {
         Verdict::Pass
     }
 
-    fn at_place(&mut self, at: &At, pair: &Pair, belongs: &Belongs) -> Verdict {
+    fn at_place(&mut self, at: &At, pair: &Pair) -> Verdict {
         let (owner, place) = (
             short(self.text(at.principal)).to_owned(),
             self.text(at.place).to_owned(),
         );
         let habits = self.ground.habits;
-        let begins = pair.first.max(belongs.since);
+        let begins = self.hand.began;
         let used = self.cite_first(pair);
         if !habits.has_past(at.principal, begins) {
             let text = format!(
@@ -277,13 +273,19 @@ impl Weighing<'_, '_> {
             let text = format!("{owner} had used the very same tool before: {tool:?}");
             self.reason(false, text, vec![used]);
         }
+        let is_shared =
+            habits.is_shared(at.principal, &place, begins) && !self.hand.places.contains(&at.place);
+        if is_shared {
+            let text = format!("others of the account use {place} too, as one does a VPN");
+            self.reason(false, text, vec![used]);
+        }
         let wanders = habits.wanders(at.principal, begins);
         if wanders && !is_new_tool {
             let text =
                 format!("{owner} comes from ever new addresses, so that a new one says little");
             self.reason(false, text, vec![used]);
         }
-        if is_same || (wanders && !is_new_tool) {
+        if is_same || is_shared || (wanders && !is_new_tool) {
             return Verdict::Unknown;
         }
         Verdict::Pass
@@ -309,7 +311,7 @@ impl Weighing<'_, '_> {
             days => format!("{owner} had used {place} on {days} days before"),
         };
         self.reason(false, text, vec![used]);
-        let is_shared = habits.is_shared(&place, begins);
+        let is_shared = habits.is_shared(at.principal, &place, begins);
         if is_shared {
             let text = format!("{place} is shared by others, as an office or a VPN is");
             self.reason(true, text, vec![used]);

@@ -147,8 +147,11 @@ fn strangeness(score: &mut Score, at: &At, pair: &Pair, habits: &Habits, names: 
     let begins = pair.begins();
     let place = names.text(at.place);
     if habits.has_past(at.principal, begins) && !habits.knows_place(at.principal, place, begins) {
-        if habits.wanders(at.principal, begins) || habits.is_near(at.principal, place, begins) {
-            score.strange(5.0, format!("{place} was new, as its places often are"));
+        let is_usual = habits.wanders(at.principal, begins)
+            || habits.is_near(at.principal, place, begins)
+            || habits.is_shared(at.principal, place, begins);
+        if is_usual {
+            score.strange(5.0, format!("{place} was new, and no strange place"));
         } else {
             let days = habits.days(at.principal, begins);
             score.strange(

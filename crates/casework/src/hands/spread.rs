@@ -26,6 +26,9 @@ const SESSION_MICROS: i64 = 12 * 3_600_000_000;
 /// this before the first that is known.
 const BEFORE_MICROS: i64 = 24 * 3_600_000_000;
 
+/// How soon a service starts the machines it was asked for.
+const FILL_MICROS: i64 = 3_600_000_000;
+
 /// Why a pair belongs to the hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Because {
@@ -54,6 +57,17 @@ pub struct Making {
     pub action: String,
 }
 
+/// A group of machines that a service keeps at its size.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// Who made it.
+    pub making: Making,
+    /// Where.
+    pub region: String,
+    /// In which account.
+    pub account: String,
+}
+
 /// What belongs to a hand.
 #[derive(Debug, Clone)]
 pub struct Belongs {
@@ -66,18 +80,24 @@ pub struct Belongs {
 /// Everything one hand did.
 #[derive(Debug, Default)]
 pub struct Hand {
+    /// When the first harm was done, in microseconds since 1970: what was usual until then is the owner's.
+    pub began: i64,
     /// The pairs, each since when and why.
     pub pairs: BTreeMap<At, Belongs>,
     /// Places that are the hand's alone.
     pub places: BTreeSet<Name>,
     /// Credentials that it made: principal and label.
     pub credentials: BTreeMap<(Name, Name), Making>,
+    /// Long-term keys that it made: their ids are in no two principals.
+    pub keys: BTreeMap<Name, Making>,
     /// Principals that it made, by ARN, whether they ever did something or not.
     pub principals: BTreeMap<String, Making>,
     /// Machines that it started, by id.
     pub machines: BTreeMap<String, Making>,
     /// Groups and fleets that start machines for it, by name.
-    pub groups: BTreeMap<String, Making>,
+    pub groups: BTreeMap<String, Group>,
+    /// The instance types that it asked for.
+    types: BTreeSet<String>,
 }
 
 /// What is known for the spreading.
@@ -96,7 +116,14 @@ impl Hand {
     /// # Errors
     /// When the kept events cannot be read.
     pub fn of(seeds: &[At], ground: &Ground<'_>) -> Result<Self, ArrowError> {
-        let mut hand = Self::default();
+        let begins = seeds
+            .iter()
+            .filter_map(|at| ground.pairs.all.get(at))
+            .map(Pair::begins);
+        let mut hand = Self {
+            began: begins.min().unwrap_or(i64::MAX),
+            ..Self::default()
+        };
         for at in seeds {
             if let Some(pair) = ground.pairs.all.get(at) {
                 hand.take(*at, pair, Because::Seed, ground);
@@ -132,6 +159,12 @@ impl Hand {
         self.pairs.iter().filter_map(first).min()
     }
 
+    /// The making of a credential, if the hand made it.
+    pub fn making_of(&self, at: &At) -> Option<&Making> {
+        let by_owner = self.credentials.get(&(at.principal, at.credential));
+        by_owner.or_else(|| self.keys.get(&at.credential))
+    }
+
     /// Whether an event is the hand's.
     pub fn did(&self, at: &At, micros: i64) -> bool {
         self.pairs
@@ -144,26 +177,33 @@ impl Hand {
             return;
         }
         let place = ground.trail.names.text(at.place);
-        let begins = pair.begins();
-        let is_known = ground.habits.knows_place(at.principal, place, begins)
-            || ground.habits.is_near(at.principal, place, begins);
-        let since = match (&because, is_known) {
-            (Because::MadeCredential(making) | Because::MadePrincipal(making), _) => making.at,
-            // Its owner was there before, whoever did the harm.
-            (_, true) => begins,
-            (_, false) => pair.first,
+        let habits = ground.habits;
+        let is_known = habits.knows_place(at.principal, place, self.began)
+            || habits.is_near(at.principal, place, self.began);
+        let is_alone =
+            pair.is_address && !is_known && self.is_unshared(at.principal, place, ground);
+        let since = match &because {
+            Because::MadeCredential(making) | Because::MadePrincipal(making) => making.at,
+            // Others were there before, whoever did the harm.
+            _ if !is_alone => pair.begins(),
+            _ => pair.first,
         };
-        let is_alone = !is_known
-            && pair.is_address
-            && !ground.habits.is_shared(place, begins)
-            && ground
-                .habits
-                .others_at(at.principal, place, begins)
-                .is_empty();
         if is_alone {
             self.places.insert(at.place);
         }
         self.pairs.insert(at, Belongs { since, because });
+    }
+
+    /// Whether nobody but the hand had used a place on an earlier day.
+    fn is_unshared(&self, principal: Name, place: &str, ground: &Ground<'_>) -> bool {
+        let others = ground.habits.others_at(principal, place, self.began);
+        let is_hand = |other: &Name| {
+            let of_other = self.pairs.keys().filter(|at| at.principal == *other);
+            of_other
+                .into_iter()
+                .any(|at| net(ground.trail.names.text(at.place)) == net(place))
+        };
+        others.iter().all(is_hand)
     }
 
     /// Whatever comes from a place that is the hand's.
@@ -178,10 +218,7 @@ impl Hand {
             .collect();
         for (at, pair) in new {
             let place = ground.trail.names.text(at.place);
-            if !ground
-                .habits
-                .knows_place(at.principal, place, pair.begins())
-            {
+            if !ground.habits.knows_place(at.principal, place, self.began) {
                 self.take(*at, pair, Because::Place, ground);
             }
         }
@@ -191,7 +228,7 @@ impl Hand {
     fn follow_makings(&mut self, ground: &Ground<'_>) -> Result<(), ArrowError> {
         ground.trail.acts.each(|row| self.see(row, ground))?;
         let made = |at: &At| {
-            let credential = self.credentials.get(&(at.principal, at.credential));
+            let credential = self.making_of(at);
             let principal = self.principals.get(ground.trail.names.text(at.principal));
             credential
                 .map(|it| Because::MadeCredential(it.clone()))
@@ -210,7 +247,7 @@ impl Hand {
             let label = ground.trail.names.text(at.credential);
             let is_session = label.starts_with("session ") || label == "temporary";
             let is_late = is_session && pair.first > making.at.saturating_add(SESSION_MICROS);
-            let is_owners = !self.is_strange(at, pair, label, making.at, ground);
+            let is_owners = !self.is_strange(at, pair, label, ground);
             if pair.last >= making.at && !is_late && !is_owners {
                 new.push((*at, because));
             }
@@ -226,21 +263,14 @@ impl Hand {
     /// Whether a credential that the hand made was used by it, and not by its owner. A new key has no owner
     /// but its maker. A password that is set anew, and a session by its name, are the owner's too, and
     /// theirs alone where neither the place nor the tool is the hand's.
-    fn is_strange(
-        &self,
-        at: &At,
-        pair: &Pair,
-        label: &str,
-        made: i64,
-        ground: &Ground<'_>,
-    ) -> bool {
+    fn is_strange(&self, at: &At, pair: &Pair, label: &str, ground: &Ground<'_>) -> bool {
         let names = &ground.trail.names;
         let place = names.text(at.place);
-        if ground.habits.knows_place(at.principal, place, made) {
+        if ground.habits.knows_place(at.principal, place, self.began) {
             return false;
         }
         let is_key = label.starts_with("AKIA");
-        if is_key || !ground.habits.has_past(at.principal, made) {
+        if is_key || !ground.habits.has_past(at.principal, self.began) {
             return true;
         }
         if self.places.contains(&at.place) {
@@ -249,14 +279,15 @@ impl Hand {
         let is_of_hand = |agent: &Name| {
             let name = names.text(*agent);
             is_telling(name)
-                && !ground.habits.knows_agent(at.principal, name, made)
+                && !ground.habits.knows_agent(at.principal, name, self.began)
                 && self
                     .pairs
                     .keys()
                     .filter_map(|known| ground.pairs.all.get(known))
                     .any(|known| known.agents.contains(agent))
         };
-        !ground.habits.is_near(at.principal, place, made) && pair.agents.iter().all(is_of_hand)
+        !ground.habits.is_near(at.principal, place, self.began)
+            && pair.agents.iter().all(is_of_hand)
     }
 
     fn see(&mut self, row: Row<'_>, ground: &Ground<'_>) {
@@ -286,13 +317,14 @@ impl Hand {
         let account = row.text(Text::Account);
         let mut credential = |principal: &str, label: &str| {
             if let (Some(principal), Some(label)) = (names.find(principal), names.find(label)) {
-                self.credentials
-                    .entry((principal, label))
-                    .or_insert_with(making);
+                earliest(&mut self.credentials, (principal, label), making());
             }
         };
         match &detail.made {
             Some(Made::Key { key, user }) => {
+                if let Some(label) = names.find(key) {
+                    earliest(&mut self.keys, label, making());
+                }
                 let arn = user_arn(ground, account, user, by);
                 credential(&arn, key);
             }
@@ -305,19 +337,20 @@ impl Hand {
                     credential(names.text(by.principal), "temporary");
                 } else {
                     let arn = format!("arn:aws:sts::{account}:federated-user/{name}");
-                    self.principals.entry(arn).or_insert_with(making);
+                    earliest(&mut self.principals, arn, making());
                 }
             }
-            Some(Made::User { arn }) => {
+            Some(Made::User { arn, id }) => {
                 let arn = user_arn(ground, account, arn, by);
-                self.principals.entry(arn).or_insert_with(making);
+                let arn = ground.trail.uses.user(names, &arn, id);
+                earliest(&mut self.principals, arn, making());
             }
             Some(Made::Role { arn, is_old: false }) => {
                 let arn = match arn.starts_with("arn:") {
                     true => arn.clone(),
                     false => format!("arn:aws:iam::{account}:role/{arn}"),
                 };
-                self.principals.entry(arn).or_insert_with(making);
+                earliest(&mut self.principals, arn, making());
             }
             Some(Made::Role { .. }) | None => {}
         }
@@ -326,12 +359,19 @@ impl Hand {
             .iter()
             .filter(|machine| machine.kind.is_some())
         {
-            self.machines
-                .entry(machine.id.clone())
-                .or_insert_with(making);
+            earliest(&mut self.machines, machine.id.clone(), making());
         }
+        self.types.extend(detail.types.iter().cloned());
         for thing in detail.things.iter().filter(|thing| is_group(&thing.kind)) {
-            self.groups.entry(thing.id.clone()).or_insert_with(making);
+            earliest(
+                &mut self.groups,
+                thing.id.clone(),
+                Group {
+                    making: making(),
+                    region: row.text(Text::Region).to_owned(),
+                    account: account.to_owned(),
+                },
+            );
         }
     }
 
@@ -341,16 +381,29 @@ impl Hand {
             return;
         }
         let detail = Detail::of(row);
-        if let Some(made) = detail
-            .group
-            .as_ref()
-            .and_then(|group| self.groups.get(group))
-        {
-            let by = made.by;
-            for machine in &detail.machines {
-                let making = Making { by, ..making() };
-                self.machines.entry(machine.id.clone()).or_insert(making);
-            }
+        let (region, account) = (row.text(Text::Region), row.text(Text::Account));
+        let making = making();
+        let is_soon = |group: &&Group| {
+            (0..=FILL_MICROS).contains(&(making.at - group.making.at))
+                && group.region == region
+                && group.account == account
+                && detail.types.iter().all(|kind| self.types.contains(kind))
+        };
+        let named = detail.group.as_ref().map(|name| self.groups.get(name));
+        // A service that does not say for which group it starts machines does it soon after it was asked.
+        let group = match named {
+            Some(named) => named,
+            None => self.groups.values().find(is_soon),
+        };
+        let Some(by) = group.map(|group| group.making.by) else {
+            return;
+        };
+        for machine in &detail.machines {
+            let making = Making {
+                by,
+                ..making.clone()
+            };
+            earliest(&mut self.machines, machine.id.clone(), making);
         }
     }
 
@@ -411,6 +464,34 @@ impl Hand {
                 self.take(at, pair, Because::Credential, ground);
             }
         }
+    }
+}
+
+/// The order in which events are read means nothing: what was first counts.
+fn earliest<K: Ord, V: Dated>(all: &mut BTreeMap<K, V>, key: K, new: V) {
+    match all.get_mut(&key) {
+        Some(known) if known.dated() <= new.dated() => {}
+        Some(known) => *known = new,
+        None => {
+            all.insert(key, new);
+        }
+    }
+}
+
+/// What has a moment and a record.
+trait Dated {
+    fn dated(&self) -> (i64, &str);
+}
+
+impl Dated for Making {
+    fn dated(&self) -> (i64, &str) {
+        (self.at, &self.source)
+    }
+}
+
+impl Dated for Group {
+    fn dated(&self) -> (i64, &str) {
+        self.making.dated()
     }
 }
 

@@ -50,6 +50,36 @@ impl Names {
         self.texts.get(name.0 as usize).map_or("", |text| text)
     }
 
+    /// Gives two numbers each other's text.
+    pub fn swap(&mut self, one: Name, other: Name) {
+        let (a, b) = (one.0 as usize, other.0 as usize);
+        if a < self.texts.len() && b < self.texts.len() {
+            self.texts.swap(a, b);
+            self.numbers.insert(self.texts[a].clone(), one);
+            self.numbers.insert(self.texts[b].clone(), other);
+        }
+    }
+
+    /// Numbers the texts by their order; the new number of each old one.
+    pub fn sort(&mut self) -> HashMap<Name, Name> {
+        let mut order: Vec<u32> = (0..).take(self.texts.len()).collect();
+        order.sort_unstable_by(|a, b| self.texts[*a as usize].cmp(&self.texts[*b as usize]));
+        let new: HashMap<Name, Name> = order
+            .iter()
+            .zip(0..)
+            .map(|(old, new)| (Name(*old), Name(new)))
+            .collect();
+        let mut texts = std::mem::take(&mut self.texts);
+        self.texts = order
+            .iter()
+            .map(|old| std::mem::take(&mut texts[*old as usize]))
+            .collect();
+        for name in self.numbers.values_mut() {
+            *name = new.get(name).copied().unwrap_or(*name);
+        }
+        new
+    }
+
     /// How many bytes the texts have.
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -1,7 +1,7 @@
 //! Who used which credential from where with what: the whole of a trail in a table that does not
 //! grow with it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::days::Days;
 use super::meaning;
@@ -158,6 +158,37 @@ impl Uses {
         }
     }
 
+    /// Ends the counting: names no longer depend on the order in which events came.
+    pub fn settle(&mut self, names: &mut Names) {
+        self.name_users(names);
+        let order = names.sort();
+        let of = |name: &mut Name| *name = order.get(name).copied().unwrap_or(*name);
+        for (key, _) in &mut self.all {
+            for name in [
+                &mut key.principal,
+                &mut key.credential,
+                &mut key.place,
+                &mut key.agent,
+                &mut key.region,
+            ] {
+                of(name);
+            }
+        }
+        let users = std::mem::take(&mut self.users);
+        self.users = users
+            .into_iter()
+            .map(|((mut arn, mut id), mut own)| {
+                of(&mut arn);
+                of(&mut id);
+                of(&mut own);
+                ((arn, id), own)
+            })
+            .collect();
+        self.all.sort_unstable_by_key(|(key, _)| *key);
+        self.keys.clear();
+        self.sessions.clear();
+    }
+
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &(Key, Use)> {
         self.all.iter()
@@ -181,22 +212,63 @@ impl Uses {
     }
 
     fn principal(&mut self, names: &mut Names, row: Row<'_>) -> Name {
-        let arn = names.add(&principal(row));
-        let Some(id) = unique(row) else { return arn };
-        let id = names.add(id);
+        let arn = principal(row);
+        let Some(id) = unique(row) else {
+            return names.add(&arn);
+        };
+        let (arn, id) = (names.add(&arn), names.add(id));
         if let Some(known) = self.users.get(&(arn, id)) {
             return *known;
         }
-        let is_second = self.users.keys().any(|(known, _)| *known == arn);
-        let own = match is_second {
-            true => {
-                let text = format!("{} ({})", names.text(arn), names.text(id));
-                names.add(&text)
-            }
-            false => arn,
-        };
+        let text = with_id(names.text(arn), names.text(id));
+        let own = names.add(&text);
         self.users.insert((arn, id), own);
         own
+    }
+
+    /// What a user with an id that is not given twice is called here.
+    pub fn user(&self, names: &Names, arn: &str, id: &str) -> String {
+        let Some(number) = names.find(arn) else {
+            return arn.to_owned();
+        };
+        let of_arn = |(known, _): &(Name, Name)| *known == number;
+        let known = names.find(id).and_then(|id| self.users.get(&(number, id)));
+        match known {
+            Some(known) => names.text(*known).to_owned(),
+            None if self.users.keys().any(of_arn) => with_id(arn, id),
+            None => arn.to_owned(),
+        }
+    }
+
+    /// Users whose ARN nobody else had are known by it alone, and of several the first.
+    fn name_users(&mut self, names: &mut Names) {
+        let mut first: HashMap<Name, i64> = HashMap::new();
+        for (key, used) in &self.all {
+            let seen = first.entry(key.principal).or_insert(used.first);
+            *seen = (*seen).min(used.first);
+        }
+        let mut by_arn: BTreeMap<Name, Vec<(i64, Name)>> = BTreeMap::new();
+        for ((arn, _), own) in &self.users {
+            let seen = first.get(own).copied().unwrap_or(i64::MAX);
+            by_arn.entry(*arn).or_default().push((seen, *own));
+        }
+        let mut by_first: HashMap<Name, Name> = HashMap::new();
+        for (arn, mut all) in by_arn {
+            all.sort_unstable();
+            if let Some((_, own)) = all.first() {
+                names.swap(arn, *own);
+                by_first.insert(arn, *own);
+            }
+        }
+        let of = |arn: Name| by_first.get(&arn).copied().unwrap_or(arn);
+        for (key, _) in &mut self.all {
+            key.principal = of(key.principal);
+        }
+        let users = std::mem::take(&mut self.users);
+        self.users = users
+            .into_iter()
+            .map(|((arn, id), own)| ((of(arn), id), own))
+            .collect();
     }
 
     fn credential(&mut self, names: &mut Names, principal: Name, row: Row<'_>) -> Name {
@@ -229,13 +301,20 @@ impl Use {
         let Some(at) = row.micros() else { return };
         self.days.add(at);
         self.last = self.last.max(at);
-        if at < self.first {
+        let source = row.text(Text::Source);
+        // Of several at one moment, the record that comes first by its place.
+        if at < self.first || (at == self.first && source < &*self.source) {
             self.first = at;
-            self.source = row.text(Text::Source).into();
+            self.source = source.into();
             self.event_id = row.text(Text::EventId).into();
             self.action = name.into();
         }
     }
+}
+
+/// A user's ARN with the id that is not given twice.
+pub fn with_id(arn: &str, id: &str) -> String {
+    format!("{arn} ({id})")
 }
 
 /// Whom an event belongs to: the role or user behind the session, otherwise the caller.

@@ -22,6 +22,7 @@ use aws_smithy_types::retry::ErrorKind;
 use tokio::time::Instant;
 
 use super::call::Call;
+use super::options::Retries;
 use super::read::is_reading;
 
 /// A call that would wait longer than this is not made: its signature would be stale (AWS accepts
@@ -191,6 +192,27 @@ impl CallCounter {
     /// All calls so far.
     pub fn total(&self) -> u64 {
         self.by_operation().values().sum()
+    }
+}
+
+/// How the requests of one account that no SDK client makes are paced, counted and repeated.
+#[derive(Debug, Clone)]
+pub(super) struct Route {
+    pub account: String,
+    pub pace: Pace,
+    pub calls: CallCounter,
+    pub retries: Retries,
+}
+
+impl Route {
+    /// How long to wait for a turn; why there is none.
+    pub(super) fn reserve(&self, call: &Call) -> Result<Duration, String> {
+        let turn = self.pace.reserve(&self.account, call);
+        turn.map_err(|error| error.to_string())
+    }
+
+    pub(super) fn count(&self, call: &Call) {
+        self.calls.count(call);
     }
 }
 

@@ -16,6 +16,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::endpoint::Endpoint;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use super::pace::Route;
 use super::session::{describe, is_unreachable};
 
 /// What the names of reading operations begin with. `GetCallerIdentity` is one of them.
@@ -77,6 +78,7 @@ impl Intercept for ReadOnly {
 #[derive(Clone)]
 pub struct ReadConfig {
     sdk: SdkConfig,
+    route: Route,
 }
 
 impl std::fmt::Debug for ReadConfig {
@@ -130,8 +132,32 @@ clients! {
 }
 
 impl ReadConfig {
-    pub(super) fn new(sdk: SdkConfig) -> Self {
-        Self { sdk }
+    pub(super) fn new(sdk: SdkConfig, route: Route) -> Self {
+        Self { sdk, route }
+    }
+
+    /// How requests that no SDK client makes are paced, counted and repeated.
+    pub(super) fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// The region.
+    pub(super) fn region(&self) -> Option<&str> {
+        self.sdk.region().map(AsRef::as_ref)
+    }
+
+    /// The endpoint of every service, where there is one of our own.
+    pub(super) fn endpoint_url(&self) -> Option<&str> {
+        self.sdk.endpoint_url()
+    }
+
+    /// The same account in another region.
+    pub(super) fn in_region(&self, region: &str) -> Self {
+        let region = aws_config::Region::new(region.to_owned());
+        Self {
+            sdk: self.sdk.to_builder().region(region).build(),
+            route: self.route.clone(),
+        }
     }
 
     /// S3.
@@ -233,7 +259,17 @@ impl ReadError {
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
         let said = said(error);
-        let code = error.code().unwrap_or_default();
+        let status = error.raw_response().map(|answer| answer.status().as_u16());
+        Self::by_code(call, error.code().unwrap_or_default(), said, status)
+    }
+
+    /// What a failure means by its code and the answer's status; none where nobody answered.
+    pub(super) fn by_code(
+        call: &'static str,
+        code: &str,
+        said: String,
+        status: Option<u16>,
+    ) -> Self {
         if is_absent(code) {
             Self::Absent { call, said }
         } else if is_denied(code) {
@@ -243,10 +279,7 @@ impl ReadError {
         } else {
             // Nobody answered, or a server that is in trouble did; what it finds wrong with the
             // question (4xx), or does not do at all, it will find wrong again.
-            let may_pass = error
-                .raw_response()
-                .map(|answer| answer.status().as_u16())
-                .is_none_or(|status| status >= 500 && status != 501);
+            let may_pass = status.is_none_or(|status| status >= 500 && status != 501);
             Self::Failed {
                 call,
                 said,
@@ -281,6 +314,7 @@ fn is_absent(code: &str) -> bool {
                 | "ClusterNotFoundException"
                 | "ServiceNotFoundException"
                 | "NotFoundException"
+                | "TrailNotFoundException"
                 | "NotFound"
         )
 }

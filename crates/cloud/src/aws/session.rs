@@ -21,7 +21,7 @@ use davylamp_model::resource::Place;
 use tokio::sync::OnceCell;
 
 pub use super::options::{Retries, SessionOptions};
-use super::pace::{CallCounter, Pace, PacedClient};
+use super::pace::{CallCounter, Pace, PacedClient, Route};
 use super::read::{self, ReadConfig};
 
 /// A connection that takes longer than this is not made.
@@ -30,6 +30,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// The name of our sessions in the account's trail.
 const SESSION_NAME: &str = "davylamp";
+
+/// What our own account is called before anybody has asked which it is.
+const HOME: &str = "home";
 
 /// Where things are that are in no account: twelve zeros are nobody's, and no region is called so.
 const NO_ACCOUNT: &str = "000000000000";
@@ -131,7 +134,7 @@ impl Sessions {
             .build_https();
         let pace = Pace::new(options.rates.clone());
         let calls = CallCounter::default();
-        let paced = PacedClient::new(http.clone(), "home", pace.clone(), calls.clone());
+        let paced = PacedClient::new(http.clone(), HOME, pace.clone(), calls.clone());
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(SharedHttpClient::new(paced))
             .retry_config(options.retries.config())
@@ -176,7 +179,8 @@ impl Sessions {
                 if self.home_region().is_none() {
                     return Err(SessionError::NoRegion);
                 }
-                let identity = ReadConfig::new(self.home.clone())
+                let identity = self
+                    .home_reading()
                     .sts()
                     .get_caller_identity()
                     .send()
@@ -239,12 +243,13 @@ impl Sessions {
 
     /// Clients for an account and region that can only read.
     pub async fn reading(&self, place: &Place) -> Result<ReadConfig, SessionError> {
-        Ok(ReadConfig::new(self.config(place).await?))
+        let route = self.route(place.account.as_str());
+        Ok(ReadConfig::new(self.config(place).await?, route))
     }
 
     /// Clients for our own account in its home region that can only read.
     pub fn home_reading(&self) -> ReadConfig {
-        ReadConfig::new(self.home.clone())
+        ReadConfig::new(self.home.clone(), self.route(HOME))
     }
 
     /// The configuration of clients for an account and region that can also write. Only `respond`
@@ -288,6 +293,15 @@ impl Sessions {
             .collect();
         regions.sort();
         Ok(regions)
+    }
+
+    fn route(&self, account: &str) -> Route {
+        Route {
+            account: account.to_owned(),
+            pace: self.pace.clone(),
+            calls: self.calls.clone(),
+            retries: self.options.retries,
+        }
     }
 
     fn unreachable(

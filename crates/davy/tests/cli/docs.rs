@@ -12,12 +12,13 @@ const CONFIGURATION: &str = include_str!("../../../../docs/configuration.md");
 const EXPLAIN: &str = include_str!("../../../../docs/explain.md");
 const SCHEMA: &str = include_str!("../../../../deploy/helm/davylamp/values.schema.json");
 
-fn sections() -> [Section; 4] {
+fn sections() -> [Section; 5] {
     [
         davylamp_guard::config::section(),
         davylamp_respond::config::section(),
         davylamp_forward::config::section(),
         davylamp_console::config::section(),
+        davylamp_recorder::config::section(),
     ]
 }
 
@@ -45,7 +46,7 @@ fn every_key_is_documented_with_its_default_and_no_other() {
     let rows: Vec<Vec<&str>> = CONFIGURATION
         .lines()
         .filter(|line| {
-            ["guard", "respond", "forward", "console"]
+            ["guard", "respond", "forward", "console", "record"]
                 .iter()
                 .any(|table| line.starts_with(&format!("| `{table}.")))
         })

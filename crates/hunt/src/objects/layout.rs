@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use crate::lake;
+use crate::read::recorder::{self, InStore};
 
 /// The table of AWS Config's files.
 const CONFIG: &str = "config_item";
@@ -37,7 +38,7 @@ pub enum InLake {
     Unfinished,
     /// What was converted.
     Journal,
-    /// Any other of the conversion's own notes.
+    /// Any other of the conversion's own notes, or of a recorder's.
     Notes,
 }
 
@@ -48,6 +49,7 @@ impl Layout {
         let parts: Vec<&str> = key.split(['/', '\\']).collect();
         let (name, folders) = parts.split_last().unwrap_or((&"", &[]));
         let lake = lake::part_of(folders, name);
+        let store = recorder::part_of(folders, name);
         let laid_out = folders.iter().rposition(|part| *part == "AWSLogs");
         let folders = laid_out.map_or(folders, |at| &folders[at + 1..]);
         let mut dated = Dated::default();
@@ -67,6 +69,11 @@ impl Layout {
         if let Some((part, table)) = lake {
             layout.lake = Some(part);
             layout.table = table;
+        }
+        match store {
+            Some(InStore::Segment) => layout.table = Some(recorder::TABLE.name),
+            Some(InStore::Notes) => layout.lake = Some(InLake::Notes),
+            None => {}
         }
         layout
     }

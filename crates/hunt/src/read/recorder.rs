@@ -79,6 +79,32 @@ static RECIPE: LazyLock<Recipe> = LazyLock::new(|| Recipe {
     ],
 });
 
+/// The folder of a store's segments.
+const SEGMENTS: &str = "segments";
+/// The end of a segment's name, before which its hash stands.
+const SEGMENT: &str = ".jsonl.zst";
+/// The folder of a store's chain, lock and unfinished segments.
+const OWN: &str = "_recorder";
+
+/// What an object of a store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InStore {
+    /// Lines of a snapshot.
+    Segment,
+    /// What a recorder notes for itself.
+    Notes,
+}
+
+/// What an object is of a recorder's store, by its folders and its name.
+pub(crate) fn part_of(folders: &[&str], name: &str) -> Option<InStore> {
+    if folders.contains(&OWN) {
+        return Some(InStore::Notes);
+    }
+    let hash = name.strip_suffix(SEGMENT)?;
+    let is_hash = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_hash && folders.last() == Some(&SEGMENTS)).then_some(InStore::Segment)
+}
+
 /// The recorder's snapshots.
 #[derive(Debug)]
 pub struct Recorder;

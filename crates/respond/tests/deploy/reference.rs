@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use davylamp_respond::permissions::{Condition, Names, PERMISSIONS, Permission, Purpose, policy};
+use davylamp_respond::permissions::{
+    Condition, Names, PERMISSIONS, Permission, Purpose, policy, recording,
+};
 use davylamp_testkit::moto::cache_dir;
 use serde_json::{Map, Value};
 
@@ -133,6 +135,23 @@ fn every_call_is_authorized_on_what_the_table_says() {
         .flat_map(|permission| faults(&reference, permission))
         .collect();
     assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// The recorder's permissions are of the reference too, and fit into a role's inline policy.
+#[test]
+fn every_call_of_the_recorder_is_one_and_none_changes_anything() {
+    let reference = Reference::load();
+    let policy = recording(Some("davylamp-recorder"));
+    let actions = policy["Statement"][0]["Action"]
+        .as_array()
+        .expect("actions");
+    assert!(actions.len() > 40);
+    for action in actions.iter().filter_map(Value::as_str) {
+        assert!(reference.knows(action), "{action}");
+        let (_, name) = action.split_once(':').expect("a service");
+        assert!(davylamp_cloud::aws::read::is_reading(name), "{action}");
+    }
+    assert!(policy.to_string().len() < ROLE_POLICY_CHARS);
 }
 
 /// The check above sees what it is for.

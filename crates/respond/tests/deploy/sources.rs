@@ -52,7 +52,9 @@ fn read_all(dir: &Path, found: &mut Vec<(PathBuf, String)>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name == "permissions" || name == "permissions.rs" || name == "deploy.rs" {
+        // The recorder's calls are compared with a table of its own, by the tests of `cloud`.
+        let apart = ["permissions", "deploy", "record", "recordings", "json"];
+        if apart.contains(&name.trim_end_matches(".rs")) {
             continue;
         }
         if path.is_dir() {

@@ -94,7 +94,7 @@ fn parameter<'a>(form: &'a str, name: &str) -> Option<&'a str> {
 
 /// Operations of the REST protocols: service, method, path (`{}` is one part, `{+}` is the rest),
 /// a query parameter that has to be there or nothing, name. The first that fits.
-const REST: [(&str, &str, &str, &str, &str); 57] = [
+const REST: [(&str, &str, &str, &str, &str); 60] = [
     (
         "lambda",
         "GET",
@@ -244,6 +244,7 @@ const REST: [(&str, &str, &str, &str, &str); 57] = [
     ("guardduty", "GET", "/detector", "", "ListDetectors"),
     ("guardduty", "POST", "/detector", "", "CreateDetector"),
     ("guardduty", "GET", "/detector/{}", "", "GetDetector"),
+    ("guardduty", "GET", "/detector/{}/filter", "", "ListFilters"),
     (
         "guardduty",
         "POST",
@@ -328,6 +329,8 @@ const REST: [(&str, &str, &str, &str, &str); 57] = [
     ("s3", "GET", "/{}", "tagging", "GetBucketTagging"),
     ("s3", "PUT", "/{}", "tagging", "PutBucketTagging"),
     ("s3", "GET", "/{}", "location", "GetBucketLocation"),
+    ("s3", "GET", "/{}", "policyStatus", "GetBucketPolicyStatus"),
+    ("s3", "GET", "/{}", "acl", "GetBucketAcl"),
     ("s3", "POST", "/{}", "delete", "DeleteObjects"),
     ("s3", "GET", "/{}", "list-type", "ListObjectsV2"),
     ("s3", "GET", "/", "", "ListBuckets"),

@@ -18,6 +18,7 @@ use crate::hands::pairs::{At, Pair, Pairs};
 use crate::hands::relation::short;
 use crate::hands::score::{SEED, Score, score};
 use crate::hands::spread::{Ground, Hand, moment};
+use crate::snapshots;
 use crate::story::{self, Known};
 use crate::trail::{self, Trail};
 
@@ -88,11 +89,16 @@ pub async fn investigate(
     };
     let hand = Hand::of(&seeds, &ground)?;
     case.leads = leads(&scores, &ground, &mut cites);
-    if hand.pairs.is_empty() {
+    let mut sightings = Vec::new();
+    if !hand.pairs.is_empty() {
+        let known = Known::of(&ground, &hand, &scores, &mut cites);
+        sightings = story::tell(&mut case, &known, &mut cites)?;
+    }
+    let shown = snapshots::read(engine, run).await?;
+    sightings.extend(snapshots::tell(&mut case, &shown, &mut cites));
+    if case.origin.is_none() {
         story::nothing_found(&mut case);
     } else {
-        let known = Known::of(&ground, &hand, &scores, &mut cites);
-        let sightings = story::tell(&mut case, &known, &mut cites)?;
         let seen_until = trail.span.map(|(_, last)| moment(last));
         case.cost = cost(sightings, seen_until, means);
         story::summarise(&mut case);

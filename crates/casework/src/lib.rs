@@ -12,5 +12,6 @@ pub mod hands;
 pub mod integrity;
 pub mod investigate;
 pub mod report;
+pub mod snapshots;
 pub mod story;
 pub mod trail;

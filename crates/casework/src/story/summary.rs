@@ -42,8 +42,12 @@ pub fn summarise(case: &mut Case) {
             .find(|reason| reason.is_for)
             .map(|reason| reason.statement.evidence.clone())
             .unwrap_or_default();
+        let began = match origin.at.first == origin.at.last {
+            true => format!("at {}", origin.at.first),
+            false => format!("between {} and {}", origin.at.first, origin.at.last),
+        };
         summary.push(Statement {
-            text: format!("it began at {}: {}", origin.at.first, origin.how),
+            text: format!("it began {began}: {}", origin.how),
             evidence,
         });
         let last = case

@@ -1,4 +1,5 @@
 //! Cases of stories whose truth is known.
 
+mod snapshots;
 mod stories;
 mod support;

@@ -1,6 +1,6 @@
 //! A story of testkit, written and investigated.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use davylamp_casework::case::{Asked, Case};
@@ -30,13 +30,11 @@ pub async fn told(seed: u64, options: &Options, indicators: &[&str]) -> Told {
 
 /// Investigates logs.
 pub async fn case_of(dir: &Path, indicators: &[&str]) -> Case {
+    let logs = ["AWSLogs", "recorder"].map(|folder| dir.join(folder));
+    let there = logs.iter().filter(|folder| folder.exists());
+    let place = |folder: &PathBuf| folder.to_string_lossy().parse().expect("a path is a place");
     let setup = Setup {
-        locations: vec![
-            dir.join("AWSLogs")
-                .to_string_lossy()
-                .parse()
-                .expect("a path is a place"),
-        ],
+        locations: there.map(place).collect(),
         ..Setup::default()
     };
     let engine = Engine::open(setup).await.expect("the logs can be listed");

@@ -1,0 +1,128 @@
+//! An investigation from recorder snapshots: alone, or beside a trail.
+//!
+//! ```text
+//! lines by time ─► things: each with its states, since when, until when
+//!                    │
+//!                    ├─► burst: machines unlike any before, and what links them
+//!                    ├─► who: keys that can have started them, and who can have made the key
+//!                    └─► alone: a case of these; beside: what a trail's case lacks
+//! ```
+//!
+//! What must stay true: what was not looked at is unknown and never gone; a snapshot shows that a
+//! credential was used and never whose hand it was, so nobody is accused here; each line is read once, and
+//! what is kept of them is bounded. Deliberately not here: taking snapshots (crate `recorder`), and
+//! growth that looks like the owner's, which no snapshot tells from an attack.
+
+mod alone;
+mod beside;
+mod burst;
+mod row;
+mod shape;
+mod states;
+mod things;
+mod who;
+
+use std::sync::Arc;
+
+use davylamp_hunt::engine::{Engine, EngineError};
+use davylamp_hunt::run::Answers;
+use davylamp_hunt::tally::Run;
+use futures::StreamExt;
+use jiff::Timestamp;
+
+use crate::case::{Case, Source, Span};
+use crate::cite::Cites;
+use crate::cost::sightings::Sighting;
+
+pub use things::{Change, Gone, Id, Snapshots, Thing};
+
+/// The table of snapshots.
+const TABLE: &str = "recorder";
+
+/// Reads the snapshots that an engine has.
+///
+/// # Errors
+/// When they cannot be asked.
+pub async fn read(engine: &Engine, run: &Arc<Run>) -> Result<Snapshots, EngineError> {
+    let mut fold = things::Fold::default();
+    let has_any = engine
+        .objects()
+        .any(|(table, count)| table == TABLE && count > 0);
+    if !has_any {
+        return Ok(fold.end());
+    }
+    let query = row::query();
+    let Some(batches) = engine.together(&[&query], run).await?.pop() else {
+        return Ok(fold.end());
+    };
+    let mut batches = batches?;
+    while let Some(batch) = batches.next().await {
+        let rows = row::Rows::of(&batch?).map_err(|error| EngineError::Query(error.into()))?;
+        rows.iter().for_each(|row| fold.add(&row));
+    }
+    Ok(fold.end())
+}
+
+/// Adds to a case what snapshots show; what was seen of what costs. Where the case has no origin yet and
+/// snapshots show an intrusion, the case is made of them.
+pub fn tell(case: &mut Case, snapshots: &Snapshots, cites: &mut Cites) -> Vec<Sighting> {
+    if snapshots.lines == 0 {
+        return Vec::new();
+    }
+    let bursts = burst::of(snapshots);
+    let is_dark = |at| !case.sources.iter().any(|it| covers(it, at));
+    let sightings = if case.origin.is_some() {
+        beside::tell(case, snapshots, &bursts, cites)
+    } else if bursts.iter().any(|burst| is_dark(burst.first())) {
+        alone::tell(case, snapshots, &bursts, cites)
+    } else {
+        // A trail that saw them start has more to say of them, and found nothing.
+        let leads = bursts.iter().map(|burst| alone::lead(burst, cites));
+        case.leads.extend(leads);
+        Vec::new()
+    };
+    case.sources.push(source(snapshots, !bursts.is_empty()));
+    sightings
+}
+
+/// Whether a source has records of a moment.
+fn covers(source: &Source, at: Timestamp) -> bool {
+    let span = source.span;
+    span.is_some_and(|span| span.first <= at && at <= span.last)
+}
+
+fn source(snapshots: &Snapshots, has_burst: bool) -> Source {
+    let mut unread = Vec::new();
+    for (count, what) in [
+        (snapshots.timeless, "lines have no time that can be read"),
+        (
+            snapshots.left_out,
+            "states had no room: things changed more often than is kept",
+        ),
+        (
+            snapshots.unknown,
+            "times a kind of thing could not be looked at: it is unknown then, not gone",
+        ),
+    ] {
+        if count > 0 {
+            unread.push(format!("{count} {what}"));
+        }
+    }
+    let proves = match has_burst {
+        true => {
+            "which machines appeared between which snapshots, which keys existed and were last used then, \
+             and what was still there at the last; not from where, nor whose hand it was"
+        }
+        false => {
+            "what existed when, and which keys were last used when; no burst of machines is in it"
+        }
+    };
+    Source {
+        table: TABLE.to_owned(),
+        records: snapshots.lines,
+        repeated: 0,
+        span: snapshots.span.map(|(first, last)| Span { first, last }),
+        unread,
+        proves: proves.to_owned(),
+    }
+}

@@ -105,6 +105,7 @@ pub async fn investigate(
     }
     cites.fill(&trail.acts)?;
     case.evidence = cites.into_all();
+    case.renumber();
     Ok(case)
 }
 

@@ -342,6 +342,9 @@ impl Hand {
             }
             Some(Made::User { arn, id }) => {
                 let arn = user_arn(ground, account, arn, by);
+                for renamed in ground.trail.uses.users_of(names, id) {
+                    earliest(&mut self.principals, renamed, making());
+                }
                 let arn = ground.trail.uses.user(names, &arn, id);
                 earliest(&mut self.principals, arn, making());
             }

@@ -126,7 +126,13 @@ impl Seen {
 
     /// The acts by time, and what was seen of what costs.
     pub fn into_parts(self) -> (Vec<Act>, Vec<Sighting>) {
-        let mut acts: Vec<Act> = self.acts.into_values().collect();
+        let in_order = |mut act: Act| {
+            let mut targets: Vec<&str> = act.target.split(", ").collect();
+            targets.sort_unstable();
+            act.target = targets.join(", ");
+            act
+        };
+        let mut acts: Vec<Act> = self.acts.into_values().map(in_order).collect();
         acts.sort_by(|a, b| {
             a.span
                 .first

@@ -96,6 +96,7 @@ const ACTIONS: &[(Phase, &[&str])] = &[
             "CreateUser",
             "CreateAccessKey",
             "CreateLoginProfile",
+            "UpdateUser",
             "UpdateLoginProfile",
             "ChangePassword",
             "UpdateAccessKey",

@@ -240,6 +240,16 @@ impl Uses {
         }
     }
 
+    /// What users with an id are called: one that is renamed has several names.
+    pub fn users_of(&self, names: &Names, id: &str) -> Vec<String> {
+        let id = names.find(id).filter(|_| !id.is_empty());
+        let of_id = self
+            .users
+            .iter()
+            .filter(|((_, known), _)| Some(*known) == id);
+        of_id.map(|(_, own)| names.text(*own).to_owned()).collect()
+    }
+
     /// Users whose ARN nobody else had are known by it alone, and of several the first.
     fn name_users(&mut self, names: &mut Names) {
         let mut first: HashMap<Name, i64> = HashMap::new();

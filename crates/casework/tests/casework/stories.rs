@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use davylamp_casework::case::{Case, Innocence};
 use davylamp_model::verdict::Verdict;
-use davylamp_testkit::attack::{Options, Scenario, Truth, Verdict as Right};
+use davylamp_testkit::attack::{Options, Scenario, Story, Truth, Verdict as Right};
 
-use crate::support::{Told, told};
+use crate::support::{Told, case_of, told};
 
 const SEEDS: std::ops::Range<u64> = 1..4;
 
@@ -113,6 +113,46 @@ fn machines(truth: &Truth, case: &Case, fit: &mut Fit) {
         fit.missed
             .push(format!("{less} machines of {} are not found", right.len()));
     }
+}
+
+#[tokio::test]
+async fn the_order_of_events_means_nothing() {
+    let options = Options {
+        scenario: Some(Scenario::StolenAdminKey),
+        ..Options::default()
+    };
+    let dir = tempfile::tempdir().expect("a folder can be made");
+    Story::new(1, &options)
+        .write(dir.path())
+        .expect("the story can be written");
+    let one = case_of(dir.path(), &[]).await;
+    let other = case_of(dir.path(), &[]).await;
+    let json = |case: &Case| serde_json::to_value(case).expect("a case is JSON");
+    assert_eq!(json(&one), json(&other));
+    assert!(one.evidence.len() > 100, "{}", one.evidence.len());
+}
+
+#[tokio::test]
+async fn an_indicator_leads_to_the_same_case() {
+    let options = Options {
+        scenario: Some(Scenario::StolenAdminKey),
+        ..Options::default()
+    };
+    let dir = tempfile::tempdir().expect("a folder can be made");
+    let truth = Story::new(1, &options)
+        .write(dir.path())
+        .expect("the story can be written");
+    let whole = case_of(dir.path(), &[]).await;
+    let origin = truth.origin.expect("the story has an attack");
+    let key = origin.credential.expect("a key was stolen");
+    let instance = truth.instances[7].id.clone();
+    for indicator in [&origin.address, &key, &instance, &origin.event] {
+        let case = case_of(dir.path(), &[indicator]).await;
+        assert_eq!(case.span, whole.span, "{indicator}");
+        assert_eq!(case.reach.len(), whole.reach.len(), "{indicator}");
+    }
+    let nothing = case_of(dir.path(), &["198.51.100.77"]).await;
+    assert_eq!(nothing.span, None);
 }
 
 /// Investigates some stories of a scenario.

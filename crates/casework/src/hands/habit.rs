@@ -66,7 +66,7 @@ pub struct Habits {
     by_net: HashMap<(Name, String), Days>,
     by_neighbourhood: HashMap<(Name, String), Days>,
     by_agent: HashMap<(Name, String), Days>,
-    by_exact_agent: HashMap<(Name, Name), i64>,
+    by_exact_agent: HashMap<(Name, Name), BTreeMap<String, i64>>,
     by_region: HashMap<(Name, Name), Days>,
     days: HashMap<Name, Days>,
     nets: HashMap<Name, BTreeSet<String>>,
@@ -113,7 +113,7 @@ impl Habits {
                 .or_default() += pair.with_mfa;
             habits
                 .sharing
-                .entry(net)
+                .entry(net.clone())
                 .or_default()
                 .entry(at.principal)
                 .or_default()
@@ -125,10 +125,8 @@ impl Habits {
                     .entry((at.principal, family))
                     .or_default()
                     .join(&pair.days);
-                let first = habits
-                    .by_exact_agent
-                    .entry((at.principal, *agent))
-                    .or_insert(pair.first);
+                let exact = habits.by_exact_agent.entry((at.principal, *agent));
+                let first = exact.or_default().entry(net.clone()).or_insert(pair.first);
                 *first = (*first).min(pair.first);
             }
             for region in &pair.regions {
@@ -189,11 +187,14 @@ impl Habits {
             .is_some_and(|days| days.before(before) >= 1)
     }
 
-    /// Whether a principal had called with the very same tool before.
-    pub fn used_exactly(&self, principal: Name, agent: Name, before: i64) -> bool {
-        self.by_exact_agent
-            .get(&(principal, agent))
-            .is_some_and(|first| *first < before)
+    /// Whether a principal had called with the very same tool before, from elsewhere than a place.
+    pub fn used_exactly(&self, principal: Name, agent: Name, place: &str, before: i64) -> bool {
+        let Some(nets) = self.by_exact_agent.get(&(principal, agent)) else {
+            return false;
+        };
+        let here = net(place);
+        nets.iter()
+            .any(|(net, first)| *first < before && *net != here)
     }
 
     /// Whether a principal had called a region before.

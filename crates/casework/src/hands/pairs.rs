@@ -12,6 +12,9 @@ use crate::trail::names::Name;
 use crate::trail::row::{Row, Text};
 use crate::trail::uses::{Key, PROBES, Use};
 
+/// Processors of one launch that is more than daily work.
+const LARGE_VCPUS: u64 = 64;
+
 /// Sets of names within a pair stop growing here.
 const MAX_SET: usize = 64;
 
@@ -73,8 +76,11 @@ pub struct Pair {
     pub logins_without_mfa: u64,
     /// Logins and sessions with one.
     pub with_mfa: u64,
-    /// The first act of a phase that does harm, in microseconds since 1970.
+    /// The first act that harms for certain, in microseconds since 1970: against sensors, for another user,
+    /// a large launch or one that was refused.
     pub first_harm: Option<i64>,
+    /// The first act of a phase in which harm is done, which may be daily work.
+    pub first_deed: Option<i64>,
     /// What called when harm was done.
     pub harm_agents: BTreeSet<Name>,
 }
@@ -189,6 +195,7 @@ impl Pair {
         if let Some(at) = row.micros() {
             deeds.days.add(at);
         }
+        let mut is_harm = false;
         match phase {
             Phase::Access => {
                 let used = row.text(Text::ConsoleMfa);
@@ -198,13 +205,14 @@ impl Pair {
                     u64::from(used.eq_ignore_ascii_case("yes") || row.has_mfa() == Some(true));
                 return;
             }
-            Phase::Launch => self.launch(key, row),
+            Phase::Launch => is_harm = self.launch(key, row),
             Phase::Evasion => {
                 let detail = Detail::of(row);
                 let is_attribute = row.text(Text::EventName) == "ModifyInstanceAttribute";
                 if is_attribute && !detail.protects {
                     return;
                 }
+                is_harm = true;
                 match detail.protects {
                     true => self.protecting += 1,
                     false => self.tampering += 1,
@@ -212,24 +220,31 @@ impl Pair {
             }
             Phase::Persistence | Phase::Privilege => {
                 let request = serde_json::from_str(row.text(Text::Request)).unwrap_or_default();
-                self.for_others += u64::from(crate::detail::is_about_another(row, &request));
+                is_harm = crate::detail::is_about_another(row, &request);
+                self.for_others += u64::from(is_harm);
             }
             _ => return,
         }
         if let Some(at) = row.micros() {
-            self.first_harm = Some(self.first_harm.map_or(at, |first| first.min(at)));
+            let earlier = |first: Option<i64>| Some(first.map_or(at, |first| first.min(at)));
+            self.first_deed = earlier(self.first_deed);
+            if is_harm {
+                self.first_harm = earlier(self.first_harm);
+            }
         }
         bounded(&mut self.harm_agents, key.agent);
     }
 
-    fn launch(&mut self, key: &Key, row: Row<'_>) {
+    /// Counts a launch; whether it harms for certain.
+    fn launch(&mut self, key: &Key, row: Row<'_>) -> bool {
         let detail = Detail::of(row);
         bounded(&mut self.launch_regions, key.region);
         let kind = row.text(Text::ErrorKind);
-        self.refused += u64::from(matches!(
+        let is_refused = matches!(
             kind,
             "quota" | "denied" | "dry-run" | "capacity" | "invalid"
-        ));
+        );
+        self.refused += u64::from(is_refused);
         self.asked += detail.asked;
         self.started += detail
             .machines
@@ -239,6 +254,10 @@ impl Pair {
         self.vcpus = self.vcpus.saturating_add(detail.vcpus());
         self.is_accelerated |= detail.is_accelerated();
         self.protecting += u64::from(detail.protects);
+        detail.vcpus() >= LARGE_VCPUS
+            || detail.is_accelerated()
+            || detail.protects
+            || matches!(kind, "quota" | "dry-run")
     }
 
     /// How often something of a phase was done.
@@ -248,7 +267,7 @@ impl Pair {
 
     /// When it began to do harm, or at all.
     pub fn begins(&self) -> i64 {
-        self.first_harm.unwrap_or(self.first)
+        self.first_harm.or(self.first_deed).unwrap_or(self.first)
     }
 }
 

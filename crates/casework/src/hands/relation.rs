@@ -267,7 +267,8 @@ impl Weighing<'_, '_> {
         self.factors(at, pair, &owner);
         let names = &self.ground.trail.names;
         let is_same = agents.iter().any(|agent| {
-            is_telling(names.text(*agent)) && habits.used_exactly(at.principal, *agent, begins)
+            is_telling(names.text(*agent))
+                && habits.used_exactly(at.principal, *agent, &place, begins)
         });
         if is_same {
             let text = format!("{owner} had used the very same tool before: {tool:?}");
@@ -328,7 +329,7 @@ impl Weighing<'_, '_> {
         };
         let is_exact = agents
             .iter()
-            .any(|agent| habits.used_exactly(at.principal, *agent, begins));
+            .any(|agent| habits.used_exactly(at.principal, *agent, "", begins));
         let text = match is_exact {
             true => format!("{owner} had used the very same tool before: {tool:?}"),
             false => format!("{owner} had used another version of the same tool before: {tool:?}"),

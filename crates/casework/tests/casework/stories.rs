@@ -23,7 +23,12 @@ fn fit(told: &Told) -> Fit {
     let (truth, case) = (&told.truth, &told.case);
     let mut fit = Fit::default();
     for one in &truth.principals {
-        let said = verdict_on(case, &one.arn);
+        let of_id = format!(
+            "{} ({})",
+            one.arn,
+            one.unique_id.as_deref().unwrap_or_default()
+        );
+        let said = verdict_on(case, &of_id).or_else(|| verdict_on(case, &one.arn));
         match (one.verdict, said) {
             (
                 Right::Framed | Right::CompromisedOwnerInnocent | Right::Bystander,

@@ -128,7 +128,8 @@ fn keys<'a>(snapshots: &'a Snapshots, account: &str) -> Vec<Key<'a>> {
         .filter(|(id, _)| id.account == account);
     of_account
         .filter_map(|(id, thing)| {
-            let state = thing.first()?.state();
+            // A user who got another name has it in the later states.
+            let state = thing.last()?.state();
             Some(Key {
                 id,
                 thing,

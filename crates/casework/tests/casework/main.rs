@@ -1,5 +1,6 @@
 //! Cases of stories whose truth is known.
 
+mod coverage;
 mod snapshots;
 mod stories;
 mod support;

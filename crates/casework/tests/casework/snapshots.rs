@@ -66,10 +66,17 @@ fn nobody_is_accused(told: &Told) {
     }
     for innocence in &told.case.innocence {
         let is_judged = told.truth.verdict(&innocence.principal).is_some();
-        // One who got another name afterwards is in the truth under that.
-        let name = innocence.principal.rsplit('/').next();
-        let mut made = told.case.reach.iter().filter(|it| it.kind == "user");
-        let is_made = made.any(|it| Some(&*it.id) == name);
+        // One who got another name afterwards is in the truth by the key alone.
+        let made: BTreeSet<&str> = told
+            .truth
+            .credentials
+            .iter()
+            .filter(|it| it.is_made_by_intruder)
+            .map(|it| it.id.as_str())
+            .collect();
+        let keys = &told.case.credentials;
+        let mut keys = keys.iter().filter(|it| it.principal == innocence.principal);
+        let is_made = keys.any(|key| made.contains(&*key.id));
         assert!(is_judged || is_made, "{} is nobody", innocence.principal);
     }
 }

@@ -28,8 +28,8 @@ pub async fn told(seed: u64, options: &Options, indicators: &[&str]) -> Told {
     Told { truth, case }
 }
 
-/// Investigates logs.
-pub async fn case_of(dir: &Path, indicators: &[&str]) -> Case {
+/// Opens what lies below a folder.
+pub async fn open(dir: &Path) -> Engine {
     let logs = ["AWSLogs", "recorder"].map(|folder| dir.join(folder));
     let there = logs.iter().filter(|folder| folder.exists());
     let place = |folder: &PathBuf| folder.to_string_lossy().parse().expect("a path is a place");
@@ -37,7 +37,12 @@ pub async fn case_of(dir: &Path, indicators: &[&str]) -> Case {
         locations: there.map(place).collect(),
         ..Setup::default()
     };
-    let engine = Engine::open(setup).await.expect("the logs can be listed");
+    Engine::open(setup).await.expect("the logs can be listed")
+}
+
+/// Investigates logs.
+pub async fn case_of(dir: &Path, indicators: &[&str]) -> Case {
+    let engine = open(dir).await;
     let indicators: Vec<Indicator> = indicators.iter().map(|text| Indicator::of(text)).collect();
     let run = Arc::default();
     let means = Means {

@@ -16,6 +16,7 @@
 mod alone;
 mod beside;
 mod burst;
+mod people;
 mod row;
 mod shape;
 mod states;

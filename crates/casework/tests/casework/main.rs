@@ -1,5 +1,10 @@
 //! Cases of stories whose truth is known.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "how well a case fits is printed, and asserted only as far as it must be"
+)]
+
 mod coverage;
 mod snapshots;
 mod stories;

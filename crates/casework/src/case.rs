@@ -544,7 +544,11 @@ impl Case {
             ids.iter_mut().for_each(of);
             ids.sort_unstable();
         }
-        for id in self.timeline.iter_mut().filter_map(|act| act.evidence.as_mut()) {
+        for id in self
+            .timeline
+            .iter_mut()
+            .filter_map(|act| act.evidence.as_mut())
+        {
             of(id);
         }
         for evidence in &mut self.evidence {
@@ -557,17 +561,30 @@ impl Case {
         let mut all: Vec<&mut Vec<EvidenceId>> = Vec::new();
         all.extend(self.summary.iter_mut().map(|it| &mut it.evidence));
         if let Some(origin) = &mut self.origin {
-            all.extend(origin.reasons.iter_mut().map(|it| &mut it.statement.evidence));
+            all.extend(
+                origin
+                    .reasons
+                    .iter_mut()
+                    .map(|it| &mut it.statement.evidence),
+            );
         }
         all.extend(self.leads.iter_mut().map(|it| &mut it.statement.evidence));
-        let made = self.credentials.iter_mut().filter_map(|it| it.made.as_mut());
+        let made = self
+            .credentials
+            .iter_mut()
+            .filter_map(|it| it.made.as_mut());
         all.extend(made.map(|it| &mut it.evidence));
         all.extend(self.links.iter_mut().map(|it| &mut it.evidence));
         all.extend(self.reach.iter_mut().map(|it| &mut it.evidence));
         all.extend(self.tampering.iter_mut().map(|it| &mut it.evidence));
         for innocence in &mut self.innocence {
             all.push(&mut innocence.statement.evidence);
-            all.extend(innocence.reasons.iter_mut().map(|it| &mut it.statement.evidence));
+            all.extend(
+                innocence
+                    .reasons
+                    .iter_mut()
+                    .map(|it| &mut it.statement.evidence),
+            );
         }
         if let Some(cost) = &mut self.cost {
             all.extend(cost.lines.iter_mut().map(|it| &mut it.evidence));
@@ -575,7 +592,11 @@ impl Case {
             all.extend(cost.caveats.iter_mut().map(|it| &mut it.evidence));
             all.extend(cost.billed.iter_mut().map(|it| &mut it.statement.evidence));
         }
-        all.extend(self.next_steps.iter_mut().map(|it| &mut it.statement.evidence));
+        all.extend(
+            self.next_steps
+                .iter_mut()
+                .map(|it| &mut it.statement.evidence),
+        );
         all
     }
 }

@@ -53,13 +53,13 @@ pub async fn read(engine: &Engine, run: &Arc<Run>) -> Result<Trail, EngineError>
     let mut trail = Trail {
         names: Names::new(),
         uses: Uses::default(),
-        acts: acts::Writer::new().end().map_err(failed)?,
+        acts: acts::Writer::default().end().map_err(failed)?,
         events: 0,
         repeated: 0,
         timeless: 0,
         span: None,
     };
-    let mut writer = acts::Writer::new();
+    let mut writer = acts::Writer::default();
     let mut repeats = Repeats::new().map_err(failed)?;
     let Some(batches) = engine.together(&[&query], run).await?.pop() else {
         return Ok(trail);

@@ -195,7 +195,7 @@ impl Pair {
         if let Some(at) = row.micros() {
             deeds.days.add(at);
         }
-        let mut is_harm = false;
+        let is_harm;
         match phase {
             Phase::Access => {
                 let used = row.text(Text::ConsoleMfa);

@@ -27,6 +27,7 @@ pub fn is_kept(row: Row<'_>) -> bool {
 }
 
 /// Writes kept events.
+#[derive(Default)]
 pub struct Writer {
     coalescer: Option<BatchCoalescer>,
     file: Option<FileWriter<File>>,
@@ -41,15 +42,6 @@ pub struct Acts {
 }
 
 impl Writer {
-    /// No events yet.
-    pub fn new() -> Self {
-        Self {
-            coalescer: None,
-            file: None,
-            count: 0,
-        }
-    }
-
     /// Keeps some rows of a batch.
     ///
     /// # Errors

@@ -179,7 +179,11 @@ fn trimmed(word: &str) -> (&str, &str, &str) {
     let inner = word.trim_start_matches(['(', '"', '\'']);
     let front = &word[..word.len() - inner.len()];
     let core = inner.trim_end_matches([')', '"', '\'', ',', '.', ';', ':', '?', '%']);
-    (front, core, &inner[core.len()..])
+    // What closes a bracket of the word is the word's.
+    let is_open = core.matches('(').count() > core.matches(')').count();
+    let is_closed = is_open && inner[core.len()..].starts_with(')');
+    let (core, back) = inner.split_at(core.len() + usize::from(is_closed));
+    (front, core, back)
 }
 
 /// A word as code, with the marks of its sentence outside.

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cost::Run;
 
+/// Records that one statement or thing cites; the first of them by time.
+const MAX_CITED: usize = 6;
+
 /// All that is known of an incident.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Case {
@@ -543,6 +546,9 @@ impl Case {
         for ids in self.cited() {
             ids.iter_mut().for_each(of);
             ids.sort_unstable();
+            ids.dedup();
+            // Which records these are must not depend on the order in which they were read.
+            ids.truncate(MAX_CITED);
         }
         for id in self
             .timeline

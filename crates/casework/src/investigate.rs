@@ -101,11 +101,13 @@ pub async fn investigate(
     } else {
         let seen_until = trail.span.map(|(_, last)| moment(last));
         case.cost = cost(sightings, seen_until, means);
-        story::summarise(&mut case);
     }
     cites.fill(&trail.acts)?;
     case.evidence = cites.into_all();
     case.renumber();
+    if case.origin.is_some() {
+        story::summarise(&mut case);
+    }
     Ok(case)
 }
 

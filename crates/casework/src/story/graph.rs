@@ -22,9 +22,6 @@ const MAX_NAMED: usize = 8;
 /// Links between things; beyond it a graph is no picture.
 const MAX_LINKS: usize = 2_000;
 
-/// Records that a link cites.
-const MAX_CITED: usize = 4;
-
 /// Fills in principals, credentials, places and links.
 pub fn fill(case: &mut Case, known: &Known<'_>, seen: &Seen, cites: &mut Cites) {
     case.principals = principals(known);
@@ -359,7 +356,7 @@ fn links(known: &Known<'_>, seen: &Seen, cites: &mut Cites) -> Vec<Link> {
             span: span(linked.first, linked.last),
             count: linked.count,
             hand,
-            evidence: linked.evidence.into_iter().take(MAX_CITED).collect(),
+            evidence: linked.evidence.into_iter().collect(),
         });
     let mut links: Vec<Link> = links.collect();
     links.sort_by(|a, b| {

@@ -8,9 +8,6 @@ use crate::cite::Cites;
 use crate::hands::relation::{Judgement, short};
 use crate::hands::spread::moment;
 
-/// Records that a verdict cites itself; its reasons cite them all.
-const MAX_CITED: usize = 5;
-
 /// The verdict on each principal that is in the case, the cleared first.
 pub fn of(known: &Known<'_>, cites: &mut Cites) -> Vec<Innocence> {
     let mut all: Vec<Innocence> = known.judged.values().map(verdict).collect();
@@ -77,7 +74,6 @@ fn verdict(judged: &Judgement) -> Innocence {
         .collect();
     evidence.sort_unstable();
     evidence.dedup();
-    evidence.truncate(MAX_CITED);
     Innocence {
         principal: judged.principal.clone(),
         verdict: judged.verdict,

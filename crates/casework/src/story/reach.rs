@@ -6,9 +6,6 @@ use crate::case::{Existence, Span, Touched};
 use crate::detail::How;
 use crate::hands::spread::moment;
 
-/// Records that are cited for one thing.
-const MAX_CITED: usize = 6;
-
 /// Kinds by which somebody comes back, and how.
 const WAYS_BACK: &[(&str, &str)] = &[
     (
@@ -100,7 +97,6 @@ fn touched(known: &Known<'_>, seen: &Seen, key: &ThingKey, sights: &[Sight]) -> 
     );
     evidence.sort_unstable();
     evidence.dedup();
-    evidence.truncate(MAX_CITED);
     Some(Touched {
         kind: kind.clone(),
         id: id.clone(),

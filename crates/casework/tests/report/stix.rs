@@ -34,13 +34,19 @@ pub fn looked_at(text: &str) -> Value {
     looked
 }
 
+/// Ids that are the same for the same case, no word of the standard for AWS, and references without hashes.
+const DELIBERATE: &[&str] = &["uuid_check: ", "vocab_account_type: ", "extref_hashes: "];
+
 #[test]
 fn a_bundle_is_stix() {
     for case in [cases::framed(), cases::nothing(), cases::hostile()] {
         let folder = Folder::of(&case);
         let looked = looked_at(&folder.text("iocs.json"));
-        // What the specification would rather have.
-        insta::allow_duplicates! { insta::assert_json_snapshot!("advice", looked["advice"]); }
+        // What the specification would rather have, and why it is otherwise: docs/investigate-report.md.
+        let advice = looked["advice"].as_array().expect("a list");
+        let advice = advice.iter().filter_map(Value::as_str);
+        let other = advice.filter(|it| !DELIBERATE.iter().any(|known| it.starts_with(known)));
+        assert_eq!(other.collect::<Vec<_>>(), Vec::<&str>::new());
     }
 }
 

@@ -39,6 +39,9 @@ pub struct Case {
     pub timeline: Vec<Act>,
     /// How many acts there are beyond those of the timeline, which is bounded.
     pub acts_left_out: u64,
+    /// How often something was done to things beyond those of the reach, which is bounded.
+    #[serde(default)]
+    pub things_left_out: u64,
     /// Whatever the intruder touched.
     pub reach: Vec<Touched>,
     /// What was done against the logs and sensors, and what these do not show since.

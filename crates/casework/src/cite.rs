@@ -40,7 +40,7 @@ impl Cites {
         let key = format!("{table}\n{source}");
         let number = *self.numbers.entry(key).or_insert_with(|| {
             self.all.push(Evidence {
-                id: number(self.all.len()),
+                id: number_of(self.all.len()),
                 table: table.to_owned(),
                 source: source.to_owned(),
                 time,
@@ -101,10 +101,6 @@ impl Cites {
 
 /// A record with no more members than this was told of by a use and not by its event.
 const BARE_MEMBERS: usize = 8;
-
-fn number(index: usize) -> EvidenceId {
-    number_of(index)
-}
 
 fn number_of(index: usize) -> EvidenceId {
     EvidenceId(u32::try_from(index + 1).unwrap_or(u32::MAX))

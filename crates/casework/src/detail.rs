@@ -38,6 +38,8 @@ pub struct Detail {
     pub image: Option<String>,
     /// The Auto Scaling group, fleet or node group for which AWS started machines.
     pub group: Option<String>,
+    /// The answer itself.
+    pub answer: Value,
 }
 
 /// A machine, as an answer tells of it.
@@ -90,15 +92,11 @@ pub enum Made {
         role: String,
         /// The session's name.
         name: String,
-        /// The key it signs with.
-        key: String,
     },
     /// A session of the caller, such as a federation token's.
     Own {
         /// Its name, where it has one.
         name: String,
-        /// The key it signs with.
-        key: String,
     },
 }
 
@@ -132,6 +130,7 @@ impl Detail {
                 .extend(types.map(|kind| kind.trim_start_matches("ml.").to_owned()));
         }
         detail.asked = asked(name, &request, &detail);
+        detail.answer = response;
         detail
     }
 
@@ -297,12 +296,10 @@ fn made(name: &str, request: &Value, response: &Value) -> Option<Made> {
                     let arn = told(&["assumedRoleUser.arn"])?;
                     arn.rsplit('/').next().map(str::to_owned)
                 })?,
-                key: told(&["credentials.accessKeyId"]).unwrap_or_default(),
             })
         }
         "GetFederationToken" | "GetSessionToken" => Some(Made::Own {
             name: asked(&["name"]).unwrap_or_default(),
-            key: told(&["credentials.accessKeyId"])?,
         }),
         _ => None,
     }

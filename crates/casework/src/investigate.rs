@@ -1,6 +1,6 @@
 //! An investigation: from logs and a question to a case.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use davylamp_content::prices::book::Book;
@@ -13,7 +13,7 @@ use crate::case::{Asked, Case, Cost, Lead, Source, Span, Statement};
 use crate::cite::Cites;
 use crate::cost::reckon;
 use crate::cost::sightings::{Sighting, lives};
-use crate::hands::habit::{Habits, net};
+use crate::hands::habit::Habits;
 use crate::hands::pairs::{At, Pair, Pairs};
 use crate::hands::relation::short;
 use crate::hands::score::{SEED, Score, score};
@@ -91,7 +91,7 @@ pub async fn investigate(
     case.leads = leads(&scores, &ground, &mut cites);
     let mut sightings = Vec::new();
     if !hand.pairs.is_empty() {
-        let known = Known::of(&ground, &hand, &scores, &mut cites);
+        let known = Known::of(&ground, &hand, &mut cites);
         sightings = story::tell(&mut case, &known, &mut cites)?;
     }
     let shown = snapshots::read(engine, run).await?;
@@ -203,12 +203,4 @@ fn leads(scores: &BTreeMap<At, Score>, ground: &Ground<'_>, cites: &mut Cites) -
         }
     };
     worst.into_iter().take(MAX_LEADS).map(of).collect()
-}
-
-/// The networks of a hand's places.
-pub fn nets(hand: &Hand, trail: &Trail) -> BTreeSet<String> {
-    hand.places
-        .iter()
-        .map(|place| net(trail.names.text(*place)))
-        .collect()
 }

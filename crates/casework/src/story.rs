@@ -17,7 +17,6 @@ use crate::cite::Cites;
 use crate::cost::sightings::Sighting;
 use crate::hands::pairs::At;
 use crate::hands::relation::{Judgement, judge};
-use crate::hands::score::Score;
 use crate::hands::spread::{Ground, Hand};
 use crate::trail::names::Name;
 use davylamp_model::verdict::Verdict;
@@ -33,24 +32,16 @@ pub struct Known<'a> {
     pub hand: &'a Hand,
     /// Whether each principal is the hand's.
     pub judged: BTreeMap<Name, Judgement>,
-    /// How much each pair looks like an attack.
-    pub scores: &'a BTreeMap<At, Score>,
 }
 
 impl<'a> Known<'a> {
     /// Judges every principal of a hand.
-    pub fn of(
-        ground: &'a Ground<'a>,
-        hand: &'a Hand,
-        scores: &'a BTreeMap<At, Score>,
-        cites: &mut Cites,
-    ) -> Self {
+    pub fn of(ground: &'a Ground<'a>, hand: &'a Hand, cites: &mut Cites) -> Self {
         let judged = judge(ground, hand, cites);
         Self {
             ground,
             hand,
             judged,
-            scores,
         }
     }
 
@@ -86,6 +77,7 @@ pub fn tell(
     case.reach = reach::of(known, &seen);
     case.span = seen.span();
     case.acts_left_out = seen.left_out;
+    case.things_left_out = seen.things_left_out;
     let (timeline, sightings) = seen.into_parts();
     case.timeline = timeline;
     Ok(sightings)

@@ -22,7 +22,7 @@ use futures::StreamExt;
 
 use acts::Acts;
 use names::Names;
-use repeats::Repeats;
+use repeats::{Repeat, Repeats};
 use row::{Rows, Text};
 use uses::Uses;
 
@@ -61,6 +61,7 @@ pub async fn read(engine: &Engine, run: &Arc<Run>) -> Result<Trail, EngineError>
     };
     let mut writer = acts::Writer::default();
     let mut repeats = Repeats::new().map_err(failed)?;
+    let mut acts = 0;
     let Some(batches) = engine.together(&[&query], run).await?.pop() else {
         return Ok(trail);
     };
@@ -70,7 +71,8 @@ pub async fn read(engine: &Engine, run: &Arc<Run>) -> Result<Trail, EngineError>
         let rows = Rows::of(&batch).map_err(failed)?;
         let mut kept = Vec::with_capacity(batch.num_rows());
         for row in rows.iter() {
-            kept.push(acts::is_kept(row));
+            let is_kept = acts::is_kept(row);
+            kept.push(is_kept);
             trail.events += 1;
             match row.micros() {
                 Some(at) => {
@@ -80,15 +82,26 @@ pub async fn read(engine: &Engine, run: &Arc<Run>) -> Result<Trail, EngineError>
                 None => trail.timeless += 1,
             }
             let used = trail.uses.add(&mut trail.names, row);
-            repeats.add(row.text(Text::EventId), used).map_err(failed)?;
+            let act = is_kept.then_some(acts);
+            acts += u32::from(is_kept);
+            let (id, source) = (row.text(Text::EventId), row.text(Text::Source));
+            repeats
+                .add(id, source, Repeat { used, act })
+                .map_err(failed)?;
         }
         writer
             .push(batch, &BooleanArray::from(kept))
             .map_err(failed)?;
     }
     trail.acts = writer.end().map_err(failed)?;
-    let uses = &mut trail.uses;
-    trail.repeated = repeats.find(|used| uses.forget(used)).map_err(failed)?;
+    let (uses, acts) = (&mut trail.uses, &mut trail.acts);
+    let forget = |repeat: Repeat| {
+        uses.forget(repeat.used);
+        if let Some(act) = repeat.act {
+            acts.leave_out(act);
+        }
+    };
+    trail.repeated = repeats.find(forget).map_err(failed)?;
     trail.events -= trail.repeated;
     trail.uses.settle(&mut trail.names);
     Ok(trail)

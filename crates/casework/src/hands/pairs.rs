@@ -99,8 +99,6 @@ pub struct Deeds {
 pub struct Pairs {
     /// Each pair.
     pub all: HashMap<At, Pair>,
-    /// Users that AWS has put under quarantine, by name.
-    pub quarantined: BTreeSet<String>,
 }
 
 impl At {
@@ -143,11 +141,8 @@ impl Pairs {
             return;
         };
         let phase = phase(name).unwrap_or(Phase::Other);
-        let is_quarantine = row.text(Text::Request).contains(QUARANTINE);
-        if is_quarantine && !row.has_failed() {
-            let detail = Detail::of(row);
-            self.quarantined
-                .extend(detail.things.into_iter().map(|thing| thing.id));
+        // AWS's own reaction is nobody's deed.
+        if row.text(Text::Request).contains(QUARANTINE) {
             return;
         }
         if row.is_by_service() {

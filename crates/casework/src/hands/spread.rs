@@ -331,8 +331,8 @@ impl Hand {
             Some(Made::Login { user }) => {
                 credential(&user_arn(ground, account, user, by), "console")
             }
-            Some(Made::Session { role, name, .. }) => credential(role, &format!("session {name}")),
-            Some(Made::Own { name, .. }) => {
+            Some(Made::Session { role, name }) => credential(role, &format!("session {name}")),
+            Some(Made::Own { name }) => {
                 if name.is_empty() {
                     credential(names.text(by.principal), "temporary");
                 } else {

@@ -10,7 +10,7 @@ use crate::cite::Cites;
 use crate::cost::EC2;
 use crate::cost::sightings::Sighting;
 use crate::cost::signs::{self, Call};
-use crate::detail::{Detail, How, Machine};
+use crate::detail::{Detail, How, Made};
 use crate::hands::pairs::At;
 use crate::hands::relation::cite_use;
 use crate::hands::spread::moment;
@@ -38,7 +38,7 @@ pub struct Sight {
     /// The action.
     pub action: String,
     /// By whom.
-    pub by: Option<At>,
+    pub by: At,
     /// Whether it was the hand.
     pub is_hand: bool,
     /// The record.
@@ -51,7 +51,7 @@ pub type ThingKey = (String, String, String);
 /// What was seen.
 #[derive(Debug, Default)]
 pub struct Seen {
-    acts: BTreeMap<ActKey, Act>,
+    acts: BTreeMap<ActKey, (Act, BTreeSet<String>)>,
     /// How many acts had no room.
     pub left_out: u64,
     /// What happened to things.
@@ -62,13 +62,10 @@ pub struct Seen {
     sightings: Vec<Sighting>,
     /// Acts against logs and sensors, and their undoing by anybody.
     pub blinding: Vec<Blinding>,
-    /// Regions of the hand's acts.
-    pub regions: BTreeSet<String>,
-    /// Things were touched beyond those followed.
+    /// How often something was done to things beyond those followed.
     pub things_left_out: u64,
     /// Whether something was seen of a thing.
     seen: HashSet<String>,
-    delivered: HashSet<String>,
     first: Option<i64>,
     last: Option<i64>,
 }
@@ -96,7 +93,18 @@ pub struct Blinding {
     pub evidence: EvidenceId,
 }
 
+/// The hour, whose act it was, the action, the region, and the error.
 type ActKey = (i64, At, String, String, String);
+
+/// One event, and whose it is.
+struct Deed<'a> {
+    row: Row<'a>,
+    detail: Detail,
+    at: At,
+    micros: i64,
+    is_hand: bool,
+    evidence: EvidenceId,
+}
 
 /// Everything about a hand that the kept events say.
 pub fn of(known: &Known<'_>, cites: &mut Cites) -> Result<Seen, ArrowError> {
@@ -126,13 +134,11 @@ impl Seen {
 
     /// The acts by time, and what was seen of what costs.
     pub fn into_parts(self) -> (Vec<Act>, Vec<Sighting>) {
-        let in_order = |mut act: Act| {
-            let mut targets: Vec<&str> = act.target.split(", ").collect();
-            targets.sort_unstable();
-            act.target = targets.join(", ");
+        let told = |(mut act, targets): (Act, BTreeSet<String>)| {
+            act.target = joined(&targets);
             act
         };
-        let mut acts: Vec<Act> = self.acts.into_values().map(in_order).collect();
+        let mut acts: Vec<Act> = self.acts.into_values().map(told).collect();
         acts.sort_by(|a, b| {
             a.span
                 .first
@@ -144,32 +150,17 @@ impl Seen {
 
     /// When and how each credential was first used at each place, which may be a read.
     fn uses(&mut self, known: &Known<'_>, cites: &mut Cites) {
-        let of_hand = known
-            .ground
-            .trail
-            .uses
-            .iter()
-            .filter(|(_, used)| used.count > 0);
-        let of_hand: Vec<_> = of_hand
-            .filter(|(key, used)| {
-                known
-                    .hand
-                    .pairs
-                    .get(&At::of(key))
-                    .is_some_and(|it| used.last >= it.since)
-            })
-            .collect();
-        for (key, used) in of_hand {
+        for (key, used) in known.ground.trail.uses.iter() {
             let at = At::of(key);
-            let since = known
-                .hand
-                .pairs
-                .get(&at)
-                .map_or(used.first, |belongs| belongs.since);
+            let Some(since) = known.hand.pairs.get(&at).map(|belongs| belongs.since) else {
+                continue;
+            };
+            if used.count == 0 || used.last < since {
+                continue;
+            }
             let first = used.first.max(since);
             self.extend(first);
             self.extend(used.last);
-            self.regions.insert(known.text(key.region).to_owned());
             if used.first < since {
                 continue;
             }
@@ -200,113 +191,86 @@ impl Seen {
                 known.text(key.region).to_owned(),
                 known.text(key.agent).to_owned(),
             );
-            self.keep(id, act);
+            self.keep(id, act, BTreeSet::new());
         }
     }
 
     fn hand(&mut self, known: &Known<'_>, row: Row<'_>, cites: &mut Cites) {
-        let Some(micros) = row.micros() else { return };
-        let Some(key) = known
-            .ground
-            .trail
-            .uses
-            .key_of(&known.ground.trail.names, row)
-        else {
+        let Some((at, micros)) = when(known, row) else {
             return;
         };
-        let at = At::of(&key);
-        let started = |machine: &Machine| known.hand.machines.contains_key(&machine.id);
-        let is_for_hand = row.is_by_service() && row.text(Text::EventName) == "RunInstances" && {
-            Detail::of(row).machines.iter().any(started)
+        let is_by_service = row.is_by_service();
+        // AWS starts machines for groups that the hand made.
+        let may_be = match is_by_service {
+            true => row.text(Text::EventName) == "RunInstances",
+            false => known.hand.did(&at, micros),
         };
-        if !is_for_hand && (row.is_by_service() || !known.hand.did(&at, micros))
-            || self.is_repeated(row)
-        {
+        if !may_be {
             return;
         }
         let detail = Detail::of(row);
-        let evidence = cites.row(row);
-        self.extend(micros);
-        self.regions.insert(row.text(Text::Region).to_owned());
-        let hand = if is_for_hand {
-            Hand::Service
-        } else {
-            known.hand_of(&at)
+        if is_by_service && !names_machine(known, &detail) {
+            return;
+        }
+        let hand = match is_by_service {
+            true => Hand::Service,
+            false => known.hand_of(&at),
         };
-        self.act(
-            known,
+        self.extend(micros);
+        let deed = Deed {
             row,
-            &detail,
+            detail,
             at,
             micros,
-            hand,
-            phase(row.text(Text::EventName)),
-            evidence,
-        );
-        self.touch(known, row, &detail, at, micros, true, evidence);
-        self.blind(row, &detail, at, micros, true, evidence);
+            is_hand: true,
+            evidence: cites.row(row),
+        };
+        let of_name = phase(row.text(Text::EventName)).unwrap_or(Phase::Other);
+        self.act(known, &deed, hand, of_name);
+        self.touch(known, &deed);
+        self.blind(&deed);
     }
 
     /// What others did to the hand's things, and to the logs since.
     fn others(&mut self, known: &Known<'_>, row: Row<'_>, cites: &mut Cites) {
-        let Some(micros) = row.micros() else { return };
-        let Some(key) = known
-            .ground
-            .trail
-            .uses
-            .key_of(&known.ground.trail.names, row)
-        else {
+        let Some((at, micros)) = when(known, row) else {
             return;
         };
-        let at = At::of(&key);
         if self.first.is_none_or(|first| micros < first) || known.hand.did(&at, micros) {
             return;
         }
-        let name = row.text(Text::EventName);
-        let of_name = phase(name);
+        let of_name = phase(row.text(Text::EventName));
         if matches!(of_name, Some(Phase::Access | Phase::Recon)) || row.is_read_only() {
             return;
         }
         let detail = Detail::of(row);
         let is_quarantine = row.text(Text::Request).contains(QUARANTINE);
         let region = row.text(Text::Region);
-        let touches = detail.things.iter().any(|thing| {
-            self.things
-                .contains_key(&key_of(&thing.kind, &thing.id, region))
-        }) || detail
-            .machines
-            .iter()
-            .any(|machine| known.hand.machines.contains_key(&machine.id));
+        let is_known = |kind: &str, id: &str| self.things.contains_key(&key_of(kind, id, region));
+        let touches = detail.things.iter().any(|it| is_known(&it.kind, &it.id))
+            || names_machine(known, &detail);
         let is_sight =
             matches!(of_name, Some(Phase::Evasion | Phase::Response)) && !detail.protects;
-        if !(touches || is_quarantine || is_sight) || self.is_repeated(row) {
+        if !(touches || is_quarantine || is_sight) {
             return;
         }
-        let evidence = cites.row(row);
+        let deed = Deed {
+            row,
+            detail,
+            at,
+            micros,
+            is_hand: false,
+            evidence: cites.row(row),
+        };
         if touches || is_quarantine {
-            let hand = if row.is_by_service() {
-                Hand::Service
-            } else {
-                Hand::Owner
+            let hand = match row.is_by_service() {
+                true => Hand::Service,
+                false => Hand::Owner,
             };
-            self.act(
-                known,
-                row,
-                &detail,
-                at,
-                micros,
-                hand,
-                Some(Phase::Response),
-                evidence,
-            );
-            self.touch(known, row, &detail, at, micros, false, evidence);
+            self.act(known, &deed, hand, Phase::Response);
+            self.touch(known, &deed);
         }
-        self.blind(row, &detail, at, micros, false, evidence);
-    }
-
-    fn is_repeated(&mut self, row: Row<'_>) -> bool {
-        let id = row.text(Text::EventId);
-        !id.is_empty() && !self.delivered.insert(id.to_owned())
+        self.blind(&deed);
     }
 
     fn extend(&mut self, micros: i64) {
@@ -314,51 +278,34 @@ impl Seen {
         self.last = Some(self.last.map_or(micros, |last| last.max(micros)));
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what an act is made of, all of it different"
-    )]
-    fn act(
-        &mut self,
-        known: &Known<'_>,
-        row: Row<'_>,
-        detail: &Detail,
-        at: At,
-        micros: i64,
-        hand: Hand,
-        phase: Option<Phase>,
-        evidence: EvidenceId,
-    ) {
+    fn act(&mut self, known: &Known<'_>, deed: &Deed<'_>, hand: Hand, phase: Phase) {
+        let (row, at) = (deed.row, deed.at);
         let (name, region, error) = (
             row.text(Text::EventName),
             row.text(Text::Region),
             row.text(Text::ErrorCode),
         );
-        let service = row
-            .text(Text::EventSource)
-            .split('.')
-            .next()
-            .unwrap_or_default();
+        let service = row.text(Text::EventSource).split('.').next();
         let act = Act {
             span: Span {
-                first: moment(micros),
-                last: moment(micros),
+                first: moment(deed.micros),
+                last: moment(deed.micros),
             },
             count: 1,
-            phase: phase.unwrap_or(Phase::Other).as_str().to_owned(),
-            action: format!("{service}:{name}"),
+            phase: phase.as_str().to_owned(),
+            action: format!("{}:{name}", service.unwrap_or_default()),
             principal: known.text(at.principal).to_owned(),
             credential: some(row.text(Text::Key)).or_else(|| some(known.text(at.credential))),
             place: some(row.text(Text::Place)),
             agent: some(row.text(Text::Agent)),
             account: some(row.text(Text::Account)),
             region: some(region),
-            target: targets(detail),
+            target: String::new(),
             error: some(error),
             hand,
-            evidence: Some(evidence),
+            evidence: Some(deed.evidence),
         };
-        let hour = micros.div_euclid(HOUR_MICROS) * HOUR_MICROS;
+        let hour = deed.micros.div_euclid(HOUR_MICROS) * HOUR_MICROS;
         let id = (
             hour,
             at,
@@ -366,91 +313,71 @@ impl Seen {
             region.to_owned(),
             error.to_owned(),
         );
-        self.keep(id, act);
+        let targets = deed.detail.things.iter().map(|thing| thing.id.clone());
+        self.keep(id, act, targets.collect());
     }
 
-    fn keep(&mut self, id: ActKey, act: Act) {
-        if let Some(known) = self.acts.get_mut(&id) {
-            known.count += act.count;
-            if act.span.first < known.span.first {
-                known.evidence = act.evidence;
-            }
-            known.span = Span {
+    fn keep(&mut self, id: ActKey, act: Act, targets: BTreeSet<String>) {
+        if let Some((known, all)) = self.acts.get_mut(&id) {
+            let span = Span {
                 first: known.span.first.min(act.span.first),
                 last: known.span.last.max(act.span.last),
             };
-            if !act.target.is_empty()
-                && known.target.len() < MAX_TARGET_BYTES
-                && !known.target.contains(&act.target)
-            {
-                let joint = if known.target.is_empty() { "" } else { ", " };
-                known.target = format!("{}{joint}{}", known.target, act.target);
+            let count = known.count + act.count;
+            if act.span.first < known.span.first {
+                *known = act;
             }
+            known.span = span;
+            known.count = count;
+            all.extend(targets);
         } else if self.acts.len() < MAX_ACTS {
-            self.acts.insert(id, act);
+            self.acts.insert(id, (act, targets));
         } else {
             self.left_out += act.count;
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "whose act it was, and the act")]
-    fn touch(
-        &mut self,
-        known: &Known<'_>,
-        row: Row<'_>,
-        detail: &Detail,
-        at: At,
-        micros: i64,
-        is_hand: bool,
-        evidence: EvidenceId,
-    ) {
-        let region = row.text(Text::Region);
-        for thing in &detail.things {
+    fn touch(&mut self, known: &Known<'_>, deed: &Deed<'_>) {
+        let region = deed.row.text(Text::Region);
+        for thing in &deed.detail.things {
             let key = key_of(&thing.kind, &thing.id, region);
             let is_known = self.things.contains_key(&key);
-            if !is_known && (!is_hand || self.things.len() >= MAX_THINGS) {
-                self.things_left_out += u64::from(is_hand);
+            if !is_known && (!deed.is_hand || self.things.len() >= MAX_THINGS) {
+                self.things_left_out += u64::from(deed.is_hand);
                 continue;
             }
             self.things.entry(key.clone()).or_default().push(Sight {
-                at: micros,
+                at: deed.micros,
                 how: thing.how,
-                action: row.text(Text::EventName).to_owned(),
-                by: Some(at),
-                is_hand,
-                evidence,
+                action: deed.row.text(Text::EventName).to_owned(),
+                by: deed.at,
+                is_hand: deed.is_hand,
+                evidence: deed.evidence,
             });
-            if is_hand {
-                self.describe(key, row, detail);
+            if deed.is_hand {
+                self.describe(key, deed.row, &deed.detail);
             }
         }
-        self.sight(known, row, micros, is_hand, evidence);
+        self.sight(known, deed);
     }
 
     /// What a call says of machines that the hand started, and of what else it started.
-    fn sight(
-        &mut self,
-        known: &Known<'_>,
-        row: Row<'_>,
-        micros: i64,
-        is_hand: bool,
-        evidence: EvidenceId,
-    ) {
+    fn sight(&mut self, known: &Known<'_>, deed: &Deed<'_>) {
+        let row = deed.row;
         if row.has_failed() {
             return;
         }
-        let answer = serde_json::from_str(row.text(Text::Response)).unwrap_or_default();
         let call = Call {
             name: row.text(Text::EventName),
-            at: moment(micros),
+            at: moment(deed.micros),
             account: Some(row.text(Text::Account)).filter(|it| !it.is_empty()),
             region: Some(row.text(Text::Region)).filter(|it| !it.is_empty()),
-            answer: &answer,
-            evidence: Some(evidence),
+            answer: &deed.detail.answer,
+            evidence: Some(deed.evidence),
         };
         let is_ours = |sighting: &Sighting| {
             known.hand.machines.contains_key(&sighting.id)
-                || (is_hand && sighting.service != EC2)
+                || (deed.is_hand && sighting.service != EC2)
                 || self.seen.contains(&sighting.id)
         };
         let new: Vec<Sighting> = signs::of_call(&call).into_iter().filter(is_ours).collect();
@@ -486,7 +413,7 @@ impl Seen {
         }
         say("image", detail.image.clone());
         say("policy", detail.policy.clone());
-        if let Some(crate::detail::Made::Key { user, .. }) = &detail.made {
+        if let Some(Made::Key { user, .. }) = &detail.made {
             say("user", some(user));
         }
         if detail.protects {
@@ -494,39 +421,44 @@ impl Seen {
         }
     }
 
-    fn blind(
-        &mut self,
-        row: Row<'_>,
-        detail: &Detail,
-        at: At,
-        micros: i64,
-        is_hand: bool,
-        evidence: EvidenceId,
-    ) {
-        let action = row.text(Text::EventName);
+    fn blind(&mut self, deed: &Deed<'_>) {
+        let action = deed.row.text(Text::EventName);
         let of_action = phase(action);
         let is_against = of_action == Some(Phase::Evasion)
-            && !detail.protects
+            && !deed.detail.protects
             && action != "ModifyInstanceAttribute";
         if !is_against && of_action != Some(Phase::Response) {
             return;
         }
+        let target = deed.detail.things.first().map(|thing| thing.id.clone());
         self.blinding.push(Blinding {
-            at: micros,
+            at: deed.micros,
             action: action.to_owned(),
-            target: detail
-                .things
-                .first()
-                .map(|thing| thing.id.clone())
-                .unwrap_or_default(),
-            region: row.text(Text::Region).to_owned(),
-            error: row.text(Text::ErrorCode).to_owned(),
-            by: at,
-            is_hand,
+            target: target.unwrap_or_default(),
+            region: deed.row.text(Text::Region).to_owned(),
+            error: deed.row.text(Text::ErrorCode).to_owned(),
+            by: deed.at,
+            is_hand: deed.is_hand,
             is_against,
-            evidence,
+            evidence: deed.evidence,
         });
     }
+}
+
+/// Whose event it is, and when, in microseconds since 1970.
+fn when(known: &Known<'_>, row: Row<'_>) -> Option<(At, i64)> {
+    let trail = known.ground.trail;
+    let key = trail.uses.key_of(&trail.names, row)?;
+    Some((At::of(&key), row.micros()?))
+}
+
+/// Whether an answer names a machine that the hand started.
+fn names_machine(known: &Known<'_>, detail: &Detail) -> bool {
+    let machines = &known.hand.machines;
+    detail
+        .machines
+        .iter()
+        .any(|machine| machines.contains_key(&machine.id))
 }
 
 /// Things of IAM are in every region, and others in one.
@@ -544,16 +476,17 @@ fn key_of(kind: &str, id: &str, region: &str) -> ThingKey {
     (kind.to_owned(), id.to_owned(), region.to_owned())
 }
 
-fn targets(detail: &Detail) -> String {
+/// The targets of an act, up to a length.
+fn joined(targets: &BTreeSet<String>) -> String {
     let mut text = String::new();
-    for (number, thing) in detail.things.iter().enumerate() {
+    for (number, target) in targets.iter().enumerate() {
         if text.len() > MAX_TARGET_BYTES {
-            return format!("{text}, and {} more", detail.things.len() - number);
+            return format!("{text}, and {} more", targets.len() - number);
         }
         if !text.is_empty() {
             text.push_str(", ");
         }
-        text.push_str(&thing.id);
+        text.push_str(target);
     }
     text
 }

@@ -329,7 +329,7 @@ fn links(known: &Known<'_>, seen: &Seen, cites: &mut Cites) -> Vec<Link> {
     }
     for ((kind, id, _), sights) in &seen.things {
         for sight in sights.iter().filter(|sight| sight.is_hand) {
-            let Some(by) = sight.by else { continue };
+            let by = sight.by;
             let from = credential_id(known, by.principal, by.credential);
             // A hundred machines are one arrow: the graph shows kinds, and the reach each thing.
             let to = match is_many(kind) {

@@ -107,10 +107,7 @@ fn touched(known: &Known<'_>, seen: &Seen, key: &ThingKey, sights: &[Sight]) -> 
             first: moment(first.at),
             last: moment(of_hand.last()?.at),
         },
-        principal: first
-            .by
-            .map(|by| known.text(by.principal).to_owned())
-            .unwrap_or_default(),
+        principal: known.text(first.by.principal).to_owned(),
         exists,
         persistence: if is_left { way } else { None },
         details: details

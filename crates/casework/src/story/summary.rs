@@ -340,6 +340,16 @@ fn unknowns(case: &mut Case) {
             });
         }
     }
+    if case.things_left_out > 0 {
+        case.unknowns.push(Unknown {
+            what: format!(
+                "{} to things that are not in the reach",
+                plural(case.things_left_out, "act")
+            ),
+            why: "the reach is bounded; the acts are in the timeline".to_owned(),
+            remedy: Some("narrow it with --since and --until".to_owned()),
+        });
+    }
     if case.acts_left_out > 0 {
         case.unknowns.push(Unknown {
             what: format!("{} of the timeline", plural(case.acts_left_out, "act")),

@@ -31,14 +31,13 @@ pub fn is_kept(row: Row<'_>) -> bool {
 pub struct Writer {
     coalescer: Option<BatchCoalescer>,
     file: Option<FileWriter<File>>,
-    count: u64,
 }
 
 /// Kept events, to be read as often as it takes.
 pub struct Acts {
     file: Option<File>,
-    /// How many they are.
-    pub count: u64,
+    /// A bit for each act that was delivered before.
+    dropped: Vec<u64>,
 }
 
 impl Writer {
@@ -50,7 +49,6 @@ impl Writer {
         if kept.true_count() == 0 {
             return Ok(());
         }
-        self.count += kept.true_count() as u64;
         let schema = batch.schema();
         let coalescer = self
             .coalescer
@@ -74,7 +72,7 @@ impl Writer {
         };
         Ok(Acts {
             file,
-            count: self.count,
+            dropped: Vec::new(),
         })
     }
 
@@ -95,6 +93,20 @@ impl Writer {
 }
 
 impl Acts {
+    /// Leaves out an act, by its number among those that were kept.
+    pub fn leave_out(&mut self, act: u32) {
+        let (word, bit) = (act as usize / 64, act % 64);
+        if self.dropped.len() <= word {
+            self.dropped.resize(word + 1, 0);
+        }
+        self.dropped[word] |= 1 << bit;
+    }
+
+    fn is_left_out(&self, act: usize) -> bool {
+        let word = self.dropped.get(act / 64).copied().unwrap_or(0);
+        word & 1 << (act % 64) != 0
+    }
+
     /// Shows each event, in the order in which they were read.
     ///
     /// # Errors
@@ -105,9 +117,14 @@ impl Acts {
         };
         let mut file = file.try_clone()?;
         file.rewind()?;
+        let mut before = 0;
         for batch in FileReader::try_new(BufReader::new(file), None)? {
-            let rows = Rows::of(&batch?)?;
-            rows.iter().for_each(&mut see);
+            let batch = batch?;
+            let rows = Rows::of(&batch)?;
+            let acts = rows.iter().enumerate();
+            acts.filter(|(at, _)| !self.is_left_out(before + at))
+                .for_each(|(_, row)| see(row));
+            before += batch.num_rows();
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! Real trails repeat a fifth of their events, and their ids are too many for memory.
 
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 
 use davylamp_hunt::arrow::error::ArrowError;
@@ -11,10 +12,30 @@ use davylamp_hunt::arrow::error::ArrowError;
 /// thirty megabytes each.
 const PARTS: usize = 64;
 
-/// The first bytes of an id's digest, and the number of its use.
-const ENTRY_BYTES: usize = 20;
+/// The digest of an id, the rank of where it lies, the number of its use, and that of its act.
+const ENTRY_BYTES: usize = 32;
 
-/// The ids of events, with the use that each was counted for.
+/// The number of an act that was not kept.
+const NOT_KEPT: u32 = u32::MAX;
+
+/// Of the deliveries of an event, the one that counts is that with the least rank, in whatever order they
+/// were read.
+pub fn rank(source: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    source.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A delivery that does not count.
+#[derive(Debug, Clone, Copy)]
+pub struct Repeat {
+    /// The use it was counted for.
+    pub used: u32,
+    /// The act that it was kept as, if it was.
+    pub act: Option<u32>,
+}
+
+/// The ids of events, with the use that each was counted for and the act that it was kept as.
 pub struct Repeats {
     parts: Vec<BufWriter<File>>,
 }
@@ -35,22 +56,26 @@ impl Repeats {
     ///
     /// # Errors
     /// When the disk is full.
-    pub fn add(&mut self, event_id: &str, used: u32) -> Result<(), ArrowError> {
+    pub fn add(&mut self, event_id: &str, source: &str, it: Repeat) -> Result<(), ArrowError> {
         if event_id.is_empty() {
             return Ok(());
         }
         let digest = digest(event_id);
         let part = usize::from(digest[15]) % PARTS;
-        self.parts[part].write_all(&digest)?;
-        self.parts[part].write_all(&used.to_le_bytes())?;
+        let mut entry = [0; ENTRY_BYTES];
+        entry[..16].copy_from_slice(&digest);
+        entry[16..24].copy_from_slice(&rank(source).to_be_bytes());
+        entry[24..28].copy_from_slice(&it.used.to_be_bytes());
+        entry[28..].copy_from_slice(&it.act.unwrap_or(NOT_KEPT).to_be_bytes());
+        self.parts[part].write_all(&entry)?;
         Ok(())
     }
 
-    /// Names the use of each repetition; how many there are.
+    /// Names each repetition; how many there are.
     ///
     /// # Errors
     /// When the files cannot be read.
-    pub fn find(self, mut each: impl FnMut(u32)) -> Result<u64, ArrowError> {
+    pub fn find(self, mut each: impl FnMut(Repeat)) -> Result<u64, ArrowError> {
         let mut repeated = 0;
         for part in self.parts {
             let mut file = part
@@ -64,8 +89,14 @@ impl Repeats {
             for pair in entries.windows(2) {
                 if pair[0][..16] == pair[1][..16] {
                     repeated += 1;
-                    let used: [u8; 4] = pair[1][16..].try_into().unwrap_or_default();
-                    each(u32::from_le_bytes(used));
+                    let number = |at: usize| {
+                        let bytes = pair[1][at..at + 4].try_into();
+                        u32::from_be_bytes(bytes.unwrap_or_default())
+                    };
+                    each(Repeat {
+                        used: number(24),
+                        act: Some(number(28)).filter(|act| *act != NOT_KEPT),
+                    });
                 }
             }
         }

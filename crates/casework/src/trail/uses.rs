@@ -1,11 +1,13 @@
 //! Who used which credential from where with what: the whole of a trail in a table that does not
 //! grow with it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::days::Days;
 use super::meaning;
 use super::names::{Name, Names};
+use super::repeats::rank;
 use super::row::{Row, Text};
 
 /// Combinations that are kept apart. An account with more of them is a cloud of its own, and those beyond
@@ -45,10 +47,6 @@ pub struct Use {
     pub last: i64,
     /// Events, each counted once.
     pub count: u64,
-    /// Of these, those that change something.
-    pub writes: u64,
-    /// Of these, those that failed.
-    pub failed: u64,
     /// On which days.
     pub days: Days,
     /// Reads that look around, by their names: see [`PROBES`].
@@ -300,8 +298,6 @@ impl Uses {
 impl Use {
     fn add(&mut self, row: Row<'_>) {
         self.count += 1;
-        self.writes += u64::from(!row.is_read_only());
-        self.failed += u64::from(row.has_failed());
         let name = row.text(Text::EventName);
         if meaning::is_probe(name)
             && let Some(probe) = PROBES.iter().position(|known| *known == name)
@@ -312,8 +308,8 @@ impl Use {
         self.days.add(at);
         self.last = self.last.max(at);
         let source = row.text(Text::Source);
-        // Of several at one moment, the record that comes first by its place.
-        if at < self.first || (at == self.first && source < &*self.source) {
+        // Of the deliveries of an event, the one that counts.
+        if at < self.first || (at == self.first && rank(source) < rank(&self.source)) {
             self.first = at;
             self.source = source.into();
             self.event_id = row.text(Text::EventId).into();
@@ -328,36 +324,32 @@ pub fn with_id(arn: &str, id: &str) -> String {
 }
 
 /// Whom an event belongs to: the role or user behind the session, otherwise the caller.
-pub fn principal(row: Row<'_>) -> String {
+pub fn principal(row: Row<'_>) -> Cow<'_, str> {
     let kind = row.text(Text::IdentityType);
     let issuer = row.text(Text::IssuerArn);
     // A federated user's session outlives what made it, so it is a principal of its own.
     if !issuer.is_empty() && kind != "FederatedUser" {
-        return issuer.to_owned();
+        return issuer.into();
     }
     let arn = row.text(Text::Arn);
     if let Some(role) = role_of(arn) {
-        return role;
+        return role.into();
     }
-    let account = row.text(Text::IdentityAccount);
     if !arn.is_empty() {
-        return arn.to_owned();
+        return arn.into();
     }
-    let user = row.text(Text::UserName);
-    match kind {
-        "Root" if !account.is_empty() => format!("arn:aws:iam::{account}:root"),
-        "IAMUser" if !account.is_empty() && !user.is_empty() => {
-            format!("arn:aws:iam::{account}:user/{user}")
-        }
-        _ => {
-            let texts = [user, row.text(Text::PrincipalId), row.text(Text::InvokedBy)];
-            let named = texts.into_iter().find(|text| !text.is_empty());
-            match (named, account.is_empty()) {
-                (Some(named), _) => named.to_owned(),
-                (None, false) => format!("account {account}"),
-                (None, true) => "(not said)".to_owned(),
-            }
-        }
+    let (account, user) = (row.text(Text::IdentityAccount), row.text(Text::UserName));
+    if kind == "Root" && !account.is_empty() {
+        return format!("arn:aws:iam::{account}:root").into();
+    }
+    if kind == "IAMUser" && !account.is_empty() && !user.is_empty() {
+        return format!("arn:aws:iam::{account}:user/{user}").into();
+    }
+    let texts = [user, row.text(Text::PrincipalId), row.text(Text::InvokedBy)];
+    match texts.into_iter().find(|text| !text.is_empty()) {
+        Some(named) => named.into(),
+        None if account.is_empty() => "(not said)".into(),
+        None => format!("account {account}").into(),
     }
 }
 
@@ -377,7 +369,7 @@ fn unique(row: Row<'_>) -> Option<&str> {
 
 /// The credential of an event: a long-term key by its id; of temporary ones, of which a role has
 /// thousands, what they have in common: the session's name, or the console.
-pub fn credential(row: Row<'_>) -> std::borrow::Cow<'_, str> {
+pub fn credential(row: Row<'_>) -> Cow<'_, str> {
     let key = row.text(Text::Key);
     let session = row.session();
     if key.starts_with("AKIA") {

@@ -119,8 +119,6 @@ fn machines(truth: &Truth, case: &Case, fit: &mut Fit) {
 async fn the_order_of_events_means_nothing() {
     let options = Options {
         scenario: Some(Scenario::StolenAdminKey),
-        // Of an event that is delivered twice, either delivery may be the one that is cited.
-        repeated_percent: 0,
         ..Options::default()
     };
     let dir = tempfile::tempdir().expect("a folder can be made");

@@ -520,6 +520,7 @@ pub fn framed() -> Case {
         },
         timeline,
         acts_left_out: 0,
+        things_left_out: 0,
         reach,
         tampering: vec![Tampering {
             at: span("2017-09-05T02:16:00Z", "2017-09-05T02:16:00Z"),

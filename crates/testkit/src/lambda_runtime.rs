@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::http::Server;
+use crate::usage::status_kib;
 
 const PREFIX: &str = "/2018-06-01/runtime";
 /// The account that a function is in where nothing else is said.
@@ -179,21 +180,18 @@ impl LambdaRuntime {
 
     /// The most memory that the function's process has had in RAM, in bytes.
     pub fn peak_memory_bytes(&self) -> Option<u64> {
-        self.memory_bytes("VmHWM:")
+        self.memory_bytes("VmHWM")
     }
 
     /// The memory that the function's process has in RAM now, in bytes.
     pub fn memory_now_bytes(&self) -> Option<u64> {
-        self.memory_bytes("VmRSS:")
+        self.memory_bytes("VmRSS")
     }
 
     fn memory_bytes(&self, field: &str) -> Option<u64> {
         let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         let pid = child.as_ref()?.id();
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = status.lines().find(|line| line.starts_with(field))?;
-        let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-        Some(kilobytes * 1024)
+        Some(status_kib(pid, field)? * 1024)
     }
 
     fn end(&self) {

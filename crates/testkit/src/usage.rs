@@ -50,6 +50,15 @@ pub fn run(command: &mut Command) -> io::Result<Usage> {
     })
 }
 
+/// A size of a process in KiB, by its name in `/proc/PID/status`, such as `VmHWM`: the most it had in RAM.
+pub fn status_kib(pid: u32, name: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let value = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    value.trim().strip_suffix(" kB")?.parse().ok()
+}
+
 fn duration(time: libc::timeval) -> Duration {
     let secs = u64::try_from(time.tv_sec).unwrap_or(0);
     let micros = u64::try_from(time.tv_usec).unwrap_or(0);

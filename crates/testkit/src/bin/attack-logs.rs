@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use davylamp_testkit::attack::{Form, Options, RecorderPlan, Scenario, Story, TrailPlan};
+use davylamp_testkit::usage::status_kib;
 
 #[derive(Parser)]
 #[command(about = "Write the logs of an attack that never was, with the truth beside them")]
@@ -148,16 +149,7 @@ fn main() -> anyhow::Result<()> {
         .write(&cli.out)
         .with_context(|| format!("cannot write below {}", cli.out.display()))?;
     let mut said = serde_json::to_value(&truth.written)?;
-    said["peak_kib"] = peak_kib().into();
+    said["peak_kib"] = status_kib(std::process::id(), "VmHWM").into();
     println!("{said}");
     Ok(())
-}
-
-/// The most memory this process has had, in KiB, where /proc says it.
-fn peak_kib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.parse().ok()
 }

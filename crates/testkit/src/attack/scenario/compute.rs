@@ -1,7 +1,7 @@
 //! Mining by other means than machines that somebody starts by name: containers, functions, notebooks,
 //! clusters, jobs, fleets and groups that a service fills.
 
-use super::intruder::{self, Intruder};
+use super::intruder;
 use super::response;
 use super::stage::Stage;
 use crate::attack::calendar::DAY_SECS;
@@ -69,22 +69,11 @@ pub fn scaling_group(stage: &mut Stage<'_>) {
 
 fn play(stage: &mut Stage<'_>, means: Means) {
     let victim = stage.cast.people[VICTIM].clone();
-    let arn = stage.arn(VICTIM);
     let mut at = stage.attack;
     let Some(key) = victim.key(at).map(str::to_owned) else {
         return;
     };
-    let intruder = Intruder::draw(stage);
-    let caller = intruder.signing(intruder::user_key(stage, VICTIM, &key));
-    let first = intruder::reconnoitre(stage, &caller, &mut at);
-    stage.began(&first, stage.attack, &caller, &arn, "leaked-key");
-    stage
-        .truth
-        .credentials
-        .push(intruder::stolen(&key, &arn, true));
-    stage
-        .truth
-        .judge(&arn, &victim.name, Verdict::CompromisedOwnerInnocent);
+    let (_, caller) = intruder::break_in(stage, VICTIM, &key, &mut at);
     intruder::cover(stage, &caller, &mut at);
 
     let account = stage.account.clone();

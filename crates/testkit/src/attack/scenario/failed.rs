@@ -1,7 +1,7 @@
 //! A key was found in public, by AWS too: it is quarantined within minutes, and nothing that the script
 //! tries comes to anything.
 
-use super::intruder::{self, Intruder};
+use super::intruder;
 use super::response;
 use super::stage::Stage;
 use crate::attack::agents::Agent;
@@ -9,7 +9,6 @@ use crate::attack::calls::launch::{LARGE, Wanted};
 use crate::attack::calls::{self, iam};
 use crate::attack::event::{Caller, Hand};
 use crate::attack::identity::Identity;
-use crate::attack::truth::Verdict;
 use crate::attack::{ids, regions};
 
 const VICTIM: usize = 1;
@@ -19,22 +18,11 @@ const FINDER: usize = 2;
 pub fn play(stage: &mut Stage<'_>) {
     let account = stage.account.clone();
     let victim = stage.cast.people[VICTIM].clone();
-    let arn = stage.arn(VICTIM);
     let mut at = stage.attack;
     let Some(key) = victim.key(at).map(str::to_owned) else {
         return;
     };
-    let intruder = Intruder::draw(stage);
-    let caller = intruder.signing(intruder::user_key(stage, VICTIM, &key));
-    let first = intruder::reconnoitre(stage, &caller, &mut at);
-    stage.began(&first, stage.attack, &caller, &arn, "leaked-key");
-    stage
-        .truth
-        .credentials
-        .push(intruder::stolen(&key, &arn, true));
-    stage
-        .truth
-        .judge(&arn, &victim.name, Verdict::CompromisedOwnerInnocent);
+    let (_, caller) = intruder::break_in(stage, VICTIM, &key, &mut at);
     intruder::probe_quotas(stage, &caller, &mut at);
 
     quarantine(stage, &victim.name, at);

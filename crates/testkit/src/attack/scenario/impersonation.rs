@@ -1,6 +1,6 @@
 //! Whoever takes a role names the session: the intruder, with one person's key, names it after another.
 
-use super::intruder::{self, Campaign, Intruder};
+use super::intruder::{self, Campaign};
 use super::response;
 use super::stage::Stage;
 use crate::attack::calendar::DAY_SECS;
@@ -21,7 +21,7 @@ pub fn play(stage: &mut Stage<'_>) {
         stage.cast.people[VICTIM].clone(),
         stage.cast.people[FRAMED].clone(),
     );
-    let (arn, framed_arn) = (stage.arn(VICTIM), stage.arn(FRAMED));
+    let framed_arn = stage.arn(FRAMED);
     let mut at = stage.attack;
     let Some(key) = victim.key(at).map(str::to_owned) else {
         return;
@@ -34,17 +34,7 @@ pub fn play(stage: &mut Stage<'_>) {
     else {
         return;
     };
-    let intruder = Intruder::draw(stage);
-    let caller = intruder.signing(intruder::user_key(stage, VICTIM, &key));
-    let first = intruder::reconnoitre(stage, &caller, &mut at);
-    stage.began(&first, stage.attack, &caller, &arn, "leaked-key");
-    stage
-        .truth
-        .credentials
-        .push(intruder::stolen(&key, &arn, true));
-    stage
-        .truth
-        .judge(&arn, &victim.name, Verdict::CompromisedOwnerInnocent);
+    let (_, caller) = intruder::break_in(stage, VICTIM, &key, &mut at);
     stage
         .truth
         .judge(&framed_arn, &framed.name, Verdict::Framed);

@@ -133,6 +133,25 @@ pub fn reconnoitre(stage: &mut Stage<'_>, caller: &Caller, at: &mut i64) -> Stri
     first
 }
 
+/// A user's long-term key has leaked: somebody looks around with it.
+pub fn break_in(
+    stage: &mut Stage<'_>,
+    victim: usize,
+    key: &str,
+    at: &mut i64,
+) -> (Intruder, Caller) {
+    let (arn, name) = (stage.arn(victim), stage.cast.people[victim].name.clone());
+    let intruder = Intruder::draw(stage);
+    let caller = intruder.signing(user_key(stage, victim, key));
+    let first = reconnoitre(stage, &caller, at);
+    stage.began(&first, stage.attack, &caller, &arn, "leaked-key");
+    stage.truth.credentials.push(stolen(key, &arn, true));
+    stage
+        .truth
+        .judge(&arn, &name, Verdict::CompromisedOwnerInnocent);
+    (intruder, caller)
+}
+
 /// How much may be started in each region? Regions nobody asked for are tried too.
 pub fn probe_quotas(stage: &mut Stage<'_>, caller: &Caller, at: &mut i64) {
     for region in regions::ALL.iter().chain(regions::OPT_IN) {

@@ -2,7 +2,7 @@
 //! name, or gives one that name. Meanwhile the owner of the stolen key, who suspects nothing, is at work
 //! and changes the key as every quarter.
 
-use super::intruder::{self, Campaign, Intruder};
+use super::intruder::{self, Campaign};
 use super::response;
 use super::root_key::make_user;
 use super::stage::Stage;
@@ -24,23 +24,12 @@ const LEAVER: &str = "wanda";
 pub fn play(stage: &mut Stage<'_>) {
     let account = stage.account.clone();
     let admin = stage.cast.people[ADMIN].clone();
-    let admin_arn = stage.arn(ADMIN);
     let mut at = stage.attack;
     let Some(leaked) = admin.key(at).map(str::to_owned) else {
         return;
     };
     let name = leave(stage);
-    let intruder = Intruder::draw(stage);
-    let caller = intruder.signing(intruder::user_key(stage, ADMIN, &leaked));
-    let first = intruder::reconnoitre(stage, &caller, &mut at);
-    stage.began(&first, stage.attack, &caller, &admin_arn, "leaked-key");
-    stage
-        .truth
-        .credentials
-        .push(intruder::stolen(&leaked, &admin_arn, true));
-    stage
-        .truth
-        .judge(&admin_arn, &admin.name, Verdict::CompromisedOwnerInnocent);
+    let (intruder, caller) = intruder::break_in(stage, ADMIN, &leaked, &mut at);
     intruder::probe_quotas(stage, &caller, &mut at);
     meanwhile(stage, &leaked);
 

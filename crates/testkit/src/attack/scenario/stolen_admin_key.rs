@@ -3,7 +3,7 @@
 //! starts a hundred large machines of Windows across the world in the colleague's name. Two weeks later
 //! somebody sees the bill.
 
-use super::intruder::{self, Campaign, Intruder};
+use super::intruder::{self, Campaign};
 use super::response;
 use super::stage::Stage;
 use crate::attack::calendar::DAY_SECS;
@@ -24,20 +24,12 @@ pub fn play(stage: &mut Stage<'_>) {
         stage.cast.people[ADMIN].clone(),
         stage.cast.people[FRAMED].clone(),
     );
-    let (admin_arn, framed_arn) = (admin.arn(stage.cast), framed.arn(stage.cast));
+    let framed_arn = framed.arn(stage.cast);
     let mut at = stage.attack;
     let Some(leaked) = admin.key(at).map(str::to_owned) else {
         return;
     };
-    let intruder = Intruder::draw(stage);
-    let caller = intruder.signing(intruder::user_key(stage, ADMIN, &leaked));
-
-    let first = intruder::reconnoitre(stage, &caller, &mut at);
-    stage.began(&first, stage.attack, &caller, &admin_arn, "leaked-key");
-    stage
-        .truth
-        .credentials
-        .push(intruder::stolen(&leaked, &admin_arn, true));
+    let (intruder, caller) = intruder::break_in(stage, ADMIN, &leaked, &mut at);
     intruder::probe_quotas(stage, &caller, &mut at);
     if stage.options.guardduty && stage.dice.chance(60) {
         let id = Dice::of(0, &account, 1).hex(32);
@@ -74,9 +66,6 @@ pub fn play(stage: &mut Stage<'_>) {
     let call = iam::attach_user_policy(&account, &framed.name, iam::ADMIN);
     let event = stage.act(&caller, moment, regions::HOME, call);
     stage.left("policy", &framed.name, &event, moment);
-    stage
-        .truth
-        .judge(&admin_arn, &admin.name, Verdict::CompromisedOwnerInnocent);
     stage
         .truth
         .judge(&framed_arn, &framed.name, Verdict::Framed);

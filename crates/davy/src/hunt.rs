@@ -9,7 +9,6 @@ mod findings;
 mod ocsf;
 mod page;
 mod print;
-pub mod progress;
 mod questions;
 mod run;
 mod shell;
@@ -32,11 +31,11 @@ use futures::StreamExt;
 
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::output::note;
+use crate::progress::Progress;
 pub use args::HuntArgs;
 use args::{Job, LogArgs, Output, SqlArgs};
 use asked::Asked;
 use print::Printer;
-use progress::Progress;
 
 /// Something was found.
 const FOUND: u8 = 1;
@@ -82,7 +81,7 @@ async fn ask(
     is_strict: bool,
 ) -> Result<u8, Failure> {
     let run = Arc::default();
-    let progress = Progress::start(&run, asked.stored_bytes_of(|_| true));
+    let progress = Progress::reading(&run, asked.stored_bytes_of(|_| true));
     let answers = asked.answers().together(&[query], &run).await;
     let answer = answers.map_err(failure)?.pop();
     let Some(batches) = answer else {

@@ -18,9 +18,9 @@ use jiff::Timestamp;
 
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::hunt::args::LogArgs;
-use crate::hunt::progress::Progress;
 use crate::output::{emit, emit_lines, note, quiet_json};
 use crate::prices::{TablesArgs, book};
+use crate::progress::Progress;
 
 /// An intrusion was found.
 const FOUND: u8 = 1;
@@ -127,7 +127,7 @@ async fn make(args: &InvestigateArgs) -> Result<ExitCode, Failure> {
         .map(|text| Indicator::of(text))
         .collect();
     let run = Arc::default();
-    let progress = Progress::start(&run, engine.stored_bytes());
+    let progress = Progress::reading(&run, engine.stored_bytes());
     let means = Means {
         run: &run,
         prices: &book,

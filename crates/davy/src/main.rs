@@ -16,6 +16,7 @@ mod log;
 mod outbox;
 mod output;
 mod prices;
+mod progress;
 mod record;
 mod records;
 mod replay;

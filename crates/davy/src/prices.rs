@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, IsTerminal, Write};
+use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -19,11 +19,11 @@ use davylamp_content::prices::sheet::{Sheet, dollars};
 use davylamp_content::prices::shipped;
 use davylamp_content::{Faults, Source};
 use davylamp_hunt::unpack::decode;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output::{columns, counted, emit, emit_lines, note, quiet_json};
+use crate::progress::{BYTES, bar};
 
 /// Where tables lie that somebody brought.
 const DEFAULT_PRICES: &str = "/etc/davylamp/prices";
@@ -209,15 +209,7 @@ fn read_offer(path: &Path) -> Result<Offer, Failure> {
     let (bytes, file) = opened
         .with_context(|| format!("cannot open {}", path.display()))
         .map_err(|error| Failure::new(error, "name a price list or a spot price history"))?;
-    let bar = match std::io::stderr().is_terminal() {
-        true => ProgressBar::new(bytes),
-        false => ProgressBar::hidden(),
-    };
-    let form =
-        "{bar:30} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
-    bar.set_style(
-        ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
+    let bar = bar(bytes, BYTES);
     let text = decode(BufReader::new(bar.wrap_read(file)));
     let offer = text
         .map_err(OfferError::from)

@@ -5,7 +5,6 @@ mod args;
 mod ask;
 mod bucket;
 mod print;
-mod progress;
 mod take;
 mod which;
 

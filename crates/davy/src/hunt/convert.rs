@@ -11,9 +11,9 @@ use davylamp_hunt::tally::{Run, summary};
 
 use super::args::ConvertArgs;
 use super::open;
-use super::progress::Progress;
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::output::note;
+use crate::progress::Progress;
 
 /// Runs `davy hunt convert`.
 pub(super) async fn convert(args: &ConvertArgs) -> Result<ExitCode, Failure> {
@@ -43,7 +43,7 @@ pub(super) async fn convert(args: &ConvertArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::new(anyhow!("what was given is {what}"), hint));
     }
     let run = Arc::new(Run::default());
-    let progress = Progress::start(&run, engine.stored_bytes());
+    let progress = Progress::reading(&run, engine.stored_bytes());
     let converted = into_lake(&engine, &args.lake, args.shard, Bounds::default(), &run).await;
     progress.end();
     let converted = converted.map_err(failure)?;

@@ -16,11 +16,11 @@ use serde_json::Value;
 use super::args::{RunArgs, RunOutput};
 use super::asked::Asked;
 use super::print::{check_file, unwritable};
-use super::progress::Progress;
 use super::{FOUND, book, failure, ocsf, page, text, told};
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::outbox::{self, Delivered};
 use crate::output::{emit, emit_lines, note, quiet_json};
+use crate::progress::Progress;
 
 /// Runs `davy hunt run`.
 pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
@@ -52,7 +52,7 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         .collect();
     let bytes = asked.stored_bytes_of(|table| tables.contains(table));
     let mut progress = None;
-    let begun = |read: &_| progress = Some(Progress::start(read, bytes));
+    let begun = |read: &_| progress = Some(Progress::reading(read, bytes));
     let report = run_hunts(asked.answers(), &jobs, begun).await;
     drop(progress);
     asked.tell_spent();

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,13 +13,13 @@ use davylamp_casework::case::{Billed, Case, Cost};
 use davylamp_casework::cost::bill::{Bill, BillError, Reader, billed, fill};
 use davylamp_casework::cost::{Run, reckon, usd};
 use davylamp_content::prices::book::Book;
-use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::hunt::args::moment;
 use crate::output::{columns, emit, emit_lines, quiet_json};
 use crate::prices::{TablesArgs, book};
+use crate::progress::bar;
 
 /// Says what a case cost: by prices as an estimate with its range, and by the bill.
 ///
@@ -133,14 +132,8 @@ pub fn compare(
 
 /// What reports say of things.
 pub fn read_bill(files: &[PathBuf], wanted: &BTreeSet<String>) -> Result<Bill, Failure> {
-    let bar = match std::io::stderr().is_terminal() {
-        true => ProgressBar::new(files.len() as u64),
-        false => ProgressBar::hidden(),
-    };
     let form = "{bar:30} {pos} of {len} files of the bill, {msg}";
-    bar.set_style(
-        ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
+    let bar = bar(files.len() as u64, form);
     let mut reader = Reader::new(wanted.iter().cloned());
     for path in files {
         let name = path.display().to_string();

@@ -1,13 +1,13 @@
 //! `davy investigate verify`: whether the logs are whole.
 
 mod page;
-mod progress;
 mod text;
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::anyhow;
@@ -27,7 +27,7 @@ use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::hunt::args::moment;
 use crate::hunt::{self, check_scope};
 use crate::output::{emit, emit_lines, note};
-use progress::Progress;
+use crate::progress::{BYTES, Progress};
 
 /// Something was altered, moved or deleted.
 const FAILED: u8 = 1;
@@ -162,7 +162,7 @@ async fn check(
     };
     let sink = Sink::open(args.file.as_deref())?;
     let watch = Arc::new(Watch::default());
-    let progress = Progress::start(&watch);
+    let progress = progress(&watch);
     let told = sink.clone();
     let is_told = args.output == Output::Jsonl;
     let tell = Box::new(move |outcome: &Outcome| {
@@ -339,4 +339,14 @@ fn failure(error: IntegrityError) -> Failure {
         IntegrityError::Failed(_) => "please report it, with what was printed before",
     };
     Failure::new(anyhow!(error), hint)
+}
+
+/// Bytes and files that were checked.
+fn progress(watch: &Arc<Watch>) -> Progress {
+    let watch = Arc::clone(watch);
+    Progress::watching(0, BYTES, move |bar| {
+        bar.set_length(watch.total_bytes.load(Ordering::Relaxed));
+        bar.set_position(watch.bytes.load(Ordering::Relaxed));
+        bar.set_message(format!("{} files", watch.files.load(Ordering::Relaxed)));
+    })
 }

@@ -21,11 +21,11 @@ use super::args::{
 };
 use super::bucket::{self, Bucket};
 use super::print::{Rows, about, changes};
-use super::progress::Progress;
 use super::take::{sessions, store_option};
 use super::{FOUND, failure, which};
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::output::{counted, emit, emit_lines, note, quiet_json};
+use crate::progress::Progress;
 use crate::settings::SettingsArgs;
 
 fn open(args: &StoreArgs, settings: &SettingsArgs) -> Result<Store, Failure> {
@@ -304,7 +304,10 @@ fn in_words(event: &Event) -> (&'static str, String) {
 /// Runs `davy record verify`.
 pub(super) fn verify(args: &VerifyArgs, settings: &SettingsArgs) -> Result<ExitCode, Failure> {
     let store = open(&args.store, settings)?;
-    let progress = Progress::start("snapshots were checked");
+    let progress = Progress::told(
+        0,
+        "{bar:30} {pos} of {len} snapshots were checked, {elapsed}",
+    );
     let all = store.chain().links.len() as u64;
     let head = args.head.as_deref();
     let found = verifies::verify(&store, head, |number| progress.at(number, all));

@@ -19,9 +19,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::args::{PruneArgs, RunArgs, StoreArgs};
 use super::bucket::{self, Bucket};
 use super::failure;
-use super::progress::Progress;
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::output::{counted, emit, note};
+use crate::progress::Progress;
 use crate::settings::SettingsArgs;
 use crate::signals::Signals;
 
@@ -233,7 +233,10 @@ impl Taker {
         self.writer.check_clock(taken_at).map_err(failure)?;
         let mut looks = Vec::new();
         if self.config.aws {
-            let progress = Progress::start("kinds in regions were looked at");
+            let progress = Progress::told(
+                0,
+                "{bar:30} {pos} of {len} kinds in regions were looked at, {elapsed}",
+            );
             let looked = |done: usize, all: usize| progress.at(done as u64, all as u64);
             let found = aws::look(&self.sessions, &self.wanted, looked).await;
             looks.extend(found.map_err(session_failure)?);

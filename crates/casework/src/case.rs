@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cost::Run;
 
+/// A lead with this score is one that somebody has to look at.
+pub(crate) const SUSPICIOUS: f64 = 50.0;
+
 /// Records that one statement or thing cites; the first of them by time.
 const MAX_CITED: usize = 6;
 
@@ -46,6 +49,9 @@ pub struct Case {
     pub reach: Vec<Touched>,
     /// What was done against the logs and sensors, and what these do not show since.
     pub tampering: Vec<Tampering>,
+    /// What other logs say of the things in the case.
+    #[serde(default)]
+    pub witnessed: Option<Statement>,
     /// Whether each named principal did it.
     pub innocence: Vec<Innocence>,
     /// What it cost.
@@ -189,6 +195,8 @@ pub struct Reason {
 pub struct Lead {
     /// 0 to 100.
     pub score: f64,
+    /// Whether it stands for an attack by itself, and is not only odd.
+    pub is_alarm: bool,
     /// What it is about, such as a key or an address.
     pub about: String,
     /// Why.
@@ -532,6 +540,16 @@ pub struct Unknown {
 }
 
 impl Case {
+    /// Whether an intrusion was found, or a lead is so strong that there must have been one.
+    pub fn is_suspicious(&self) -> bool {
+        self.span.is_some() || self.leads.iter().any(|lead| lead.is_alarm)
+    }
+
+    /// Whether something of the logs was not read.
+    pub fn is_incomplete(&self) -> bool {
+        self.sources.iter().any(|source| !source.unread.is_empty())
+    }
+
     /// Numbers the evidence by time, so that the same logs give the same case in whatever order they were
     /// read.
     pub fn renumber(&mut self) {
@@ -577,6 +595,7 @@ impl Case {
                     .map(|it| &mut it.statement.evidence),
             );
         }
+        all.extend(self.witnessed.iter_mut().map(|it| &mut it.evidence));
         all.extend(self.leads.iter_mut().map(|it| &mut it.statement.evidence));
         let made = self
             .credentials

@@ -108,7 +108,7 @@ fn number_of(index: usize) -> EvidenceId {
 
 /// Who did what from where, in a few words.
 fn about(row: Row<'_>) -> String {
-    let principal = crate::trail::uses::principal(row);
+    let principal = crate::trail::who::principal(row);
     let mut about = format!("{} by {principal}", row.text(Text::EventName));
     for (before, text) in [
         (" from ", row.text(Text::Place)),

@@ -9,7 +9,7 @@ use davylamp_hunt::engine::{Engine, EngineError};
 use davylamp_hunt::tally::{Run, summary};
 use jiff::Timestamp;
 
-use crate::case::{Asked, Case, Cost, Lead, Source, Span, Statement};
+use crate::case::{Asked, Case, Cost, Lead, SUSPICIOUS, Source, Span, Statement};
 use crate::cite::Cites;
 use crate::cost::reckon;
 use crate::cost::sightings::{Sighting, lives};
@@ -21,6 +21,7 @@ use crate::hands::spread::{Ground, Hand, moment};
 use crate::snapshots;
 use crate::story::{self, Known};
 use crate::trail::{self, Trail};
+use crate::witnesses::{self, WitnessError};
 
 mod indicator;
 
@@ -38,6 +39,9 @@ pub enum CaseError {
     /// The logs cannot be asked.
     #[error("the logs cannot be read")]
     Engine(#[from] EngineError),
+    /// The other logs cannot be asked.
+    #[error("the logs beside CloudTrail cannot be asked")]
+    Witnesses(#[from] WitnessError),
     /// What was kept meanwhile cannot be read again.
     #[error("what was kept on disk meanwhile cannot be read again")]
     Kept(#[from] ArrowError),
@@ -96,6 +100,8 @@ pub async fn investigate(
     }
     let shown = snapshots::read(engine, run).await?;
     sightings.extend(snapshots::tell(&mut case, &shown, &mut cites));
+    let others = witnesses::ask(engine).await?;
+    witnesses::tell(&mut case, &others, &mut cites);
     if case.origin.is_none() {
         story::nothing_found(&mut case);
     } else {
@@ -151,7 +157,7 @@ fn sources(trail: &Trail, run: &Run) -> Vec<Source> {
     }
     if trail.uses.beyond > 0 {
         unread.push(format!(
-            "{} events are only counted by principal: there are too many combinations",
+            "{} events are counted together, there being too many principals",
             trail.uses.beyond
         ));
     }
@@ -191,6 +197,7 @@ fn leads(scores: &BTreeMap<At, Score>, ground: &Ground<'_>, cites: &mut Cites) -
         let credential = names.text(at.credential);
         Lead {
             score: score.points,
+            is_alarm: score.points >= SUSPICIOUS,
             about: format!(
                 "{} with {credential} from {}",
                 short(names.text(at.principal)),

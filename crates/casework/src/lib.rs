@@ -15,3 +15,4 @@ pub mod report;
 pub mod snapshots;
 pub mod story;
 pub mod trail;
+pub mod witnesses;

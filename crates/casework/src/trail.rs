@@ -7,9 +7,11 @@ pub mod acts;
 pub mod days;
 pub mod meaning;
 pub mod names;
+pub mod place;
 mod repeats;
 pub mod row;
 pub mod uses;
+pub mod who;
 
 use std::sync::Arc;
 

@@ -13,6 +13,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use davylamp_casework::case::Asked;
 use davylamp_casework::investigate::{CaseError, Indicator, Means, investigate};
 use davylamp_casework::report::{self, How, ReportError};
+use davylamp_casework::witnesses::WitnessError;
 use davylamp_hunt::tally::summary;
 use jiff::Timestamp;
 
@@ -159,13 +160,15 @@ async fn make(args: &InvestigateArgs) -> Result<ExitCode, Failure> {
             written.evidence_hash
         ));
     }
-    let is_incomplete = run.is_outside() || run.is_bad();
-    Ok(ExitCode::from(match (case.span.is_some(), is_incomplete) {
-        (true, _) if args.logs.strict && is_incomplete => COULD_NOT_COMPLETE,
-        (true, _) => FOUND,
-        (false, true) => COULD_NOT_COMPLETE,
-        (false, false) => 0,
-    }))
+    let is_incomplete = run.is_outside() || run.is_bad() || case.is_incomplete();
+    Ok(ExitCode::from(
+        match (case.is_suspicious(), is_incomplete) {
+            (true, _) if args.logs.strict && is_incomplete => COULD_NOT_COMPLETE,
+            (true, _) => FOUND,
+            (false, true) => COULD_NOT_COMPLETE,
+            (false, false) => 0,
+        },
+    ))
 }
 
 fn report_failure(error: ReportError) -> Failure {
@@ -180,6 +183,8 @@ fn report_failure(error: ReportError) -> Failure {
 fn failure(error: CaseError) -> Failure {
     match error {
         CaseError::Engine(error) => crate::hunt::failure(error),
+        CaseError::Witnesses(WitnessError::Engine(error)) => crate::hunt::failure(error),
+        CaseError::Witnesses(WitnessError::Hunts(faults)) => Failure::from(faults),
         CaseError::Kept(error) => {
             Failure::new(anyhow!(error), "see whether the folder of TMPDIR has room")
         }

@@ -1,64 +1,14 @@
 //! What a principal usually does: from where, with what, since when.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
 
 use super::pairs::{At, Pairs};
 use crate::trail::days::Days;
 use crate::trail::names::{Name, Names};
+use crate::trail::place::{family, neighbourhood, net};
 
 /// Days on which a place must have been used before it is one's own.
 const KNOWN_DAYS: u32 = 2;
-
-/// The network of an address: what a household, an office or a data centre's customer has. Other places
-/// are their own network.
-pub fn net(place: &str) -> String {
-    match place.parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) => {
-            let [a, b, c, _] = address.octets();
-            format!("{a}.{b}.{c}.0/24")
-        }
-        Ok(IpAddr::V6(address)) => {
-            let [a, b, c, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}::/48")
-        }
-        Err(_) => place.to_owned(),
-    }
-}
-
-/// A wider network: what the customers of a provider in a town have, among whom an address wanders.
-pub fn neighbourhood(place: &str) -> String {
-    match place.parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) => {
-            let [a, b, ..] = address.octets();
-            format!("{a}.{b}.0.0/16")
-        }
-        Ok(IpAddr::V6(address)) => {
-            let [a, b, ..] = address.segments();
-            format!("{a:x}:{b:x}::/32")
-        }
-        Err(_) => place.to_owned(),
-    }
-}
-
-/// Whether a tool's name says more than which browser it is: thousands have the same browser.
-pub fn is_telling(agent: &str) -> bool {
-    !agent.starts_with("Mozilla/") && !agent.is_empty()
-}
-
-/// A user agent without its versions and details: what people change seldom.
-pub fn family(agent: &str) -> String {
-    let first = agent
-        .trim_start_matches('[')
-        .split([' ', ';', ']'])
-        .next()
-        .unwrap_or_default();
-    first
-        .split('/')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase()
-}
 
 /// What principals did, and from where.
 #[derive(Debug, Default)]

@@ -9,6 +9,7 @@ use crate::trail::Trail;
 use crate::trail::days::Days;
 use crate::trail::meaning::{Phase, QUARANTINE, asks_for_quota, phase};
 use crate::trail::names::Name;
+use crate::trail::place::address;
 use crate::trail::row::{Row, Text};
 use crate::trail::uses::{Key, PROBES, Use};
 
@@ -120,11 +121,7 @@ impl Pairs {
     pub fn of(trail: &Trail) -> Result<Self, ArrowError> {
         let mut pairs = Self::default();
         for (key, used) in trail.uses.iter().filter(|(_, used)| used.count > 0) {
-            let is_address = trail
-                .names
-                .text(key.place)
-                .parse::<std::net::IpAddr>()
-                .is_ok();
+            let is_address = address(trail.names.text(key.place)).is_some();
             pairs
                 .all
                 .entry(At::of(key))

@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use davylamp_model::verdict::Verdict;
 
-use super::habit::is_telling;
 use super::pairs::{At, Pair};
 use super::spread::{Because, Belongs, Ground, Hand, Making, moment};
 use crate::case::{EvidenceId, Reason, Statement};
 use crate::cite::Cites;
 use crate::trail::names::Name;
+use crate::trail::place::is_telling;
 use crate::trail::uses::Use;
 
 /// Own places that are named in a reason.

@@ -6,6 +6,7 @@
 
 use crate::trail::meaning::Phase;
 use crate::trail::names::Names;
+use crate::trail::who::is_instance;
 
 use super::habit::Habits;
 use super::pairs::{At, Pair};
@@ -181,9 +182,12 @@ fn strangeness(score: &mut Score, at: &At, pair: &Pair, habits: &Habits, names: 
             score.strange(10.0, format!("{new} regions had never been called before"));
         }
     }
+    // Machines get new addresses, and do not change their tools with them.
     if is_instance(names.text(at.credential))
         && habits.has_past(at.principal, begins)
         && !habits.knows_place(at.principal, place, begins)
+        && !habits.is_near(at.principal, place, begins)
+        && habits.is_new_agent(at, agents, names, begins)
     {
         score.strange(
             25.0,
@@ -200,13 +204,6 @@ fn strangeness(score: &mut Score, at: &At, pair: &Pair, habits: &Habits, names: 
     if names.text(at.principal).ends_with(":root") {
         score.strange(5.0, "it was the root user".to_owned());
     }
-}
-
-/// Whether a credential is that of an instance.
-pub fn is_instance(credential: &str) -> bool {
-    credential
-        .strip_prefix("session i-")
-        .is_some_and(|id| id.len() >= 8 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// A number and a word.

@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use davylamp_hunt::arrow::error::ArrowError;
 use jiff::Timestamp;
 
-use super::habit::{Habits, is_telling, net};
+use super::habit::Habits;
 use super::pairs::{At, Pair, Pairs};
-use super::score::is_instance;
 use crate::detail::{Detail, Made};
 use crate::trail::Trail;
 use crate::trail::names::Name;
+use crate::trail::place::{is_telling, net};
 use crate::trail::row::{Row, Text};
+use crate::trail::who::is_instance;
 
 /// Rounds until nothing is added; each follows one more hop from credential to credential.
 const MAX_ROUNDS: usize = 12;
@@ -380,7 +381,7 @@ impl Hand {
 
     /// Machines that AWS starts for a group are its maker's.
     fn see_service(&mut self, row: Row<'_>, making: impl Fn() -> Making) {
-        if row.text(Text::EventName) != "RunInstances" {
+        if self.groups.is_empty() || row.text(Text::EventName) != "RunInstances" {
             return;
         }
         let detail = Detail::of(row);

@@ -11,7 +11,8 @@ use super::states::{cite, user_arn};
 use super::things::Snapshots;
 use super::who::{self, Fit, Making, Said, Who};
 use crate::case::{
-    Case, Confidence, Existence, Lead, Origin, Reason, Span, Statement, Touched, Unknown,
+    Case, Confidence, Existence, Lead, Origin, Reason, SUSPICIOUS, Span, Statement, Touched,
+    Unknown,
 };
 use crate::cite::Cites;
 use crate::cost::sightings::Sighting;
@@ -79,6 +80,7 @@ pub fn lead(burst: &Burst<'_>, cites: &mut Cites) -> Lead {
     let shown = burst.machines.iter().take(MAX_CITED);
     Lead {
         score: burst.score,
+        is_alarm: burst.score >= SUSPICIOUS,
         about: format!(
             "{} in account {}",
             plural(burst.machines.len() as u64, "machine"),

@@ -202,7 +202,7 @@ impl Seen {
         let is_by_service = row.is_by_service();
         // AWS starts machines for groups that the hand made.
         let may_be = match is_by_service {
-            true => row.text(Text::EventName) == "RunInstances",
+            true => !known.hand.groups.is_empty() && row.text(Text::EventName) == "RunInstances",
             false => known.hand.did(&at, micros),
         };
         if !may_be {

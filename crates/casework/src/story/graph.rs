@@ -11,10 +11,10 @@ use crate::cite::Cites;
 use crate::detail::How;
 use crate::hands::pairs::At;
 use crate::hands::relation::{cite_use, short, split};
-use crate::hands::score::is_instance;
 use crate::hands::spread::{Making, moment};
 use crate::trail::days::Days;
 use crate::trail::names::Name;
+use crate::trail::who::is_instance;
 
 /// Agents and principals that a place names.
 const MAX_NAMED: usize = 8;

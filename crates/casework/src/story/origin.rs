@@ -7,9 +7,9 @@ use crate::case::{Confidence, Origin, Reason, Span, Statement};
 use crate::cite::Cites;
 use crate::hands::pairs::{At, Pair};
 use crate::hands::relation::{cite_use, short};
-use crate::hands::score::is_instance;
 use crate::hands::spread::{Because, moment};
 use crate::trail::uses::{Key, Use};
+use crate::trail::who::is_instance;
 
 /// The earliest of what a hand did, and how it came to be able to.
 pub fn of(known: &Known<'_>, cites: &mut Cites) -> Option<Origin> {

@@ -17,6 +17,9 @@ pub fn nothing_found(case: &mut Case) {
     let read: u64 = case.sources.iter().map(|source| source.records).sum();
     let text = match read {
         0 => "nothing was read, so nothing can be said".to_owned(),
+        _ if case.is_suspicious() => {
+            "the leads stand for an attack, and no record shows who is behind it".to_owned()
+        }
         _ => format!("no intrusion was found in {}", plural(read, "record")),
     };
     case.summary = vec![Statement {
@@ -110,6 +113,7 @@ pub fn summarise(case: &mut Case) {
             evidence,
         });
     }
+    summary.extend(case.witnessed.clone());
     case.summary.extend(summary);
     next_steps(case);
     unknowns(case);

@@ -1,6 +1,9 @@
 //! Texts by number, so that what is counted by texts stays small.
 
-use std::collections::HashMap;
+use foldhash::fast::RandomState;
+
+/// A map for the hot path: by a hash that is made for short keys.
+pub type HashMap<K, V> = std::collections::HashMap<K, V, RandomState>;
 
 /// The number of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,7 +14,6 @@ pub struct Name(u32);
 pub struct Names {
     numbers: HashMap<Box<str>, Name>,
     texts: Vec<Box<str>>,
-    bytes: usize,
 }
 
 impl Name {
@@ -36,7 +38,6 @@ impl Names {
         let name = Name(u32::try_from(self.texts.len()).unwrap_or(0));
         self.numbers.insert(text.into(), name);
         self.texts.push(text.into());
-        self.bytes += 2 * text.len();
         name
     }
 
@@ -78,10 +79,5 @@ impl Names {
             *name = new.get(name).copied().unwrap_or(*name);
         }
         new
-    }
-
-    /// How many bytes the texts have.
-    pub fn bytes(&self) -> usize {
-        self.bytes
     }
 }

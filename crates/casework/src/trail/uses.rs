@@ -1,27 +1,52 @@
 //! Who used which credential from where with what: the whole of a trail in a table that does not
 //! grow with it.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 
 use super::days::Days;
 use super::meaning;
-use super::names::{Name, Names};
+use super::names::{HashMap, Name, Names};
+use super::place::{family, neighbourhood};
 use super::repeats::rank;
 use super::row::{Row, Text};
+use super::who::{INSTANCES, credential, is_instance, principal, unique, with_id};
 
-/// Combinations that are kept apart. An account with more of them is a cloud of its own, and those beyond
-/// are counted by principal alone.
+/// Combinations of one principal that are kept apart. A role that thousands of machines or jobs assume has
+/// more, and then what they have in common counts: see [`Grain`].
+const MAX_EXACT: u32 = 1_000;
+
+/// The same where an account has more combinations than [`MANY_USES`].
+const MAX_EXACT_OF_MANY: u32 = 50;
+const MANY_USES: usize = 150_000;
+
+/// Combinations of one principal after that.
+const MAX_COARSE: u32 = 2_000;
+
+/// Combinations in all. Beyond them a principal that is new is counted with others of its kind.
 const MAX_USES: usize = 300_000;
 
-/// Bytes of names that are kept apart, for the same reason.
-const MAX_NAME_BYTES: usize = 96 << 20;
-
-/// Stands for the credential, place and agent of what is beyond the bounds.
+/// Stands for what is beyond the bounds.
 pub const BEYOND: &str = "(others)";
 
-/// A session of a role by its name, of which these many are kept apart for a role.
-const MAX_SESSIONS: u32 = 2_000;
+/// How closely a principal's uses are kept apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Grain {
+    /// As they are.
+    #[default]
+    Exact,
+    /// By the kind of the tool, the neighbourhood of the place, and sessions together.
+    Coarse,
+    /// By the kind of the tool.
+    Wide,
+}
+
+/// How many uses a principal has, and how closely they are kept apart.
+#[derive(Debug, Clone, Copy, Default)]
+struct Width {
+    uses: u32,
+    grain: Grain,
+}
 
 /// Who, with which credential, from where, with what, in which region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,69 +109,64 @@ pub const PROBES: &[&str] = &[
 pub struct Uses {
     keys: HashMap<Key, u32>,
     all: Vec<(Key, Use)>,
-    sessions: HashMap<Name, u32>,
+    widths: HashMap<Name, Width>,
     /// Users by ARN and unique id: one that is deleted and made again is another.
     users: HashMap<(Name, Name), Name>,
-    /// How many events are only counted by principal.
+    /// How many principals have so many uses that only what these have in common is kept apart.
+    pub wide: u64,
+    /// How many events of principals are counted together, there being too many principals.
     pub beyond: u64,
 }
 
 impl Uses {
     /// Counts an event; the number of its use.
     pub fn add(&mut self, names: &mut Names, row: Row<'_>) -> u32 {
-        let principal = self.principal(names, row);
-        let mut key = Key {
-            principal,
-            credential: Name::EMPTY,
-            place: Name::EMPTY,
-            agent: Name::EMPTY,
-            region: names.add(row.text(Text::Region)),
-        };
-        if self.all.len() < MAX_USES && names.bytes() < MAX_NAME_BYTES {
-            key.credential = self.credential(names, principal, row);
-            key.place = names.add(row.text(Text::Place));
-            key.agent = names.add(row.text(Text::Agent));
-        } else {
-            let known = |text: &str| names.find(text);
-            let found = known(credential(row).as_ref())
-                .zip(known(row.text(Text::Place)))
-                .zip(known(row.text(Text::Agent)));
-            let whole = found.map(|((credential, place), agent)| Key {
-                credential,
-                place,
-                agent,
-                ..key
-            });
-            key = match whole.filter(|key| self.keys.contains_key(key)) {
-                Some(key) => key,
-                None => {
-                    self.beyond += 1;
-                    let beyond = names.add(BEYOND);
-                    Key {
-                        credential: beyond,
-                        place: beyond,
-                        agent: beyond,
-                        ..key
-                    }
-                }
-            };
+        let mut principal = self.principal(names, row);
+        if self.all.len() >= MAX_USES && !self.widths.contains_key(&principal) {
+            self.beyond += 1;
+            principal = names.add(BEYOND);
         }
+        let grain = self.grain(principal);
+        let key = key(principal, grain, row, |text| names.add(text));
         let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
         let number = *self.keys.entry(key).or_insert(next);
         if number == next {
-            self.all.push((
-                key,
-                Use {
-                    first: i64::MAX,
-                    last: i64::MIN,
-                    ..Use::default()
-                },
-            ));
+            let unused = Use {
+                first: i64::MAX,
+                last: i64::MIN,
+                ..Use::default()
+            };
+            self.all.push((key, unused));
+            self.widen(principal);
         }
         if let Some((_, used)) = self.all.get_mut(number as usize) {
             used.add(row);
         }
         number
+    }
+
+    fn grain(&self, principal: Name) -> Grain {
+        self.widths
+            .get(&principal)
+            .copied()
+            .unwrap_or_default()
+            .grain
+    }
+
+    /// Counts a new use of a principal, which may be one too many.
+    fn widen(&mut self, principal: Name) {
+        let most = match self.all.len() < MANY_USES {
+            true => MAX_EXACT,
+            false => MAX_EXACT_OF_MANY,
+        };
+        let width = self.widths.entry(principal).or_default();
+        width.uses += 1;
+        let grain = match width.grain {
+            Grain::Exact if width.uses > most => Grain::Coarse,
+            Grain::Coarse if width.uses > MAX_COARSE => Grain::Wide,
+            _ => return,
+        };
+        *width = Width { uses: 0, grain };
     }
 
     /// Takes back an event that had been counted already.
@@ -158,6 +178,7 @@ impl Uses {
 
     /// Ends the counting: names no longer depend on the order in which events came.
     pub fn settle(&mut self, names: &mut Names) {
+        self.fold(names);
         self.name_users(names);
         let order = names.sort();
         let of = |name: &mut Name| *name = order.get(name).copied().unwrap_or(*name);
@@ -182,9 +203,34 @@ impl Uses {
                 ((arn, id), own)
             })
             .collect();
+        let widths = std::mem::take(&mut self.widths);
+        self.widths = widths
+            .into_iter()
+            .map(|(mut principal, width)| {
+                of(&mut principal);
+                (principal, width)
+            })
+            .collect();
         self.all.sort_unstable_by_key(|(key, _)| *key);
-        self.keys.clear();
-        self.sessions.clear();
+        self.keys = HashMap::default();
+    }
+
+    /// The uses of a principal that turned out to have too many are folded, those before that as well: which
+    /// came first must not matter.
+    fn fold(&mut self, names: &mut Names) {
+        let is_wide = |width: &&Width| width.grain > Grain::Exact;
+        self.wide = self.widths.values().filter(is_wide).count() as u64;
+        let mut folded: HashMap<Key, Use> = HashMap::default();
+        for (key, used) in std::mem::take(&mut self.all) {
+            let key = coarser(key, self.grain(key.principal), names);
+            match folded.entry(key) {
+                Entry::Occupied(mut known) => known.get_mut().join(used),
+                Entry::Vacant(new) => {
+                    new.insert(used);
+                }
+            }
+        }
+        self.all = folded.into_iter().collect();
     }
 
     /// Each of them.
@@ -194,19 +240,16 @@ impl Uses {
 
     /// The key of an event that has been counted.
     pub fn key_of(&self, names: &Names, row: Row<'_>) -> Option<Key> {
-        let arn = names.find(&principal(row))?;
-        let principal = match unique(row) {
-            Some(id) => *self.users.get(&(arn, names.find(id)?)).unwrap_or(&arn),
-            None => arn,
+        let arn = names.find(&principal(row));
+        let of_user = |arn| {
+            let id = names.find(unique(row)?)?;
+            self.users.get(&(arn, id)).copied()
         };
-        let key = Key {
-            principal,
-            credential: names.find(credential(row).as_ref()).unwrap_or(Name::EMPTY),
-            place: names.find(row.text(Text::Place)).unwrap_or(Name::EMPTY),
-            agent: names.find(row.text(Text::Agent)).unwrap_or(Name::EMPTY),
-            region: names.find(row.text(Text::Region)).unwrap_or(Name::EMPTY),
-        };
-        Some(key)
+        let known = arn.and_then(|arn| of_user(arn).or(Some(arn)));
+        let known = known.filter(|name| self.widths.contains_key(name));
+        let principal = known.or_else(|| names.find(BEYOND))?;
+        let find = |text: &str| names.find(text).unwrap_or(Name::EMPTY);
+        Some(key(principal, self.grain(principal), row, find))
     }
 
     fn principal(&mut self, names: &mut Names, row: Row<'_>) -> Name {
@@ -250,7 +293,7 @@ impl Uses {
 
     /// Users whose ARN nobody else had are known by it alone, and of several the first.
     fn name_users(&mut self, names: &mut Names) {
-        let mut first: HashMap<Name, i64> = HashMap::new();
+        let mut first: HashMap<Name, i64> = HashMap::default();
         for (key, used) in &self.all {
             let seen = first.entry(key.principal).or_insert(used.first);
             *seen = (*seen).min(used.first);
@@ -260,7 +303,7 @@ impl Uses {
             let seen = first.get(own).copied().unwrap_or(i64::MAX);
             by_arn.entry(*arn).or_default().push((seen, *own));
         }
-        let mut by_first: HashMap<Name, Name> = HashMap::new();
+        let mut by_first: HashMap<Name, Name> = HashMap::default();
         for (arn, mut all) in by_arn {
             all.sort_unstable();
             if let Some((_, own)) = all.first() {
@@ -278,24 +321,77 @@ impl Uses {
             .map(|((arn, id), own)| ((of(arn), id), own))
             .collect();
     }
+}
 
-    fn credential(&mut self, names: &mut Names, principal: Name, row: Row<'_>) -> Name {
-        let label = credential(row);
-        if let Some(known) = names.find(&label) {
-            return known;
+/// The key of an event, as closely as its principal's uses are kept apart.
+fn key(principal: Name, grain: Grain, row: Row<'_>, mut name: impl FnMut(&str) -> Name) -> Key {
+    let region = name(row.text(Text::Region));
+    let (label, place, agent) = (
+        credential(row),
+        row.text(Text::Place),
+        row.text(Text::Agent),
+    );
+    let (credential, place, agent) = match grain {
+        Grain::Exact => (name(&label), name(place), name(agent)),
+        _ => {
+            let (label, place, agent) = common(&label, place, agent, grain);
+            (name(label), name(&place), name(&agent))
         }
-        if label.starts_with("session ") {
-            let sessions = self.sessions.entry(principal).or_default();
-            *sessions += 1;
-            if *sessions > MAX_SESSIONS {
-                return names.add("sessions");
-            }
-        }
-        names.add(&label)
+    };
+    Key {
+        principal,
+        credential,
+        place,
+        agent,
+        region,
     }
 }
 
+/// A key that was made before its principal had too many.
+fn coarser(key: Key, grain: Grain, names: &mut Names) -> Key {
+    if grain == Grain::Exact {
+        return key;
+    }
+    let text = |name| names.text(name).to_owned();
+    let (label, place, agent) = (text(key.credential), text(key.place), text(key.agent));
+    let (label, place, agent) = common(&label, &place, &agent, grain);
+    Key {
+        credential: names.add(label),
+        place: names.add(&place),
+        agent: names.add(&agent),
+        ..key
+    }
+}
+
+/// What many uses have in common. Of what is common already, the same.
+fn common<'a>(label: &'a str, place: &str, agent: &str, grain: Grain) -> (&'a str, String, String) {
+    let label = match label {
+        label if is_instance(label) => INSTANCES,
+        label if label.starts_with("session ") => "sessions",
+        label => label,
+    };
+    let place = match grain {
+        Grain::Wide => BEYOND.to_owned(),
+        _ => neighbourhood(place),
+    };
+    (label, place, family(agent))
+}
+
 impl Use {
+    fn join(&mut self, other: Self) {
+        let (count, days) = (self.count + other.count, other.days);
+        let (last, probes) = (self.last.max(other.last), self.probes | other.probes);
+        let is_first = (other.first, rank(&other.source)) < (self.first, rank(&self.source));
+        let before = self.days;
+        if is_first {
+            *self = other;
+            self.days.join(&before);
+        } else {
+            self.days.join(&days);
+        }
+        (self.count, self.last, self.probes) = (count, last, probes);
+    }
+
     fn add(&mut self, row: Row<'_>) {
         self.count += 1;
         let name = row.text(Text::EventName);
@@ -315,73 +411,5 @@ impl Use {
             self.event_id = row.text(Text::EventId).into();
             self.action = name.into();
         }
-    }
-}
-
-/// A user's ARN with the id that is not given twice.
-pub fn with_id(arn: &str, id: &str) -> String {
-    format!("{arn} ({id})")
-}
-
-/// Whom an event belongs to: the role or user behind the session, otherwise the caller.
-pub fn principal(row: Row<'_>) -> Cow<'_, str> {
-    let kind = row.text(Text::IdentityType);
-    let issuer = row.text(Text::IssuerArn);
-    // A federated user's session outlives what made it, so it is a principal of its own.
-    if !issuer.is_empty() && kind != "FederatedUser" {
-        return issuer.into();
-    }
-    let arn = row.text(Text::Arn);
-    if let Some(role) = role_of(arn) {
-        return role.into();
-    }
-    if !arn.is_empty() {
-        return arn.into();
-    }
-    let (account, user) = (row.text(Text::IdentityAccount), row.text(Text::UserName));
-    if kind == "Root" && !account.is_empty() {
-        return format!("arn:aws:iam::{account}:root").into();
-    }
-    if kind == "IAMUser" && !account.is_empty() && !user.is_empty() {
-        return format!("arn:aws:iam::{account}:user/{user}").into();
-    }
-    let texts = [user, row.text(Text::PrincipalId), row.text(Text::InvokedBy)];
-    match texts.into_iter().find(|text| !text.is_empty()) {
-        Some(named) => named.into(),
-        None if account.is_empty() => "(not said)".into(),
-        None => format!("account {account}").into(),
-    }
-}
-
-/// The role of the ARN of one of its sessions; paths are not in it.
-fn role_of(arn: &str) -> Option<String> {
-    let (before, rest) = arn.split_once(":assumed-role/")?;
-    let role = rest.split('/').next()?;
-    let before = before.replacen(":sts:", ":iam:", 1);
-    Some(format!("{before}:role/{role}"))
-}
-
-/// The unique id of a user.
-fn unique(row: Row<'_>) -> Option<&str> {
-    let id = row.text(Text::PrincipalId);
-    (row.text(Text::IdentityType) == "IAMUser" && id.starts_with("AIDA")).then_some(id)
-}
-
-/// The credential of an event: a long-term key by its id; of temporary ones, of which a role has
-/// thousands, what they have in common: the session's name, or the console.
-pub fn credential(row: Row<'_>) -> Cow<'_, str> {
-    let key = row.text(Text::Key);
-    let session = row.session();
-    if key.starts_with("AKIA") {
-        return key.into();
-    }
-    if row.is_console_session() || row.text(Text::EventName) == "ConsoleLogin" {
-        return "console".into();
-    }
-    match (session.is_empty(), key.is_empty()) {
-        (false, _) => format!("session {session}").into(),
-        (true, false) if key.starts_with("ASIA") => "temporary".into(),
-        (true, false) => key.into(),
-        (true, true) => "".into(),
     }
 }

@@ -9,3 +9,4 @@ mod coverage;
 mod snapshots;
 mod stories;
 mod support;
+mod witnesses;

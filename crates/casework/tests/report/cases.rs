@@ -404,6 +404,7 @@ pub fn framed() -> Case {
         },
     ]);
     Case {
+        witnessed: None,
         asked: Asked {
             logs: vec!["s3://trail/AWSLogs".to_owned(), "recorder/".to_owned()],
             indicators: vec![BOB.to_owned()],
@@ -455,6 +456,7 @@ pub fn framed() -> Case {
         }),
         leads: vec![Lead {
             score: 97.4,
+            is_alarm: true,
             about: INTRUDER.to_owned(),
             statement: said("Three users' credentials came from one new address within an hour.", &[1, 4, 5]),
         }],

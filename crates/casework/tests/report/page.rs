@@ -84,6 +84,7 @@ async fn numbers_lead_to_records_also_to_those_that_are_folded() {
     case.leads = (11..=80)
         .map(|n| davylamp_casework::case::Lead {
             score: 1.0,
+            is_alarm: false,
             about: format!("lead {n}"),
             statement: cases::said("It stood out.", &[n]),
         })

@@ -1,6 +1,7 @@
 //! Who called: the identity of an event.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use super::judge;
 use crate::read::json::{Walk, text_of};
@@ -38,6 +39,26 @@ pub(super) const IDENTITY: &[(&str, &str)] = &[
 const CONTEXT: &[u8] = b"sessionContext";
 const CONTEXT_PARTS: &[&[u8]] = &[b"sessionIssuer", b"attributes"];
 
+/// The members of an object in the identity: their names, and where in [`IDENTITY`] they stand.
+type Section = Vec<(&'static [u8], usize)>;
+
+/// The members of the identity itself, of its context, and of the parts of that in the order of
+/// [`CONTEXT_PARTS`]: every event is looked through, so that no path is taken apart for it.
+static SECTIONS: LazyLock<[Section; 4]> = LazyLock::new(|| {
+    const PATHS: [&str; 4] = [
+        "",
+        "sessionContext.",
+        "sessionContext.sessionIssuer.",
+        "sessionContext.attributes.",
+    ];
+    PATHS.map(|before| {
+        let paths = IDENTITY.iter().map(|(path, _)| *path).zip(0..);
+        let named = paths.filter_map(|(path, part)| Some((path.strip_prefix(before)?, part)));
+        let own = named.filter(|(name, _)| !name.contains('.'));
+        own.map(|(name, part)| (name.as_bytes(), part)).collect()
+    })
+});
+
 /// The identity of an event: its parts as they are written.
 #[derive(Debug, Default)]
 pub(super) struct Identity<'a> {
@@ -54,36 +75,26 @@ impl<'a> Identity<'a> {
             if key.eq_ignore_ascii_case(CONTEXT) {
                 let _ = Walk::at(value, 0).object(|key, value| identity.context(key, value));
             } else {
-                identity.take("", key, value);
+                identity.take(0, key, value);
             }
         });
         identity
     }
 
     fn context(&mut self, key: &'a [u8], value: &'a [u8]) {
-        match CONTEXT_PARTS
-            .iter()
-            .find(|part| part.eq_ignore_ascii_case(key))
-        {
+        let is_it = |part: &&[u8]| part.eq_ignore_ascii_case(key);
+        match CONTEXT_PARTS.iter().position(|part| is_it(part)) {
             Some(part) => {
-                let part = if *part == CONTEXT_PARTS[0] {
-                    "sessionContext.sessionIssuer."
-                } else {
-                    "sessionContext.attributes."
-                };
-                let _ = Walk::at(value, 0).object(|key, value| self.take(part, key, value));
+                let _ = Walk::at(value, 0).object(|key, value| self.take(2 + part, key, value));
             }
-            None => self.take("sessionContext.", key, value),
+            None => self.take(1, key, value),
         }
     }
 
-    fn take(&mut self, before: &str, key: &[u8], value: &'a [u8]) {
-        let is_it = |(path, _): &(&str, &str)| {
-            path.strip_prefix(before)
-                .is_some_and(|rest| rest.as_bytes().eq_ignore_ascii_case(key))
-        };
-        if let Some(part) = IDENTITY.iter().position(is_it) {
-            self.parts[part] = Some(value);
+    fn take(&mut self, section: usize, key: &[u8], value: &'a [u8]) {
+        let is_it = |(name, _): &&(&[u8], usize)| name.eq_ignore_ascii_case(key);
+        if let Some((_, part)) = SECTIONS[section].iter().find(is_it) {
+            self.parts[*part] = Some(value);
         }
     }
 

@@ -6,6 +6,7 @@
 )]
 
 mod coverage;
+mod sessions;
 mod snapshots;
 mod stories;
 mod support;

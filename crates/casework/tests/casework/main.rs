@@ -6,6 +6,7 @@
 )]
 
 mod coverage;
+mod crowds;
 mod sessions;
 mod snapshots;
 mod stories;

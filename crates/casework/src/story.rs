@@ -6,6 +6,7 @@ mod graph;
 mod innocence;
 mod origin;
 mod reach;
+mod sights;
 mod summary;
 mod tampering;
 

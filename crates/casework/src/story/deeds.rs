@@ -6,12 +6,13 @@ use davylamp_hunt::arrow::error::ArrowError;
 
 use super::Known;
 use super::acts::Acts;
+use super::sights::{Blinding, Sight, ThingKey, key_of, see};
 use crate::case::{Act, EvidenceId, Hand, Span};
 use crate::cite::Cites;
 use crate::cost::EC2;
 use crate::cost::sightings::Sighting;
 use crate::cost::signs::{self, Call};
-use crate::detail::{Detail, How, Made};
+use crate::detail::{Detail, Made};
 use crate::hands::making::moment;
 use crate::hands::pairs::At;
 use crate::hands::relation::cite_use;
@@ -20,26 +21,6 @@ use crate::trail::row::{Row, Text};
 
 /// Things whose fate is followed.
 const MAX_THINGS: usize = 100_000;
-
-/// What was done to a thing, and when.
-#[derive(Debug, Clone)]
-pub struct Sight {
-    /// The moment, in microseconds since 1970.
-    pub at: i64,
-    /// What.
-    pub how: How,
-    /// The action.
-    pub action: String,
-    /// By whom.
-    pub by: At,
-    /// Whether it was the hand.
-    pub is_hand: bool,
-    /// The record.
-    pub evidence: EvidenceId,
-}
-
-/// A thing by kind, id and region.
-pub type ThingKey = (String, String, String);
 
 /// What was seen.
 #[derive(Debug, Default)]
@@ -60,29 +41,6 @@ pub struct Seen {
     seen: HashSet<String>,
     first: Option<i64>,
     last: Option<i64>,
-}
-
-/// An act against a log or sensor, or for it.
-#[derive(Debug, Clone)]
-pub struct Blinding {
-    /// The moment, in microseconds since 1970.
-    pub at: i64,
-    /// The action.
-    pub action: String,
-    /// What it is about.
-    pub target: String,
-    /// The region.
-    pub region: String,
-    /// Why it failed.
-    pub error: String,
-    /// Whose.
-    pub by: At,
-    /// Whether it was the hand.
-    pub is_hand: bool,
-    /// Whether it takes sight rather than giving it.
-    pub is_against: bool,
-    /// The record.
-    pub evidence: EvidenceId,
 }
 
 /// One event, and whose it is.
@@ -413,31 +371,6 @@ impl Seen {
     }
 }
 
-/// Adds what was done to a thing. Of the same done again and again, the first and the last are kept.
-fn see(sights: &mut Vec<Sight>, mut new: Sight, cite: impl FnOnce() -> EvidenceId) {
-    let is_same = |it: &Sight| {
-        (it.how, &it.action, it.by, it.is_hand) == (new.how, &new.action, new.by, new.is_hand)
-    };
-    let mut same = (0..sights.len()).filter(|place| is_same(&sights[*place]));
-    let known = (same.next(), same.next());
-    if let (Some(one), Some(other)) = known {
-        let (first, last) = match sights[one].at <= sights[other].at {
-            true => (one, other),
-            false => (other, one),
-        };
-        let replaced = match new.at {
-            at if at < sights[first].at => first,
-            at if at > sights[last].at => last,
-            _ => return,
-        };
-        new.evidence = cite();
-        sights[replaced] = new;
-        return;
-    }
-    new.evidence = cite();
-    sights.push(new);
-}
-
 /// Whose event it is, and when, in microseconds since 1970.
 fn when(known: &Known<'_>, row: Row<'_>) -> Option<(At, i64)> {
     let trail = known.ground.trail;
@@ -452,21 +385,6 @@ fn names_machine(known: &Known<'_>, detail: &Detail) -> bool {
         .machines
         .iter()
         .any(|machine| machines.contains_key(&machine.id))
-}
-
-/// Things of IAM are in every region, and others in one.
-fn key_of(kind: &str, id: &str, region: &str) -> ThingKey {
-    const GLOBAL: &[&str] = &[
-        "user",
-        "role",
-        "policy",
-        "access-key",
-        "login-profile",
-        "mfa-device",
-        "group",
-    ];
-    let region = if GLOBAL.contains(&kind) { "" } else { region };
-    (kind.to_owned(), id.to_owned(), region.to_owned())
 }
 
 fn some(text: &str) -> Option<String> {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use davylamp_model::verdict::Verdict;
 
 use super::Known;
-use super::deeds::{Seen, Sight};
+use super::deeds::Seen;
+use super::sights::Sight;
 use crate::case::{Case, Credential, EvidenceId, Hand, Link, Place, Principal, Span, Statement};
 use crate::cite::Cites;
 use crate::detail::How;

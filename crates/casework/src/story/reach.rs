@@ -1,7 +1,8 @@
 //! Whatever the hand touched, what of it still exists, and what would let it back in.
 
 use super::Known;
-use super::deeds::{Seen, Sight, ThingKey};
+use super::deeds::Seen;
+use super::sights::{Sight, ThingKey};
 use crate::case::{Existence, Span, Touched};
 use crate::detail::How;
 use crate::hands::making::moment;

@@ -1,7 +1,8 @@
 //! What was done against logs and sensors, and from when to when they say nothing because of it.
 
 use super::Known;
-use super::deeds::{Blinding, Seen};
+use super::deeds::Seen;
+use super::sights::Blinding;
 use crate::case::{Gap, Span, Tampering};
 use crate::hands::making::moment;
 

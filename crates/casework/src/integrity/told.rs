@@ -1,6 +1,6 @@
 //! Whether the logs are whole, as a case says it.
 //!
-//! What must stay true: a case that rests on CloudTrail says whether its log files are whole, or that nobody
+//! What must stay true: a case that rests on CloudTrail, or would if its log files were there, says whether its log files are whole, or that nobody
 //! knows and what would tell; a record of a log file that failed is told as that wherever it is cited. Whose
 //! acts they were is not judged anew: what an altered file had said before, nobody knows.
 
@@ -88,11 +88,12 @@ impl Unchecked {
 
 /// Says in a case that nobody knows whether its log files are whole.
 pub fn tell_unchecked(case: &mut Case, unchecked: &Unchecked) {
-    if !has_trail(case) {
+    // Where there are digests there were log files.
+    if !has_trail(case) && unchecked.digests() == 0 {
         return;
     }
     let (why, tells) = (unchecked.why(), unchecked.tells());
-    case.unknowns.push(unknown(&why, &tells));
+    case.unknowns.push(unknown(&why, Some(&tells)));
     case.integrity = Some(Integrity {
         verdict: Verdict::Unknown,
         why,
@@ -113,11 +114,8 @@ pub fn tell_unchecked(case: &mut Case, unchecked: &Unchecked) {
 
 /// Says in a case what the check of its log files came to.
 pub fn tell(case: &mut Case, checked: &Checked) {
-    if !has_trail(case) {
-        return;
-    }
     let report = &checked.report;
-    if report.chains.is_empty() && report.unread.is_empty() {
+    if report.chains.is_empty() && (report.unread.is_empty() || !has_trail(case)) {
         return tell_unchecked(case, &Unchecked::NoDigest);
     }
     let integrity = integrity(report);
@@ -130,8 +128,8 @@ pub fn tell(case: &mut Case, checked: &Checked) {
     match report.verdict {
         Verdict::Pass => {}
         Verdict::Unknown => {
-            let tells = integrity.tells.as_deref().unwrap_or_default();
-            case.unknowns.push(unknown(&integrity.why, tells));
+            let unknown = unknown(&integrity.why, integrity.tells.as_deref());
+            case.unknowns.push(unknown);
         }
         Verdict::Fail => distrust(case, &integrity),
     }
@@ -143,11 +141,11 @@ fn has_trail(case: &Case) -> bool {
     sources.any(|it| it.table == "cloudtrail" && it.records > 0)
 }
 
-fn unknown(why: &str, tells: &str) -> Unknown {
+fn unknown(why: &str, tells: Option<&str>) -> Unknown {
     Unknown {
         what: WHETHER.to_owned(),
         why: why.to_owned(),
-        remedy: Some(tells.to_owned()),
+        remedy: tells.map(str::to_owned),
     }
 }
 
@@ -181,8 +179,17 @@ fn integrity(report: &Report) -> Integrity {
             uncovered.truncate(MAX_UNCOVERED);
             uncovered
         },
-        unread: report.unread.iter().take(MAX_UNREAD).cloned().collect(),
+        unread: unread(&report.unread),
     }
+}
+
+/// The first of what could not be looked at, and how much more there is.
+fn unread(all: &[String]) -> Vec<String> {
+    let mut unread: Vec<String> = all.iter().take(MAX_UNREAD).cloned().collect();
+    if let Some(more @ 1..) = all.len().checked_sub(MAX_UNREAD) {
+        unread.push(format!("{more} more, which davy investigate verify tells"));
+    }
+    unread
 }
 
 /// What would tell more of it: what would of its worst file, or of its hours.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 
-use super::days::Days;
+use super::days::{Clock, Days};
 use super::meaning;
 use super::names::{HashMap, Name, Names};
 use super::place::{family, neighbourhood};
@@ -13,7 +13,8 @@ use super::row::{Row, Text};
 use super::who::{INSTANCES, credential, is_instance, principal, unique, with_id};
 
 /// Combinations of one principal that are kept apart. A role that thousands of machines or jobs assume has
-/// more, and then what they have in common counts: see [`Grain`].
+/// more, and then what they have in common counts: see [`Grain`]. Deeds have their own count, so that whoever
+/// looks around from everywhere does not hide from where somebody acted.
 const MAX_EXACT: u32 = 1_000;
 
 /// The same where an account has more combinations than [`MANY_USES`].
@@ -25,6 +26,9 @@ const MAX_COARSE: u32 = 2_000;
 
 /// Combinations in all. Beyond them a principal that is new is counted with others of its kind.
 const MAX_USES: usize = 300_000;
+
+/// Principals of whom it is known at which hours they work.
+const MAX_CLOCKS: usize = 20_000;
 
 /// Stands for what is beyond the bounds.
 pub const BEYOND: &str = "(others)";
@@ -46,6 +50,30 @@ enum Grain {
 struct Width {
     uses: u32,
     grain: Grain,
+}
+
+/// How widely a principal acts, how widely it does the rest, and when it works.
+#[derive(Debug, Clone, Default)]
+struct Extent {
+    deeds: Width,
+    rest: Width,
+    clock: Option<Box<Clock>>,
+}
+
+impl Extent {
+    fn width(&mut self, is_deed: bool) -> &mut Width {
+        match is_deed {
+            true => &mut self.deeds,
+            false => &mut self.rest,
+        }
+    }
+
+    fn grain(&self, is_deed: bool) -> Grain {
+        match is_deed {
+            true => self.deeds.grain,
+            false => self.rest.grain,
+        }
+    }
 }
 
 /// Who, with which credential, from where, with what, in which region.
@@ -82,6 +110,8 @@ pub struct Use {
     pub event_id: Box<str>,
     /// Its action.
     pub action: Box<str>,
+    /// Whether it is of deeds, until both are joined.
+    is_deed: bool,
 }
 
 /// The reads that are told apart.
@@ -107,9 +137,9 @@ pub const PROBES: &[&str] = &[
 /// Every use of every credential.
 #[derive(Debug, Default)]
 pub struct Uses {
-    keys: HashMap<Key, u32>,
+    keys: HashMap<(Key, bool), u32>,
     all: Vec<(Key, Use)>,
-    widths: HashMap<Name, Width>,
+    extents: HashMap<Name, Extent>,
     /// Users by ARN and unique id: one that is deleted and made again is another.
     users: HashMap<(Name, Name), Name>,
     /// How many principals have so many uses that only what these have in common is kept apart.
@@ -121,45 +151,57 @@ pub struct Uses {
 impl Uses {
     /// Counts an event; the number of its use.
     pub fn add(&mut self, names: &mut Names, row: Row<'_>) -> u32 {
-        let mut principal = self.principal(names, row);
-        if self.all.len() >= MAX_USES && !self.widths.contains_key(&principal) {
-            self.beyond += 1;
-            principal = names.add(BEYOND);
-        }
-        let grain = self.grain(principal);
+        let principal = self.principal(names, row);
+        let is_deed = meaning::is_deed(row.text(Text::EventName));
+        let grain = self.grain(principal, is_deed);
         let key = key(principal, grain, row, |text| names.add(text));
         let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
-        let number = *self.keys.entry(key).or_insert(next);
+        let number = *self.keys.entry((key, is_deed)).or_insert(next);
         if number == next {
             let unused = Use {
                 first: i64::MAX,
                 last: i64::MIN,
+                is_deed,
                 ..Use::default()
             };
             self.all.push((key, unused));
-            self.widen(principal);
+            self.widen(principal, is_deed);
         }
         if let Some((_, used)) = self.all.get_mut(number as usize) {
             used.add(row);
         }
+        self.clock_in(principal, row);
         number
     }
 
-    fn grain(&self, principal: Name) -> Grain {
-        self.widths
+    fn grain(&self, principal: Name, is_deed: bool) -> Grain {
+        self.extents
             .get(&principal)
-            .copied()
-            .unwrap_or_default()
-            .grain
+            .map_or(Grain::default(), |extent| extent.grain(is_deed))
+    }
+
+    fn clock_in(&mut self, principal: Name, row: Row<'_>) {
+        let has_room = self.extents.len() <= MAX_CLOCKS;
+        let Some((extent, at)) = self.extents.get_mut(&principal).zip(row.micros()) else {
+            return;
+        };
+        if has_room || extent.clock.is_some() {
+            extent.clock.get_or_insert_default().add(at);
+        }
+    }
+
+    /// At which hours a principal works, where that is known.
+    pub fn clock(&self, principal: Name) -> Option<&Clock> {
+        self.extents.get(&principal)?.clock.as_deref()
     }
 
     /// Counts a new use of a principal, which may be one too many.
-    fn widen(&mut self, principal: Name) {
+    fn widen(&mut self, principal: Name, is_deed: bool) {
         let most = match self.all.len() < MANY_USES {
             true => MAX_EXACT,
             false => MAX_EXACT_OF_MANY,
         };
-        let width = self.widths.entry(principal).or_default();
+        let width = self.extents.entry(principal).or_default().width(is_deed);
         width.uses += 1;
         let grain = match width.grain {
             Grain::Exact if width.uses > most => Grain::Coarse,
@@ -167,6 +209,10 @@ impl Uses {
             _ => return,
         };
         *width = Width { uses: 0, grain };
+    }
+
+    fn is_full(&self) -> bool {
+        self.all.len() >= MAX_USES
     }
 
     /// Takes back an event that had been counted already.
@@ -203,12 +249,12 @@ impl Uses {
                 ((arn, id), own)
             })
             .collect();
-        let widths = std::mem::take(&mut self.widths);
-        self.widths = widths
+        let extents = std::mem::take(&mut self.extents);
+        self.extents = extents
             .into_iter()
-            .map(|(mut principal, width)| {
+            .map(|(mut principal, extent)| {
                 of(&mut principal);
-                (principal, width)
+                (principal, extent)
             })
             .collect();
         self.all.sort_unstable_by_key(|(key, _)| *key);
@@ -218,11 +264,11 @@ impl Uses {
     /// The uses of a principal that turned out to have too many are folded, those before that as well: which
     /// came first must not matter.
     fn fold(&mut self, names: &mut Names) {
-        let is_wide = |width: &&Width| width.grain > Grain::Exact;
-        self.wide = self.widths.values().filter(is_wide).count() as u64;
+        let is_wide = |extent: &&Extent| extent.deeds.grain.max(extent.rest.grain) > Grain::Exact;
+        self.wide = self.extents.values().filter(is_wide).count() as u64;
         let mut folded: HashMap<Key, Use> = HashMap::default();
         for (key, used) in std::mem::take(&mut self.all) {
-            let key = coarser(key, self.grain(key.principal), names);
+            let key = coarser(key, self.grain(key.principal, used.is_deed), names);
             match folded.entry(key) {
                 Entry::Occupied(mut known) => known.get_mut().join(used),
                 Entry::Vacant(new) => {
@@ -240,19 +286,26 @@ impl Uses {
 
     /// The key of an event that has been counted.
     pub fn key_of(&self, names: &Names, row: Row<'_>) -> Option<Key> {
-        let arn = names.find(&principal(row));
-        let of_user = |arn| {
-            let id = names.find(unique(row)?)?;
-            self.users.get(&(arn, id)).copied()
-        };
-        let known = arn.and_then(|arn| of_user(arn).or(Some(arn)));
-        let known = known.filter(|name| self.widths.contains_key(name));
+        let known = self.known(names, row);
         let principal = known.or_else(|| names.find(BEYOND))?;
         let find = |text: &str| names.find(text).unwrap_or(Name::EMPTY);
-        Some(key(principal, self.grain(principal), row, find))
+        let is_deed = meaning::is_deed(row.text(Text::EventName));
+        Some(key(principal, self.grain(principal, is_deed), row, find))
+    }
+
+    /// Whose an event is, if that one was counted.
+    fn known(&self, names: &Names, row: Row<'_>) -> Option<Name> {
+        let arn = names.find(&principal(row))?;
+        let id = unique(row).and_then(|id| names.find(id));
+        let user = id.and_then(|id| self.users.get(&(arn, id)).copied());
+        Some(user.unwrap_or(arn)).filter(|name| self.extents.contains_key(name))
     }
 
     fn principal(&mut self, names: &mut Names, row: Row<'_>) -> Name {
+        if self.is_full() && self.known(names, row).is_none() {
+            self.beyond += 1;
+            return names.add(BEYOND);
+        }
         let arn = principal(row);
         let Some(id) = unique(row) else {
             return names.add(&arn);

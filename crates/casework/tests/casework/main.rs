@@ -6,6 +6,8 @@
 )]
 
 mod coverage;
+mod crowds;
+mod sessions;
 mod snapshots;
 mod stories;
 mod support;

@@ -162,6 +162,18 @@ async fn a_log_file_that_is_gone_makes_a_peaceful_account_one_to_look_at() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn log_files_that_are_all_gone_are_no_peace() {
+    let mut objects = delivered(Scenario::NoAttack);
+    objects.retain(|it| it.is_digest);
+    let ground = Ground::of(&objects);
+    let case = ground.told(true).await;
+    let integrity = case.integrity.as_ref().expect("it is said");
+    assert_eq!(integrity.digests.fail + integrity.digests.unknown, 0);
+    assert_ne!(integrity.verdict, Verdict::Pass);
+    assert_eq!(unknown(&case), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_keys_it_is_unknown_and_the_key_is_what_would_tell() {
     let objects = delivered(Scenario::NoAttack);
     let case = Ground::of(&objects).told(false).await;
@@ -231,8 +243,12 @@ fn what_was_not_checked_has_its_command_and_a_case_without_a_trail_says_nothing(
         digests: 1,
         command: "davy investigate verify --logs trail".to_owned(),
     };
-    tell_unchecked(&mut case, &unchecked);
+    tell_unchecked(&mut case, &Unchecked::NoDigest);
     assert_eq!((case.integrity.as_ref(), unknown(&case)), (None, 0));
+    // Digests without a log file are those of files that are gone.
+    let mut without = case.clone();
+    tell_unchecked(&mut without, &unchecked);
+    assert_eq!(unknown(&without), 1);
     case.sources.push(Source {
         table: "cloudtrail".to_owned(),
         records: 1,

@@ -33,7 +33,11 @@ fn deliver(scenario: Scenario) -> Vec<Object> {
     let dir = TempDir::new().expect("a folder");
     let options = Options {
         scenario: Some(scenario),
-        machine_events: 1_000,
+        users: 5,
+        roles: 11,
+        history_days: 6,
+        attack_days: 3,
+        machine_events: 500,
         has_beside: false,
         flow: false,
         dns: false,

@@ -57,7 +57,7 @@ async fn whole_log_files_are_said_to_be() {
     let integrity = case.integrity.as_ref().expect("it is said");
     assert_eq!(integrity.verdict, Verdict::Pass, "{}", integrity.why);
     assert_eq!((unknown(&case), integrity.tells.as_ref()), (0, None));
-    assert!(integrity.log_files.pass > 100 && integrity.faults.is_empty());
+    assert!(integrity.log_files.pass > 50 && integrity.faults.is_empty());
     for record in by_file(&case).into_values().flatten() {
         assert_eq!(record.log_file, Some(Verdict::Pass), "{}", record.source);
     }
@@ -191,7 +191,7 @@ async fn without_keys_it_is_unknown_and_the_key_is_what_would_tell() {
     assert_eq!(verdict(&case), Verdict::Fail);
     let integrity = case.integrity.as_ref().expect("it is said");
     assert_eq!(integrity.faults[0].fault, Some(Fault::Altered));
-    assert!(integrity.faults_left_out + integrity.faults.len() as u64 > 100);
+    assert!(integrity.faults_left_out + integrity.faults.len() as u64 > 50);
 }
 
 #[tokio::test(flavor = "multi_thread")]

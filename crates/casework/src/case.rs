@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::cost::Run;
+use crate::integrity::{Count, Outcome, Stretch};
 
 /// A lead with this score is one that somebody has to look at.
 pub(crate) const SUSPICIOUS: f64 = 50.0;
@@ -51,6 +52,9 @@ pub struct Case {
     pub reach: Vec<Touched>,
     /// What was done against the logs and sensors, and what these do not show since.
     pub tampering: Vec<Tampering>,
+    /// Whether CloudTrail's log files are as they were delivered; nothing where none were read.
+    #[serde(default)]
+    pub integrity: Option<Integrity>,
     /// What other logs say of the things in the case.
     #[serde(default)]
     pub witnessed: Option<Statement>,
@@ -121,6 +125,9 @@ pub struct Evidence {
     pub about: String,
     /// The columns that were read, by name, as JSON.
     pub record: serde_json::Map<String, serde_json::Value>,
+    /// What the log file it was read from came to, where that was checked: fail if it was altered or moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_file: Option<Verdict>,
 }
 
 /// A log or a store of snapshots, and what it can prove.
@@ -384,6 +391,47 @@ pub struct Gap {
     pub until: Option<Timestamp>,
 }
 
+/// Whether log files are as they were delivered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Integrity {
+    /// Pass: all that was read is proven. Fail: something was altered, moved or deleted. Unknown: neither, or
+    /// nothing was checked.
+    pub verdict: Verdict,
+    /// Why, as a clause.
+    pub why: String,
+    /// What would tell more; nothing where it passed.
+    pub tells: Option<String>,
+    /// From the first to the last hour of a digest that was checked.
+    pub span: Option<Span>,
+    /// Digests that are there or ought to be.
+    pub digests: Count,
+    /// Log files that a digest lists, or that are there and no digest lists.
+    pub log_files: Count,
+    /// Digests and log files that did not pass, the worst first.
+    pub faults: Vec<Outcome>,
+    /// How many more there are.
+    pub faults_left_out: u64,
+    /// The hours that no digest covers.
+    pub uncovered: Vec<Uncovered>,
+    /// How many more stretches of them there are.
+    pub uncovered_left_out: u64,
+    /// What could not be looked at, in words.
+    pub unread: Vec<String>,
+}
+
+/// Hours that no digest covers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uncovered {
+    /// The trail, where digests say it.
+    pub trail: Option<String>,
+    /// The account.
+    pub account: String,
+    /// The region.
+    pub region: String,
+    /// Which hours, and why none does.
+    pub hours: Stretch,
+}
+
 /// Whether a principal did it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Innocence {
@@ -542,9 +590,13 @@ pub struct Unknown {
 }
 
 impl Case {
-    /// Whether an intrusion was found, or a lead is so strong that there must have been one.
+    /// Whether an intrusion was found, or there must have been one: a lead is so strong, or somebody altered,
+    /// moved or deleted log files.
     pub fn is_suspicious(&self) -> bool {
-        self.span.is_some() || self.leads.iter().any(|lead| lead.is_alarm)
+        let integrity = self.integrity.as_ref().map(|it| it.verdict);
+        self.span.is_some()
+            || self.leads.iter().any(|lead| lead.is_alarm)
+            || integrity == Some(Verdict::Fail)
     }
 
     /// Whether something of the logs was not read.

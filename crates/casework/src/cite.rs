@@ -39,6 +39,7 @@ impl Cites {
                 time,
                 about: String::new(),
                 record: Map::new(),
+                log_file: None,
             });
             self.all.len() - 1
         });

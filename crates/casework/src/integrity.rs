@@ -8,7 +8,8 @@
 //!
 //! What must stay true: unknown never becomes pass, and each verdict but a pass has its reason and what
 //! would tell; a log file is hashed as a stream, so that memory grows with the number of files and not with
-//! what they hold. Deliberately not here: getting keys from AWS; what a log says.
+//! what they hold. Deliberately not here: asking AWS for keys ([`Laid::signed`] says for which); what a log
+//! says.
 //!
 //! Sources: the AWS CloudTrail user guide, "CloudTrail digest file structure" and "Custom implementations of
 //! CloudTrail log file integrity validation".
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use davylamp_hunt::objects::{self, ListError, Location, Remote, Scope};
+use davylamp_hunt::objects::{self, ListError, Listing, Location, Remote, Scope};
 use davylamp_model::verdict::Verdict;
 use jiff::SignedDuration;
 use tokio::runtime::Handle;
@@ -36,17 +37,24 @@ mod report;
 mod rows;
 mod series;
 pub mod silence;
+mod told;
 
 use files::Shelf;
 use found::{Found, sort};
 use place::Series;
 use public_key::Keys;
 pub use public_key::{KeyError, PublicKey};
+use report::Badness;
 pub use report::{Chain, Count, Fault, Kind, MAX_FAULTS, Outcome, Report, Stretch, worse};
 use silence::Deliveries;
+pub use told::{Unchecked, tell, tell_unchecked};
 
 /// A log file's name says the five minutes that it is about, and it is delivered after them.
 const LATEST_DELIVERY: SignedDuration = SignedDuration::from_mins(15);
+
+/// A digest is signed after the end of its hour: one that comes late, for files that the hourly ones had not,
+/// more than a day after.
+const LATEST_SIGNATURE: SignedDuration = SignedDuration::from_hours(48);
 
 /// What is to be checked.
 #[derive(Debug, Default)]
@@ -100,7 +108,7 @@ pub enum IntegrityError {
 /// What is told of each digest and log file as soon as it is judged.
 pub type Tell = Box<dyn FnMut(&Outcome) + Send>;
 
-/// Checks what lies at some locations. Inside a runtime with several threads.
+/// Checks what lies at some locations, with the keys that are given. Inside a runtime with several threads.
 ///
 /// # Errors
 /// When the locations cannot be set up. What cannot be listed or read is unknown instead.
@@ -109,9 +117,15 @@ pub async fn verify(
     watch: Arc<Watch>,
     tell: Tell,
 ) -> Result<Checked, IntegrityError> {
-    let mut listing = objects::list(&asked.locations, &asked.remote).await?;
-    let objects = std::mem::take(&mut listing.objects);
-    let is_whole = listing.tally.objects_unreadable == 0;
+    find(asked).await?.check(watch, tell).await
+}
+
+/// Finds what there is to check.
+///
+/// # Errors
+/// When the locations cannot be set up. What cannot be listed is unknown instead.
+pub async fn find(asked: Asked) -> Result<Laid, IntegrityError> {
+    let listing = objects::list(&asked.locations, &asked.remote).await?;
     let mut unread: Vec<String> = listing
         .tally
         .samples
@@ -122,25 +136,90 @@ pub async fn verify(
     if let Some(more @ 1..) = listing.tally.objects_unreadable.checked_sub(samples) {
         unread.push(format!("{more} places more could not be listed"));
     }
-    let found = sort(&objects, &asked.scope, &mut unread).await;
-    let runtime = Handle::current();
-    let work = move || {
-        let _entered = runtime.enter();
-        let shelf = Shelf::new(&objects, &asked.locations, asked.is_copy, is_whole);
-        let check = Check {
-            shelf: &shelf,
-            keys: &Keys::new(&asked.keys),
-            asked: &asked,
-            watch: &watch,
-            runtime: &runtime,
+    let found = sort(&listing.objects, &asked.scope, &mut unread).await;
+    Ok(Laid {
+        asked,
+        listing,
+        found,
+        unread,
+    })
+}
+
+/// Digests and log files, found and not checked yet.
+#[derive(Debug)]
+pub struct Laid {
+    asked: Asked,
+    listing: Listing,
+    found: Found,
+    unread: Vec<String>,
+}
+
+/// When digests of a region were signed: AWS has other keys for each region, and others with time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The region, as the names of digests say it: nobody has said that there is one called so.
+    pub region: String,
+    /// From the first to the last moment at which one may have been signed.
+    pub span: Span,
+}
+
+impl Laid {
+    /// The regions that digests are of, and when they were signed: for which keys are needed.
+    pub fn signed(&self) -> Vec<Signed> {
+        let mut regions: BTreeMap<&str, Span> = BTreeMap::new();
+        for (series, digests) in &self.found.digests {
+            let objects = digests.iter().map(|it| &self.listing.objects[*it as usize]);
+            for end in objects.filter_map(found::ends) {
+                // A name may say any year.
+                let last = end.saturating_add(LATEST_SIGNATURE).unwrap_or(end);
+                let span = regions.entry(&series.region);
+                let span = span.or_insert(Span { first: end, last });
+                span.first = span.first.min(end);
+                span.last = span.last.max(last);
+            }
+        }
+        let signed = regions.into_iter().map(|(region, span)| Signed {
+            region: region.to_owned(),
+            span,
+        });
+        signed.collect()
+    }
+
+    /// More keys to check signatures with.
+    pub fn add_keys(&mut self, keys: Vec<PublicKey>) {
+        self.asked.keys.extend(keys);
+    }
+
+    /// Checks it. Inside a runtime with several threads.
+    ///
+    /// # Errors
+    /// When a reader has failed. What cannot be read is unknown instead.
+    pub async fn check(self, watch: Arc<Watch>, tell: Tell) -> Result<Checked, IntegrityError> {
+        let runtime = Handle::current();
+        let work = move || {
+            let _entered = runtime.enter();
+            let Self {
+                asked,
+                listing,
+                found,
+                unread,
+            } = self;
+            let is_whole = listing.tally.objects_unreadable == 0;
+            let locations = &asked.locations;
+            let shelf = Shelf::new(&listing.objects, locations, asked.is_copy, is_whole);
+            let check = Check {
+                shelf: &shelf,
+                keys: &Keys::new(&asked.keys),
+                asked: &asked,
+                watch: &watch,
+                runtime: &runtime,
+            };
+            check.all(&found, unread, tell)
         };
-        let checked = check.all(&found, unread, tell);
-        drop(listing);
-        checked
-    };
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(IntegrityError::Failed)
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(IntegrityError::Failed)
+    }
 }
 
 /// What every part of a check needs.
@@ -155,8 +234,10 @@ struct Check<'a> {
 /// What is gathered while chains are judged.
 struct Gathered {
     tell: Tell,
-    faults: Vec<Outcome>,
-    left_out: u64,
+    /// What did not pass, by how bad it is: of much that is not proven for one reason, nothing that is false
+    /// may be lost.
+    faults: BTreeMap<Badness, Vec<Outcome>>,
+    failed: u64,
     /// What each object of the shelf came to, where a digest lists it.
     of_objects: Vec<Option<Verdict>>,
 }
@@ -167,10 +248,19 @@ impl Gathered {
         if outcome.verdict == Verdict::Pass {
             return;
         }
-        match self.faults.len() < MAX_FAULTS {
-            true => self.faults.push(outcome),
-            false => self.left_out += 1,
+        self.failed += 1;
+        let as_bad = self.faults.entry(outcome.badness()).or_default();
+        if as_bad.len() < MAX_FAULTS {
+            as_bad.push(outcome);
         }
+    }
+
+    /// The worst of what did not pass, and how much more there is.
+    fn into_faults(self) -> (Vec<Outcome>, u64) {
+        let mut faults: Vec<Outcome> = self.faults.into_values().flatten().collect();
+        faults.truncate(MAX_FAULTS);
+        let left_out = self.failed - faults.len() as u64;
+        (faults, left_out)
     }
 
     /// A log file that several digests list is as bad as the worst of it.
@@ -187,8 +277,8 @@ impl Check<'_> {
         self.watch.total_bytes.store(total, Ordering::Relaxed);
         let mut gathered = Gathered {
             tell,
-            faults: Vec::new(),
-            left_out: 0,
+            faults: BTreeMap::new(),
+            failed: 0,
             of_objects: vec![None; self.shelf.objects.len()],
         };
         let mut chains: Vec<Chain> = Vec::new();
@@ -220,8 +310,10 @@ impl Check<'_> {
             let name = Arc::clone(&self.shelf.at(*number).name);
             (name, verdict.unwrap_or(Verdict::Unknown))
         });
+        let log_files_by_name = by_name.collect();
+        let (faults, faults_left_out) = gathered.into_faults();
         Checked {
-            log_files: by_name.collect(),
+            log_files: log_files_by_name,
             report: Report {
                 verdict,
                 why,
@@ -229,8 +321,8 @@ impl Check<'_> {
                 digests,
                 log_files,
                 chains,
-                faults: gathered.faults,
-                faults_left_out: gathered.left_out,
+                faults,
+                faults_left_out,
                 silences,
                 silences_left_out,
                 lookup: None,

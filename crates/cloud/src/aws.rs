@@ -10,3 +10,4 @@ pub mod pace;
 pub mod read;
 pub mod record;
 pub mod session;
+pub mod trail_keys;

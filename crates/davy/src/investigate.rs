@@ -3,7 +3,9 @@
 mod check;
 mod cost;
 mod finding;
+mod keys;
 mod verify;
+mod whole;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,6 +18,7 @@ use davylamp_casework::investigate::{CaseError, Indicator, Means, investigate};
 use davylamp_casework::report::{self, How, ReportError};
 use davylamp_casework::witnesses::WitnessError;
 use davylamp_hunt::tally::summary;
+use davylamp_model::verdict::Verdict;
 use jiff::Timestamp;
 
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
@@ -24,7 +27,9 @@ use crate::output::{emit, emit_lines, note, quiet_json};
 use crate::prices::{TablesArgs, book};
 use crate::progress::Progress;
 
-/// An intrusion was found.
+use keys::KeysFrom;
+
+/// An intrusion was found, or somebody has changed the logs.
 const FOUND: u8 = 1;
 
 /// Make a case of logs: who did it, since when, how far, what it cost, who is innocent
@@ -34,11 +39,13 @@ const FOUND: u8 = 1;
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_long_help = "Exit codes: 0 no intrusion was found, 1 one was, 2 could not complete: also where nothing
-was found and something was not read.
+    after_long_help = "Exit codes: 0 no intrusion was found, 1 one was, or log files were altered, moved or deleted
+(--verify), 2 could not complete: also where nothing was found and something was not read, or
+--verify leaves unknown whether the log files are whole.
 
 Examples:
   davy investigate --logs s3://BUCKET/AWSLogs --since 30d -o case/
+  davy investigate --logs s3://BUCKET/AWSLogs --verify --public-keys aws -o case/
   davy investigate --logs trail/ --indicator AKIA… --indicator 203.0.113.7 -o case/
   davy investigate --logs trail/ --finding guardduty.json -o case/
   davy investigate --logs trail/ snapshots/ --output json > case.json"
@@ -56,6 +63,15 @@ pub struct InvestigateArgs {
     /// - reads standard input; may be repeated
     #[arg(id = "finding", long, value_name = "FILE")]
     findings: Vec<String>,
+    /// Check as well that CloudTrail's log files are as they were delivered: each is read once more
+    #[arg(long)]
+    verify: bool,
+    /// Where the keys are from that digests are checked with: as of davy investigate verify
+    #[arg(long, num_args = 1.., value_name = "FILE|aws", requires = "verify")]
+    public_keys: Vec<KeysFrom>,
+    /// The buckets given are copies: as of davy investigate verify
+    #[arg(long, requires = "verify")]
+    copy: bool,
     /// The folder of the case: report, timeline, indicators, evidence, request for credits
     #[arg(short = 'o', value_name = "DIR")]
     folder: Option<PathBuf>,
@@ -122,6 +138,7 @@ async fn make(args: &InvestigateArgs) -> Result<ExitCode, Failure> {
         known.extend(finding::indicators(file)?);
     }
     let book = book(&args.tables)?;
+    let to_check = whole::asked(args)?;
     let now = Timestamp::now();
     let engine = crate::hunt::open(&args.logs).await?;
     let indicators: Vec<Indicator> = known.iter().map(|text| Indicator::of(text)).collect();
@@ -143,6 +160,7 @@ async fn make(args: &InvestigateArgs) -> Result<ExitCode, Failure> {
     let case = investigate(&engine, asked, &indicators, &means).await;
     progress.end();
     let mut case = case.map_err(failure)?;
+    whole::say(&mut case, to_check, &engine, args).await;
     if !args.bill.is_empty() {
         cost::compare(&mut case, &args.bill, &book, now)?;
     }
@@ -166,7 +184,9 @@ async fn make(args: &InvestigateArgs) -> Result<ExitCode, Failure> {
             written.evidence_hash
         ));
     }
-    let is_incomplete = run.is_outside() || run.is_bad() || case.is_incomplete();
+    let integrity = case.integrity.as_ref().map(|it| it.verdict);
+    let is_unknown = args.verify && integrity == Some(Verdict::Unknown);
+    let is_incomplete = run.is_outside() || run.is_bad() || case.is_incomplete() || is_unknown;
     Ok(ExitCode::from(
         match (case.is_suspicious(), is_incomplete) {
             (true, _) if args.logs.strict && is_incomplete => COULD_NOT_COMPLETE,

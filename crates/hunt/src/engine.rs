@@ -127,6 +127,14 @@ impl Engine {
         all.map(|(table, objects)| (*table, objects.len()))
     }
 
+    /// How many objects are of a table as their keys say, or as somebody has said of them: an archive, which
+    /// may hold anything, is of none.
+    pub fn said_to_be(&self, table: &str) -> usize {
+        let said = |object: &&Object| object.stated.or(object.layout.table) == Some(table);
+        let objects = self.objects.get(table).map(Vec::as_slice);
+        objects.unwrap_or_default().iter().filter(said).count()
+    }
+
     /// Whether there are logs as they lie.
     pub fn has_logs(&self) -> bool {
         self.objects.values().any(|objects| !objects.is_empty())

@@ -36,6 +36,8 @@ pub mod postgres;
 
 pub mod programs;
 
+pub mod trail_keys;
+
 pub mod usage;
 
 pub mod webhook;

@@ -67,8 +67,8 @@ impl Heir<'_> {
 const SEE_VERSIONS: &str = "the object's earlier versions, if the bucket keeps them, and the calls PutObject and DeleteObject of it";
 const SEE_METADATA: &str = "its signature in the metadata of the object: give s3://BUCKET/PREFIX, or write the answer of \
      `aws s3api head-object` into a file named as the digest's with .signature after it";
-const SEE_KEYS: &str =
-    "the key: aws cloudtrail list-public-keys --start-time --end-time in the digest's region";
+const SEE_KEYS: &str = "the key: --public-keys aws, or a file with what aws cloudtrail list-public-keys --start-time \
+     --end-time prints in the digest's region";
 const SEE_AGAIN: &str = "reading it again, with rights to do so";
 const SEE_BUCKET: &str = "the bucket itself, with the whole prefix of the trail";
 

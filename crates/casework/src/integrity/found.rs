@@ -44,6 +44,10 @@ pub(super) async fn sort(objects: &[Object], scope: &Scope, unread: &mut Vec<Str
             }
             continue;
         }
+        // What a conversion has written is no file of CloudTrail's.
+        if object.layout.lake.is_some() {
+            continue;
+        }
         match object.layout.table {
             Some("cloudtrail_digest") => digest(number, object, &mut found, unread),
             Some("cloudtrail") => log(number, object, scope, &mut found),

@@ -27,7 +27,7 @@ pub struct Report {
     pub log_files: Count,
     /// The chains of digests: one for each trail, account and region.
     pub chains: Vec<Chain>,
-    /// Digests and log files that did not pass, at most [`MAX_FAULTS`].
+    /// Digests and log files that did not pass, the worst first, at most [`MAX_FAULTS`].
     pub faults: Vec<Outcome>,
     /// How many more there are.
     pub faults_left_out: u64,
@@ -180,6 +180,28 @@ impl std::ops::AddAssign for Count {
         self.pass += other.pass;
         self.fail += other.fail;
         self.unknown += other.unknown;
+    }
+}
+
+/// How bad it is that something did not pass, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Badness {
+    /// It was altered, moved or deleted.
+    Failed,
+    /// It could not be read.
+    Unread,
+    /// Nothing proves it.
+    Unproven,
+}
+
+impl Outcome {
+    /// How bad it is that it did not pass.
+    pub(super) fn badness(&self) -> Badness {
+        match (self.verdict, self.fault) {
+            (Verdict::Fail, _) => Badness::Failed,
+            (_, Some(Fault::Unreadable | Fault::TooLarge)) => Badness::Unread,
+            _ => Badness::Unproven,
+        }
     }
 }
 

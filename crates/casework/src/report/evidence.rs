@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
+use davylamp_model::verdict::Verdict;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -123,11 +124,14 @@ pub(super) fn write(
     for (id, record) in records {
         let canonical = canonical(&record.record);
         let digest = hex::encode(Sha256::digest(&canonical));
+        let log_file = record.log_file.map(Verdict::as_str);
+        let log_file = log_file.map(|verdict| format!("\"log_file\":\"{verdict}\","));
         let body = format!(
-            "{{\"kind\":\"record\",\"number\":{},\"table\":{},\"source\":{},\"time\":{},\"about\":{}{RECORD_KEY}{canonical}{DIGEST_KEY}{digest}\"}}",
+            "{{\"kind\":\"record\",\"number\":{},\"table\":{},\"source\":{},{}\"time\":{},\"about\":{}{RECORD_KEY}{canonical}{DIGEST_KEY}{digest}\"}}",
             id.0,
             Value::from(record.table.as_str()),
             Value::from(record.source.as_str()),
+            log_file.unwrap_or_default(),
             json!(record.time.map(word::exact)),
             Value::from(record.about.as_str()),
         );

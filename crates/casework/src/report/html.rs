@@ -232,6 +232,7 @@ fn set_record(record: &Evidence, chain: &Chained) -> Markup {
                 strong { (place) } " "
                 @if let Some(at) = record.time { time datetime=(word::exact(at)) { (word::moment(at)) } " " }
                 bdi { (visible::cut(&record.about, MOST_CHARS)) }
+                @if story::is_distrusted(record) { " " strong class=(look(Mark::Bad)) { (story::DISTRUSTED) } }
             }
             p.where { code { bdi { (visible::line(&record.table)) } } " " bdi { (visible::cut(&record.source, MOST_CHARS)) } }
             p.where { "SHA-256 " code.hash { (chain.digest(record.id)) } }

@@ -51,6 +51,10 @@ pub fn plain(case: &Case) -> String {
         format!("{}{}", one.what, gap.unwrap_or_default())
     });
     titled(&mut lines, "Logs", tampered.collect(), MOST_TAMPERED);
+    if let Some(integrity) = &case.integrity {
+        let verdict = word::whole(integrity.verdict);
+        lines.push(format!("Log files: {verdict}: {}", integrity.why));
+    }
     lines.push(format!("Cost: {}", cost(case)));
     let mut steps: Vec<_> = case.next_steps.iter().collect();
     steps.sort_by_key(|step| step.rank);

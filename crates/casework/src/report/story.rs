@@ -5,6 +5,7 @@
 //! intruder's acts before others', the most urgent first.
 
 mod cost;
+mod integrity;
 mod people;
 mod reach;
 mod sources;
@@ -14,7 +15,8 @@ mod timeline;
 use super::doc::{Document, Line, Mark, Section, Table};
 use super::evidence::Chained;
 use super::{EVIDENCE_JSONL, word};
-use crate::case::{Case, Hand, Reason};
+use crate::case::{Case, Evidence, Hand, Reason};
+use davylamp_model::verdict::Verdict;
 
 /// A form shows so many rows of a table, and counts the others.
 const MOST_ROWS: usize = 2_000;
@@ -34,6 +36,7 @@ pub(super) fn tell(case: &Case, evidence_hash: &str) -> Document {
             people::innocence(case),
             reach::reach(case),
             reach::tampering(case),
+            integrity::integrity(case),
             cost::cost(case),
             sources::unknowns(case),
             sources::sources(case),
@@ -69,7 +72,12 @@ pub(super) fn records(case: &Case, chain: &Chained) -> Section {
                 Line::ours(format!("e{}", one.id.0)),
                 Line::ours(one.time.map_or_else(|| "unknown".to_owned(), word::moment)),
                 Line::name(&one.table),
-                Line::prose(&one.about),
+                match is_distrusted(one) {
+                    true => Line::prose(&one.about)
+                        .and(" ")
+                        .and_mark(Mark::Bad, DISTRUSTED),
+                    false => Line::prose(&one.about),
+                },
                 Line::name(&one.source),
                 Line::name(chain.digest(one.id)),
             ]
@@ -77,6 +85,14 @@ pub(super) fn records(case: &Case, chain: &Chained) -> Section {
     );
     section.table(table, "No record is cited.");
     section
+}
+
+/// What is said of a record of a log file that failed.
+pub(super) const DISTRUSTED: &str = "its log file was altered or moved after delivery";
+
+/// Whether a record is of a log file that is not what was delivered.
+pub(super) fn is_distrusted(record: &Evidence) -> bool {
+    record.log_file == Some(Verdict::Fail)
 }
 
 /// Reasons for and against something.

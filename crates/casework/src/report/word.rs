@@ -148,6 +148,15 @@ pub(super) fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
+/// What a verdict on log files means.
+pub(super) fn whole(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "whole",
+        Verdict::Fail => "not whole",
+        Verdict::Unknown => "unknown",
+    }
+}
+
 /// Whether something still exists.
 pub(super) fn exists(existence: &Existence) -> &'static str {
     match existence {

@@ -2,7 +2,7 @@
 
 use davylamp_casework::integrity::lookup::{History, compare};
 use davylamp_casework::integrity::silence::{SilenceKind, heartbeats};
-use davylamp_casework::integrity::{Asked, Checked, Fault, Kind, Outcome};
+use davylamp_casework::integrity::{Asked, Checked, Fault, Kind, Outcome, find};
 use davylamp_hunt::engine::{Engine, Setup};
 use davylamp_hunt::objects::Scope;
 use davylamp_model::verdict::Verdict;
@@ -110,6 +110,54 @@ fn without_keys_nothing_is_proven_and_nothing_is_false() {
     assert_eq!((report.digests.unknown, report.log_files.unknown), (3, 3));
     let is_key = |it: &&Outcome| it.kind == Kind::Digest && it.fault == Some(Fault::NoKey);
     assert_eq!(report.faults.iter().filter(is_key).count(), 3);
+}
+
+#[test]
+fn what_is_false_comes_before_what_nothing_proves() {
+    let mut delivery = hours(4);
+    let altered = chosen(&delivery, false, 3).key;
+    for object in delivery.objects.iter_mut().filter(|it| it.key == altered) {
+        object.body = gzip(b"{\"Records\":[]}");
+    }
+    let folder = tempfile::tempdir().expect("there is room");
+    write(&delivery.objects, folder.path(), true).expect("there is room");
+    let place = folder.path().display().to_string();
+    let checked = check(Asked {
+        locations: vec![place.parse().expect("a place")],
+        ..Asked::default()
+    });
+    let verdicts = checked.0.report.faults.iter().map(|it| it.verdict);
+    let verdicts: Vec<Verdict> = verdicts.collect();
+    assert_eq!(verdicts[0], Verdict::Fail);
+    assert!(verdicts[1..].iter().all(|it| *it == Verdict::Unknown));
+    assert_eq!(verdicts.len(), 8);
+}
+
+#[tokio::test]
+async fn keys_are_needed_for_the_regions_and_times_of_the_digests_that_are_asked_for() {
+    let folder = tempfile::tempdir().expect("there is room");
+    write(&hours(5).objects, folder.path(), true).expect("there is room");
+    let place = folder.path().display().to_string();
+    let at = |text: &str| text.parse().expect("a moment");
+    let asked = Asked {
+        locations: vec![place.parse().expect("a place")],
+        scope: Scope {
+            since: Some(at("2024-08-01T01:00:00Z")),
+            until: Some(at("2024-08-01T03:00:00Z")),
+            ..Scope::default()
+        },
+        ..Asked::default()
+    };
+    let signed = find(asked).await.expect("it can be listed").signed();
+    let [only] = signed.as_slice() else {
+        panic!("{signed:?}")
+    };
+    assert_eq!(only.region, "eu-west-1");
+    // The digest after the last that is asked for says what that was signed with.
+    assert_eq!(only.span.first, at("2024-08-01T02:00:00Z"));
+    assert_eq!(only.span.last, at("2024-08-03T04:00:00Z"));
+    let nothing = find(Asked::default()).await.expect("it can be listed");
+    assert_eq!(nothing.signed(), []);
 }
 
 #[test]

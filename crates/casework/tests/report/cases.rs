@@ -3,10 +3,11 @@
 
 use davylamp_casework::case::{
     Act, Asked, Billed, BilledLine, Case, Confidence, Cost, CostLine, Credential, Evidence,
-    EvidenceId, Existence, Gap, Hand, Innocence, Lead, Link, NextStep, Origin, Place, Principal,
-    Reason, Source, Span, Statement, Tampering, Touched, Unknown,
+    EvidenceId, Existence, Gap, Hand, Innocence, Integrity, Lead, Link, NextStep, Origin, Place,
+    Principal, Reason, Source, Span, Statement, Tampering, Touched, Uncovered, Unknown,
 };
 use davylamp_casework::cost::{Bounds, End, Run};
+use davylamp_casework::integrity::{Count, Fault, Kind, Outcome, Stretch};
 use davylamp_content::prices::kind::{Market, System};
 use davylamp_model::verdict::Verdict;
 use jiff::{SignedDuration, Timestamp};
@@ -21,6 +22,66 @@ pub const BOB_MADE_KEY: &str = "AKIAIOSFODNN7BOB0002";
 pub const INTRUDER: &str = "203.0.113.66";
 const OFFICE: &str = "198.51.100.7";
 const HOME: &str = "2001:db8:17::b0b";
+
+/// A log file was altered, and a trail was stopped.
+fn integrity() -> Integrity {
+    let count = |pass, fail, unknown| Count {
+        pass,
+        fail,
+        unknown,
+    };
+    let file = |n: u32| format!("s3://trail/AWSLogs/111122223333/cloudtrail/{n}.json.gz");
+    let outcome = |verdict, fault, name: String, why: &str, tells: &str| Outcome {
+        kind: Kind::LogFile,
+        name,
+        verdict,
+        fault: Some(fault),
+        why: why.to_owned(),
+        tells: tells.to_owned(),
+        digest: None,
+    };
+    Integrity {
+        verdict: Verdict::Fail,
+        why: "of 48 digests and 97 log files, 0 and 1 were altered, moved or deleted".to_owned(),
+        tells: Some("the object's earlier versions".to_owned()),
+        span: Some(span("2017-09-04T00:00:00Z", "2017-09-06T00:00:00Z")),
+        digests: count(48, 0, 0),
+        log_files: count(95, 1, 1),
+        faults: vec![
+            outcome(
+                Verdict::Fail,
+                Fault::Altered,
+                file(3),
+                "its content has another hash than its digest records",
+                "the object's earlier versions",
+            ),
+            outcome(
+                Verdict::Unknown,
+                Fault::Unlisted,
+                file(10),
+                "there is no digest of its time",
+                "the digests of the hours around it",
+            ),
+        ],
+        faults_left_out: 12,
+        uncovered: vec![Uncovered {
+            trail: Some("main".to_owned()),
+            account: "111122223333".to_owned(),
+            region: "us-east-1".to_owned(),
+            hours: Stretch {
+                from: at("2017-09-05T03:00:00Z"),
+                until: at("2017-09-06T00:00:00Z"),
+                verdict: Verdict::Unknown,
+                why: "no digest was made".to_owned(),
+                tells: "the calls StopLogging and StartLogging around it".to_owned(),
+                digests: 0,
+                log_files: 0,
+            },
+        }],
+        uncovered_left_out: 0,
+        unread: vec!["s3://trail/other could not be listed".to_owned()],
+    }
+}
 
 /// Where the machines stood, and how many.
 const REGIONS: [(&str, u64); 14] = [
@@ -73,6 +134,7 @@ fn record(id: u32, table: &str, time: &str, about: &str) -> Evidence {
             ("part".to_owned(), json!(0.1)),
             ("more".to_owned(), json!({"b": [1, 2.5, null], "a": true})),
         ]),
+        log_file: (id == 3).then_some(Verdict::Fail),
     }
 }
 
@@ -536,6 +598,7 @@ pub fn framed() -> Case {
             }),
             evidence: vec![EvidenceId(2)],
         }],
+        integrity: Some(integrity()),
         innocence: vec![
             Innocence {
                 principal: BOB.to_owned(),
@@ -643,7 +706,7 @@ pub fn tainted(case: &Case, texts: &[impl AsRef<str>]) -> Case {
 }
 
 fn taint(value: &mut serde_json::Value, texts: &[impl AsRef<str>], n: &mut usize) {
-    const FIXED: [&str; 15] = [
+    const FIXED: [&str; 18] = [
         "owner",
         "intruder",
         "service",
@@ -653,6 +716,9 @@ fn taint(value: &mut serde_json::Value, texts: &[impl AsRef<str>], n: &mut usize
         "high",
         "pass",
         "fail",
+        "log-file",
+        "altered",
+        "unlisted",
         "on-demand",
         "linux",
         "windows",

@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use super::call::Call;
 use super::options::Retries;
 use super::read::{NotReading, ReadConfig, ReadError, is_reading};
-use super::session::{describe, partition};
+use super::session::{describe, partition, without_credentials};
 
 /// A connection that takes longer than this is not made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -150,7 +150,10 @@ impl Question {
             .ok_or_else(|| self.failed("there are no credentials", false))?
             .provide_credentials()
             .await
-            .map_err(|error| self.failed(describe(&error), true))?;
+            .map_err(|error| match without_credentials(&error) {
+                Some(why) => self.failed(format!("there are no AWS credentials: {why}"), true),
+                None => self.failed(describe(&error), true),
+            })?;
         let call = Call {
             region: region.0.clone(),
             service: self.service.signing.to_owned(),

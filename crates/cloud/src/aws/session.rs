@@ -252,6 +252,13 @@ impl Sessions {
         ReadConfig::new(self.home.clone(), self.route(HOME))
     }
 
+    /// Clients for our own account in a region that can only read. For what no account owns: nobody is asked
+    /// whose the credentials are.
+    pub fn home_reading_in(&self, region: &Region) -> Result<ReadConfig, SessionError> {
+        check_region(region)?;
+        Ok(self.home_reading().in_region(region.as_str()))
+    }
+
     /// The configuration of clients for an account and region that can also write. Only `respond`
     /// may call this; a test looks.
     pub async fn writing(&self, place: &Place) -> Result<SdkConfig, SessionError> {
@@ -390,7 +397,11 @@ fn check(place: &Place) -> Result<(), SessionError> {
             said: place.account.0.escape_debug().to_string(),
         });
     }
-    let region = place.region.as_str();
+    check_region(&place.region)
+}
+
+fn check_region(region: &Region) -> Result<(), SessionError> {
+    let region = region.as_str();
     let fits = (1..=32).contains(&region.len())
         && region
             .bytes()
@@ -431,7 +442,7 @@ pub fn is_unreachable<E, R>(error: &SdkError<E, R>) -> bool {
 }
 
 /// What says that there are no credentials at all, where that is behind an error.
-fn without_credentials(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+pub(super) fn without_credentials(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(cause) = next {
         if let Some(found @ CredentialsError::CredentialsNotLoaded(_)) = cause.downcast_ref() {

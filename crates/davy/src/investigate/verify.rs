@@ -14,7 +14,7 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use davylamp_casework::integrity::lookup::{History, compare};
 use davylamp_casework::integrity::{
-    Asked, IntegrityError, Outcome, PublicKey, Report, Watch, silence, verify, worse,
+    Asked, Checked, IntegrityError, Outcome, Report, Tell, Watch, find, silence, worse,
 };
 use davylamp_hunt::engine::{Engine, Setup};
 use davylamp_hunt::objects::{Location, Remote, Scope};
@@ -23,10 +23,11 @@ use davylamp_hunt::unpack::Caps;
 use davylamp_model::verdict::Verdict;
 use jiff::Timestamp;
 
+use super::keys::{self, KeysFrom};
 use crate::failure::{COULD_NOT_COMPLETE, Failure};
 use crate::hunt::args::moment;
 use crate::hunt::{self, check_scope};
-use crate::output::{emit, emit_lines, note};
+use crate::output::{emit, emit_lines};
 use crate::progress::{BYTES, Progress};
 
 /// Something was altered, moved or deleted.
@@ -47,9 +48,9 @@ The signature of the newest digest is in the metadata of its object alone. Of fi
   aws s3api head-object --bucket BUCKET --key KEY > DIGEST.json.gz.signature
 
 Examples:
+  davy investigate verify --logs s3://BUCKET/AWSLogs --public-keys aws --since 2026-03-01
   aws cloudtrail list-public-keys --region eu-west-1 --start-time 2026-03-01 --end-time 2026-04-01 > keys.json
-  davy investigate verify --logs s3://BUCKET/AWSLogs --public-keys keys.json --since 2026-03-01
-  davy investigate verify --logs trail/ --public-keys keys-*.json --output html -o whole.html
+  davy investigate verify --logs trail/ --public-keys keys*.json --output html -o whole.html
   aws cloudtrail lookup-events --start-time 2026-03-01 --end-time 2026-03-02 > events.json
   davy investigate verify --logs trail/ --public-keys keys.json --lookup events.json"
 )]
@@ -57,9 +58,10 @@ pub struct VerifyArgs {
     /// Where digests and log files lie: files, folders, patterns, s3://BUCKET/PREFIX
     #[arg(long, num_args = 1.., value_name = "WHERE", required = true)]
     logs: Vec<Location>,
-    /// What aws cloudtrail list-public-keys printed, for each region and time; may be repeated
-    #[arg(long, num_args = 1.., value_name = "FILE")]
-    public_keys: Vec<PathBuf>,
+    /// Where the keys of AWS are from: files with what aws cloudtrail list-public-keys printed, for each region
+    /// and time; or aws, which is asked with the credentials of the environment
+    #[arg(long, num_args = 1.., value_name = "FILE|aws")]
+    public_keys: Vec<KeysFrom>,
     /// What aws cloudtrail lookup-events printed, to be compared with the log files; may be repeated
     #[arg(long, num_args = 1.., value_name = "FILE")]
     lookup: Vec<PathBuf>,
@@ -120,15 +122,8 @@ pub(super) async fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
         regions: args.region.clone(),
     };
     check_scope(&scope)?;
-    let keys = keys(&args.public_keys)?;
-    if keys.is_empty() {
-        note(
-            "no public keys were given, so that no signature can be checked: add --public-keys with what \
-             aws cloudtrail list-public-keys prints",
-        );
-    }
     let history = history(&args.lookup)?;
-    let report = check(args, scope, keys, history).await?;
+    let report = check(args, scope, history).await?;
     let verdict = report
         .lookup
         .iter()
@@ -144,7 +139,6 @@ pub(super) async fn run(args: &VerifyArgs) -> Result<ExitCode, Failure> {
 async fn check(
     args: &VerifyArgs,
     scope: Scope,
-    keys: Vec<PublicKey>,
     history: Option<History>,
 ) -> Result<Report, Failure> {
     let remote = Remote {
@@ -156,13 +150,11 @@ async fn check(
         locations: args.logs.clone(),
         remote: remote.clone(),
         scope: scope.clone(),
-        keys,
+        keys: keys::of_files(&args.public_keys)?,
         is_copy: args.copy,
         threads: None,
     };
     let sink = Sink::open(args.file.as_deref())?;
-    let watch = Arc::new(Watch::default());
-    let progress = progress(&watch);
     let told = sink.clone();
     let is_told = args.output == Output::Jsonl;
     let tell = Box::new(move |outcome: &Outcome| {
@@ -170,8 +162,8 @@ async fn check(
             told.line(outcome);
         }
     });
-    let mut report = verify(asked, watch, tell).await.map_err(failure)?.report;
-    progress.end();
+    let checked = checked(asked, &args.public_keys, tell).await;
+    let mut report = checked.map_err(failure)?.report;
     if history.is_some() || args.heartbeats {
         let engine = Engine::open(Setup {
             locations: args.logs.clone(),
@@ -205,6 +197,28 @@ async fn check(
     }
     sink.close()?;
     Ok(report)
+}
+
+/// Checks log files, with AWS's keys where it is to be asked for them.
+pub(super) async fn checked(
+    asked: Asked,
+    keys_from: &[KeysFrom],
+    tell: Tell,
+) -> Result<Checked, IntegrityError> {
+    let remote = asked.remote.clone();
+    let mut laid = find(asked).await?;
+    let came = keys::of_aws(keys_from, &laid.signed(), &remote).await;
+    laid.add_keys(came.keys);
+    let watch = Arc::new(Watch::default());
+    let progress = progress(&watch);
+    let checked = laid.check(watch, tell).await;
+    progress.end();
+    let mut checked = checked?;
+    // A key that could not be had and that nothing needed is no lack.
+    if checked.report.verdict != Verdict::Pass {
+        checked.report.unread.extend(came.lacking);
+    }
+    Ok(checked)
 }
 
 /// Where the answer goes, from whatever thread.
@@ -297,21 +311,6 @@ fn unwritable(path: &Path, error: io::Error) -> Failure {
         anyhow::Error::new(error).context(format!("{} cannot be written", path.display())),
         "see whether the folder is there, and whether there is room: df -h",
     )
-}
-
-fn keys(files: &[PathBuf]) -> Result<Vec<PublicKey>, Failure> {
-    let mut keys = Vec::new();
-    for path in files {
-        let refused = |error: anyhow::Error| {
-            Failure::new(
-                error.context(format!("there are no keys in {}", path.display())),
-                "write it with: aws cloudtrail list-public-keys --start-time DAY --end-time DAY --region REGION",
-            )
-        };
-        let text = std::fs::read(path).map_err(|error| refused(anyhow!(error)))?;
-        keys.extend(PublicKey::listed(&text).map_err(|error| refused(anyhow!(error)))?);
-    }
-    Ok(keys)
 }
 
 fn history(files: &[PathBuf]) -> Result<Option<History>, Failure> {

@@ -1,5 +1,7 @@
 //! `davy investigate`, as a user runs it.
 
+mod whole;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};

@@ -57,6 +57,7 @@ pub fn digest(dir: &Path, account: &str, end: i64, files: &[Listed]) -> io::Resu
         })
         .collect();
     let folder = folder(dir, account, "CloudTrail-Digest", region, end);
+    let day = civil(end).strftime("%Y/%m/%d").to_string();
     let stamp = civil(end).strftime("%Y%m%dT%H%M%SZ").to_string();
     let name = format!("{account}_CloudTrail-Digest_{region}_management_{region}_{stamp}.json.gz");
     let digest = json!({
@@ -64,7 +65,7 @@ pub fn digest(dir: &Path, account: &str, end: i64, files: &[Listed]) -> io::Resu
         "digestStartTime": iso(end - DAY_SECS),
         "digestEndTime": iso(end),
         "digestS3Bucket": bucket,
-        "digestS3Object": format!("AWSLogs/{account}/CloudTrail-Digest/{region}/{name}"),
+        "digestS3Object": format!("AWSLogs/{account}/CloudTrail-Digest/{region}/{day}/{name}"),
         "digestPublicKeyFingerprint": "67b9fa73676d86966b449dd677850753",
         "digestSignatureAlgorithm": "SHA256withRSA",
         "newestEventTime": files.iter().map(|file| file.span.1).max().map(iso),

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use super::item::{self, Says, Type};
+use super::item::{self, DISCOVERED, Says, Type};
 use super::row::{Item, Line, Row};
 use super::things::{Change, From, Gone, Id, Series, Snapshots, Tally, Thing};
-use super::watch::LATE;
+use super::watch::{LATE, last_before};
 
 /// Bytes of states that are kept in all; what is beyond is counted.
 const MAX_STATE_BYTES: usize = 256 << 20;
@@ -200,9 +200,7 @@ impl Fold {
         match says {
             Says::Unrecorded => {}
             Says::There => {
-                let made = item::made(item, state.as_ref());
-                let before = self.out.watch.before(&id, made, seen);
-                let before = before.max(self.out.look_before(&id, made.unwrap_or(seen)));
+                let before = self.looked_before(&id, item, state.as_ref(), seen);
                 let text = state.unwrap_or(Json::Null).to_string();
                 let sight = Sight {
                     from: From::Config,
@@ -219,6 +217,22 @@ impl Fold {
                 self.gone(&id, at, gone);
             }
         }
+    }
+
+    /// When somebody had looked before a thing came. Of one that AWS Config did not discover itself, and of
+    /// which nobody says when it was made, it is not known that it came.
+    fn looked_before(
+        &self,
+        id: &Id,
+        item: &Item<'_>,
+        state: Option<&Json>,
+        seen: Timestamp,
+    ) -> Option<Timestamp> {
+        let made = item::made(item, state);
+        let came = made.or((item.status == DISCOVERED).then_some(seen))?;
+        let looks = self.out.looks.get(&id.series());
+        let looked = looks.and_then(|looks| last_before(looks, came));
+        looked.max(self.out.watch.before(id, made, seen))
     }
 
     /// The thing of an item. One that is gone has no state that says its name, and a user keeps the id

@@ -74,6 +74,9 @@ pub const TYPES: &[Type] = &[
 /// Members that say when a resource was made.
 const MADE: &[&str] = &["CreateDate", "CreateTime", "CreatedTime", "CreationTime"];
 
+/// The status of the first item of a resource.
+pub const DISCOVERED: &str = "ResourceDiscovered";
+
 /// What an item says of its resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Says {
@@ -174,7 +177,7 @@ pub fn made(item: &Item<'_>, state: Option<&Json>) -> Option<Timestamp> {
     let state = state.unwrap_or(&Json::Null);
     let said = |name: &&str| super::states::moment(&state[*name]);
     // A machine that is started again has another one.
-    let is_new = item.status == "ResourceDiscovered";
+    let is_new = item.status == DISCOVERED;
     let launched = || said(&"LaunchTime").filter(|_| is_new);
     let told = item.made.or_else(|| MADE.iter().find_map(said));
     told.or_else(launched)

@@ -5,7 +5,9 @@
     reason = "how well a case fits is printed, and asserted only as far as it must be"
 )]
 
+mod config;
 mod coverage;
+mod items;
 mod snapshots;
 mod stories;
 mod support;

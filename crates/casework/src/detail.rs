@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::trail::row::{Row, Text};
 
+mod rules;
 mod things;
 
 pub use things::{How, Thing};

@@ -1,6 +1,7 @@
 //! Whose hand did what.
 
 pub mod habit;
+pub mod making;
 pub mod pairs;
 pub mod relation;
 pub mod score;

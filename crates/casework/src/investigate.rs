@@ -9,15 +9,16 @@ use davylamp_hunt::engine::{Engine, EngineError};
 use davylamp_hunt::tally::{Run, summary};
 use jiff::Timestamp;
 
-use crate::case::{Asked, Case, Cost, Lead, SUSPICIOUS, Source, Span, Statement};
+use crate::case::{Asked, Case, Cost, Lead, SUSPICIOUS, Source, Span, Statement, Unknown};
 use crate::cite::Cites;
 use crate::cost::reckon;
 use crate::cost::sightings::{Sighting, lives};
 use crate::hands::habit::Habits;
+use crate::hands::making::moment;
 use crate::hands::pairs::{At, Pair, Pairs};
 use crate::hands::relation::short;
-use crate::hands::score::{SEED, Score, score};
-use crate::hands::spread::{Ground, Hand, moment};
+use crate::hands::score::{SEED, Score, plural, score};
+use crate::hands::spread::{Ground, Hand};
 use crate::snapshots;
 use crate::story::{self, Known};
 use crate::trail::{self, Trail};
@@ -75,6 +76,7 @@ pub async fn investigate(
     let mut cites = Cites::default();
     let trail = trail::read(engine, run).await?;
     case.sources = sources(&trail, run);
+    case.unknowns.extend(crowded(trail.uses.wide));
     let pairs = Pairs::of(&trail)?;
     let habits = Habits::of(&pairs, &trail.names);
     let ground = Ground {
@@ -89,7 +91,12 @@ pub async fn investigate(
         .collect();
     let seeds = match indicators.is_empty() {
         true => best(&scores),
-        false => indicator::seeds(indicators, &ground, &scores)?,
+        false => {
+            let seeds = indicator::seeds(indicators, &ground, &scores)?;
+            let unmatched = unmatched(&case.asked, &seeds.unmatched, trail.events);
+            case.unknowns.extend(unmatched);
+            seeds.pairs
+        }
     };
     let hand = Hand::of(&seeds, &ground)?;
     case.leads = leads(&scores, &ground, &mut cites);
@@ -173,6 +180,32 @@ fn sources(trail: &Trail, run: &Run) -> Vec<Source> {
                 .to_owned(),
         },
     }]
+}
+
+/// Says which indicators no record names.
+fn unmatched(asked: &Asked, numbers: &[usize], events: u64) -> Option<Unknown> {
+    let named = numbers.iter().filter_map(|it| asked.indicators.get(*it));
+    let named: Vec<&str> = named.map(String::as_str).collect();
+    (!named.is_empty() && events > 0).then(|| Unknown {
+        what: format!("what was done with or by {}", named.join(", ")),
+        why: "no record of CloudTrail that was read names it".to_owned(),
+        remedy: Some(
+            "read logs of other times, accounts or regions; of reads, only the first from each place are kept".to_owned(),
+        ),
+    })
+}
+
+/// What is not known of principals with too many uses.
+fn crowded(principals: u64) -> Option<Unknown> {
+    (principals > 0).then(|| Unknown {
+        what: format!(
+            "from which single addresses {} called, and in which sessions",
+            plural(principals, "principal")
+        ),
+        why: "they called from too many: networks and kinds of tools are kept apart, and sessions are not"
+            .to_owned(),
+        remedy: Some("read a shorter stretch: --since and --until".to_owned()),
+    })
 }
 
 fn leads(scores: &BTreeMap<At, Score>, ground: &Ground<'_>, cites: &mut Cites) -> Vec<Lead> {

@@ -1,5 +1,6 @@
 //! From what is known of a hand to what a case says.
 
+mod acts;
 mod deeds;
 mod graph;
 mod innocence;
@@ -76,7 +77,7 @@ pub fn tell(
     case.tampering = tampering::of(known, &seen);
     case.reach = reach::of(known, &seen);
     case.span = seen.span();
-    case.acts_left_out = seen.left_out;
+    case.acts_left_out = seen.acts.left_out;
     case.things_left_out = seen.things_left_out;
     let (timeline, sightings) = seen.into_parts();
     case.timeline = timeline;

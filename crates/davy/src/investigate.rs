@@ -2,6 +2,7 @@
 
 mod check;
 mod cost;
+mod finding;
 mod verify;
 
 use std::path::PathBuf;
@@ -39,6 +40,7 @@ was found and something was not read.
 Examples:
   davy investigate --logs s3://BUCKET/AWSLogs --since 30d -o case/
   davy investigate --logs trail/ --indicator AKIA… --indicator 203.0.113.7 -o case/
+  davy investigate --logs trail/ --finding guardduty.json -o case/
   davy investigate --logs trail/ snapshots/ --output json > case.json"
 )]
 pub struct InvestigateArgs {
@@ -50,6 +52,10 @@ pub struct InvestigateArgs {
     /// moment, the id of an event; may be repeated
     #[arg(id = "indicator", long, value_name = "WHAT")]
     indicators: Vec<String>,
+    /// Findings that the case starts from, in any form that davy respond takes, such as GuardDuty's or OCSF;
+    /// - reads standard input; may be repeated
+    #[arg(id = "finding", long, value_name = "FILE")]
+    findings: Vec<String>,
     /// The folder of the case: report, timeline, indicators, evidence, request for credits
     #[arg(short = 'o', value_name = "DIR")]
     folder: Option<PathBuf>,
@@ -111,22 +117,22 @@ async fn make(args: &InvestigateArgs) -> Result<ExitCode, Failure> {
     if let Some(folder) = &args.folder {
         report::check_place(folder, how).map_err(report_failure)?;
     }
+    let mut known = args.indicators.clone();
+    for file in &args.findings {
+        known.extend(finding::indicators(file)?);
+    }
     let book = book(&args.tables)?;
     let now = Timestamp::now();
     let engine = crate::hunt::open(&args.logs).await?;
+    let indicators: Vec<Indicator> = known.iter().map(|text| Indicator::of(text)).collect();
     let asked = Asked {
         logs: args.logs.logs.iter().map(ToString::to_string).collect(),
-        indicators: args.indicators.clone(),
+        indicators: known,
         since: args.logs.since,
         until: args.logs.until,
         made_at: Some(now),
         made_by: format!("davy {}", env!("CARGO_PKG_VERSION")),
     };
-    let indicators: Vec<Indicator> = args
-        .indicators
-        .iter()
-        .map(|text| Indicator::of(text))
-        .collect();
     let run = Arc::default();
     let progress = Progress::reading(&run, engine.stored_bytes());
     let means = Means {

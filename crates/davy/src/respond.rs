@@ -2,7 +2,7 @@
 
 mod approve;
 mod args;
-mod feed;
+pub(crate) mod feed;
 mod playbooks;
 mod show;
 mod signals;

@@ -6,7 +6,7 @@ use davylamp_hunt::arrow::error::ArrowError;
 
 use crate::detail::Detail;
 use crate::trail::Trail;
-use crate::trail::days::Days;
+use crate::trail::days::{Days, hour};
 use crate::trail::meaning::{Phase, QUARANTINE, asks_for_quota, phase};
 use crate::trail::names::Name;
 use crate::trail::place::address;
@@ -84,6 +84,8 @@ pub struct Pair {
     pub first_deed: Option<i64>,
     /// What called when harm was done.
     pub harm_agents: BTreeSet<Name>,
+    /// The hours of the day, in UTC, at which something was changed, by bits.
+    pub deed_hours: u32,
 }
 
 /// What was done of a phase.
@@ -220,6 +222,7 @@ impl Pair {
         if let Some(at) = row.micros() {
             let earlier = |first: Option<i64>| Some(first.map_or(at, |first| first.min(at)));
             self.first_deed = earlier(self.first_deed);
+            self.deed_hours |= 1 << hour(at);
             if is_harm {
                 self.first_harm = earlier(self.first_harm);
             }

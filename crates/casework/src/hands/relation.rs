@@ -8,16 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use davylamp_model::verdict::Verdict;
 
+use super::making::{Making, moment};
 use super::pairs::{At, Pair};
-use super::spread::{Because, Belongs, Ground, Hand, Making, moment};
+use super::spread::{Because, Belongs, Ground, Hand};
 use crate::case::{EvidenceId, Reason, Statement};
 use crate::cite::Cites;
 use crate::trail::names::Name;
-use crate::trail::place::is_telling;
 use crate::trail::uses::Use;
 
-/// Own places that are named in a reason.
-const MAX_NAMED: usize = 3;
+mod place;
+mod sessions;
+
+use sessions::Session;
 
 /// What is known of one principal.
 #[derive(Debug, Clone)]
@@ -38,9 +40,6 @@ pub struct Judgement {
     pub unknown: u64,
 }
 
-/// A role's session by role and label, and who opened it.
-type Lent = ((Name, Name), Making);
-
 /// Reasons that are being gathered.
 struct Weighing<'a, 'g> {
     ground: &'a Ground<'g>,
@@ -55,8 +54,8 @@ pub fn judge(ground: &Ground<'_>, hand: &Hand, cites: &mut Cites) -> BTreeMap<Na
     named.extend(hand.credentials.keys().map(|(principal, _)| *principal));
     // Who trades a provider's token is nobody in the account until a role is assumed.
     named.retain(|principal| is_somebody(ground.trail.names.text(*principal)));
-    let mut lent = lent(ground, hand);
-    named.extend(lent.keys().copied());
+    let mut sessions = sessions::of_users(ground, hand);
+    named.extend(sessions.keys().copied());
     let mut judged = BTreeMap::new();
     // A key that a user's own key made is as much that user's as the first: those without such come first.
     for principal in named {
@@ -66,44 +65,14 @@ pub fn judge(ground: &Ground<'_>, hand: &Hand, cites: &mut Cites) -> BTreeMap<Na
             cites,
             reasons: Vec::new(),
         }
-        .judge(principal, lent.remove(&principal).unwrap_or_default());
+        .judge(principal, &sessions.remove(&principal).unwrap_or_default());
         judged.insert(principal, judgement);
     }
     judged
 }
 
-/// Users whose name the hand gave to sessions of roles, with these.
-fn lent(ground: &Ground<'_>, hand: &Hand) -> BTreeMap<Name, Vec<Lent>> {
-    let names = &ground.trail.names;
-    let mut users: BTreeMap<String, Name> = BTreeMap::new();
-    for at in ground.pairs.all.keys() {
-        let arn = names.text(at.principal);
-        if let Some((_, user)) = arn.split_once(":user/") {
-            let short = user.rsplit('/').next().unwrap_or(user).to_ascii_lowercase();
-            users.insert(short, at.principal);
-        }
-    }
-    let mut lent: BTreeMap<Name, Vec<_>> = BTreeMap::new();
-    for (session, making) in &hand.credentials {
-        let Some(name) = names.text(session.1).strip_prefix("session ") else {
-            continue;
-        };
-        let name = name.to_ascii_lowercase();
-        let short = name.split('@').next().unwrap_or(&name);
-        if let Some(user) = users
-            .get(short)
-            .filter(|user| **user != making.by.principal)
-        {
-            lent.entry(*user)
-                .or_default()
-                .push((*session, making.clone()));
-        }
-    }
-    lent
-}
-
 impl Weighing<'_, '_> {
-    fn judge(mut self, principal: Name, lent: Vec<Lent>) -> Judgement {
+    fn judge(mut self, principal: Name, sessions: &[Session]) -> Judgement {
         let name = self.text(principal).to_owned();
         let of_it: Vec<(At, &Pair)> = self
             .ground
@@ -135,7 +104,8 @@ impl Weighing<'_, '_> {
             let cited = self.cite_making(making);
             self.reason(false, text, vec![cited]);
         }
-        self.lent(principal, lent);
+        verdicts.extend(self.sessions(principal, sessions));
+        self.opened_for(principal);
         self.meanwhile(principal, &by_hand);
         let verdict = match () {
             () if is_made.is_some() => Verdict::Fail,
@@ -215,198 +185,6 @@ impl Weighing<'_, '_> {
         };
         self.reason(true, text, vec![used]);
         Verdict::Pass
-    }
-
-    fn at_place(&mut self, at: &At, pair: &Pair) -> Verdict {
-        let (owner, place) = (
-            short(self.text(at.principal)).to_owned(),
-            self.text(at.place).to_owned(),
-        );
-        let habits = self.ground.habits;
-        let begins = self.hand.began;
-        let used = self.cite_first(pair);
-        if !habits.has_past(at.principal, begins) {
-            let text = format!(
-                "there is no past of {owner} in the logs to compare with what came from {place}"
-            );
-            self.reason(false, text, vec![used]);
-            return Verdict::Unknown;
-        }
-        let agents = if pair.harm_agents.is_empty() {
-            &pair.agents
-        } else {
-            &pair.harm_agents
-        };
-        let is_new_tool = habits.is_new_agent(at, agents, &self.ground.trail.names, begins);
-        let tool = agents
-            .iter()
-            .next()
-            .map(|agent| self.text(*agent).to_owned())
-            .unwrap_or_default();
-        let is_near = habits.is_near(at.principal, &place, begins);
-        if is_near || habits.knows_place(at.principal, &place, begins) {
-            return self.at_own_place(at, pair, begins, is_new_tool, &tool);
-        }
-        let days = habits.days(at.principal, begins);
-        let own: Vec<String> = habits
-            .own_nets(at.principal, begins)
-            .into_iter()
-            .take(MAX_NAMED)
-            .map(|(net, days)| format!("{net} on {days} days"))
-            .collect();
-        let usual = match own.is_empty() {
-            true => String::new(),
-            false => format!(" ({owner} used {})", own.join(", ")),
-        };
-        let text = format!("{place} had never been used by {owner} in {days} days before{usual}");
-        self.reason(true, text, vec![used]);
-        if is_new_tool {
-            let text = format!("the tool {tool:?} was never used by {owner} before");
-            self.reason(true, text, vec![used]);
-        }
-        self.factors(at, pair, &owner);
-        let names = &self.ground.trail.names;
-        let is_same = agents.iter().any(|agent| {
-            is_telling(names.text(*agent))
-                && habits.used_exactly(at.principal, *agent, &place, begins)
-        });
-        if is_same {
-            let text = format!("{owner} had used the very same tool before: {tool:?}");
-            self.reason(false, text, vec![used]);
-        }
-        let is_shared =
-            habits.is_shared(at.principal, &place, begins) && !self.hand.places.contains(&at.place);
-        if is_shared {
-            let text = format!("others of the account use {place} too, as one does a VPN");
-            self.reason(false, text, vec![used]);
-        }
-        let wanders = habits.wanders(at.principal, begins);
-        if wanders && !is_new_tool {
-            let text =
-                format!("{owner} comes from ever new addresses, so that a new one says little");
-            self.reason(false, text, vec![used]);
-        }
-        if is_same || is_shared || (wanders && !is_new_tool) {
-            return Verdict::Unknown;
-        }
-        Verdict::Pass
-    }
-
-    fn at_own_place(
-        &mut self,
-        at: &At,
-        pair: &Pair,
-        begins: i64,
-        is_new_tool: bool,
-        tool: &str,
-    ) -> Verdict {
-        let (owner, place) = (
-            short(self.text(at.principal)).to_owned(),
-            self.text(at.place).to_owned(),
-        );
-        let habits = self.ground.habits;
-        let days = habits.days_at(at.principal, &place, begins);
-        let used = self.cite_first(pair);
-        let text = match days {
-            0 => format!("{place} is near addresses that {owner} had used on some days before"),
-            days => format!("{owner} had used {place} on {days} days before"),
-        };
-        self.reason(false, text, vec![used]);
-        let is_shared = habits.is_shared(at.principal, &place, begins);
-        if is_shared {
-            let text = format!("{place} is shared by others, as an office or a VPN is");
-            self.reason(true, text, vec![used]);
-        }
-        if is_new_tool {
-            let text = format!("the tool {tool:?} was never used by {owner} before");
-            self.reason(true, text, vec![used]);
-            return Verdict::Unknown;
-        }
-        let agents = if pair.harm_agents.is_empty() {
-            &pair.agents
-        } else {
-            &pair.harm_agents
-        };
-        let is_exact = agents
-            .iter()
-            .any(|agent| habits.used_exactly(at.principal, *agent, "", begins));
-        let text = match is_exact {
-            true => format!("{owner} had used the very same tool before: {tool:?}"),
-            false => format!("{owner} had used another version of the same tool before: {tool:?}"),
-        };
-        self.reason(false, text, vec![used]);
-        if is_shared && !is_exact {
-            Verdict::Unknown
-        } else {
-            Verdict::Fail
-        }
-    }
-
-    fn factors(&mut self, at: &At, pair: &Pair, owner: &str) {
-        let names = &self.ground.trail.names;
-        let usual = self
-            .ground
-            .pairs
-            .all
-            .keys()
-            .filter(|other| other.principal == at.principal)
-            .map(|other| {
-                self.ground
-                    .habits
-                    .with_mfa(at.principal, names.text(other.place))
-            })
-            .max()
-            .unwrap_or(0);
-        if usual > 0 && pair.with_mfa == 0 {
-            let cited = self.cite_first(pair);
-            let text = format!("{owner} signs in with a second factor, and here there was none");
-            self.reason(true, text, vec![cited]);
-        }
-    }
-
-    /// Sessions that bear a user's name and were opened by somebody else's credential.
-    fn lent(&mut self, principal: Name, lent: Vec<Lent>) {
-        for ((role, session), making) in lent {
-            let (owner, role) = (
-                short(self.text(principal)).to_owned(),
-                short(self.text(role)).to_owned(),
-            );
-            let label = self.text(session).to_owned();
-            let text = format!(
-                "the {label} of the role {role} bears {owner}'s name and was not opened by {owner}: {}",
-                self.told(&making)
-            );
-            let cited = self.cite_making(&making);
-            self.reason(true, text, vec![cited]);
-        }
-    }
-
-    /// That the owner was at work elsewhere while the hand acted in the owner's name.
-    fn meanwhile(&mut self, principal: Name, by_hand: &[(At, &Pair, &Belongs)]) {
-        let Some((_, pair, belongs)) = by_hand.first() else {
-            return;
-        };
-        let (from, until) = (pair.first.max(belongs.since), pair.last);
-        let own = self.ground.trail.uses.iter().filter(|(key, used)| {
-            key.principal == principal
-                && !self.hand.pairs.contains_key(&At::of(key))
-                && used.first <= until
-                && used.last >= from
-                && self
-                    .ground
-                    .habits
-                    .knows_place(principal, self.text(key.place), from)
-        });
-        let Some((key, used)) = own.max_by_key(|(key, used)| (used.count, *key)) else {
-            return;
-        };
-        let (owner, place) = (
-            short(self.text(principal)).to_owned(),
-            self.text(key.place).to_owned(),
-        );
-        let cited = cite_use(self.cites, used);
-        let text = format!("meanwhile {owner} was at work from {place}, as before");
-        self.reason(true, text, vec![cited]);
     }
 
     fn text(&self, name: Name) -> &str {

@@ -33,7 +33,7 @@ pub enum Indicator {
     Moment(Timestamp),
     /// A user, role or session, by name or ARN.
     Principal(String),
-    /// An event or finding by its id.
+    /// An event by its id.
     Record(String),
 }
 
@@ -71,89 +71,114 @@ fn is_uuid(text: &str) -> bool {
             .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
+/// What indicators are about.
+#[derive(Debug, Default)]
+pub struct Seeds {
+    /// The pairs.
+    pub pairs: Vec<At>,
+    /// The places of those indicators in their list that no record names.
+    pub unmatched: Vec<usize>,
+}
+
 /// The pairs that indicators are about. Of a user or a key, what its owner did is not meant: of several
 /// places the strangest count.
+///
+/// # Errors
+/// When the kept events cannot be read.
 pub fn seeds(
     indicators: &[Indicator],
+    ground: &Ground<'_>,
+    scores: &BTreeMap<At, Score>,
+) -> Result<Seeds, ArrowError> {
+    let mut seeds = Seeds::default();
+    for (number, indicator) in indicators.iter().enumerate() {
+        let of_it = of_one(indicator, ground, scores)?;
+        if of_it.is_empty() {
+            seeds.unmatched.push(number);
+        }
+        seeds.pairs.extend(of_it);
+    }
+    seeds.pairs.sort_unstable();
+    seeds.pairs.dedup();
+    Ok(seeds)
+}
+
+fn of_one(
+    indicator: &Indicator,
     ground: &Ground<'_>,
     scores: &BTreeMap<At, Score>,
 ) -> Result<Vec<At>, ArrowError> {
     let names = &ground.trail.names;
     let mut seeds = Vec::new();
     let points = |at: &At| scores.get(at).map_or(0.0, |score| score.points);
-    for indicator in indicators {
-        let at_place = |at: &&At, is_it: &dyn Fn(IpAddr) -> bool| {
-            names.text(at.place).parse().is_ok_and(is_it)
-        };
-        let all = ground.pairs.all.keys();
-        match indicator {
-            Indicator::Address(address) => {
-                seeds.extend(all.filter(|at| at_place(at, &|it| it == *address)))
-            }
-            Indicator::Network(address, bits) => {
-                seeds.extend(all.filter(|at| at_place(at, &|it| contains(*address, *bits, it))));
-            }
-            Indicator::Key(key) => {
-                let of_key: Vec<At> = all
-                    .filter(|at| names.text(at.credential) == key)
-                    .copied()
-                    .collect();
-                match of_key.is_empty() {
-                    false => seeds.extend(strangest(of_key, points, ground)),
-                    true => seeds.extend(acts(ground, |row, _| row.text(Text::Key) == key)?),
-                }
-            }
-            Indicator::Principal(name) => {
-                let is_it = |at: &&At| {
-                    let arn = names.text(at.principal);
-                    arn == name
-                        || short(arn).eq_ignore_ascii_case(name)
-                        || names.text(at.credential).strip_prefix("session ") == Some(name.as_str())
-                };
-                seeds.extend(strangest(
-                    all.filter(is_it).copied().collect(),
-                    points,
-                    ground,
-                ));
-            }
-            Indicator::Instance(id) => {
-                seeds.extend(acts(ground, |_, detail| {
-                    detail
-                        .machines
-                        .iter()
-                        .any(|machine| machine.id == *id && machine.kind.is_some())
-                })?);
-            }
-            Indicator::Image(image) => {
-                seeds.extend(acts(ground, |_, detail| {
-                    detail.image.as_deref() == Some(image)
-                })?);
-            }
-            Indicator::Record(id) => {
-                let of_use = ground
-                    .trail
-                    .uses
-                    .iter()
-                    .filter(|(_, used)| *used.event_id == **id);
-                seeds.extend(of_use.map(|(key, _)| At::of(key)));
-                seeds.extend(acts(ground, |row, _| row.text(Text::EventId) == id)?);
-            }
-            Indicator::Moment(moment) => {
-                let (from, until) = (
-                    moment.as_microsecond() - AROUND_MICROS,
-                    moment.as_microsecond() + AROUND_MICROS,
-                );
-                let then = ground
-                    .pairs
-                    .all
-                    .iter()
-                    .filter(|(_, pair)| pair.first <= until && pair.last >= from);
-                seeds.extend(strangest(then.map(|(at, _)| *at).collect(), points, ground));
+    let at_place =
+        |at: &&At, is_it: &dyn Fn(IpAddr) -> bool| names.text(at.place).parse().is_ok_and(is_it);
+    let all = ground.pairs.all.keys();
+    match indicator {
+        Indicator::Address(address) => {
+            seeds.extend(all.filter(|at| at_place(at, &|it| it == *address)))
+        }
+        Indicator::Network(address, bits) => {
+            seeds.extend(all.filter(|at| at_place(at, &|it| contains(*address, *bits, it))));
+        }
+        Indicator::Key(key) => {
+            let of_key: Vec<At> = all
+                .filter(|at| names.text(at.credential) == key)
+                .copied()
+                .collect();
+            match of_key.is_empty() {
+                false => seeds.extend(strangest(of_key, points, ground)),
+                true => seeds.extend(acts(ground, |row, _| row.text(Text::Key) == key)?),
             }
         }
+        Indicator::Principal(name) => {
+            let is_it = |at: &&At| {
+                let arn = names.text(at.principal);
+                arn == name
+                    || short(arn).eq_ignore_ascii_case(name)
+                    || names.text(at.credential).strip_prefix("session ") == Some(name.as_str())
+            };
+            seeds.extend(strangest(
+                all.filter(is_it).copied().collect(),
+                points,
+                ground,
+            ));
+        }
+        Indicator::Instance(id) => {
+            seeds.extend(acts(ground, |_, detail| {
+                detail
+                    .machines
+                    .iter()
+                    .any(|machine| machine.id == *id && machine.kind.is_some())
+            })?);
+        }
+        Indicator::Image(image) => {
+            seeds.extend(acts(ground, |_, detail| {
+                detail.image.as_deref() == Some(image)
+            })?);
+        }
+        Indicator::Record(id) => {
+            let of_use = ground
+                .trail
+                .uses
+                .iter()
+                .filter(|(_, used)| *used.event_id == **id);
+            seeds.extend(of_use.map(|(key, _)| At::of(key)));
+            seeds.extend(acts(ground, |row, _| row.text(Text::EventId) == id)?);
+        }
+        Indicator::Moment(moment) => {
+            let (from, until) = (
+                moment.as_microsecond() - AROUND_MICROS,
+                moment.as_microsecond() + AROUND_MICROS,
+            );
+            let then = ground
+                .pairs
+                .all
+                .iter()
+                .filter(|(_, pair)| pair.first <= until && pair.last >= from);
+            seeds.extend(strangest(then.map(|(at, _)| *at).collect(), points, ground));
+        }
     }
-    seeds.sort_unstable();
-    seeds.dedup();
     Ok(seeds)
 }
 

@@ -5,26 +5,21 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use davylamp_hunt::arrow::error::ArrowError;
 
 use super::Known;
+use super::acts::Acts;
 use crate::case::{Act, EvidenceId, Hand, Span};
 use crate::cite::Cites;
 use crate::cost::EC2;
 use crate::cost::sightings::Sighting;
 use crate::cost::signs::{self, Call};
 use crate::detail::{Detail, How, Made};
+use crate::hands::making::moment;
 use crate::hands::pairs::At;
 use crate::hands::relation::cite_use;
-use crate::hands::spread::moment;
 use crate::trail::meaning::{Phase, QUARANTINE, phase};
 use crate::trail::row::{Row, Text};
 
-/// Acts that a case tells one by one. Repetitions within an hour are one act.
-const MAX_ACTS: usize = 50_000;
-
 /// Things whose fate is followed.
 const MAX_THINGS: usize = 100_000;
-
-/// Bytes of an act's targets.
-const MAX_TARGET_BYTES: usize = 400;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 
@@ -51,9 +46,8 @@ pub type ThingKey = (String, String, String);
 /// What was seen.
 #[derive(Debug, Default)]
 pub struct Seen {
-    acts: BTreeMap<ActKey, (Act, BTreeSet<String>)>,
-    /// How many acts had no room.
-    pub left_out: u64,
+    /// The acts of a case.
+    pub acts: Acts,
     /// What happened to things.
     pub things: BTreeMap<ThingKey, Vec<Sight>>,
     /// What else is known of them.
@@ -93,9 +87,6 @@ pub struct Blinding {
     pub evidence: EvidenceId,
 }
 
-/// The hour, whose act it was, the action, the region, and the error.
-type ActKey = (i64, At, String, String, String);
-
 /// One event, and whose it is.
 struct Deed<'a> {
     row: Row<'a>,
@@ -134,18 +125,7 @@ impl Seen {
 
     /// The acts by time, and what was seen of what costs.
     pub fn into_parts(self) -> (Vec<Act>, Vec<Sighting>) {
-        let told = |(mut act, targets): (Act, BTreeSet<String>)| {
-            act.target = joined(&targets);
-            act
-        };
-        let mut acts: Vec<Act> = self.acts.into_values().map(told).collect();
-        acts.sort_by(|a, b| {
-            a.span
-                .first
-                .cmp(&b.span.first)
-                .then_with(|| a.action.cmp(&b.action))
-        });
-        (acts, self.sightings)
+        (self.acts.into_all(), self.sightings)
     }
 
     /// When and how each credential was first used at each place, which may be a read.
@@ -191,7 +171,7 @@ impl Seen {
                 known.text(key.region).to_owned(),
                 known.text(key.agent).to_owned(),
             );
-            self.keep(id, act, BTreeSet::new());
+            self.acts.keep(id, act, BTreeSet::new());
         }
     }
 
@@ -314,27 +294,7 @@ impl Seen {
             error.to_owned(),
         );
         let targets = deed.detail.things.iter().map(|thing| thing.id.clone());
-        self.keep(id, act, targets.collect());
-    }
-
-    fn keep(&mut self, id: ActKey, act: Act, targets: BTreeSet<String>) {
-        if let Some((known, all)) = self.acts.get_mut(&id) {
-            let span = Span {
-                first: known.span.first.min(act.span.first),
-                last: known.span.last.max(act.span.last),
-            };
-            let count = known.count + act.count;
-            if act.span.first < known.span.first {
-                *known = act;
-            }
-            known.span = span;
-            known.count = count;
-            all.extend(targets);
-        } else if self.acts.len() < MAX_ACTS {
-            self.acts.insert(id, (act, targets));
-        } else {
-            self.left_out += act.count;
-        }
+        self.acts.keep(id, act, targets.collect());
     }
 
     fn touch(&mut self, known: &Known<'_>, deed: &Deed<'_>) {
@@ -474,21 +434,6 @@ fn key_of(kind: &str, id: &str, region: &str) -> ThingKey {
     ];
     let region = if GLOBAL.contains(&kind) { "" } else { region };
     (kind.to_owned(), id.to_owned(), region.to_owned())
-}
-
-/// The targets of an act, up to a length.
-fn joined(targets: &BTreeSet<String>) -> String {
-    let mut text = String::new();
-    for (number, target) in targets.iter().enumerate() {
-        if text.len() > MAX_TARGET_BYTES {
-            return format!("{text}, and {} more", targets.len() - number);
-        }
-        if !text.is_empty() {
-            text.push_str(", ");
-        }
-        text.push_str(target);
-    }
-    text
 }
 
 fn some(text: &str) -> Option<String> {

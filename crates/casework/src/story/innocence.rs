@@ -5,8 +5,8 @@ use davylamp_model::verdict::Verdict;
 use super::Known;
 use crate::case::{EvidenceId, Innocence, Reason, Statement};
 use crate::cite::Cites;
+use crate::hands::making::moment;
 use crate::hands::relation::{Judgement, short};
-use crate::hands::spread::moment;
 
 /// The verdict on each principal that is in the case, the cleared first.
 pub fn of(known: &Known<'_>, cites: &mut Cites) -> Vec<Innocence> {

@@ -5,9 +5,10 @@ use davylamp_model::verdict::Verdict;
 use super::Known;
 use crate::case::{Confidence, Origin, Reason, Span, Statement};
 use crate::cite::Cites;
+use crate::hands::making::moment;
 use crate::hands::pairs::{At, Pair};
 use crate::hands::relation::{cite_use, short};
-use crate::hands::spread::{Because, moment};
+use crate::hands::spread::Because;
 use crate::trail::uses::{Key, Use};
 use crate::trail::who::is_instance;
 

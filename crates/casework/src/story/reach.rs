@@ -4,7 +4,7 @@ use super::Known;
 use super::deeds::{Seen, Sight, ThingKey};
 use crate::case::{Existence, Span, Touched};
 use crate::detail::How;
-use crate::hands::spread::moment;
+use crate::hands::making::moment;
 
 /// Kinds by which somebody comes back, and how.
 const WAYS_BACK: &[(&str, &str)] = &[

@@ -3,7 +3,7 @@
 use super::Known;
 use super::deeds::{Blinding, Seen};
 use crate::case::{Gap, Span, Tampering};
-use crate::hands::spread::moment;
+use crate::hands::making::moment;
 
 /// What blinds, what gives sight back, and how the first is told.
 const PAIRS: &[(&str, &[&str], &str)] = &[

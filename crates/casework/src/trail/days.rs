@@ -1,6 +1,6 @@
-//! On which days something happened, in a few bytes.
+//! On which days something happened, and at which hours of them, in a few bytes.
 
-/// Seconds of a day.
+/// Microseconds of a day.
 const DAY_MICROS: i64 = 86_400_000_000;
 
 /// The days on which something happened. Of a stretch longer than 128 days, days that lie a multiple
@@ -58,6 +58,31 @@ impl Days {
     }
 }
 
+/// Hours of a day.
+pub const HOURS: usize = 24;
+
+/// On which days something happened in each hour of the day, in UTC.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Clock([Days; HOURS]);
+
+impl Clock {
+    /// Adds a moment in microseconds since 1970.
+    pub fn add(&mut self, micros: i64) {
+        self.0[hour(micros)].add(micros);
+    }
+
+    /// For each hour, on how many days before the one with a moment something happened in it.
+    pub fn before(&self, micros: i64) -> [u32; HOURS] {
+        self.0.map(|days| days.before(micros))
+    }
+}
+
+/// The hour of the day of a moment in microseconds since 1970, in UTC.
+pub fn hour(micros: i64) -> usize {
+    // Below 24, whatever the moment.
+    (micros.rem_euclid(DAY_MICROS) / (DAY_MICROS / HOURS as i64)) as usize
+}
+
 fn bit(day: i64) -> u128 {
     1 << day.rem_euclid(128)
 }
@@ -65,6 +90,18 @@ fn bit(day: i64) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_tells_the_hours_of_earlier_days() {
+        let mut clock = Clock::default();
+        for day in 0..5 {
+            clock.add(day * DAY_MICROS + 9 * 3_600_000_000);
+        }
+        clock.add(4 * DAY_MICROS + 2 * 3_600_000_000);
+        let before = clock.before(4 * DAY_MICROS);
+        assert_eq!((before[9], before[2]), (4, 0));
+        assert_eq!(hour(-1), 23);
+    }
 
     #[test]
     fn days_are_counted_once_and_told_from_later_ones() {

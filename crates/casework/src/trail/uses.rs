@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 
-use super::days::Days;
+use super::days::{Clock, Days};
 use super::meaning;
 use super::names::{HashMap, Name, Names};
 use super::place::{family, neighbourhood};
@@ -26,6 +26,9 @@ const MAX_COARSE: u32 = 2_000;
 /// Combinations in all. Beyond them a principal that is new is counted with others of its kind.
 const MAX_USES: usize = 300_000;
 
+/// Principals of whom it is known at which hours they work.
+const MAX_CLOCKS: usize = 20_000;
+
 /// Stands for what is beyond the bounds.
 pub const BEYOND: &str = "(others)";
 
@@ -41,11 +44,12 @@ enum Grain {
     Wide,
 }
 
-/// How many uses a principal has, and how closely they are kept apart.
-#[derive(Debug, Clone, Copy, Default)]
+/// How many uses a principal has, how closely they are kept apart, and when it works.
+#[derive(Debug, Clone, Default)]
 struct Width {
     uses: u32,
     grain: Grain,
+    clock: Option<Box<Clock>>,
 }
 
 /// Who, with which credential, from where, with what, in which region.
@@ -121,11 +125,7 @@ pub struct Uses {
 impl Uses {
     /// Counts an event; the number of its use.
     pub fn add(&mut self, names: &mut Names, row: Row<'_>) -> u32 {
-        let mut principal = self.principal(names, row);
-        if self.all.len() >= MAX_USES && !self.widths.contains_key(&principal) {
-            self.beyond += 1;
-            principal = names.add(BEYOND);
-        }
+        let principal = self.principal(names, row);
         let grain = self.grain(principal);
         let key = key(principal, grain, row, |text| names.add(text));
         let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
@@ -142,15 +142,29 @@ impl Uses {
         if let Some((_, used)) = self.all.get_mut(number as usize) {
             used.add(row);
         }
+        self.clock_in(principal, row);
         number
     }
 
     fn grain(&self, principal: Name) -> Grain {
         self.widths
             .get(&principal)
-            .copied()
-            .unwrap_or_default()
-            .grain
+            .map_or(Grain::default(), |width| width.grain)
+    }
+
+    fn clock_in(&mut self, principal: Name, row: Row<'_>) {
+        let has_room = self.widths.len() <= MAX_CLOCKS;
+        let Some((width, at)) = self.widths.get_mut(&principal).zip(row.micros()) else {
+            return;
+        };
+        if has_room || width.clock.is_some() {
+            width.clock.get_or_insert_default().add(at);
+        }
+    }
+
+    /// At which hours a principal works, where that is known.
+    pub fn clock(&self, principal: Name) -> Option<&Clock> {
+        self.widths.get(&principal)?.clock.as_deref()
     }
 
     /// Counts a new use of a principal, which may be one too many.
@@ -166,7 +180,11 @@ impl Uses {
             Grain::Coarse if width.uses > MAX_COARSE => Grain::Wide,
             _ => return,
         };
-        *width = Width { uses: 0, grain };
+        (width.uses, width.grain) = (0, grain);
+    }
+
+    fn is_full(&self) -> bool {
+        self.all.len() >= MAX_USES
     }
 
     /// Takes back an event that had been counted already.
@@ -240,19 +258,25 @@ impl Uses {
 
     /// The key of an event that has been counted.
     pub fn key_of(&self, names: &Names, row: Row<'_>) -> Option<Key> {
-        let arn = names.find(&principal(row));
-        let of_user = |arn| {
-            let id = names.find(unique(row)?)?;
-            self.users.get(&(arn, id)).copied()
-        };
-        let known = arn.and_then(|arn| of_user(arn).or(Some(arn)));
-        let known = known.filter(|name| self.widths.contains_key(name));
+        let known = self.known(names, row);
         let principal = known.or_else(|| names.find(BEYOND))?;
         let find = |text: &str| names.find(text).unwrap_or(Name::EMPTY);
         Some(key(principal, self.grain(principal), row, find))
     }
 
+    /// Whose an event is, if that one was counted.
+    fn known(&self, names: &Names, row: Row<'_>) -> Option<Name> {
+        let arn = names.find(&principal(row))?;
+        let id = unique(row).and_then(|id| names.find(id));
+        let user = id.and_then(|id| self.users.get(&(arn, id)).copied());
+        Some(user.unwrap_or(arn)).filter(|name| self.widths.contains_key(name))
+    }
+
     fn principal(&mut self, names: &mut Names, row: Row<'_>) -> Name {
+        if self.is_full() && self.known(names, row).is_none() {
+            self.beyond += 1;
+            return names.add(BEYOND);
+        }
         let arn = principal(row);
         let Some(id) = unique(row) else {
             return names.add(&arn);

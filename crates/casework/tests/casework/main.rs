@@ -8,6 +8,7 @@
 mod config;
 mod coverage;
 mod items;
+mod sessions;
 mod snapshots;
 mod stories;
 mod support;

@@ -29,7 +29,7 @@ const OVERLAP: SignedDuration = SignedDuration::from_mins(15);
 const FIRST_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 /// The name of an input, for messages.
-pub(super) fn name(finding: &str) -> &str {
+pub(crate) fn name(finding: &str) -> &str {
     if finding == "-" {
         "standard input"
     } else {
@@ -38,7 +38,7 @@ pub(super) fn name(finding: &str) -> &str {
 }
 
 /// The bytes of a file or of standard input, decompressed where they are gzip.
-pub(super) fn bytes(finding: &str) -> Result<Vec<u8>, Failure> {
+pub(crate) fn bytes(finding: &str) -> Result<Vec<u8>, Failure> {
     let name = name(finding);
     let cannot = |error: std::io::Error| {
         let hint = match error.kind() {

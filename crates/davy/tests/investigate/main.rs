@@ -91,3 +91,37 @@ fn a_peaceful_account_is_no_case_and_nothing_read_is_not_clean() {
     let made = davy(&["--logs", &empty.path().to_string_lossy()]);
     assert_eq!(made.status.code(), Some(2), "{}", said(&made));
 }
+
+#[test]
+fn a_finding_is_where_a_case_starts_from() {
+    let dir = tempfile::tempdir().expect("a folder can be made");
+    let truth = story(dir.path(), Scenario::StolenAdminKey);
+    let (logs, finding) = (dir.path().join("AWSLogs"), dir.path().join("finding.json"));
+    let (logs, file) = (logs.to_string_lossy(), finding.to_string_lossy());
+    let of = |instance: &str| {
+        let finding = serde_json::json!({
+            "schemaVersion": "2.0", "accountId": "111122223333", "region": "us-east-1", "id": "f1",
+            "type": "CryptoCurrency:EC2/BitcoinTool.B!DNS", "severity": 8,
+            "resource": {"resourceType": "Instance", "instanceDetails": {"instanceId": instance}},
+            "service": {"archived": false},
+        });
+        finding.to_string()
+    };
+    fs::write(&finding, of(&truth.instances[7].id)).expect("a file can be written");
+    let made = davy(&["--finding", &file, "--output", "json", "--logs", &logs]);
+    assert_eq!(made.status.code(), Some(1), "{}", said(&made));
+    let json: Value = serde_json::from_slice(&made.stdout).expect("a case is JSON");
+    assert_eq!(json["asked"]["indicators"][0], truth.instances[7].id);
+    let origin = truth.origin.expect("the story has an attack");
+    assert!(json["origin"].to_string().contains(&origin.address));
+
+    fs::write(&finding, of("i-0123456789abcdef0")).expect("a file can be written");
+    let made = davy(&["--finding", &file, "--output", "json", "--logs", &logs]);
+    let json: Value = serde_json::from_slice(&made.stdout).expect("a case is JSON");
+    assert!(json["unknowns"].to_string().contains("i-0123456789abcdef0"));
+
+    fs::write(&finding, "{\"Records\": []}").expect("a file can be written");
+    let made = davy(&["--finding", &file, "--logs", &logs]);
+    assert_eq!(made.status.code(), Some(2), "{}", said(&made));
+    assert!(said(&made).contains("--indicator"), "{}", said(&made));
+}

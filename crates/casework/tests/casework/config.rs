@@ -83,7 +83,7 @@ async fn stolen(config: ConfigPlan, seeds: std::ops::Range<u64>) {
         }
         // No key is in these records, so that no user is cleared or suspected by one.
         assert!(case.credentials.is_empty());
-        for one in truth.principals.iter() {
+        for one in &truth.principals {
             let said = verdict_on(case, &one.arn);
             assert!(matches!(said, None | Some(Verdict::Unknown)), "{said:?}");
         }
@@ -110,7 +110,7 @@ async fn snapshots_beside_the_history_double_nothing() {
 
 #[tokio::test]
 async fn ordinary_growth_is_no_intrusion_in_configurations_either() {
-    for seed in 1..9 {
+    for seed in 1..5 {
         let options = options(Scenario::NoAttack, TrailPlan::Never, ConfigPlan::Daily);
         let told = told(seed, &options, &[]).await;
         assert!(told.case.origin.is_none(), "{seed}: {:?}", told.case.origin);
@@ -123,7 +123,7 @@ async fn ordinary_growth_is_no_intrusion_in_configurations_either() {
 #[tokio::test]
 async fn no_scenario_has_an_innocent_accused_by_configurations() {
     for scenario in Scenario::ALL {
-        let options = options(*scenario, TrailPlan::Never, ConfigPlan::Daily);
+        let options = options(*scenario, TrailPlan::Never, ConfigPlan::History);
         let told = told(1, &options, &[]).await;
         let (precision, recall) = precision_and_recall(&told);
         let has = told.case.origin.is_some();

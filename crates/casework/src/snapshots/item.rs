@@ -172,15 +172,17 @@ impl Type {
     }
 }
 
-/// When a resource was made, as an item says.
-pub fn made(item: &Item<'_>, state: Option<&Json>) -> Option<Timestamp> {
+/// When a resource was made, as an item says. A machine that is started again has another time of making, so
+/// that of one that AWS Config had discovered before says nothing, but in a list of all that there is.
+pub fn made(known: &Type, item: &Item<'_>, state: Option<&Json>) -> Option<Timestamp> {
     let state = state.unwrap_or(&Json::Null);
     let said = |name: &&str| super::states::moment(&state[*name]);
-    // A machine that is started again has another one.
-    let is_new = item.status == DISCOVERED;
-    let launched = || said(&"LaunchTime").filter(|_| is_new);
-    let told = item.made.or_else(|| MADE.iter().find_map(said));
-    told.or_else(launched)
+    if known.kind == "instance" {
+        let is_first = item.status == DISCOVERED || item.listed.is_some();
+        let launched = item.made.or_else(|| said(&"LaunchTime"));
+        return launched.filter(|_| is_first);
+    }
+    item.made.or_else(|| MADE.iter().find_map(said))
 }
 
 fn some(text: &str) -> Option<String> {

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::things::{Id, Series};
 
-/// AWS Config notices a change some minutes later: in items that it delivered, up to 13. What it had not
+/// AWS Config notices a change some minutes later: in items that it delivered, up to 15. What it had not
 /// noticed so long before is not known to have been otherwise.
 pub const LATE: SignedDuration = SignedDuration::from_mins(30);
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use davylamp_casework::snapshots::{self, Snapshots};
 use serde_json::{Value, json};
 
-use crate::support::open;
+use crate::support::open_until;
 
 const ACCOUNT: &str = "111122223333";
 const REGION: &str = "us-east-1";
@@ -16,6 +16,10 @@ const HISTORY: &str = "ConfigHistory_AWS::EC2::Instance_20260301T000000Z_2026030
 type File = (&'static str, Vec<Value>);
 
 async fn of(files: &[File]) -> Snapshots {
+    of_until(files, None).await
+}
+
+async fn of_until(files: &[File], until: Option<&str>) -> Snapshots {
     let dir = tempfile::tempdir().expect("a folder can be made");
     let folder = format!("AWSLogs/{ACCOUNT}/Config/{REGION}/2026/3/1");
     let folder = dir.path().join(folder);
@@ -25,7 +29,7 @@ async fn of(files: &[File]) -> Snapshots {
         let name = format!("{ACCOUNT}_Config_{REGION}_{name}.json");
         std::fs::write(folder.join(name), text).expect("a file can be written");
     }
-    let engine = open(dir.path()).await;
+    let engine = open_until(dir.path(), until).await;
     let run = Arc::default();
     snapshots::read(&engine, &run)
         .await
@@ -247,6 +251,52 @@ async fn a_snapshot_says_what_is_there_and_what_is_not() {
 }
 
 #[tokio::test]
+async fn a_snapshot_after_what_was_asked_for_says_nothing_of_what_it_lacks() {
+    let files = [
+        (HISTORY, vec![machine("i-1", 1, "ResourceDiscovered")]),
+        (
+            "ConfigSnapshot_20260301T180000Z_26da64e4",
+            vec![
+                machine("i-1", 12, "OK"),
+                machine("i-2", 2, "ResourceDiscovered"),
+            ],
+        ),
+    ];
+    let seen = of_until(&files, Some("2026-03-01T10:00:00Z")).await;
+    assert_eq!(
+        life(&seen, "instance", "i-1"),
+        "old at 01, 1 states, there at 02"
+    );
+    let seen = of(&files).await;
+    assert_eq!(
+        life(&seen, "instance", "i-1"),
+        "old at 01, 2 states, there at 18"
+    );
+}
+
+#[tokio::test]
+async fn a_machine_that_was_started_again_is_no_new_one() {
+    // AWS Config gives the last start as the time of creation.
+    let seen = of(&[(
+        HISTORY,
+        vec![
+            machine("i-1", 1, "ResourceDiscovered"),
+            machine("i-1", 4, "OK"),
+            machine("i-before", 5, "OK"),
+        ],
+    )])
+    .await;
+    assert_eq!(
+        life(&seen, "instance", "i-1"),
+        "old at 01, 2 states, there at 05"
+    );
+    assert_eq!(
+        life(&seen, "instance", "i-before"),
+        "old at 05, 1 states, there at 05"
+    );
+}
+
+#[tokio::test]
 async fn a_snapshot_that_holds_what_is_gone_brings_nothing_back() {
     let seen = of(&[
         (
@@ -353,7 +403,7 @@ async fn what_nobody_understands_is_counted_and_does_no_harm() {
     assert_eq!(life(&seen, "instance", "i-2"), "never");
     assert_eq!(
         life(&seen, "instance", "i-3"),
-        "new at 02, 1 states, there at 03"
+        "old at 02, 1 states, there at 03"
     );
     assert_eq!(
         life(&seen, "instance", "i-5"),

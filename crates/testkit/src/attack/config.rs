@@ -3,7 +3,7 @@
 //! Each change becomes an item some minutes later, if its type is one that AWS Config records: access keys,
 //! passwords, second factors and key pairs are none. Source: the AWS Config developer guide, "Delivering
 //! Configuration Snapshot to an Amazon S3 Bucket", and items that AWS Config delivered, whose members and their
-//! order these have. How late it is was read off those: from one to thirteen minutes.
+//! order these have. How late it is was read off those: from one to fifteen minutes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -168,7 +168,7 @@ impl<'a> Config<'a> {
 
     /// When it is noticed: after the change, and after what was noticed of the thing before.
     fn late(&mut self, thing: &Thing, at: i64) -> i64 {
-        let captured = at + self.dice.between(60, 780);
+        let captured = at + self.dice.between(60, 900);
         let before = self.last.get(thing).map(|known| known.captured);
         before.map_or(captured, |before| captured.max(before + 1))
     }

@@ -110,7 +110,7 @@ fn each_machine_is_discovered_minutes_after_it_was_made_and_its_end_minutes_afte
         assert!(
             found
                 .iter()
-                .all(|at| (60..=800).contains(&(at - right.start)))
+                .all(|at| (60..=900).contains(&(at - right.start)))
         );
         let gone = of("ResourceDeleted");
         assert_eq!(gone.len(), usize::from(right.end.is_some()), "{}", right.id);

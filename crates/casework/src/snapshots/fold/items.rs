@@ -54,7 +54,7 @@ impl Fold {
         match says {
             Says::Unrecorded => {}
             Says::There => {
-                let before = self.looked_before(&id, item, state.as_ref(), seen);
+                let before = self.looked_before(known, &id, item, state.as_ref(), seen);
                 let text = state.unwrap_or(Json::Null).to_string();
                 let sight = Sight {
                     from: From::Config,
@@ -77,12 +77,13 @@ impl Fold {
     /// which nobody says when it was made, it is not known that it came.
     fn looked_before(
         &self,
+        known: &Type,
         id: &Id,
         item: &Item<'_>,
         state: Option<&Json>,
         seen: Timestamp,
     ) -> Option<Timestamp> {
-        let made = item::made(item, state);
+        let made = item::made(known, item, state);
         let came = made.or((item.status == DISCOVERED).then_some(seen))?;
         let looks = self.out.looks.get(&id.series());
         let looked = looks.and_then(|looks| last_before(looks, came));

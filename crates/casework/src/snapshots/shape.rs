@@ -300,8 +300,7 @@ pub fn tampering(
 /// Whether a sensor was on, as far as its state says: AWS Config's of a trail does not.
 fn is_on(change: &Change) -> Option<bool> {
     let state = change.state();
-    let by_word = |name: &str| Some(state[name].as_str()?);
-    let words = [by_word("Status"), by_word("FlowLogStatus")];
+    let words = [state["Status"].as_str(), state["FlowLogStatus"].as_str()];
     let told = [state["IsLogging"].as_bool(), state["recording"].as_bool()];
     let told = told.into_iter().flatten();
     let words = words.into_iter().flatten();

@@ -3,6 +3,8 @@
 //! What must stay true: a statement that is no unknown cites evidence; times are in UTC; nothing here
 //! decides anything.
 
+use std::collections::{HashMap, HashSet};
+
 use davylamp_model::verdict::Verdict;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -557,7 +559,7 @@ impl Case {
             let key = |it: &Evidence| (it.time, it.table.clone(), it.source.clone());
             key(a).cmp(&key(b))
         });
-        let new: std::collections::HashMap<EvidenceId, EvidenceId> = self
+        let new: HashMap<EvidenceId, EvidenceId> = self
             .evidence
             .iter()
             .zip(1..)
@@ -581,6 +583,14 @@ impl Case {
         for evidence in &mut self.evidence {
             of(&mut evidence.id);
         }
+    }
+
+    /// The records that something of the case cites.
+    pub fn evidence_cited(&mut self) -> HashSet<EvidenceId> {
+        let lists = self.cited().into_iter().map(|ids| ids.clone());
+        let mut cited: HashSet<EvidenceId> = lists.flatten().collect();
+        cited.extend(self.timeline.iter().filter_map(|act| act.evidence));
+        cited
     }
 
     /// Every list of numbers that the case has.

@@ -1,6 +1,6 @@
 //! The records that a case cites, each once and by a number.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use davylamp_hunt::arrow::error::ArrowError;
 use jiff::Timestamp;
@@ -26,19 +26,12 @@ pub struct Cites {
 impl Cites {
     /// Cites an event of a trail.
     pub fn row(&mut self, row: Row<'_>) -> EvidenceId {
-        let id = self.place("cloudtrail", row.text(Text::Source), row.time());
-        let cited = &mut self.all[id.0 as usize - 1];
-        if cited.record.is_empty() {
-            cited.about = about(row);
-            cited.record = record(row);
-        }
-        id
+        self.place("cloudtrail", row.text(Text::Source), row.time())
     }
 
     /// Cites a record by where it lies; what it says is filled in by [`Self::fill`] or [`Self::tell`].
     pub fn place(&mut self, table: &str, source: &str, time: Option<Timestamp>) -> EvidenceId {
-        let key = format!("{table}\n{source}");
-        let number = *self.numbers.entry(key).or_insert_with(|| {
+        let number = *self.numbers.entry(key(table, source)).or_insert_with(|| {
             self.all.push(Evidence {
                 id: number_of(self.all.len()),
                 table: table.to_owned(),
@@ -71,18 +64,23 @@ impl Cites {
         self.all.get(id.0 as usize - 1)?.time
     }
 
-    /// Fills in the events that are cited by where they lie.
+    /// Leaves out records that nothing cites any more, and fills in the events by where they lie.
     ///
     /// # Errors
     /// When the kept events cannot be read.
-    pub fn fill(&mut self, acts: &Acts) -> Result<(), ArrowError> {
+    pub fn fill(&mut self, acts: &Acts, cited: &HashSet<EvidenceId>) -> Result<(), ArrowError> {
+        self.all.retain(|it| cited.contains(&it.id));
+        let places = self.all.iter().enumerate();
+        self.numbers = places
+            .map(|(number, it)| (key(&it.table, &it.source), number))
+            .collect();
         let is_bare =
             |cited: &Evidence| cited.table == "cloudtrail" && cited.record.len() <= BARE_MEMBERS;
         if !self.all.iter().any(is_bare) {
             return Ok(());
         }
         acts.each(|row| {
-            let key = format!("cloudtrail\n{}", row.text(Text::Source));
+            let key = key("cloudtrail", row.text(Text::Source));
             if let Some(number) = self.numbers.get(&key) {
                 let cited = &mut self.all[*number];
                 if cited.record.len() <= BARE_MEMBERS {
@@ -97,6 +95,10 @@ impl Cites {
     pub fn into_all(self) -> Vec<Evidence> {
         self.all
     }
+}
+
+fn key(table: &str, source: &str) -> String {
+    format!("{table}\n{source}")
 }
 
 /// A record with no more members than this was told of by a use and not by its event.

@@ -115,7 +115,7 @@ pub async fn investigate(
         let seen_until = trail.span.map(|(_, last)| moment(last));
         case.cost = cost(sightings, seen_until, means);
     }
-    cites.fill(&trail.acts)?;
+    cites.fill(&trail.acts, &case.evidence_cited())?;
     case.evidence = cites.into_all();
     case.renumber();
     if case.origin.is_some() {

@@ -1,11 +1,12 @@
 //! What a principal usually does: from where, with what, since when.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::pairs::{At, Pairs};
 use crate::trail::days::Days;
 use crate::trail::names::{Name, Names};
 use crate::trail::place::{family, neighbourhood, net};
+use crate::trail::uses::BEYOND;
 
 /// Days on which a place must have been used before it is one's own.
 const KNOWN_DAYS: u32 = 2;
@@ -23,13 +24,25 @@ pub struct Habits {
     neighbourhoods: HashMap<Name, BTreeSet<String>>,
     sharing: BTreeMap<String, BTreeMap<Name, Days>>,
     with_mfa: HashMap<(Name, String), u64>,
+    everywhere: HashSet<Name>,
 }
 
 impl Habits {
     /// Of all pairs.
     pub fn of(pairs: &Pairs, names: &Names) -> Self {
         let mut habits = Self::default();
-        for (at, pair) in pairs.all.iter().filter(|(_, pair)| pair.is_address) {
+        for (at, pair) in &pairs.all {
+            if names.text(at.place) == BEYOND {
+                habits.everywhere.insert(at.principal);
+                habits
+                    .days
+                    .entry(at.principal)
+                    .or_default()
+                    .join(&pair.days);
+            }
+            if !pair.is_address {
+                continue;
+            }
             let net = net(names.text(at.place));
             habits
                 .by_net
@@ -123,8 +136,16 @@ impl Habits {
         days.is_some_and(|days| days.before(before) >= KNOWN_DAYS)
     }
 
+    /// Whether a principal was used from so many places that they could not be kept apart.
+    pub fn is_everywhere(&self, principal: Name) -> bool {
+        self.everywhere.contains(&principal)
+    }
+
     /// Whether a principal comes from so many corners of the world that a new one says nothing.
     pub fn wanders(&self, principal: Name, before: i64) -> bool {
+        if self.is_everywhere(principal) {
+            return true;
+        }
         let corners = self.neighbourhoods.get(&principal).map_or(0, BTreeSet::len);
         let days = self.days(principal, before).max(1) as usize;
         corners > 6 && corners * 2 > days

@@ -17,7 +17,7 @@ use crate::trail::names::Name;
 use crate::trail::uses::Use;
 
 mod place;
-mod sessions;
+pub mod sessions;
 
 use sessions::Session;
 

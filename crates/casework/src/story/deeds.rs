@@ -21,8 +21,6 @@ use crate::trail::row::{Row, Text};
 /// Things whose fate is followed.
 const MAX_THINGS: usize = 100_000;
 
-const HOUR_MICROS: i64 = 3_600_000_000;
-
 /// What was done to a thing, and when.
 #[derive(Debug, Clone)]
 pub struct Sight {
@@ -94,7 +92,6 @@ struct Deed<'a> {
     at: At,
     micros: i64,
     is_hand: bool,
-    evidence: EvidenceId,
 }
 
 /// Everything about a hand that the kept events say.
@@ -144,7 +141,6 @@ impl Seen {
             if used.first < since {
                 continue;
             }
-            let evidence = cite_use(cites, used);
             let act = Act {
                 span: Span {
                     first: moment(first),
@@ -162,7 +158,7 @@ impl Seen {
                 target: String::new(),
                 error: None,
                 hand: known.hand_of(&at),
-                evidence: Some(evidence),
+                evidence: None,
             };
             let id = (
                 first,
@@ -171,7 +167,8 @@ impl Seen {
                 known.text(key.region).to_owned(),
                 known.text(key.agent).to_owned(),
             );
-            self.acts.keep(id, act, BTreeSet::new());
+            self.acts
+                .keep(id, act, BTreeSet::new(), || cite_use(cites, used));
         }
     }
 
@@ -203,12 +200,11 @@ impl Seen {
             at,
             micros,
             is_hand: true,
-            evidence: cites.row(row),
         };
         let of_name = phase(row.text(Text::EventName)).unwrap_or(Phase::Other);
-        self.act(known, &deed, hand, of_name);
-        self.touch(known, &deed);
-        self.blind(&deed);
+        self.act(known, &deed, hand, of_name, cites);
+        self.touch(known, &deed, cites);
+        self.blind(&deed, cites);
     }
 
     /// What others did to the hand's things, and to the logs since.
@@ -240,17 +236,16 @@ impl Seen {
             at,
             micros,
             is_hand: false,
-            evidence: cites.row(row),
         };
         if touches || is_quarantine {
             let hand = match row.is_by_service() {
                 true => Hand::Service,
                 false => Hand::Owner,
             };
-            self.act(known, &deed, hand, Phase::Response);
-            self.touch(known, &deed);
+            self.act(known, &deed, hand, Phase::Response, cites);
+            self.touch(known, &deed, cites);
         }
-        self.blind(&deed);
+        self.blind(&deed, cites);
     }
 
     fn extend(&mut self, micros: i64) {
@@ -258,7 +253,14 @@ impl Seen {
         self.last = Some(self.last.map_or(micros, |last| last.max(micros)));
     }
 
-    fn act(&mut self, known: &Known<'_>, deed: &Deed<'_>, hand: Hand, phase: Phase) {
+    fn act(
+        &mut self,
+        known: &Known<'_>,
+        deed: &Deed<'_>,
+        hand: Hand,
+        phase: Phase,
+        cites: &mut Cites,
+    ) {
         let (row, at) = (deed.row, deed.at);
         let (name, region, error) = (
             row.text(Text::EventName),
@@ -283,21 +285,21 @@ impl Seen {
             target: String::new(),
             error: some(error),
             hand,
-            evidence: Some(deed.evidence),
+            evidence: None,
         };
-        let hour = deed.micros.div_euclid(HOUR_MICROS) * HOUR_MICROS;
         let id = (
-            hour,
+            deed.micros,
             at,
             act.action.clone(),
             region.to_owned(),
             error.to_owned(),
         );
         let targets = deed.detail.things.iter().map(|thing| thing.id.clone());
-        self.acts.keep(id, act, targets.collect());
+        self.acts
+            .keep(id, act, targets.collect(), || cites.row(row));
     }
 
-    fn touch(&mut self, known: &Known<'_>, deed: &Deed<'_>) {
+    fn touch(&mut self, known: &Known<'_>, deed: &Deed<'_>, cites: &mut Cites) {
         let region = deed.row.text(Text::Region);
         for thing in &deed.detail.things {
             let key = key_of(&thing.kind, &thing.id, region);
@@ -306,23 +308,26 @@ impl Seen {
                 self.things_left_out += u64::from(deed.is_hand);
                 continue;
             }
-            self.things.entry(key.clone()).or_default().push(Sight {
+            let sight = Sight {
                 at: deed.micros,
                 how: thing.how,
                 action: deed.row.text(Text::EventName).to_owned(),
                 by: deed.at,
                 is_hand: deed.is_hand,
-                evidence: deed.evidence,
+                evidence: EvidenceId(0),
+            };
+            see(self.things.entry(key.clone()).or_default(), sight, || {
+                cites.row(deed.row)
             });
             if deed.is_hand {
                 self.describe(key, deed.row, &deed.detail);
             }
         }
-        self.sight(known, deed);
+        self.sight(known, deed, cites);
     }
 
     /// What a call says of machines that the hand started, and of what else it started.
-    fn sight(&mut self, known: &Known<'_>, deed: &Deed<'_>) {
+    fn sight(&mut self, known: &Known<'_>, deed: &Deed<'_>, cites: &mut Cites) {
         let row = deed.row;
         if row.has_failed() {
             return;
@@ -333,14 +338,17 @@ impl Seen {
             account: Some(row.text(Text::Account)).filter(|it| !it.is_empty()),
             region: Some(row.text(Text::Region)).filter(|it| !it.is_empty()),
             answer: &deed.detail.answer,
-            evidence: Some(deed.evidence),
+            evidence: None,
         };
         let is_ours = |sighting: &Sighting| {
             known.hand.machines.contains_key(&sighting.id)
                 || (deed.is_hand && sighting.service != EC2)
                 || self.seen.contains(&sighting.id)
         };
-        let new: Vec<Sighting> = signs::of_call(&call).into_iter().filter(is_ours).collect();
+        let mut new: Vec<Sighting> = signs::of_call(&call).into_iter().filter(is_ours).collect();
+        for sighting in &mut new {
+            sighting.evidence = vec![cites.row(row)];
+        }
         self.seen
             .extend(new.iter().map(|sighting| sighting.id.clone()));
         self.sightings.extend(new);
@@ -381,7 +389,7 @@ impl Seen {
         }
     }
 
-    fn blind(&mut self, deed: &Deed<'_>) {
+    fn blind(&mut self, deed: &Deed<'_>, cites: &mut Cites) {
         let action = deed.row.text(Text::EventName);
         let of_action = phase(action);
         let is_against = of_action == Some(Phase::Evasion)
@@ -400,9 +408,34 @@ impl Seen {
             by: deed.at,
             is_hand: deed.is_hand,
             is_against,
-            evidence: deed.evidence,
+            evidence: cites.row(deed.row),
         });
     }
+}
+
+/// Adds what was done to a thing. Of the same done again and again, the first and the last are kept.
+fn see(sights: &mut Vec<Sight>, mut new: Sight, cite: impl FnOnce() -> EvidenceId) {
+    let is_same = |it: &Sight| {
+        (it.how, &it.action, it.by, it.is_hand) == (new.how, &new.action, new.by, new.is_hand)
+    };
+    let mut same = (0..sights.len()).filter(|place| is_same(&sights[*place]));
+    let known = (same.next(), same.next());
+    if let (Some(one), Some(other)) = known {
+        let (first, last) = match sights[one].at <= sights[other].at {
+            true => (one, other),
+            false => (other, one),
+        };
+        let replaced = match new.at {
+            at if at < sights[first].at => first,
+            at if at > sights[last].at => last,
+            _ => return,
+        };
+        new.evidence = cite();
+        sights[replaced] = new;
+        return;
+    }
+    new.evidence = cite();
+    sights.push(new);
 }
 
 /// Whose event it is, and when, in microseconds since 1970.

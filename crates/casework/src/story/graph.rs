@@ -11,6 +11,7 @@ use crate::cite::Cites;
 use crate::detail::How;
 use crate::hands::making::{Making, moment};
 use crate::hands::pairs::At;
+use crate::hands::relation::sessions::Users;
 use crate::hands::relation::{cite_use, short, split};
 use crate::trail::days::Days;
 use crate::trail::names::Name;
@@ -326,6 +327,25 @@ fn links(known: &Known<'_>, seen: &Seen, cites: &mut Cites) -> Vec<Link> {
             1,
             evidence,
         );
+    }
+    let users = Users::of(known.ground);
+    for ((role, label), identities) in &known.hand.opened_for {
+        for (identity, act) in identities {
+            let evidence = cites.place("cloudtrail", &act.source, Some(moment(act.at)));
+            let from = match users.named(identity) {
+                Some(user) => known.text(user).to_owned(),
+                None => format!("source identity {identity}"),
+            };
+            link(
+                from,
+                credential_id(known, *role, *label),
+                "is named in",
+                known.hand_of(&act.by),
+                (act.at, act.at),
+                1,
+                evidence,
+            );
+        }
     }
     for ((kind, id, _), sights) in &seen.things {
         for sight in sights.iter().filter(|sight| sight.is_hand) {

@@ -371,6 +371,11 @@ pub fn phase(name: &str) -> Option<Phase> {
     WHOLE.get(name).copied().or_else(start)
 }
 
+/// Whether an action does something of an attack, and does not only look or sign in.
+pub fn is_deed(name: &str) -> bool {
+    !matches!(phase(name), None | Some(Phase::Access | Phase::Recon))
+}
+
 /// Whether an action is written all day by machines, and says nothing.
 pub fn is_chatter(name: &str) -> bool {
     CHATTER.contains(&name)

@@ -13,7 +13,8 @@ use super::row::{Row, Text};
 use super::who::{INSTANCES, credential, is_instance, principal, unique, with_id};
 
 /// Combinations of one principal that are kept apart. A role that thousands of machines or jobs assume has
-/// more, and then what they have in common counts: see [`Grain`].
+/// more, and then what they have in common counts: see [`Grain`]. Deeds have their own count, so that whoever
+/// looks around from everywhere does not hide from where somebody acted.
 const MAX_EXACT: u32 = 1_000;
 
 /// The same where an account has more combinations than [`MANY_USES`].
@@ -44,12 +45,35 @@ enum Grain {
     Wide,
 }
 
-/// How many uses a principal has, how closely they are kept apart, and when it works.
-#[derive(Debug, Clone, Default)]
+/// How many uses a principal has, and how closely they are kept apart.
+#[derive(Debug, Clone, Copy, Default)]
 struct Width {
     uses: u32,
     grain: Grain,
+}
+
+/// How widely a principal acts, how widely it does the rest, and when it works.
+#[derive(Debug, Clone, Default)]
+struct Extent {
+    deeds: Width,
+    rest: Width,
     clock: Option<Box<Clock>>,
+}
+
+impl Extent {
+    fn width(&mut self, is_deed: bool) -> &mut Width {
+        match is_deed {
+            true => &mut self.deeds,
+            false => &mut self.rest,
+        }
+    }
+
+    fn grain(&self, is_deed: bool) -> Grain {
+        match is_deed {
+            true => self.deeds.grain,
+            false => self.rest.grain,
+        }
+    }
 }
 
 /// Who, with which credential, from where, with what, in which region.
@@ -86,6 +110,8 @@ pub struct Use {
     pub event_id: Box<str>,
     /// Its action.
     pub action: Box<str>,
+    /// Whether it is of deeds, until both are joined.
+    is_deed: bool,
 }
 
 /// The reads that are told apart.
@@ -111,9 +137,9 @@ pub const PROBES: &[&str] = &[
 /// Every use of every credential.
 #[derive(Debug, Default)]
 pub struct Uses {
-    keys: HashMap<Key, u32>,
+    keys: HashMap<(Key, bool), u32>,
     all: Vec<(Key, Use)>,
-    widths: HashMap<Name, Width>,
+    extents: HashMap<Name, Extent>,
     /// Users by ARN and unique id: one that is deleted and made again is another.
     users: HashMap<(Name, Name), Name>,
     /// How many principals have so many uses that only what these have in common is kept apart.
@@ -126,18 +152,20 @@ impl Uses {
     /// Counts an event; the number of its use.
     pub fn add(&mut self, names: &mut Names, row: Row<'_>) -> u32 {
         let principal = self.principal(names, row);
-        let grain = self.grain(principal);
+        let is_deed = meaning::is_deed(row.text(Text::EventName));
+        let grain = self.grain(principal, is_deed);
         let key = key(principal, grain, row, |text| names.add(text));
         let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
-        let number = *self.keys.entry(key).or_insert(next);
+        let number = *self.keys.entry((key, is_deed)).or_insert(next);
         if number == next {
             let unused = Use {
                 first: i64::MAX,
                 last: i64::MIN,
+                is_deed,
                 ..Use::default()
             };
             self.all.push((key, unused));
-            self.widen(principal);
+            self.widen(principal, is_deed);
         }
         if let Some((_, used)) = self.all.get_mut(number as usize) {
             used.add(row);
@@ -146,41 +174,41 @@ impl Uses {
         number
     }
 
-    fn grain(&self, principal: Name) -> Grain {
-        self.widths
+    fn grain(&self, principal: Name, is_deed: bool) -> Grain {
+        self.extents
             .get(&principal)
-            .map_or(Grain::default(), |width| width.grain)
+            .map_or(Grain::default(), |extent| extent.grain(is_deed))
     }
 
     fn clock_in(&mut self, principal: Name, row: Row<'_>) {
-        let has_room = self.widths.len() <= MAX_CLOCKS;
-        let Some((width, at)) = self.widths.get_mut(&principal).zip(row.micros()) else {
+        let has_room = self.extents.len() <= MAX_CLOCKS;
+        let Some((extent, at)) = self.extents.get_mut(&principal).zip(row.micros()) else {
             return;
         };
-        if has_room || width.clock.is_some() {
-            width.clock.get_or_insert_default().add(at);
+        if has_room || extent.clock.is_some() {
+            extent.clock.get_or_insert_default().add(at);
         }
     }
 
     /// At which hours a principal works, where that is known.
     pub fn clock(&self, principal: Name) -> Option<&Clock> {
-        self.widths.get(&principal)?.clock.as_deref()
+        self.extents.get(&principal)?.clock.as_deref()
     }
 
     /// Counts a new use of a principal, which may be one too many.
-    fn widen(&mut self, principal: Name) {
+    fn widen(&mut self, principal: Name, is_deed: bool) {
         let most = match self.all.len() < MANY_USES {
             true => MAX_EXACT,
             false => MAX_EXACT_OF_MANY,
         };
-        let width = self.widths.entry(principal).or_default();
+        let width = self.extents.entry(principal).or_default().width(is_deed);
         width.uses += 1;
         let grain = match width.grain {
             Grain::Exact if width.uses > most => Grain::Coarse,
             Grain::Coarse if width.uses > MAX_COARSE => Grain::Wide,
             _ => return,
         };
-        (width.uses, width.grain) = (0, grain);
+        *width = Width { uses: 0, grain };
     }
 
     fn is_full(&self) -> bool {
@@ -221,12 +249,12 @@ impl Uses {
                 ((arn, id), own)
             })
             .collect();
-        let widths = std::mem::take(&mut self.widths);
-        self.widths = widths
+        let extents = std::mem::take(&mut self.extents);
+        self.extents = extents
             .into_iter()
-            .map(|(mut principal, width)| {
+            .map(|(mut principal, extent)| {
                 of(&mut principal);
-                (principal, width)
+                (principal, extent)
             })
             .collect();
         self.all.sort_unstable_by_key(|(key, _)| *key);
@@ -236,11 +264,11 @@ impl Uses {
     /// The uses of a principal that turned out to have too many are folded, those before that as well: which
     /// came first must not matter.
     fn fold(&mut self, names: &mut Names) {
-        let is_wide = |width: &&Width| width.grain > Grain::Exact;
-        self.wide = self.widths.values().filter(is_wide).count() as u64;
+        let is_wide = |extent: &&Extent| extent.deeds.grain.max(extent.rest.grain) > Grain::Exact;
+        self.wide = self.extents.values().filter(is_wide).count() as u64;
         let mut folded: HashMap<Key, Use> = HashMap::default();
         for (key, used) in std::mem::take(&mut self.all) {
-            let key = coarser(key, self.grain(key.principal), names);
+            let key = coarser(key, self.grain(key.principal, used.is_deed), names);
             match folded.entry(key) {
                 Entry::Occupied(mut known) => known.get_mut().join(used),
                 Entry::Vacant(new) => {
@@ -261,7 +289,8 @@ impl Uses {
         let known = self.known(names, row);
         let principal = known.or_else(|| names.find(BEYOND))?;
         let find = |text: &str| names.find(text).unwrap_or(Name::EMPTY);
-        Some(key(principal, self.grain(principal), row, find))
+        let is_deed = meaning::is_deed(row.text(Text::EventName));
+        Some(key(principal, self.grain(principal, is_deed), row, find))
     }
 
     /// Whose an event is, if that one was counted.
@@ -269,7 +298,7 @@ impl Uses {
         let arn = names.find(&principal(row))?;
         let id = unique(row).and_then(|id| names.find(id));
         let user = id.and_then(|id| self.users.get(&(arn, id)).copied());
-        Some(user.unwrap_or(arn)).filter(|name| self.widths.contains_key(name))
+        Some(user.unwrap_or(arn)).filter(|name| self.extents.contains_key(name))
     }
 
     fn principal(&mut self, names: &mut Names, row: Row<'_>) -> Name {

@@ -7,6 +7,7 @@
 
 mod config;
 mod coverage;
+mod crowds;
 mod items;
 mod sessions;
 mod snapshots;

@@ -107,6 +107,10 @@ async fn a_source_identity_that_another_chose_frames_nobody() {
         .iter()
         .any(|reason| reason.is_for && reason.statement.text.contains("source identity"));
     assert!(is_told, "{said:#?}");
+    let is_linked = |it: &davylamp_casework::case::Link| {
+        it.verb == "is named in" && it.from == said.principal && it.to.starts_with("session work")
+    };
+    assert!(case.links.iter().any(is_linked));
 }
 
 #[tokio::test]

@@ -20,14 +20,18 @@ const CLOCK_DAYS: u32 = 5;
 /// Who works at more hours of the day than these has no usual ones.
 const MOST_HOURS: u32 = 16;
 
+/// An hour at which somebody worked on one day of more than these is no usual one.
+const RARE: u32 = 20;
+
 /// Hours of the day, in UTC, by bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Hours(u32);
 
 impl Hours {
-    /// Those at which somebody worked on more than one day.
-    fn of(days: &[u32; HOURS]) -> Self {
-        let usual = (0..HOURS).filter(|hour| days[*hour] > 1);
+    /// Those at which somebody worked on more than one day, and on one of [`RARE`].
+    fn of(by_hour: &[u32; HOURS], days: u32) -> Self {
+        let most = (days / RARE).max(1);
+        let usual = (0..HOURS).filter(|hour| by_hour[*hour] > most);
         Self(usual.fold(0, |bits, hour| bits | 1 << hour))
     }
 
@@ -86,6 +90,13 @@ impl Weighing<'_, '_> {
         } else {
             &pair.harm_agents
         };
+        if habits.is_everywhere(at.principal) {
+            let text = format!(
+                "{owner} was used from thousands of places, so that of {place} nobody can say whose it is"
+            );
+            self.reason(false, text, vec![used]);
+            return Verdict::Unknown;
+        }
         let is_new_tool = habits.is_new_agent(at, agents, &self.ground.trail.names, begins);
         let tool = agents
             .iter()
@@ -198,7 +209,7 @@ impl Weighing<'_, '_> {
         let begins = self.hand.began;
         let days = self.ground.habits.days(at.principal, begins);
         let clock = self.ground.trail.uses.clock(at.principal)?;
-        let usual = Hours::of(&clock.before(begins));
+        let usual = Hours::of(&clock.before(begins), days);
         if days < CLOCK_DAYS || usual.near().count() > MOST_HOURS || pair.deed_hours == 0 {
             return None;
         }
@@ -206,7 +217,7 @@ impl Weighing<'_, '_> {
         let is_odd = deeds.0 & usual.near().0 == 0;
         let text = match is_odd {
             true => format!(
-                "it was done at {deeds} UTC, and in {days} days before {owner} worked at {usual}"
+                "it was done at {deeds} UTC, and in {days} days before {owner} usually worked at {usual}"
             ),
             false if deeds.0 & !usual.0 == 0 => {
                 format!("it was done at {deeds} UTC, hours at which {owner} works")

@@ -82,10 +82,11 @@ fn first_of(hand: &Hand, id: Id, user: Name) -> Option<Id> {
 }
 
 /// Users by what sessions call them.
-struct Users(BTreeMap<String, Name>);
+pub struct Users(BTreeMap<String, Name>);
 
 impl Users {
-    fn of(ground: &Ground<'_>) -> Self {
+    /// Those of a trail.
+    pub fn of(ground: &Ground<'_>) -> Self {
         let arns = ground.pairs.all.keys().map(|at| at.principal);
         let named = arns.filter_map(|principal| {
             let arn = ground.trail.names.text(principal);
@@ -97,7 +98,7 @@ impl Users {
     }
 
     /// The user of a name, which may be an address of mail.
-    fn named(&self, name: &str) -> Option<Name> {
+    pub fn named(&self, name: &str) -> Option<Name> {
         let name = name.to_ascii_lowercase();
         let short = name.split('@').next().unwrap_or(&name);
         self.0.get(short).copied()

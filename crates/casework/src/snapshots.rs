@@ -10,8 +10,9 @@
 //!
 //! What must stay true: what was not looked at is unknown and never gone; a snapshot shows that a
 //! credential was used and never whose hand it was, so nobody is accused here; each record is read once, and
-//! what is kept of them is bounded; after [`fold`] nothing asks which source showed a state, but to cite it. Deliberately not here: taking snapshots (crate `recorder`), and
-//! growth that looks like the owner's, which no state tells from an attack.
+//! what is kept of them is bounded; once rows are things, which table showed a state matters only for citing
+//! and wording it. Deliberately not here: taking snapshots (crate `recorder`), and growth that looks like the
+//! owner's, which no state tells from an attack.
 
 mod alone;
 mod beside;
@@ -38,7 +39,7 @@ use crate::case::{Case, Source, Span};
 use crate::cite::Cites;
 use crate::cost::sightings::Sighting;
 
-pub use things::{Change, From, Gone, Id, Snapshots, Tally, Thing};
+pub use things::{Change, Gone, Id, Snapshots, Table, Tally, Thing};
 
 /// Reads the snapshots and items that an engine has.
 ///
@@ -46,11 +47,11 @@ pub use things::{Change, From, Gone, Id, Snapshots, Tally, Thing};
 /// When they cannot be asked.
 pub async fn read(engine: &Engine, run: &Arc<Run>) -> Result<Snapshots, EngineError> {
     let mut fold = fold::Fold::default();
-    let is_there = |from: &From| {
+    let is_there = |table: &Table| {
         let mut objects = engine.objects();
-        objects.any(|(table, count)| table == from.table() && count > 0)
+        objects.any(|(name, count)| name == table.name() && count > 0)
     };
-    let there: Vec<From> = From::ALL.into_iter().filter(is_there).collect();
+    let there: Vec<Table> = Table::ALL.into_iter().filter(is_there).collect();
     if there.is_empty() {
         return Ok(fold.end());
     }
@@ -69,8 +70,8 @@ pub async fn read(engine: &Engine, run: &Arc<Run>) -> Result<Snapshots, EngineEr
 /// Adds to a case what snapshots show; what was seen of what costs. Where the case has no origin yet and
 /// snapshots show an intrusion, the case is made of them.
 pub fn tell(case: &mut Case, snapshots: &Snapshots, cites: &mut Cites) -> Vec<Sighting> {
-    let there = |from: &From| snapshots.tally(*from).records > 0;
-    let there: Vec<From> = From::ALL.into_iter().filter(there).collect();
+    let there = |table: &Table| snapshots.tally(*table).records > 0;
+    let there: Vec<Table> = Table::ALL.into_iter().filter(there).collect();
     if there.is_empty() {
         return Vec::new();
     }
@@ -88,7 +89,7 @@ pub fn tell(case: &mut Case, snapshots: &Snapshots, cites: &mut Cites) -> Vec<Si
     };
     let sources = there.into_iter();
     case.sources
-        .extend(sources.map(|from| source(from, snapshots.tally(from), !bursts.is_empty())));
+        .extend(sources.map(|table| source(table, snapshots.tally(table), !bursts.is_empty())));
     sightings
 }
 
@@ -98,13 +99,13 @@ fn covers(source: &Source, at: Timestamp) -> bool {
     span.is_some_and(|span| span.first <= at && at <= span.last)
 }
 
-fn source(from: From, tally: &Tally, has_burst: bool) -> Source {
+fn source(table: Table, tally: &Tally, has_burst: bool) -> Source {
     let mut unread = Vec::new();
-    let unknown = match from {
-        From::Recorder => {
+    let unknown = match table {
+        Table::Recorder => {
             "times a kind of thing could not be looked at: it is unknown then, not gone"
         }
-        From::Config => "items are of types that were not recorded: they are unknown, not absent",
+        Table::Config => "items are of types that were not recorded: they are unknown, not absent",
     };
     for (count, what) in [
         (tally.timeless, "records have no time that can be read"),
@@ -118,25 +119,25 @@ fn source(from: From, tally: &Tally, has_burst: bool) -> Source {
             unread.push(format!("{count} {what}"));
         }
     }
-    let proves = match (from, has_burst) {
-        (From::Recorder, true) => {
+    let proves = match (table, has_burst) {
+        (Table::Recorder, true) => {
             "which machines appeared between which snapshots, which keys existed and were last used then, \
              and what was still there at the last; not from where, nor whose hand it was"
         }
-        (From::Recorder, false) => {
+        (Table::Recorder, false) => {
             "what existed when, and which keys were last used when; no burst of machines is in it"
         }
-        (From::Config, true) => {
+        (Table::Config, true) => {
             "which machines and users were made when, what changed since, as AWS Config noticed some minutes \
              later, and what was gone by when; not from where nor with which key, and nothing of types and \
              regions that were not recorded"
         }
-        (From::Config, false) => {
+        (Table::Config, false) => {
             "what existed when, of the types and regions that were recorded; no burst of machines is in it"
         }
     };
     Source {
-        table: from.table().to_owned(),
+        table: table.name().to_owned(),
         records: tally.records,
         repeated: tally.repeated,
         span: tally.span.map(|(first, last)| Span { first, last }),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::row::{Line, Row};
-use super::things::{Change, From, Gone, Id, Series, Snapshots, Tally, Thing};
+use super::things::{Change, Gone, Id, Series, Snapshots, Table, Tally, Thing};
 
 mod items;
 
@@ -70,7 +70,7 @@ pub struct Fold {
 /// What a row shows of a thing.
 #[derive(Debug, Clone, Copy)]
 struct Sight<'a> {
-    from: From,
+    table: Table,
     /// Since when it is so.
     at: Timestamp,
     /// When somebody had looked before.
@@ -95,19 +95,19 @@ impl Fold {
         self.out
     }
 
-    fn tally(&mut self, from: From) -> &mut Tally {
-        match from {
-            From::Recorder => &mut self.out.recorder,
-            From::Config => &mut self.out.config,
+    fn tally(&mut self, table: Table) -> &mut Tally {
+        match table {
+            Table::Recorder => &mut self.out.recorder,
+            Table::Config => &mut self.out.config,
         }
     }
 
-    fn is_at(&mut self, from: From, at: Timestamp) {
+    fn is_at(&mut self, table: Table, at: Timestamp) {
         if self.moment != Some(at) {
             self.close();
             self.moment = Some(at);
         }
-        let (first, last) = self.tally(from).span.get_or_insert((at, at));
+        let (first, last) = self.tally(table).span.get_or_insert((at, at));
         (*first, *last) = ((*first).min(at), (*last).max(at));
     }
 
@@ -117,7 +117,7 @@ impl Fold {
             self.out.recorder.timeless += 1;
             return;
         };
-        self.is_at(From::Recorder, at);
+        self.is_at(Table::Recorder, at);
         if line.kind == "coverage" {
             self.cover(line);
             return;
@@ -140,7 +140,7 @@ impl Fold {
         match line.state {
             Some(state) => {
                 let sight = Sight {
-                    from: From::Recorder,
+                    table: Table::Recorder,
                     at,
                     before,
                     state,
@@ -153,7 +153,7 @@ impl Fold {
                 let gone = Gone {
                     after: before,
                     by: at,
-                    from: From::Recorder,
+                    table: Table::Recorder,
                     source: line.source.into(),
                     is_told: true,
                 };
@@ -189,8 +189,8 @@ impl Fold {
         match &mut thing.gone {
             // Who knew it first, knew it best.
             Some(known) => {
-                let is_again = known.is_told && known.from == From::Config;
-                self.out.config.repeated += u64::from(is_again && gone.from == From::Config);
+                let is_again = known.is_told && known.table == Table::Config;
+                self.out.config.repeated += u64::from(is_again && gone.table == Table::Config);
                 known.is_told = true;
             }
             none => *none = Some(gone),
@@ -201,9 +201,9 @@ impl Fold {
         let out = &mut self.out;
         let is_new = !out.things.contains_key(&id);
         let has_room = self.bytes + sight.state.len() <= MAX_STATE_BYTES;
-        let tally = match sight.from {
-            From::Recorder => &mut out.recorder,
-            From::Config => &mut out.config,
+        let tally = match sight.table {
+            Table::Recorder => &mut out.recorder,
+            Table::Config => &mut out.config,
         };
         if is_new && !has_room {
             tally.left_out += 1;
@@ -212,17 +212,17 @@ impl Fold {
         let thing = out.things.entry(id).or_default();
         // A snapshot of AWS Config may still hold what others know to be gone since.
         let is_past = |gone: &Gone| {
-            let is_known = gone.is_told || gone.from == From::Recorder;
+            let is_known = gone.is_told || gone.table == Table::Recorder;
             is_known && sight.at < gone.by
         };
-        if sight.from == From::Config && thing.gone.as_ref().is_some_and(is_past) {
+        if sight.table == Table::Config && thing.gone.as_ref().is_some_and(is_past) {
             tally.repeated += 1;
             return;
         }
         thing.mentioned = Some(mentioned);
-        match sight.from {
-            From::Recorder => thing.has_line = true,
-            From::Config => thing.has_item = true,
+        match sight.table {
+            Table::Recorder => thing.has_line = true,
+            Table::Config => thing.has_item = true,
         }
         let was_gone = thing.gone.take().is_some_and(|gone| gone.by <= sight.at);
         let place = thing
@@ -231,7 +231,7 @@ impl Fold {
         let known = place.checked_sub(1).map(|last| &thing.changes[last]);
         if !was_gone && known.is_some_and(|known| known.is_same(sight)) {
             let is_again = known.is_some_and(|known| known.at == sight.at);
-            tally.repeated += u64::from(is_again && sight.from == From::Config);
+            tally.repeated += u64::from(is_again && sight.table == Table::Config);
             return;
         }
         if !has_room || thing.changes.len() >= MAX_CHANGES {
@@ -248,7 +248,7 @@ impl Fold {
         let change = Change {
             at: sight.at,
             before: sight.before,
-            from: sight.from,
+            table: sight.table,
             state: state.into(),
             hash: sight.hash.into(),
             source: sight.source.into(),
@@ -289,7 +289,7 @@ impl Fold {
                         thing.gone = Some(Gone {
                             after,
                             by: at,
-                            from: From::Recorder,
+                            table: Table::Recorder,
                             source: source.clone(),
                             is_told: false,
                         });
@@ -303,9 +303,9 @@ impl Fold {
 impl Change {
     /// Whether a sight shows the same.
     fn is_same(&self, sight: &Sight<'_>) -> bool {
-        match sight.from {
-            From::Recorder => !sight.hash.is_empty() && *self.hash == *sight.hash,
-            From::Config => *self.state == *sight.state,
+        match sight.table {
+            Table::Recorder => !sight.hash.is_empty() && *self.hash == *sight.hash,
+            Table::Config => *self.state == *sight.state,
         }
     }
 }

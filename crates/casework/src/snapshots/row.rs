@@ -8,7 +8,7 @@ use davylamp_hunt::table::Kind;
 use jiff::Timestamp;
 
 use super::item::TYPES;
-use super::things::From;
+use super::things::Table;
 
 const TIMES: [&str; 4] = ["at", "listed", "made", "seen"];
 
@@ -29,12 +29,12 @@ const TEXTS: [&str; 12] = [
 
 /// The query that reads the tables that are there by time, what was looked at before what was seen. A
 /// snapshot that AWS Config delivered after `until` lacks what changed since, and is none.
-pub fn query(tables: &[From], until: Option<Timestamp>) -> String {
+pub fn query(tables: &[Table], until: Option<Timestamp>) -> String {
     let parts: Vec<String> = tables
         .iter()
-        .map(|from| match from {
-            From::Recorder => lines(),
-            From::Config => items(until),
+        .map(|table| match table {
+            Table::Recorder => lines(),
+            Table::Config => items(until),
         })
         .collect();
     format!(
@@ -52,7 +52,7 @@ fn lines() -> String {
          '{}' AS origin, account_id, region, kind, id, \
          state, hash, _source, {text} AS name, {text} AS arn, {text} AS status, {text} AS tags, {text} AS state_id \
          FROM recorder",
-        From::Recorder.table()
+        Table::Recorder.name()
     )
 }
 
@@ -74,7 +74,7 @@ fn items(until: Option<Timestamp>) -> String {
         "SELECT coalesce({listed}, captured_at) AS at, {listed} AS listed, created_at AS made, captured_at AS seen, \
          '{}' AS origin, account_id, region, resource_type AS kind, resource_id AS id, {} AS state, '' AS hash, _source, \
          resource_name AS name, arn, status, {} AS tags, state_id FROM config_item",
-        From::Config.table(),
+        Table::Config.name(),
         of_types("configuration"),
         of_types("tags"),
     )
@@ -190,7 +190,7 @@ impl Rows {
             };
             let text = |number: usize| some(number).unwrap_or_default();
             let state = some(5).filter(|state| *state != "null");
-            if text(0) == From::Recorder.table() {
+            if text(0) == Table::Recorder.name() {
                 return Row::Line(Line {
                     at: time(0),
                     account: text(1),

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::burst::{Burst, Machine};
 use super::states::{cite, cite_gone, moment, text};
-use super::things::{Change, From, Id, Snapshots, Thing};
+use super::things::{Change, Id, Snapshots, Table, Thing};
 use crate::case::{Act, EvidenceId, Existence, Gap, Hand, Span, Tampering, Touched};
 use crate::cite::Cites;
 use crate::cost::sightings::Sighting;
@@ -131,12 +131,12 @@ pub fn between(thing: &Thing) -> String {
         Some(Change {
             at,
             before: Some(_),
-            from: From::Config,
+            table: Table::Config,
             ..
         }) => format!("AWS Config, which recorded it first at {at}"),
         Some(Change {
             at,
-            from: From::Config,
+            table: Table::Config,
             ..
         }) => {
             format!("AWS Config: it was there when AWS Config began to record it, at {at}")

@@ -7,21 +7,21 @@ use serde_json::Value as Json;
 
 use super::watch::{Watch, last_before};
 
-/// What shows a state.
+/// The table that shows a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum Table {
     /// A snapshot of the recorder.
     Recorder,
     /// An item of AWS Config.
     Config,
 }
 
-impl From {
+impl Table {
     /// Each of them.
     pub const ALL: [Self; 2] = [Self::Recorder, Self::Config];
 
-    /// Its table.
-    pub fn table(self) -> &'static str {
+    /// Its name in SQL.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Recorder => "recorder",
             Self::Config => "config_item",
@@ -49,8 +49,8 @@ pub struct Change {
     pub at: Timestamp,
     /// When somebody had looked before; nothing if nobody had.
     pub before: Option<Timestamp>,
-    /// What shows it.
-    pub from: From,
+    /// The table that shows it.
+    pub table: Table,
     pub(super) state: Box<str>,
     pub(super) hash: Box<str>,
     /// The line or the item.
@@ -71,8 +71,8 @@ pub struct Gone {
     pub after: Option<Timestamp>,
     /// The first without it.
     pub by: Timestamp,
-    /// What says so.
-    pub from: From,
+    /// The table that says so.
+    pub table: Table,
     /// The line or item that says so, or that says that all was looked at.
     pub source: Box<str>,
     /// Whether that speaks of the thing itself, and not of all the others.
@@ -164,10 +164,10 @@ impl Snapshots {
     }
 
     /// What was read of a source.
-    pub fn tally(&self, from: From) -> &Tally {
-        match from {
-            From::Recorder => &self.recorder,
-            From::Config => &self.config,
+    pub fn tally(&self, table: Table) -> &Tally {
+        match table {
+            Table::Recorder => &self.recorder,
+            Table::Config => &self.config,
         }
     }
 

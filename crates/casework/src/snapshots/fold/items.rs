@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::super::item::{self, DISCOVERED, Says, Type};
 use super::super::row::Item;
-use super::super::things::{From, Gone, Id, Thing};
+use super::super::things::{Gone, Id, Table, Thing};
 use super::super::watch::{LATE, last_before};
 use super::{Fold, Sight};
 
@@ -23,7 +23,7 @@ impl Fold {
             return;
         };
         let at = item.listed.unwrap_or(seen);
-        self.is_at(From::Config, at);
+        self.is_at(Table::Config, at);
         if let Some(known) = Type::of(item.resource_type) {
             self.of_type(known, item, seen, at);
         }
@@ -57,7 +57,7 @@ impl Fold {
                 let before = self.looked_before(known, &id, item, state.as_ref(), seen);
                 let text = state.unwrap_or(Json::Null).to_string();
                 let sight = Sight {
-                    from: From::Config,
+                    table: Table::Config,
                     at: seen,
                     before,
                     state: &text,
@@ -140,7 +140,7 @@ impl Fold {
         Gone {
             after: looked.max(last),
             by: seen,
-            from: From::Config,
+            table: Table::Config,
             source: source.into(),
             is_told: true,
         }
@@ -167,7 +167,7 @@ impl Fold {
                     thing.gone = Some(Gone {
                         after: thing.mentioned,
                         by: at,
-                        from: From::Config,
+                        table: Table::Config,
                         source: source.clone(),
                         is_told: false,
                     });

@@ -48,7 +48,8 @@ Examples:
   davy investigate --logs s3://BUCKET/AWSLogs --verify --public-keys aws -o case/
   davy investigate --logs trail/ --indicator AKIA… --indicator 203.0.113.7 -o case/
   davy investigate --logs trail/ --finding guardduty.json -o case/
-  davy investigate --logs trail/ snapshots/ --output json > case.json"
+  davy investigate --logs trail/ snapshots/ --output json > case.json
+  davy investigate --logs s3://BUCKET/AWSLogs/111122223333/Config -o case/"
 )]
 pub struct InvestigateArgs {
     #[command(subcommand)]

@@ -152,7 +152,7 @@ impl Engine {
     }
 
     /// What is asked for.
-    pub(crate) fn scope(&self) -> &Scope {
+    pub fn scope(&self) -> &Scope {
         &self.scope
     }
 

@@ -21,6 +21,7 @@ mod beside;
 mod calendar;
 mod calls;
 mod cast;
+mod config;
 mod dice;
 mod event;
 mod identity;
@@ -44,6 +45,7 @@ pub use truth::{
 use background::Background;
 use calendar::{DAY_SECS, HOUR_SECS};
 use cast::{Cast, Machine};
+use config::Config;
 use dice::Dice;
 use event::Event;
 use layout::Layout;
@@ -75,6 +77,18 @@ pub enum RecorderPlan {
     /// Each hour.
     Hourly,
     /// Each day.
+    Daily,
+}
+
+/// What AWS Config delivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConfigPlan {
+    /// Nothing: it is off.
+    Never,
+    /// What has changed, each six hours.
+    History,
+    /// That, and a snapshot each day.
     Daily,
 }
 
@@ -114,6 +128,8 @@ pub struct Options {
     pub trail: TrailPlan,
     /// Whether the recorder looks.
     pub recorder: RecorderPlan,
+    /// What AWS Config delivers.
+    pub config: ConfigPlan,
     /// Whether there are findings, and detectors to be switched off.
     pub guardduty: bool,
     /// Whether there are flow logs of machines.
@@ -149,6 +165,7 @@ impl Default for Options {
             machine_events: 8_000,
             trail: TrailPlan::Whole,
             recorder: RecorderPlan::Never,
+            config: ConfigPlan::Never,
             guardduty: false,
             flow: false,
             dns: false,
@@ -236,6 +253,8 @@ impl Story {
         }
         let mut layout = Layout::new(dir, self.seed, &self.options, start)?;
         let mut recorder = Recorder::new(&self.cast.accounts);
+        let mut config = Config::new(dir, self.seed, &self.options);
+        config.begin(&self.cast.accounts, &mut world, start);
         let mut script = self.script.iter().peekable();
         let mut pending: Vec<Event> = Vec::new();
         let sensors = Sensors::new(
@@ -273,18 +292,23 @@ impl Story {
                 let was_logging = world.is_logging(&event.account);
                 sensors.call(dir, &event, &world)?;
                 world.see(&event);
+                config.see(Some(&event), &mut world);
                 if was_logging || world.is_logging(&event.account) {
                     layout.deliver(&event)?;
                 } else {
                     layout.written.unlogged += 1;
                 }
             }
+            world.pass(until);
+            config.see(None, &mut world);
+            config.deliver(until)?;
         }
         let first = self.truth.instances.first();
         let has_insights = self.options.has_beside && self.options.trail == TrailPlan::Whole;
         if let (true, Some(first)) = (has_insights, first) {
             beside::insight(dir, &first.account, &first.region, first.start)?;
         }
+        config.finish(end)?;
         let mut truth = self.truth.clone();
         truth.written = layout.finish()?;
         truth.written.snapshots = snapshots;

@@ -1,4 +1,4 @@
-//! A case of snapshots alone: no trail says who did what, and yet much can be told.
+//! A case of states alone: no trail says who did what, and yet much can be told.
 //!
 //! What must stay true: nobody is accused; who is cleared is cleared by a record; where several keys can
 //! have done it, each of their owners is unknown, with the reason.
@@ -62,10 +62,26 @@ pub fn tell(
     });
     case.timeline
         .sort_by(|a, b| (a.span.first, &a.target).cmp(&(b.span.first, &b.target)));
+    if bursts
+        .iter()
+        .any(|burst| !snapshots.has_looked(burst.account, "access-key"))
+    {
+        case.unknowns.push(Unknown {
+            what: "whose key started the machines, and when each key was made and last used".to_owned(),
+            why: "AWS Config does not record access keys, and no snapshot has any".to_owned(),
+            remedy: Some(
+                "a credential report says of each key when it was made and last used: aws iam \
+                 generate-credential-report, aws iam get-credential-report; davy record keeps it from now on"
+                    .to_owned(),
+            ),
+        });
+    }
     case.unknowns.push(Unknown {
         what: "from where the intruder came, with which program, and whose hand it was".to_owned(),
-        why: "snapshots show what existed and which key was last used when, and nothing of calls"
-            .to_owned(),
+        why:
+            "snapshots and AWS Config's items show what existed, snapshots also which key was last \
+              used when; neither shows a call"
+                .to_owned(),
         remedy: Some(
             "CloudTrail's event history keeps 90 days of management events whether or not a trail \
                       writes: aws cloudtrail lookup-events"
@@ -211,6 +227,10 @@ impl Telling<'_> {
                     last: first.at,
                 },
                 how: match fit {
+                    0 if !self.snapshots.has_looked(self.burst.account, "access-key") => {
+                        "machines were started, and which access keys there were is not known"
+                            .to_owned()
+                    }
                     0 => "machines were started, and none of the users' keys can have done it: a role's \
                           session, the console or the root user did"
                         .to_owned(),

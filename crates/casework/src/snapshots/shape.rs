@@ -1,10 +1,10 @@
-//! What is said in a case of a thing that snapshots show.
+//! What is said in a case of a thing that snapshots and items show.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::burst::{Burst, Machine};
 use super::states::{cite, cite_gone, moment, text};
-use super::things::{Change, Id, Snapshots, Thing};
+use super::things::{Change, Id, Snapshots, Table, Thing};
 use crate::case::{Act, EvidenceId, Existence, Gap, Hand, Span, Tampering, Touched};
 use crate::cite::Cites;
 use crate::cost::sightings::Sighting;
@@ -48,7 +48,7 @@ pub fn existence(
     cites: &mut Cites,
 ) -> (Existence, Vec<EvidenceId>) {
     let Some(last) = thing.last() else {
-        let why = "no snapshot has its state".to_owned();
+        let why = "no record has its state".to_owned();
         return (Existence::Unknown(why), Vec::new());
     };
     let state = last.state();
@@ -125,9 +125,22 @@ pub fn appeared(
     }
 }
 
-/// Between which snapshots a thing appeared, in words.
+/// What shows that a thing appeared, in words.
 pub fn between(thing: &Thing) -> String {
     match thing.first() {
+        Some(Change {
+            at,
+            before: Some(_),
+            table: Table::Config,
+            ..
+        }) => format!("AWS Config, which recorded it first at {at}"),
+        Some(Change {
+            at,
+            table: Table::Config,
+            ..
+        }) => {
+            format!("AWS Config: it was there when AWS Config began to record it, at {at}")
+        }
         Some(Change {
             at,
             before: Some(before),
@@ -226,13 +239,13 @@ pub fn sightings(
     all
 }
 
-/// An act of the timeline that a snapshot shows.
+/// An act of the timeline that states show.
 pub fn act(touched: &Touched, what: &str, phase: &str) -> Act {
     Act {
         span: touched.span,
         count: 1,
         phase: phase.to_owned(),
-        action: format!("snapshot: {what}"),
+        action: format!("state: {what}"),
         principal: touched.principal.clone(),
         credential: None,
         place: None,
@@ -265,7 +278,7 @@ pub fn tampering(
             let until = thing
                 .changes
                 .iter()
-                .find(|change| change.at > at.last && is_on(change))
+                .find(|change| change.at > at.last && is_on(change) == Some(true))
                 .map(|change| change.at);
             all.push(Tampering {
                 at,
@@ -284,13 +297,15 @@ pub fn tampering(
     all
 }
 
-fn is_on(change: &Change) -> bool {
+/// Whether a sensor was on, as far as its state says: AWS Config's of a trail does not.
+fn is_on(change: &Change) -> Option<bool> {
     let state = change.state();
-    let is_off = state["IsLogging"] == false
-        || state["recording"] == false
-        || matches!(text(&state["Status"]), "DISABLED" | "SUSPENDED")
-        || matches!(text(&state["FlowLogStatus"]), "INACTIVE");
-    !is_off
+    let words = [state["Status"].as_str(), state["FlowLogStatus"].as_str()];
+    let told = [state["IsLogging"].as_bool(), state["recording"].as_bool()];
+    let told = told.into_iter().flatten();
+    let words = words.into_iter().flatten();
+    told.chain(words.map(|word| !matches!(word, "DISABLED" | "SUSPENDED" | "INACTIVE")))
+        .reduce(|one, other| one && other)
 }
 
 /// Between which snapshots a sensor went blind, and how that is told.
@@ -301,11 +316,15 @@ fn blinded(
     cites: &mut Cites,
 ) -> Option<(Span, &'static str, Vec<EvidenceId>)> {
     let is_within = |at: &Span| at.last >= span.first && at.first <= span.last;
-    let off = thing.changes.windows(2).find_map(|pair| {
-        let (before, after) = (&pair[0], &pair[1]);
-        if !is_on(before) || is_on(after) {
+    let known: Vec<(&Change, bool)> = thing
+        .changes
+        .iter()
+        .filter_map(|change| Some((change, is_on(change)?)))
+        .collect();
+    let off = known.windows(2).find_map(|pair| {
+        let [(before, true), (after, false)] = *pair else {
             return None;
-        }
+        };
         let said = moment(&after.state()["StopLoggingTime"]).filter(|at| *at <= after.at);
         let at = Span {
             first: said.or(after.before).unwrap_or(before.at),
@@ -322,6 +341,6 @@ fn blinded(
         first: gone.after.unwrap_or(gone.by),
         last: gone.by,
     };
-    let was_on = thing.last().is_some_and(is_on);
+    let was_on = known.last().is_none_or(|(_, is_on)| *is_on);
     (was_on && is_within(&at)).then(|| (at, "was deleted", cite_gone(cites, id, thing)))
 }

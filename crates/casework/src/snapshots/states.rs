@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use super::things::{Id, Thing};
+use super::things::{Id, Table, Thing};
 use crate::case::EvidenceId;
 use crate::cite::Cites;
 
@@ -74,8 +74,8 @@ pub fn cite(cites: &mut Cites, id: &Id, thing: &Thing, at: Timestamp) -> Vec<Evi
     let Some(change) = thing.at(at).or_else(|| thing.first()) else {
         return Vec::new();
     };
-    let evidence = cites.place(super::TABLE, &change.source, Some(change.at));
-    cites.tell(evidence, &about(id, "as it was"), || {
+    let evidence = cites.place(change.table.name(), &change.source, Some(change.at));
+    cites.tell(evidence, &about(change.table, id, "as it was"), || {
         record(id, change.state())
     });
     vec![evidence]
@@ -86,13 +86,19 @@ pub fn cite_gone(cites: &mut Cites, id: &Id, thing: &Thing) -> Vec<EvidenceId> {
     let Some(gone) = thing.gone.as_ref().filter(|gone| !gone.source.is_empty()) else {
         return Vec::new();
     };
-    let evidence = cites.place(super::TABLE, &gone.source, Some(gone.by));
-    cites.tell(evidence, &about(id, "gone"), || record(id, Json::Null));
+    let evidence = cites.place(gone.table.name(), &gone.source, Some(gone.by));
+    cites.tell(evidence, &about(gone.table, id, "gone"), || {
+        record(id, Json::Null)
+    });
     vec![evidence]
 }
 
-fn about(id: &Id, how: &str) -> String {
-    format!("snapshot of {} {} in {}: {how}", id.kind, id.id, id.region)
+fn about(table: Table, id: &Id, how: &str) -> String {
+    let what = match table {
+        Table::Recorder => "snapshot",
+        Table::Config => "item of AWS Config",
+    };
+    format!("{what} of {} {} in {}: {how}", id.kind, id.id, id.region)
 }
 
 fn record(id: &Id, state: Json) -> serde_json::Map<String, Json> {

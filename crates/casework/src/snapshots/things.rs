@@ -1,44 +1,33 @@
-//! From lines by time to things: since when each was there, how it changed, and until when.
+//! Things: since when each was there, how it changed, and until when.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use super::row::Row;
+use super::watch::{Watch, last_before};
 
-/// Bytes of states that are kept in all; what is beyond is counted.
-const MAX_STATE_BYTES: usize = 256 << 20;
+/// The table that shows a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    /// A snapshot of the recorder.
+    Recorder,
+    /// An item of AWS Config.
+    Config,
+}
 
-/// Bytes of one state. A larger one is kept as unknown.
-const MAX_ONE_BYTES: usize = 256 << 10;
+impl Table {
+    /// Each of them.
+    pub const ALL: [Self; 2] = [Self::Recorder, Self::Config];
 
-/// States of one thing, beside the first: a key that is used all day changes with each snapshot.
-const MAX_CHANGES: usize = 10_000;
-
-/// Kinds a case is made of. Of others only when they were looked at is known.
-const KINDS: &[&str] = &[
-    "instance",
-    "spot-request",
-    "security-group",
-    "key-pair",
-    "launch-template",
-    "scaling-group",
-    "user",
-    "login-profile",
-    "mfa-device",
-    "access-key",
-    "role",
-    "trail",
-    "guardduty-detector",
-    "config-recorder",
-    "flow-log",
-    "ecs-task",
-    "ecs-service",
-    "eks-nodegroup",
-    "lambda-function",
-    "sagemaker-notebook",
-];
+    /// Its name in SQL.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Recorder => "recorder",
+            Self::Config => "config_item",
+        }
+    }
+}
 
 /// Which thing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,16 +42,18 @@ pub struct Id {
     pub id: String,
 }
 
-/// A state that a snapshot was the first to show.
+/// A state that a snapshot or an item was the first to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// When that snapshot was taken.
+    /// When the snapshot was taken, or AWS Config saw it so.
     pub at: Timestamp,
-    /// When the one before was; nothing if it was the first.
+    /// When somebody had looked before; nothing if nobody had.
     pub before: Option<Timestamp>,
-    state: Box<str>,
-    hash: Box<str>,
-    /// The line.
+    /// The table that shows it.
+    pub table: Table,
+    pub(super) state: Box<str>,
+    pub(super) hash: Box<str>,
+    /// The line or the item.
     pub source: Box<str>,
 }
 
@@ -80,8 +71,12 @@ pub struct Gone {
     pub after: Option<Timestamp>,
     /// The first without it.
     pub by: Timestamp,
-    /// The line that says so, or that says that all was looked at.
+    /// The table that says so.
+    pub table: Table,
+    /// The line or item that says so, or that says that all was looked at.
     pub source: Box<str>,
+    /// Whether that speaks of the thing itself, and not of all the others.
+    pub(super) is_told: bool,
 }
 
 /// A thing.
@@ -91,7 +86,11 @@ pub struct Thing {
     pub changes: Vec<Change>,
     /// When it went, if it is not there any more.
     pub gone: Option<Gone>,
-    mentioned: Option<Timestamp>,
+    pub(super) mentioned: Option<Timestamp>,
+    /// Whether the recorder has a line of it.
+    pub(super) has_line: bool,
+    /// Whether AWS Config has an item of it.
+    pub(super) has_item: bool,
 }
 
 impl Thing {
@@ -113,26 +112,38 @@ impl Thing {
 }
 
 /// When one kind of thing was looked at in a region of an account.
-type Series = (String, String, String);
+pub type Series = (String, String, String);
 
-/// All that is kept of snapshots.
+/// What was read of one source of states.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Lines or items that were read.
+    pub records: u64,
+    /// Items that were delivered again.
+    pub repeated: u64,
+    /// States that had no room.
+    pub left_out: u64,
+    /// Records whose time nobody can read.
+    pub timeless: u64,
+    /// How often something could not be looked at.
+    pub unknown: u64,
+    /// The first and the last moment.
+    pub span: Option<(Timestamp, Timestamp)>,
+}
+
+/// All that is kept of snapshots and items.
 #[derive(Debug, Default)]
 pub struct Snapshots {
     /// The things.
     pub things: BTreeMap<Id, Thing>,
-    /// When each series was looked at completely, by time.
-    looks: BTreeMap<Series, Vec<Timestamp>>,
-    /// Lines that were read.
-    pub lines: u64,
-    /// States that had no room.
-    pub left_out: u64,
-    /// Lines whose time nobody can read.
-    pub timeless: u64,
-    /// How often something could not be looked at.
-    pub unknown: u64,
-    /// The first and the last snapshot.
-    pub span: Option<(Timestamp, Timestamp)>,
-    bytes: usize,
+    /// When each series was looked at completely in a snapshot, by time.
+    pub(super) looks: BTreeMap<Series, Vec<Timestamp>>,
+    /// When AWS Config was recording.
+    pub(super) watch: Watch,
+    /// What was read of the recorder's snapshots.
+    pub recorder: Tally,
+    /// What was read of AWS Config's items.
+    pub config: Tally,
 }
 
 impl Snapshots {
@@ -152,205 +163,58 @@ impl Snapshots {
         self.things.get_key_value(&id)
     }
 
-    fn looks(&self, id: &Id) -> &[Timestamp] {
+    /// What was read of a source.
+    pub fn tally(&self, table: Table) -> &Tally {
+        match table {
+            Table::Recorder => &self.recorder,
+            Table::Config => &self.config,
+        }
+    }
+
+    /// Whether a kind of thing was ever looked at in an account.
+    pub fn has_looked(&self, account: &str, kind: &str) -> bool {
+        self.looks
+            .keys()
+            .any(|series| series.0 == account && series.2 == kind)
+            || self.watch.has_recorded(account, kind)
+    }
+
+    /// When a thing's kind was looked at, by each that has shown the thing.
+    fn looks(&self, id: &Id) -> [&[Timestamp]; 2] {
+        let thing = self.things.get(id);
         let series = (id.account.clone(), id.region.clone(), id.kind.clone());
-        self.looks.get(&series).map_or(&[], Vec::as_slice)
+        let looks = self.looks.get(&series).map_or(&[][..], Vec::as_slice);
+        let of = |has_shown: bool, looks| match has_shown {
+            true => looks,
+            false => &[][..],
+        };
+        [
+            of(thing.is_none_or(|thing| thing.has_line), looks),
+            of(
+                thing.is_none_or(|thing| thing.has_item),
+                self.watch.looks(id),
+            ),
+        ]
     }
 
     /// When the series of a thing was last looked at completely.
     pub fn last_look(&self, id: &Id) -> Option<Timestamp> {
-        self.looks(id).last().copied()
+        let last = |all: &[Timestamp]| all.last().copied();
+        self.looks(id).into_iter().filter_map(last).max()
     }
 
     /// When it was first looked at completely at a moment or after it.
     pub fn look_after(&self, id: &Id, moment: Timestamp) -> Option<Timestamp> {
-        let looks = self.looks(id);
-        looks
-            .get(looks.partition_point(|look| *look < moment))
-            .copied()
+        let first = |all: &[Timestamp]| {
+            let until = all.partition_point(|look| *look < moment);
+            all.get(until).copied()
+        };
+        self.looks(id).into_iter().filter_map(first).min()
     }
 
     /// When it was last looked at completely before a moment.
     pub fn look_before(&self, id: &Id, moment: Timestamp) -> Option<Timestamp> {
-        let looks = self.looks(id);
-        looks[..looks.partition_point(|look| *look < moment)]
-            .last()
-            .copied()
-    }
-}
-
-/// Makes things of lines.
-#[derive(Debug, Default)]
-pub struct Fold {
-    out: Snapshots,
-    moment: Option<Timestamp>,
-    /// What this moment's snapshot says of its own coverage: whether it is full, and the line.
-    covered: BTreeMap<Series, (bool, Box<str>)>,
-    /// Accounts whose snapshot of this moment has lines about its coverage.
-    told: BTreeSet<String>,
-    /// Series of this moment's snapshot.
-    touched: BTreeSet<Series>,
-    /// The last snapshot without such lines, by account.
-    silent: BTreeMap<String, Timestamp>,
-}
-
-impl Fold {
-    /// Takes in a line. Lines come by time, those about coverage first.
-    pub fn add(&mut self, row: &Row<'_>) {
-        self.out.lines += 1;
-        let Some(at) = row.at else {
-            self.out.timeless += 1;
-            return;
-        };
-        if self.moment != Some(at) {
-            self.close();
-            self.moment = Some(at);
-            let (_, last) = self.out.span.get_or_insert((at, at));
-            *last = at;
-        }
-        if row.kind == "coverage" {
-            self.cover(row);
-            return;
-        }
-        let series = (
-            row.account.to_owned(),
-            row.region.to_owned(),
-            row.kind.to_owned(),
-        );
-        let looks = self.out.looks.get(&series);
-        let before = looks
-            .and_then(|looks| looks.last().copied())
-            .or_else(|| self.silent.get(row.account).copied());
-        self.touched.insert(series);
-        if KINDS.contains(&row.kind) {
-            self.see(row, at, before);
-        }
-    }
-
-    /// The things, once all lines were taken in.
-    pub fn end(mut self) -> Snapshots {
-        self.close();
-        self.out
-    }
-
-    fn cover(&mut self, row: &Row<'_>) {
-        self.told.insert(row.account.to_owned());
-        let state: Json = row
-            .state
-            .and_then(|state| serde_json::from_str(state).ok())
-            .unwrap_or(Json::Null);
-        if state["Status"] != "complete" {
-            self.out.unknown += 1;
-            return;
-        }
-        let series = (
-            row.account.to_owned(),
-            row.region.to_owned(),
-            row.id.to_owned(),
-        );
-        let is_full = state["Mode"] != "changes";
-        self.covered.insert(series, (is_full, row.source.into()));
-    }
-
-    fn see(&mut self, row: &Row<'_>, at: Timestamp, before: Option<Timestamp>) {
-        let id = Id {
-            account: row.account.to_owned(),
-            region: row.region.to_owned(),
-            kind: row.kind.to_owned(),
-            id: row.id.to_owned(),
-        };
-        let Some(state) = row.state else {
-            if let Some(thing) = self.out.things.get_mut(&id) {
-                thing.mentioned = Some(at);
-                thing.gone = Some(Gone {
-                    after: before,
-                    by: at,
-                    source: row.source.into(),
-                });
-            }
-            return;
-        };
-        let out = &mut self.out;
-        let is_new = !out.things.contains_key(&id);
-        let has_room = out.bytes + state.len() <= MAX_STATE_BYTES;
-        if is_new && !has_room {
-            out.left_out += 1;
-            return;
-        }
-        let thing = out.things.entry(id).or_default();
-        thing.mentioned = Some(at);
-        let was_gone = thing.gone.take().is_some();
-        let is_same = |change: &Change| !row.hash.is_empty() && *change.hash == *row.hash;
-        if !was_gone && thing.last().is_some_and(is_same) {
-            return;
-        }
-        if !has_room || thing.changes.len() >= MAX_CHANGES {
-            out.left_out += 1;
-            return;
-        }
-        let state = if state.len() > MAX_ONE_BYTES {
-            out.left_out += 1;
-            "null"
-        } else {
-            state
-        };
-        out.bytes += state.len();
-        thing.changes.push(Change {
-            at,
-            before,
-            state: state.into(),
-            hash: row.hash.into(),
-            source: row.source.into(),
-        });
-    }
-
-    /// Ends a snapshot: what a full one does not have is gone.
-    fn close(&mut self) {
-        let Some(at) = self.moment.take() else { return };
-        let mut covered = std::mem::take(&mut self.covered);
-        let silent: BTreeSet<String> = std::mem::take(&mut self.touched)
-            .into_iter()
-            .filter(|(account, ..)| !self.told.contains(account))
-            .map(|series| {
-                let account = series.0.clone();
-                covered.insert(series, (true, "".into()));
-                account
-            })
-            .collect();
-        self.told.clear();
-        for account in silent {
-            for series in self.out.looks.keys().filter(|it| it.0 == account) {
-                covered
-                    .entry(series.clone())
-                    .or_insert_with(|| (true, "".into()));
-            }
-            self.silent.insert(account, at);
-        }
-        for (series, (is_full, source)) in covered {
-            let looks = self.out.looks.entry(series.clone()).or_default();
-            let after = looks.last().copied();
-            looks.push(at);
-            if is_full {
-                let first = Id {
-                    account: series.0.clone(),
-                    region: series.1.clone(),
-                    kind: series.2.clone(),
-                    id: String::new(),
-                };
-                let of_series = |id: &Id| {
-                    id.account == series.0 && id.region == series.1 && id.kind == series.2
-                };
-                let all = self.out.things.range_mut(first..);
-                for (_, thing) in all.take_while(|(id, _)| of_series(id)) {
-                    if thing.gone.is_none() && thing.mentioned != Some(at) {
-                        thing.gone = Some(Gone {
-                            after,
-                            by: at,
-                            source: source.clone(),
-                        });
-                    }
-                }
-            }
-        }
+        let last = |all: &[Timestamp]| last_before(all, moment);
+        self.looks(id).into_iter().filter_map(last).max()
     }
 }

@@ -76,7 +76,7 @@ async fn what_could_not_be_looked_at_is_not_gone() {
     ];
     let seen = of(&lines[..3]).await;
     assert_eq!(life(&seen, "i-1"), "-..01, there at 01");
-    assert_eq!(seen.unknown, 1);
+    assert_eq!(seen.recorder.unknown, 1);
     let seen = of(lines).await;
     assert_eq!(life(&seen, "i-1"), "-..01, gone 01..03");
 }

@@ -17,13 +17,13 @@ fn options(scenario: Scenario, trail: TrailPlan, recorder: RecorderPlan) -> Opti
     }
 }
 
-fn verdict_on(case: &Case, arn: &str) -> Option<Verdict> {
+pub fn verdict_on(case: &Case, arn: &str) -> Option<Verdict> {
     let found = case.innocence.iter().find(|it| it.principal == arn);
     found.map(|it| it.verdict)
 }
 
 /// How many of the machines said are right, and of the right ones said.
-fn precision_and_recall(told: &Told) -> (f64, f64) {
+pub fn precision_and_recall(told: &Told) -> (f64, f64) {
     let right: BTreeSet<&str> = told
         .truth
         .instances
@@ -39,7 +39,7 @@ fn precision_and_recall(told: &Told) -> (f64, f64) {
     (both / said.len() as f64, both / right.len() as f64)
 }
 
-fn show(told: &Told) {
+pub fn show(told: &Told) {
     let Told { truth, case } = told;
     println!("  truth {:?} {:?}", truth.attack, truth.origin);
     for it in &case.summary {
@@ -55,7 +55,7 @@ fn show(told: &Told) {
     }
 }
 
-fn nobody_is_accused(told: &Told) {
+pub fn nobody_is_accused(told: &Told) {
     for one in &told.truth.principals {
         let said = verdict_on(&told.case, &one.arn);
         if one.verdict != Right::Guilty && one.verdict != Right::Insider {
@@ -81,7 +81,7 @@ fn nobody_is_accused(told: &Told) {
     }
 }
 
-fn each_statement_has_its_record(case: &Case) {
+pub fn each_statement_has_its_record(case: &Case) {
     let there: BTreeSet<u32> = case.evidence.iter().map(|it| it.id.0).collect();
     for touched in &case.reach {
         assert!(!touched.evidence.is_empty(), "{} cites nothing", touched.id);

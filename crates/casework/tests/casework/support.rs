@@ -7,6 +7,7 @@ use davylamp_casework::case::{Asked, Case};
 use davylamp_casework::investigate::{Indicator, Means, investigate};
 use davylamp_content::prices::book::Book;
 use davylamp_hunt::engine::{Engine, Setup};
+use davylamp_hunt::objects::Scope;
 use davylamp_testkit::attack::{Options, Story, Truth};
 use jiff::Timestamp;
 
@@ -30,11 +31,20 @@ pub async fn told(seed: u64, options: &Options, indicators: &[&str]) -> Told {
 
 /// Opens what lies below a folder.
 pub async fn open(dir: &Path) -> Engine {
+    open_until(dir, None).await
+}
+
+/// Opens what lies below a folder, up to a moment.
+pub async fn open_until(dir: &Path, until: Option<&str>) -> Engine {
     let logs = ["AWSLogs", "recorder"].map(|folder| dir.join(folder));
     let there = logs.iter().filter(|folder| folder.exists());
     let place = |folder: &PathBuf| folder.to_string_lossy().parse().expect("a path is a place");
     let setup = Setup {
         locations: there.map(place).collect(),
+        scope: Scope {
+            until: until.map(|until| until.parse().expect("a moment")),
+            ..Scope::default()
+        },
         ..Setup::default()
     };
     Engine::open(setup).await.expect("the logs can be listed")

@@ -137,7 +137,12 @@ pub fn render(table: Table, records: &[Map<String, Value>]) -> String {
             let document = Map::from_iter([("Records".to_owned(), Value::Array(records))]);
             Value::Object(document).to_string()
         }
-        Table::DnsQuery | Table::GuardDuty | Table::EksAudit | Table::Guard | Table::Recorder => {
+        Table::DnsQuery
+        | Table::GuardDuty
+        | Table::EksAudit
+        | Table::Guard
+        | Table::Recorder
+        | Table::ConfigItem => {
             let lines = records.iter().cloned();
             lines
                 .map(|record| format!("{}\n", Value::Object(record)))

@@ -20,6 +20,8 @@ pub enum Table {
     Guard,
     /// Snapshots of an account's state.
     Recorder,
+    /// AWS Config's items.
+    ConfigItem,
 }
 
 impl Table {
@@ -32,6 +34,7 @@ impl Table {
         (Self::EksAudit, "eks_audit"),
         (Self::Guard, "guard"),
         (Self::Recorder, "recorder"),
+        (Self::ConfigItem, "config_item"),
     ];
 
     /// Its name in SQL.
@@ -58,6 +61,7 @@ impl Table {
             Self::EksAudit => EKS_AUDIT,
             Self::Guard => GUARD,
             Self::Recorder => RECORDER,
+            Self::ConfigItem => CONFIG_ITEM,
         };
         EVERY.split_whitespace().chain(own.split_whitespace())
     }
@@ -73,6 +77,7 @@ impl Table {
             Self::EksAudit => &["requestreceivedtimestamp", "stagetimestamp"],
             Self::Guard => &["timestamp"],
             Self::Recorder => &["takenat"],
+            Self::ConfigItem => &["configurationitemcapturetime", "resourcecreationtime"],
         }
     }
 }
@@ -166,3 +171,7 @@ const GUARD: &str = "timestamp event action pid cmdline matched source exe conta
     level labels epoch pod namespace container hub_user node why";
 
 const RECORDER: &str = "taken_at kind id state hash";
+
+const CONFIG_ITEM: &str = "captured_at status resource_type resource_id resource_name arn \
+    availability_zone created_at state_id configuration supplementary_configuration relationships \
+    related_events tags is_deleted related_ids captured_epoch created_epoch snapshot_at";

@@ -6,7 +6,8 @@
 //! Configuration Item" and "Notifications that AWS Config Sends to an Amazon SNS topic".
 //!
 //! What must stay true: the time of a row is when AWS Config saw the state, never when the file was delivered:
-//! a snapshot holds what was seen long before it.
+//! a snapshot holds what was seen long before it. That it was still so when the snapshot was delivered is
+//! another fact, and has its own column.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -63,6 +64,11 @@ const COLUMNS: &[Column] = &[
     .computed(),
     integer("captured_epoch", "captured_at in seconds since 1970").computed(),
     integer("created_epoch", "created_at in seconds since 1970").computed(),
+    time(
+        "snapshot_at",
+        "when the snapshot was delivered that holds it, as the object is called; NULL in a history",
+    )
+    .computed(),
     SOURCE,
 ];
 
@@ -163,6 +169,9 @@ static RECIPE: LazyLock<Recipe> = LazyLock::new(|| Recipe {
         ("created_epoch", |row| {
             Value::Integer(row.epoch("resourceCreationTime"))
         }),
+        ("snapshot_at", |row| {
+            Value::Time(snapshot_at(&row.object.name))
+        }),
     ],
 });
 
@@ -203,4 +212,12 @@ fn related(row: &Row<'_>) -> Option<String> {
         ids.add(of("resourceId").or_else(|| of("resourceName")));
     }
     ids.joined()
+}
+
+/// When a snapshot was delivered, in microseconds since 1970:
+/// `ACCOUNT_Config_REGION_ConfigSnapshot_20160927T183939Z_ID.json.gz`.
+fn snapshot_at(name: &str) -> Option<i64> {
+    let (_, rest) = name.rsplit_once("_ConfigSnapshot_")?;
+    let at: jiff::Timestamp = rest.split(['_', '.']).next()?.parse().ok()?;
+    Some(at.as_microsecond())
 }

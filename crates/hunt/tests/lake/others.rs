@@ -107,6 +107,33 @@ fn the_text_of_a_configuration_is_read_and_what_is_no_item_is_passed_over() {
 }
 
 #[test]
+fn an_item_says_in_which_snapshot_it_still_stood() {
+    let file = format!(r#"{{"fileVersion":"1.0","configurationItems":[{ITEM}]}}"#);
+    for (name, expected) in [
+        (
+            "111122223333_Config_us-east-1_ConfigSnapshot_20240927T183939Z_16da64e4-cb65.json",
+            "2024-08-01T11:30:00.250Z,2024-09-27T18:39:39Z",
+        ),
+        (
+            "111122223333_Config_us-east-1_ConfigHistory_AWS::EC2::Instance_20240801T010203Z_20240801T040506Z_1.json",
+            "2024-08-01T11:30:00.250Z,",
+        ),
+        (
+            "111122223333_Config_us-east-1_ConfigSnapshot_whenever_1.json",
+            "2024-08-01T11:30:00.250Z,",
+        ),
+    ] {
+        let sql = "SELECT captured_at, snapshot_at FROM config_item";
+        let (rows, said) = Ask::new(sql).of(name, file.as_str()).answer();
+        assert_eq!(
+            rows,
+            format!("captured_at,snapshot_at\n{expected}"),
+            "{name}: {said}"
+        );
+    }
+}
+
+#[test]
 fn no_log_is_taken_for_another() {
     let envelope = format!(
         r#"{{"version":"0","detail-type":"AWS API Call via CloudTrail","source":"aws.guardduty","detail":{EVENT}}}"#

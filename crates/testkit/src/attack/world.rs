@@ -65,6 +65,8 @@ pub struct World {
     logging: BTreeSet<String>,
     /// What has changed since it was last asked.
     changed: BTreeSet<Thing>,
+    /// What has changed when, since it was last asked; nothing if nobody asks.
+    journal: Option<Vec<(i64, Thing)>>,
 }
 
 impl World {
@@ -85,7 +87,8 @@ impl World {
                 "ServiceName": event.call.service,
                 "Region": event.region,
             }});
-            self.patch(Thing::global(&event.account, "access-key", key), used);
+            let key = Thing::global(&event.account, "access-key", key);
+            self.patch(event.at, key, used);
         }
     }
 
@@ -99,13 +102,14 @@ impl World {
         };
         match effect {
             Effect::Put(thing, state) => {
-                self.changed.insert(thing.clone());
                 self.things.insert(thing.clone(), state.clone());
+                self.note(at, thing.clone());
             }
-            Effect::Patch(thing, members) => self.patch(thing.clone(), members.clone()),
+            Effect::Patch(thing, members) => self.patch(at, thing.clone(), members.clone()),
             Effect::Terminate(thing, reason) => {
                 let reason = format!("{reason} ({} GMT)", iso(at).replace(['T', 'Z'], " ").trim());
                 self.patch(
+                    at,
                     thing.clone(),
                     json!({"State": {"Code": 48, "Name": "terminated"}, "StateTransitionReason": reason}),
                 );
@@ -114,7 +118,7 @@ impl World {
             }
             Effect::Gone(thing) => {
                 if self.things.remove(thing).is_some() {
-                    self.changed.insert(thing.clone());
+                    self.note(at, thing.clone());
                 }
             }
         }
@@ -153,7 +157,14 @@ impl World {
             .collect()
     }
 
-    fn patch(&mut self, thing: Thing, members: Value) {
+    fn note(&mut self, at: i64, thing: Thing) {
+        if let Some(journal) = &mut self.journal {
+            journal.push((at, thing.clone()));
+        }
+        self.changed.insert(thing);
+    }
+
+    fn patch(&mut self, at: i64, thing: Thing, members: Value) {
         let (Some(Value::Object(state)), Value::Object(members)) =
             (self.things.get_mut(&thing), members)
         else {
@@ -162,7 +173,7 @@ impl World {
         for (name, value) in members {
             state.insert(name, value);
         }
-        self.changed.insert(thing);
+        self.note(at, thing);
     }
 
     /// Whether there is such a thing.
@@ -189,6 +200,24 @@ impl World {
     /// What has changed since the call before this one.
     pub fn take_changed(&mut self) -> BTreeSet<Thing> {
         std::mem::take(&mut self.changed)
+    }
+
+    /// From now on it is noted what changes when, and somebody will ask.
+    pub fn keep_journal(&mut self) {
+        self.journal = Some(Vec::new());
+    }
+
+    /// What has changed when, since the call before this one.
+    pub fn take_journal(&mut self) -> Vec<(i64, Thing)> {
+        self.journal
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
+    /// What a thing is like.
+    pub fn state(&self, thing: &Thing) -> Option<&Value> {
+        self.things.get(thing)
     }
 
     /// Whether a trail of the account writes.

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use davylamp_testkit::attack::{Form, Options, RecorderPlan, Scenario, Story, TrailPlan};
+use davylamp_testkit::attack::{
+    ConfigPlan, Form, Options, RecorderPlan, Scenario, Story, TrailPlan,
+};
 use davylamp_testkit::usage::status_kib;
 
 #[derive(Parser)]
@@ -63,6 +65,10 @@ struct Cli {
     #[arg(long, value_enum, default_value_t = Recorder::Never)]
     recorder: Recorder,
 
+    /// What AWS Config delivers: what has changed, and a snapshot each day with it
+    #[arg(long, value_enum, default_value_t = Config::Never)]
+    config: Config,
+
     /// The envelope of events
     #[arg(long, value_enum, default_value_t = Envelope::Files)]
     form: Envelope,
@@ -104,6 +110,13 @@ enum Recorder {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum Config {
+    Never,
+    History,
+    Daily,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum Envelope {
     Files,
     LookupEvents,
@@ -131,6 +144,11 @@ fn main() -> anyhow::Result<()> {
             Recorder::Never => RecorderPlan::Never,
             Recorder::Hourly => RecorderPlan::Hourly,
             Recorder::Daily => RecorderPlan::Daily,
+        },
+        config: match cli.config {
+            Config::Never => ConfigPlan::Never,
+            Config::History => ConfigPlan::History,
+            Config::Daily => ConfigPlan::Daily,
         },
         form: match cli.form {
             Envelope::Files => Form::Files,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use davylamp_testkit::attack::{Form, Options, RecorderPlan, Scenario, Story};
+use davylamp_testkit::attack::{ConfigPlan, Form, Options, RecorderPlan, Scenario, Story};
 use serde_json::Value;
 
 use crate::{files, small, tell, text};
@@ -40,6 +40,7 @@ const TYPES: &[&str] = &[
 fn the_same_seed_writes_the_same_bytes() {
     let options = Options {
         recorder: RecorderPlan::Hourly,
+        config: ConfigPlan::Daily,
         guardduty: true,
         flow: true,
         dns: true,

@@ -1,5 +1,6 @@
 //! The generator of attacks: the same for a seed, of AWS's form, and true to itself.
 
+mod config;
 mod forms;
 mod memory;
 mod snapshots;

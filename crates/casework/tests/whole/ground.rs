@@ -99,6 +99,11 @@ impl Ground {
         Self(dir)
     }
 
+    /// Puts an object in the place of the one that is there.
+    pub fn put(&self, object: &Object) {
+        write(std::slice::from_ref(object), self.0.path(), true).expect("there is room");
+    }
+
     fn place(&self) -> Location {
         let path = self.0.path().to_string_lossy();
         path.parse().expect("a path is a place")

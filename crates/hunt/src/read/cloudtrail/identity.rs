@@ -83,7 +83,7 @@ impl<'a> Identity<'a> {
 
     fn context(&mut self, key: &'a [u8], value: &'a [u8]) {
         let is_it = |part: &&[u8]| part.eq_ignore_ascii_case(key);
-        match CONTEXT_PARTS.iter().position(|part| is_it(part)) {
+        match CONTEXT_PARTS.iter().position(is_it) {
             Some(part) => {
                 let _ = Walk::at(value, 0).object(|key, value| self.take(2 + part, key, value));
             }

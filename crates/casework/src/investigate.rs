@@ -74,7 +74,7 @@ pub async fn investigate(
         ..Case::default()
     };
     let mut cites = Cites::default();
-    let trail = trail::read(engine, run).await?;
+    let trail = trail::read(engine, &indicator::wanted(indicators), run).await?;
     case.sources = sources(&trail, run);
     case.unknowns.extend(crowded(trail.uses.wide));
     let pairs = Pairs::of(&trail)?;
@@ -189,9 +189,7 @@ fn unmatched(asked: &Asked, numbers: &[usize], events: u64) -> Option<Unknown> {
     (!named.is_empty() && events > 0).then(|| Unknown {
         what: format!("what was done with or by {}", named.join(", ")),
         why: "no record of CloudTrail that was read names it".to_owned(),
-        remedy: Some(
-            "read logs of other times, accounts or regions; of reads, only the first from each place are kept".to_owned(),
-        ),
+        remedy: Some("read logs of other times, accounts or regions".to_owned()),
     })
 }
 

@@ -13,6 +13,7 @@ pub mod row;
 pub mod uses;
 pub mod who;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use davylamp_hunt::arrow::array::BooleanArray;
@@ -25,7 +26,7 @@ use futures::StreamExt;
 use acts::Acts;
 use names::Names;
 use repeats::{Repeat, Repeats};
-use row::{Rows, Text};
+use row::{Row, Rows, Text};
 use uses::Uses;
 
 /// A trail, read.
@@ -46,11 +47,27 @@ pub struct Trail {
     pub span: Option<(i64, i64)>,
 }
 
+/// Events that are kept whatever they are, because somebody asked for them.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// By their ids.
+    pub records: HashSet<String>,
+    /// By the access keys that signed them.
+    pub keys: HashSet<String>,
+}
+
+impl Wanted {
+    fn has(&self, row: Row<'_>) -> bool {
+        let is_one = |all: &HashSet<String>, text| !all.is_empty() && all.contains(row.text(text));
+        is_one(&self.records, Text::EventId) || is_one(&self.keys, Text::Key)
+    }
+}
+
 /// Reads the trail that an engine has.
 ///
 /// # Errors
 /// When it cannot be asked, or what is kept has no room on disk.
-pub async fn read(engine: &Engine, run: &Arc<Run>) -> Result<Trail, EngineError> {
+pub async fn read(engine: &Engine, wanted: &Wanted, run: &Arc<Run>) -> Result<Trail, EngineError> {
     let query = row::query();
     let mut trail = Trail {
         names: Names::new(),
@@ -73,7 +90,7 @@ pub async fn read(engine: &Engine, run: &Arc<Run>) -> Result<Trail, EngineError>
         let rows = Rows::of(&batch).map_err(failed)?;
         let mut kept = Vec::with_capacity(batch.num_rows());
         for row in rows.iter() {
-            let is_kept = acts::is_kept(row);
+            let is_kept = acts::is_kept(row) || wanted.has(row);
             kept.push(is_kept);
             trail.events += 1;
             match row.micros() {

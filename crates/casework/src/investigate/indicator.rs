@@ -11,6 +11,7 @@ use crate::hands::pairs::At;
 use crate::hands::relation::short;
 use crate::hands::score::Score;
 use crate::hands::spread::Ground;
+use crate::trail::Wanted;
 use crate::trail::row::Text;
 
 /// How long around a moment is looked at.
@@ -62,6 +63,24 @@ impl Indicator {
             () => Self::Principal(text.to_owned()),
         }
     }
+}
+
+/// The events that have to be kept so that indicators are found: otherwise reads are only counted. Long-term
+/// keys are counted by themselves.
+pub fn wanted(indicators: &[Indicator]) -> Wanted {
+    let mut wanted = Wanted::default();
+    for indicator in indicators {
+        match indicator {
+            Indicator::Record(id) => {
+                wanted.records.insert(id.clone());
+            }
+            Indicator::Key(key) if !key.starts_with("AKIA") => {
+                wanted.keys.insert(key.clone());
+            }
+            _ => {}
+        }
+    }
+    wanted
 }
 
 fn is_uuid(text: &str) -> bool {
@@ -158,12 +177,6 @@ fn of_one(
             })?);
         }
         Indicator::Record(id) => {
-            let of_use = ground
-                .trail
-                .uses
-                .iter()
-                .filter(|(_, used)| *used.event_id == **id);
-            seeds.extend(of_use.map(|(key, _)| At::of(key)));
             seeds.extend(acts(ground, |row, _| row.text(Text::EventId) == id)?);
         }
         Indicator::Moment(moment) => {

@@ -133,7 +133,10 @@ mod tests {
         let mut other = Days::default();
         other.add(0);
         other.join(&days);
-        assert_eq!((other.before(1), other.before(4 * DAY_MICROS)), (1, 2));
+        assert_eq!(
+            (other.before(DAY_MICROS), other.before(4 * DAY_MICROS)),
+            (1, 2)
+        );
     }
 
     #[test]

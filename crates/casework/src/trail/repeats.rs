@@ -3,10 +3,11 @@
 //! Real trails repeat a fifth of their events, and their ids are too many for memory.
 
 use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 
 use davylamp_hunt::arrow::error::ArrowError;
+use foldhash::fast::FixedState;
 
 /// Files the ids are spread over, so that those of one fit into memory: a hundred million events make
 /// thirty megabytes each.
@@ -21,9 +22,7 @@ const NOT_KEPT: u32 = u32::MAX;
 /// Of the deliveries of an event, the one that counts is that with the least rank, in whatever order they
 /// were read.
 pub fn rank(source: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    source.hash(&mut hasher);
-    hasher.finish()
+    FixedState::default().hash_one(source)
 }
 
 /// A delivery that does not count.

@@ -596,8 +596,9 @@ impl Case {
             || integrity == Some(Verdict::Fail)
     }
 
-    /// Whether something of the logs was not read.
+    /// Whether something of the logs was not read, or nothing at all was.
     pub fn is_incomplete(&self) -> bool {
-        self.sources.iter().any(|source| !source.unread.is_empty())
+        let is_empty = self.sources.iter().all(|source| source.records == 0);
+        is_empty || self.sources.iter().any(|source| !source.unread.is_empty())
     }
 }

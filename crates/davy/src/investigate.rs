@@ -138,6 +138,12 @@ async fn make(args: &InvestigateArgs) -> Result<ExitCode, Failure> {
     for file in &args.findings {
         known.extend(finding::indicators(file)?);
     }
+    if known.iter().any(|text| text.trim().is_empty()) {
+        return Err(Failure::new(
+            anyhow!("an indicator is empty"),
+            "give a key, an address, an instance, a user, a moment: davy investigate --help",
+        ));
+    }
     let book = book(&args.tables)?;
     let to_check = whole::asked(args)?;
     let now = Timestamp::now();

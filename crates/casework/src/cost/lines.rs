@@ -34,7 +34,7 @@ struct Kind {
 #[derive(Default)]
 struct Sum {
     ids: BTreeSet<String>,
-    running: u64,
+    running: BTreeSet<String>,
     low: u128,
     likely: u128,
     high: u128,
@@ -75,7 +75,9 @@ pub(super) fn reckon(runs: &[Run], book: &Book, now: Timestamp) -> Cost {
         cost.low_micro_usd = plus(cost.low_micro_usd, line.low_micro_usd);
         cost.likely_micro_usd = plus(cost.likely_micro_usd, line.likely_micro_usd);
         cost.high_micro_usd = plus(cost.high_micro_usd, line.high_micro_usd);
-        let burn = line.micro_usd_hour.map(|price| times(price, sum.running));
+        let burn = line
+            .micro_usd_hour
+            .map(|price| times(price, sum.running.len() as u64));
         cost.burn_micro_usd_hour = plus(cost.burn_micro_usd_hour, burn);
         cost.lines.push(line);
     }
@@ -117,8 +119,11 @@ fn kind(run: &Run) -> Kind {
 
 impl Sum {
     fn add(&mut self, run: &Run, seconds: Seconds, now: Timestamp) {
-        let is_new = self.ids.insert(run.id.clone());
-        self.running += u64::from(is_new && run.is_running());
+        self.ids.insert(run.id.clone());
+        // One that was stopped and started again runs once.
+        if run.is_running() {
+            self.running.insert(run.id.clone());
+        }
         self.low += u128::from(seconds.low);
         self.likely += u128::from(seconds.likely);
         self.high += u128::from(seconds.high);
@@ -194,7 +199,7 @@ fn line(kind: &Kind, sum: &Sum, quote: &Result<Quote, String>) -> CostLine {
         market: kind.market.as_str().to_owned(),
         system: kind.system.as_str().to_owned(),
         count: sum.ids.len() as u64,
-        running: sum.running,
+        running: sum.running.len() as u64,
         low_hours: hours(sum.low),
         likely_hours: hours(sum.likely),
         high_hours: hours(sum.high),

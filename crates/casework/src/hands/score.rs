@@ -97,6 +97,12 @@ fn launches(score: &mut Score, pair: &Pair) {
             30.0,
             format!("machines were asked for in {regions} regions"),
         );
+    } else if regions >= MANY_REGIONS && pair.vcpus >= BEYOND_VCPUS {
+        // Whoever mines for days has made a habit of it.
+        score.harm(
+            10.0,
+            format!("machines were asked for in {regions} regions"),
+        );
     }
     if is_habit && pair.vcpus / u64::from(launches.days.count().max(1)) < MANY_VCPUS {
         return;

@@ -244,10 +244,7 @@ impl Hand {
             return false;
         }
         let is_key = label.starts_with("AKIA");
-        if is_key || !ground.habits.has_past(at.principal, self.began) {
-            return true;
-        }
-        if self.places.contains(&at.place) {
+        if is_key || self.places.contains(&at.place) {
             return true;
         }
         let is_of_hand = |agent: &Name| {

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use davylamp_hunt::arrow::error::ArrowError;
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use crate::detail::Detail;
 use crate::hands::pairs::At;
@@ -52,6 +54,13 @@ impl Indicator {
         }
         if let Ok(moment) = text.parse() {
             return Self::Moment(moment);
+        }
+        // Times are in UTC where nothing is said.
+        if let Ok(Ok(moment)) = text
+            .parse::<DateTime>()
+            .map(|it| it.to_zoned(TimeZone::UTC))
+        {
+            return Self::Moment(moment.timestamp());
         }
         let is_key =
             text.len() >= 16 && ["AKIA", "ASIA"].iter().any(|start| text.starts_with(start));

@@ -15,6 +15,7 @@ const MOST_CHARS: usize = 160;
 const MOST_SAID: usize = 8;
 const MOST_NAMED: usize = 6;
 const MOST_TAMPERED: usize = 3;
+const MOST_LEADS: usize = 5;
 const MOST_STEPS: usize = 6;
 const MOST_UNKNOWN: usize = 3;
 
@@ -29,6 +30,12 @@ pub fn plain(case: &Case) -> String {
     some(&mut lines, said.collect(), MOST_SAID);
     if let Some(origin) = &case.origin {
         lines.push(format!("Began {}: {}", word::span(origin.at), origin.how));
+    }
+    if case.origin.is_none() {
+        let leads = case.leads.iter().take(MOST_LEADS);
+        let leads =
+            leads.map(|one| format!("{} ({:.0}): {}", one.about, one.score, one.statement.text));
+        titled(&mut lines, "Stands out", leads.collect(), MOST_LEADS);
     }
     let named: Vec<String> = case
         .innocence

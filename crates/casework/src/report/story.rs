@@ -48,6 +48,9 @@ pub(super) fn tell(case: &Case, evidence_hash: &str) -> Document {
 pub(super) fn title(case: &Case) -> String {
     match case.span {
         Some(span) => format!("Case of {}", word::day(span.first)),
+        None if case.is_suspicious() => {
+            "Case: signs of an attack, and nobody behind them".to_owned()
+        }
         None => "Case: no intrusion was found".to_owned(),
     }
 }

@@ -2,7 +2,9 @@
 
 use davylamp_model::verdict::Verdict;
 
-use crate::case::{Case, EvidenceId, Existence, Hand, NextStep, Statement, Touched, Unknown};
+use crate::case::{
+    Case, Confidence, EvidenceId, Existence, Hand, NextStep, Statement, Touched, Unknown,
+};
 use crate::hands::relation::short;
 use crate::hands::score::plural;
 
@@ -17,6 +19,9 @@ pub fn nothing_found(case: &mut Case) {
     let read: u64 = case.sources.iter().map(|source| source.records).sum();
     let text = match read {
         0 => "nothing was read, so nothing can be said".to_owned(),
+        _ if !case.asked.indicators.is_empty() => {
+            "what was asked for leads to no act of an intruder; without --indicator and --finding, the case starts from what stands out".to_owned()
+        }
         _ if case.is_suspicious() => {
             "the leads stand for an attack, and no record shows who is behind it".to_owned()
         }
@@ -53,6 +58,14 @@ pub fn summarise(case: &mut Case) {
             text: format!("it began {began}: {}", origin.how),
             evidence,
         });
+        if origin.confidence == Confidence::Low {
+            summary.push(Statement {
+                text: "the records hold too little of the time before to tell owners from the intruder: what is said of \
+                       hands may be the owners' own acts. Read some weeks before it as well"
+                    .to_owned(),
+                evidence: Vec::new(),
+            });
+        }
         let last = case
             .timeline
             .iter()

@@ -328,9 +328,6 @@ pub fn moment(text: &str) -> Result<Timestamp, String> {
         return Ok(at);
     }
     let utc = |at: jiff::civil::DateTime| at.to_zoned(TimeZone::UTC).map(|at| at.timestamp());
-    if let Some(Ok(at)) = text.parse::<Date>().ok().map(|day| utc(day.at(0, 0, 0, 0))) {
-        return Ok(at);
-    }
     if let Some(Ok(at)) = text.parse::<jiff::civil::DateTime>().ok().map(utc) {
         return Ok(at);
     }

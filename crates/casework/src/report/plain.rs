@@ -128,6 +128,9 @@ fn cost(case: &Case) -> String {
         "{range}, likely {} (estimate)",
         word::usd(cost.likely_micro_usd)
     );
+    if cost.is_open {
+        said.push_str(", and the real cost may lie outside that");
+    }
     if let Some(billed) = &cost.billed {
         said.push_str(&format!("; billed {}", word::usd(billed.micro_usd)));
     }

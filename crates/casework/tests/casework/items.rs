@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use davylamp_casework::snapshots::{self, Snapshots};
+use davylamp_hunt::objects::Scope;
 use serde_json::{Value, json};
 
-use crate::support::open_until;
+use crate::support::open_within;
 
 const ACCOUNT: &str = "111122223333";
 const REGION: &str = "us-east-1";
@@ -29,7 +30,11 @@ async fn of_until(files: &[File], until: Option<&str>) -> Snapshots {
         let name = format!("{ACCOUNT}_Config_{REGION}_{name}.json");
         std::fs::write(folder.join(name), text).expect("a file can be written");
     }
-    let engine = open_until(dir.path(), until).await;
+    let scope = Scope {
+        until: until.map(|until| until.parse().expect("a moment")),
+        ..Scope::default()
+    };
+    let engine = open_within(dir.path(), scope).await;
     let run = Arc::default();
     snapshots::read(&engine, &run)
         .await

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use davylamp_casework::case::{Case, Innocence};
+use davylamp_casework::case::{Case, Innocence, Statement};
+use davylamp_hunt::objects::Scope;
 use davylamp_model::verdict::Verdict;
 use davylamp_testkit::attack::{Options, Scenario, Story, Truth, Verdict as Right};
 
-use crate::support::{Told, case_of, told};
+use jiff::Timestamp;
+
+use crate::support::{Told, case_of, case_within, told};
 
 const SEEDS: std::ops::Range<u64> = 1..3;
 
@@ -153,6 +156,34 @@ async fn an_indicator_leads_to_the_same_case() {
     }
     let nothing = case_of(dir.path(), &["198.51.100.77"]).await;
     assert_eq!(nothing.span, None);
+}
+
+/// Where the logs begin with the attack nobody has a past, and still only the hand's acts are the hand's.
+#[tokio::test]
+async fn without_a_past_nobody_is_accused_and_the_story_is_the_same() {
+    let options = Options {
+        scenario: Some(Scenario::StolenAdminKey),
+        ..Options::default()
+    };
+    let dir = tempfile::tempdir().expect("a folder can be made");
+    let truth = Story::new(1, &options)
+        .write(dir.path())
+        .expect("the story can be written");
+    let origin = truth.origin.as_ref().expect("the story has an attack");
+    let since = Timestamp::from_second(origin.at - 600).ok();
+    let scope = Scope {
+        since,
+        ..Scope::default()
+    };
+    let case = case_within(dir.path(), scope, &[]).await;
+    let began = case.origin.as_ref().map(|it| it.at.first.as_second());
+    assert_eq!(began, Some(origin.at));
+    let is_told = |it: &Statement| it.text.contains("too little of the time before");
+    assert!(case.summary.iter().any(is_told));
+    let fit = fit(&Told { truth, case });
+    assert_eq!(fit.wrong, Vec::<String>::new());
+    let is_of_machines = |it: &&String| it.contains("machines");
+    assert_eq!(fit.missed.iter().find(is_of_machines), None);
 }
 
 /// Investigates some stories of a scenario.

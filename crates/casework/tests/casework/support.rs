@@ -31,20 +31,17 @@ pub async fn told(seed: u64, options: &Options, indicators: &[&str]) -> Told {
 
 /// Opens what lies below a folder.
 pub async fn open(dir: &Path) -> Engine {
-    open_until(dir, None).await
+    open_within(dir, Scope::default()).await
 }
 
-/// Opens what lies below a folder, up to a moment.
-pub async fn open_until(dir: &Path, until: Option<&str>) -> Engine {
+/// Opens what lies below a folder, as far as it is within a scope.
+pub async fn open_within(dir: &Path, scope: Scope) -> Engine {
     let logs = ["AWSLogs", "recorder"].map(|folder| dir.join(folder));
     let there = logs.iter().filter(|folder| folder.exists());
     let place = |folder: &PathBuf| folder.to_string_lossy().parse().expect("a path is a place");
     let setup = Setup {
         locations: there.map(place).collect(),
-        scope: Scope {
-            until: until.map(|until| until.parse().expect("a moment")),
-            ..Scope::default()
-        },
+        scope,
         ..Setup::default()
     };
     Engine::open(setup).await.expect("the logs can be listed")
@@ -52,7 +49,12 @@ pub async fn open_until(dir: &Path, until: Option<&str>) -> Engine {
 
 /// Investigates logs.
 pub async fn case_of(dir: &Path, indicators: &[&str]) -> Case {
-    let engine = open(dir).await;
+    case_within(dir, Scope::default(), indicators).await
+}
+
+/// Investigates logs as far as they are within a scope.
+pub async fn case_within(dir: &Path, scope: Scope, indicators: &[&str]) -> Case {
+    let engine = open_within(dir, scope).await;
     let indicators: Vec<Indicator> = indicators.iter().map(|text| Indicator::of(text)).collect();
     let run = Arc::default();
     let means = Means {

@@ -313,6 +313,8 @@ pub(super) fn verify(args: &VerifyArgs, settings: &SettingsArgs) -> Result<ExitC
     let found = verifies::verify(&store, head, |number| progress.at(number, all));
     let found = found.map_err(failure)?;
     drop(progress);
+    // Of a store that lost everything nothing is left to tell it by.
+    let is_empty = found.links == 0;
     if args.output == Words::Json {
         emit(quiet_json(&format!("{:#}\n", json!(found))))?;
     } else {
@@ -326,18 +328,20 @@ pub(super) fn verify(args: &VerifyArgs, settings: &SettingsArgs) -> Result<ExitC
         if found.removed > 0 {
             text.push_str(&format!(", {} removed by us", found.removed));
         }
-        text.push_str(match found.faults.is_empty() {
-            true => ": as they were recorded\n",
-            false => ": not as they were recorded\n",
+        text.push_str(match (found.faults.is_empty(), is_empty) {
+            (true, true) => ": nothing was recorded here, or all of it is gone\n",
+            (true, false) => ": as they were recorded\n",
+            (false, _) => ": not as they were recorded\n",
         });
         if let Some(head) = &found.head {
             text.push_str(&format!("head {head}\n"));
         }
         emit_lines(&text)?;
     }
-    Ok(ExitCode::from(match found.faults.is_empty() {
-        true => 0,
-        false => FOUND,
+    Ok(ExitCode::from(match (found.faults.is_empty(), is_empty) {
+        (true, true) => COULD_NOT_COMPLETE,
+        (true, false) => 0,
+        (false, _) => FOUND,
     }))
 }
 

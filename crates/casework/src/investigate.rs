@@ -21,7 +21,7 @@ use crate::hands::score::{SEED, Score, plural, score};
 use crate::hands::spread::{Ground, Hand};
 use crate::snapshots;
 use crate::story::{self, Known};
-use crate::trail::{self, Trail};
+use crate::trail::{self, Trail, TrailError};
 use crate::witnesses::{self, WitnessError};
 
 mod indicator;
@@ -43,9 +43,18 @@ pub enum CaseError {
     /// The other logs cannot be asked.
     #[error("the logs beside CloudTrail cannot be asked")]
     Witnesses(#[from] WitnessError),
-    /// What was kept meanwhile cannot be read again.
-    #[error("what was kept on disk meanwhile cannot be read again")]
+    /// What is kept meanwhile has no room on disk, or cannot be read again.
+    #[error("what is kept on disk meanwhile cannot be written or read")]
     Kept(#[from] ArrowError),
+}
+
+impl From<TrailError> for CaseError {
+    fn from(error: TrailError) -> Self {
+        match error {
+            TrailError::Engine(error) => error.into(),
+            TrailError::Kept(error) => error.into(),
+        }
+    }
 }
 
 /// What an investigation is made with.

@@ -63,31 +63,42 @@ impl Wanted {
     }
 }
 
+/// Why a trail was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum TrailError {
+    /// The logs cannot be asked.
+    #[error("the logs cannot be read")]
+    Engine(#[from] EngineError),
+    /// What is kept meanwhile has no room on disk, or cannot be read again.
+    #[error("what is kept meanwhile cannot be written or read")]
+    Kept(#[from] ArrowError),
+}
+
 /// Reads the trail that an engine has.
 ///
 /// # Errors
 /// When it cannot be asked, or what is kept has no room on disk.
-pub async fn read(engine: &Engine, wanted: &Wanted, run: &Arc<Run>) -> Result<Trail, EngineError> {
+pub async fn read(engine: &Engine, wanted: &Wanted, run: &Arc<Run>) -> Result<Trail, TrailError> {
     let query = row::query();
     let mut trail = Trail {
         names: Names::new(),
         uses: Uses::default(),
-        acts: acts::Writer::default().end().map_err(failed)?,
+        acts: acts::Writer::default().end()?,
         events: 0,
         repeated: 0,
         timeless: 0,
         span: None,
     };
     let mut writer = acts::Writer::default();
-    let mut repeats = Repeats::new().map_err(failed)?;
+    let mut repeats = Repeats::new()?;
     let mut acts = 0;
     let Some(batches) = engine.together(&[&query], run).await?.pop() else {
         return Ok(trail);
     };
     let mut batches = batches?;
     while let Some(batch) = batches.next().await {
-        let batch = batch?;
-        let rows = Rows::of(&batch).map_err(failed)?;
+        let batch = batch.map_err(EngineError::from)?;
+        let rows = Rows::of(&batch)?;
         let mut kept = Vec::with_capacity(batch.num_rows());
         for row in rows.iter() {
             let is_kept = acts::is_kept(row) || wanted.has(row);
@@ -104,15 +115,11 @@ pub async fn read(engine: &Engine, wanted: &Wanted, run: &Arc<Run>) -> Result<Tr
             let act = is_kept.then_some(acts);
             acts += u32::from(is_kept);
             let (id, source) = (row.text(Text::EventId), row.text(Text::Source));
-            repeats
-                .add(id, source, Repeat { used, act })
-                .map_err(failed)?;
+            repeats.add(id, source, Repeat { used, act })?;
         }
-        writer
-            .push(batch, &BooleanArray::from(kept))
-            .map_err(failed)?;
+        writer.push(batch, &BooleanArray::from(kept))?;
     }
-    trail.acts = writer.end().map_err(failed)?;
+    trail.acts = writer.end()?;
     let (uses, acts) = (&mut trail.uses, &mut trail.acts);
     let forget = |repeat: Repeat| {
         uses.forget(repeat.used);
@@ -120,12 +127,8 @@ pub async fn read(engine: &Engine, wanted: &Wanted, run: &Arc<Run>) -> Result<Tr
             acts.leave_out(act);
         }
     };
-    trail.repeated = repeats.find(forget).map_err(failed)?;
+    trail.repeated = repeats.find(forget)?;
     trail.events -= trail.repeated;
     trail.uses.settle(&mut trail.names);
     Ok(trail)
-}
-
-fn failed(error: ArrowError) -> EngineError {
-    EngineError::Query(error.into())
 }

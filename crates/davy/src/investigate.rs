@@ -218,8 +218,9 @@ fn failure(error: CaseError) -> Failure {
         CaseError::Engine(error) => crate::hunt::failure(error),
         CaseError::Witnesses(WitnessError::Engine(error)) => crate::hunt::failure(error),
         CaseError::Witnesses(WitnessError::Hunts(faults)) => Failure::from(faults),
-        CaseError::Kept(error) => {
-            Failure::new(anyhow!(error), "see whether the folder of TMPDIR has room")
-        }
+        CaseError::Kept(error) => Failure::new(
+            anyhow!(error),
+            "see whether the folder of TMPDIR is there, can be written and has room",
+        ),
     }
 }

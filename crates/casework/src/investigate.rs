@@ -147,7 +147,7 @@ fn cost(
     Some(cost)
 }
 
-/// The worst pair, and others that are as bad or share its place or credential.
+/// The pairs that look like an attack by themselves.
 fn best(scores: &BTreeMap<At, Score>) -> Vec<At> {
     scores
         .iter()

@@ -6,6 +6,7 @@
 
 pub mod case;
 pub mod cite;
+mod columns;
 pub mod cost;
 pub mod detail;
 pub mod hands;

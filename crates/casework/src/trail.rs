@@ -101,7 +101,8 @@ pub async fn read(engine: &Engine, wanted: &Wanted, run: &Arc<Run>) -> Result<Tr
         let rows = Rows::of(&batch)?;
         let mut kept = Vec::with_capacity(batch.num_rows());
         for row in rows.iter() {
-            let is_kept = acts::is_kept(row) || wanted.has(row);
+            let phase = meaning::phase(row.text(Text::EventName));
+            let is_kept = acts::is_kept(row, phase) || wanted.has(row);
             kept.push(is_kept);
             trail.events += 1;
             match row.micros() {
@@ -111,7 +112,7 @@ pub async fn read(engine: &Engine, wanted: &Wanted, run: &Arc<Run>) -> Result<Tr
                 }
                 None => trail.timeless += 1,
             }
-            let used = trail.uses.add(&mut trail.names, row);
+            let used = trail.uses.add(&mut trail.names, row, phase);
             let act = is_kept.then_some(acts);
             acts += u32::from(is_kept);
             let (id, source) = (row.text(Text::EventId), row.text(Text::Source));

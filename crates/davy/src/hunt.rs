@@ -134,15 +134,20 @@ fn setup(args: &LogArgs) -> Result<Setup, Failure> {
     Ok(Setup {
         locations: args.logs.clone(),
         scope,
-        remote: Remote {
-            endpoint: args.endpoint_url.clone(),
-            region: args.bucket_region.clone(),
-            is_anonymous: args.no_sign_request,
-        },
+        remote: remote(args),
         given,
         caps: Caps::default(),
         threads: None,
     })
+}
+
+/// How buckets are reached.
+pub fn remote(args: &LogArgs) -> Remote {
+    Remote {
+        endpoint: args.endpoint_url.clone(),
+        region: args.bucket_region.clone(),
+        is_anonymous: args.no_sign_request,
+    }
 }
 
 /// Refuses what no log can be within: its nothing would look clean.
@@ -172,7 +177,7 @@ pub fn check_scope(scope: &Scope) -> Result<(), Failure> {
 }
 
 /// What of the logs is asked for.
-fn scope(args: &LogArgs) -> Scope {
+pub fn scope(args: &LogArgs) -> Scope {
     Scope {
         since: args.since,
         until: args.until,

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use davylamp_casework::case::Asked;
 use davylamp_casework::investigate::{CaseError, Indicator, Means, investigate};
@@ -58,7 +59,7 @@ pub struct InvestigateArgs {
     logs: LogArgs,
     /// What is known: a key, an address or network, an instance, an image, a user, role or session, a
     /// moment, the id of an event; may be repeated
-    #[arg(id = "indicator", long, value_name = "WHAT")]
+    #[arg(id = "indicator", long, value_name = "WHAT", value_parser = NonEmptyStringValueParser::new())]
     indicators: Vec<String>,
     /// Findings that the case starts from, in any form that davy respond takes, such as GuardDuty's or OCSF;
     /// - reads standard input; may be repeated
@@ -137,12 +138,6 @@ async fn make(args: &InvestigateArgs) -> Result<ExitCode, Failure> {
     let mut known = args.indicators.clone();
     for file in &args.findings {
         known.extend(finding::indicators(file)?);
-    }
-    if known.iter().any(|text| text.trim().is_empty()) {
-        return Err(Failure::new(
-            anyhow!("an indicator is empty"),
-            "give a key, an address, an instance, a user, a moment: davy investigate --help",
-        ));
     }
     let book = book(&args.tables)?;
     let to_check = whole::asked(args)?;

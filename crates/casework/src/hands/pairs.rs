@@ -255,6 +255,14 @@ impl Pair {
             || matches!(kind, "quota" | "dry-run")
     }
 
+    /// What called when harm was done; without harm, all that called.
+    pub fn tools(&self) -> &BTreeSet<Name> {
+        match self.harm_agents.is_empty() {
+            true => &self.agents,
+            false => &self.harm_agents,
+        }
+    }
+
     /// How often something of a phase was done.
     pub fn deeds(&self, phase: Phase) -> Deeds {
         self.phases.get(&phase).copied().unwrap_or_default()

@@ -87,6 +87,7 @@ fn launches(score: &mut Score, pair: &Pair) {
     let launches = pair.deeds(Phase::Launch);
     let is_habit = launches.days.count() >= HABIT_DAYS && pair.launch_regions.len() < MOST_REGIONS;
     let regions = pair.launch_regions.len();
+    let a_day = pair.vcpus / u64::from(launches.days.count().max(1));
     if regions >= MOST_REGIONS {
         score.harm(
             45.0,
@@ -97,14 +98,14 @@ fn launches(score: &mut Score, pair: &Pair) {
             30.0,
             format!("machines were asked for in {regions} regions"),
         );
-    } else if regions >= MANY_REGIONS && pair.vcpus >= BEYOND_VCPUS {
+    } else if regions >= MANY_REGIONS && a_day >= MOST_VCPUS {
         // Whoever mines for days has made a habit of it.
         score.harm(
             10.0,
             format!("machines were asked for in {regions} regions"),
         );
     }
-    if is_habit && pair.vcpus / u64::from(launches.days.count().max(1)) < MANY_VCPUS {
+    if is_habit && a_day < MANY_VCPUS {
         return;
     }
     if pair.vcpus >= BEYOND_VCPUS {
@@ -167,11 +168,7 @@ fn strangeness(score: &mut Score, at: &At, pair: &Pair, habits: &Habits, names: 
             );
         }
     }
-    let agents = if pair.harm_agents.is_empty() {
-        &pair.agents
-    } else {
-        &pair.harm_agents
-    };
+    let agents = pair.tools();
     if habits.has_past(at.principal, begins) {
         if habits.is_new_agent(at, agents, names, begins) {
             score.strange(

@@ -47,6 +47,9 @@ const KINDS: &[&str] = &[
     "sagemaker-notebook",
 ];
 
+/// The account, the kind, and the id that AWS Config gives.
+type Named = (String, &'static str, String);
+
 /// Makes things of rows.
 #[derive(Debug, Default)]
 pub struct Fold {
@@ -64,7 +67,9 @@ pub struct Fold {
     /// Series of AWS Config's snapshot of this moment, each with an item of it.
     listed: BTreeMap<Series, Box<str>>,
     /// The thing that an id of AWS Config means, by account and type.
-    named: BTreeMap<(String, &'static str, String), Id>,
+    named: BTreeMap<Named, Id>,
+    /// Of how many of these ids a thing is the meaning.
+    bearers: BTreeMap<Id, usize>,
 }
 
 /// What a row shows of a thing.
@@ -307,12 +312,6 @@ impl Change {
             Table::Recorder => !sight.hash.is_empty() && *self.hash == *sight.hash,
             Table::Config => *self.state == *sight.state,
         }
-    }
-}
-
-impl Id {
-    fn series(&self) -> Series {
-        (self.account.clone(), self.region.clone(), self.kind.clone())
     }
 }
 

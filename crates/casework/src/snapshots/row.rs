@@ -1,14 +1,12 @@
 //! The columns of what shows states, and a row of them: a line of a snapshot, or an item of AWS Config.
 
 use davylamp_hunt::arrow::array::{Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
-use davylamp_hunt::arrow::compute::cast;
-use davylamp_hunt::arrow::datatypes::DataType;
 use davylamp_hunt::arrow::error::ArrowError;
-use davylamp_hunt::table::Kind;
 use jiff::Timestamp;
 
 use super::item::TYPES;
 use super::things::Table;
+use crate::columns;
 
 const TIMES: [&str; 4] = ["at", "listed", "made", "seen"];
 
@@ -153,23 +151,8 @@ impl Rows {
     /// # Errors
     /// When the batch is one of another query.
     pub fn of(batch: &RecordBatch) -> Result<Self, ArrowError> {
-        let column = |name: &str, wanted: &DataType| {
-            let found = batch.column_by_name(name);
-            let found = found
-                .ok_or_else(|| ArrowError::SchemaError(format!("there is no column {name}")))?;
-            cast(found, wanted)
-        };
-        let is_other = |name: &str| ArrowError::SchemaError(format!("{name} is no such column"));
-        let time = |name: &&str| {
-            let array = column(name, &Kind::Time.data_type())?;
-            let array = array.as_any().downcast_ref::<TimestampMicrosecondArray>();
-            array.cloned().ok_or_else(|| is_other(name))
-        };
-        let text = |name: &&str| {
-            let array = column(name, &DataType::Utf8View)?;
-            let array = array.as_any().downcast_ref::<StringViewArray>().cloned();
-            array.ok_or_else(|| is_other(name))
-        };
+        let time = |name: &&str| columns::times(batch, name);
+        let text = |name: &&str| columns::texts(batch, name);
         Ok(Self {
             times: TIMES.iter().map(time).collect::<Result<_, ArrowError>>()?,
             texts: TEXTS.iter().map(text).collect::<Result<_, ArrowError>>()?,

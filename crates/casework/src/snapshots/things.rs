@@ -42,6 +42,13 @@ pub struct Id {
     pub id: String,
 }
 
+impl Id {
+    /// What it was looked at with.
+    pub(super) fn series(&self) -> Series {
+        (self.account.clone(), self.region.clone(), self.kind.clone())
+    }
+}
+
 /// A state that a snapshot or an item was the first to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
@@ -182,8 +189,7 @@ impl Snapshots {
     /// When a thing's kind was looked at, by each that has shown the thing.
     fn looks(&self, id: &Id) -> [&[Timestamp]; 2] {
         let thing = self.things.get(id);
-        let series = (id.account.clone(), id.region.clone(), id.kind.clone());
-        let looks = self.looks.get(&series).map_or(&[][..], Vec::as_slice);
+        let looks = self.looks.get(&id.series()).map_or(&[][..], Vec::as_slice);
         let of = |has_shown: bool, looks| match has_shown {
             true => looks,
             false => &[][..],

@@ -67,7 +67,7 @@ impl Watch {
 
     /// When it was at work on a thing's kind, by time.
     pub fn looks(&self, id: &Id) -> &[Timestamp] {
-        let series = (id.account.clone(), id.region.clone(), id.kind.clone());
+        let series = id.series();
         if !self.recorded.contains(&series) {
             return &[];
         }

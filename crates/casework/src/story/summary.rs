@@ -56,14 +56,14 @@ pub fn summarise(case: &mut Case) {
         };
         summary.push(Statement {
             text: format!("it began {began}: {}", origin.how),
-            evidence,
+            evidence: evidence.clone(),
         });
         if origin.confidence == Confidence::Low {
             summary.push(Statement {
                 text: "the records hold too little of the time before to tell owners from the intruder: what is said of \
                        hands may be the owners' own acts. Read some weeks before it as well"
                     .to_owned(),
-                evidence: Vec::new(),
+                evidence,
             });
         }
         let last = case

@@ -9,20 +9,22 @@ use davylamp_hunt::arrow::error::ArrowError;
 use davylamp_hunt::arrow::ipc::reader::FileReader;
 use davylamp_hunt::arrow::ipc::writer::FileWriter;
 
-use super::meaning::{is_chatter, phase};
+use super::meaning::{Phase, is_chatter};
 use super::row::{Row, Rows, Text};
 
 /// Rows that are written together.
 const BATCH_ROWS: usize = 8_192;
 
 /// Whether an event is kept for a closer look.
-pub fn is_kept(row: Row<'_>) -> bool {
-    let name = row.text(Text::EventName);
-    match phase(name) {
+pub fn is_kept(row: Row<'_>, phase: Option<Phase>) -> bool {
+    match phase {
         // Services assume roles all day, each for somebody who is in the trail himself.
-        Some(super::meaning::Phase::Access) => !row.is_by_service(),
+        Some(Phase::Access) => !row.is_by_service(),
         Some(_) => true,
-        None => !row.is_read_only() && !row.is_by_service() && !is_chatter(name),
+        None => {
+            let is_chatter = is_chatter(row.text(Text::EventName));
+            !is_chatter && !row.is_read_only() && !row.is_by_service()
+        }
     }
 }
 

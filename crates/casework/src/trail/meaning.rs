@@ -347,7 +347,7 @@ pub const QUARANTINE: &str = "AWSCompromisedKeyQuarantine";
 
 /// The phase of an action; nothing for one that stands in no list.
 pub fn phase(name: &str) -> Option<Phase> {
-    use std::collections::HashMap;
+    use super::names::HashMap;
     use std::sync::LazyLock;
     static WHOLE: LazyLock<HashMap<&str, Phase>> = LazyLock::new(|| {
         let all = ACTIONS
@@ -371,9 +371,9 @@ pub fn phase(name: &str) -> Option<Phase> {
     WHOLE.get(name).copied().or_else(start)
 }
 
-/// Whether an action does something of an attack, and does not only look or sign in.
-pub fn is_deed(name: &str) -> bool {
-    !matches!(phase(name), None | Some(Phase::Access | Phase::Recon))
+/// Whether actions of a phase do something of an attack, and do not only look or sign in.
+pub fn is_deed(phase: Option<Phase>) -> bool {
+    !matches!(phase, None | Some(Phase::Access | Phase::Recon))
 }
 
 /// Whether an action is written all day by machines, and says nothing.
@@ -382,8 +382,8 @@ pub fn is_chatter(name: &str) -> bool {
 }
 
 /// Reads that come before an attack, whose mere number counts.
-pub fn is_probe(name: &str) -> bool {
-    matches!(name, "GetCallerIdentity" | "DescribeRegions") || phase(name) == Some(Phase::Recon)
+pub fn is_probe(name: &str, phase: Option<Phase>) -> bool {
+    phase == Some(Phase::Recon) || matches!(name, "GetCallerIdentity" | "DescribeRegions")
 }
 
 /// Whether a read asks how many machines may be started.

@@ -1,12 +1,12 @@
 //! The columns of CloudTrail that a case needs, and a row of them.
 
 use davylamp_hunt::arrow::array::{
-    Array, ArrayRef, BooleanArray, RecordBatch, StringViewArray, TimestampMicrosecondArray,
+    Array, BooleanArray, RecordBatch, StringViewArray, TimestampMicrosecondArray,
 };
-use davylamp_hunt::arrow::compute::cast;
-use davylamp_hunt::arrow::datatypes::DataType;
 use davylamp_hunt::arrow::error::ArrowError;
 use jiff::Timestamp;
+
+use crate::columns;
 
 /// What calls from AWS's own side are named by instead of an address.
 const INTERNAL: &str = "AWS Internal";
@@ -97,21 +97,10 @@ impl Rows {
     /// # Errors
     /// When the batch is one of another query.
     pub fn of(batch: &RecordBatch) -> Result<Self, ArrowError> {
-        let column = |name: &str| {
-            let found = batch.column_by_name(name).cloned();
-            found.ok_or_else(|| ArrowError::SchemaError(format!("there is no column {name}")))
-        };
-        let times = cast(
-            &column(TIME)?,
-            &davylamp_hunt::table::Kind::Time.data_type(),
-        )?;
-        let flag = |name: &&str| Ok(down::<BooleanArray>(&column(name)?)?.clone());
-        let text = |text: &Text| {
-            let array = cast(&column(text.column())?, &DataType::Utf8View)?;
-            Ok(down::<StringViewArray>(&array)?.clone())
-        };
+        let flag = |name: &&str| columns::flags(batch, name);
+        let text = |text: &Text| columns::texts(batch, text.column());
         Ok(Self {
-            times: down::<TimestampMicrosecondArray>(&times)?.clone(),
+            times: columns::times(batch, TIME)?,
             flags: FLAGS.iter().map(flag).collect::<Result<_, ArrowError>>()?,
             texts: Text::ALL
                 .iter()
@@ -124,11 +113,6 @@ impl Rows {
     pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
         (0..self.times.len()).map(|index| Row { rows: self, index })
     }
-}
-
-fn down<T: 'static>(array: &ArrayRef) -> Result<&T, ArrowError> {
-    let found = array.as_any().downcast_ref::<T>();
-    found.ok_or_else(|| ArrowError::SchemaError(format!("a column is {}", array.data_type())))
 }
 
 impl<'a> Row<'a> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 
 use super::days::{Clock, Days};
-use super::meaning;
+use super::meaning::{self, Phase};
 use super::names::{HashMap, Name, Names};
 use super::place::{family, neighbourhood};
 use super::repeats::rank;
@@ -150,10 +150,17 @@ pub struct Uses {
 
 impl Uses {
     /// Counts an event; the number of its use.
-    pub fn add(&mut self, names: &mut Names, row: Row<'_>) -> u32 {
+    pub fn add(&mut self, names: &mut Names, row: Row<'_>, phase: Option<Phase>) -> u32 {
         let principal = self.principal(names, row);
-        let is_deed = meaning::is_deed(row.text(Text::EventName));
-        let grain = self.grain(principal, is_deed);
+        let is_deed = meaning::is_deed(phase);
+        let has_room = self.extents.len() < MAX_CLOCKS;
+        let extent = self.extents.entry(principal).or_default();
+        if (has_room || extent.clock.is_some())
+            && let Some(at) = row.micros()
+        {
+            extent.clock.get_or_insert_default().add(at);
+        }
+        let grain = extent.grain(is_deed);
         let key = key(principal, grain, row, |text| names.add(text));
         let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
         let number = *self.keys.entry((key, is_deed)).or_insert(next);
@@ -168,9 +175,8 @@ impl Uses {
             self.widen(principal, is_deed);
         }
         if let Some((_, used)) = self.all.get_mut(number as usize) {
-            used.add(row);
+            used.add(row, phase);
         }
-        self.clock_in(principal, row);
         number
     }
 
@@ -178,16 +184,6 @@ impl Uses {
         self.extents
             .get(&principal)
             .map_or(Grain::default(), |extent| extent.grain(is_deed))
-    }
-
-    fn clock_in(&mut self, principal: Name, row: Row<'_>) {
-        let has_room = self.extents.len() <= MAX_CLOCKS;
-        let Some((extent, at)) = self.extents.get_mut(&principal).zip(row.micros()) else {
-            return;
-        };
-        if has_room || extent.clock.is_some() {
-            extent.clock.get_or_insert_default().add(at);
-        }
     }
 
     /// At which hours a principal works, where that is known.
@@ -289,7 +285,7 @@ impl Uses {
         let known = self.known(names, row);
         let principal = known.or_else(|| names.find(BEYOND))?;
         let find = |text: &str| names.find(text).unwrap_or(Name::EMPTY);
-        let is_deed = meaning::is_deed(row.text(Text::EventName));
+        let is_deed = meaning::is_deed(meaning::phase(row.text(Text::EventName)));
         Some(key(principal, self.grain(principal, is_deed), row, find))
     }
 
@@ -445,10 +441,10 @@ impl Use {
         (self.count, self.last, self.probes) = (count, last, probes);
     }
 
-    fn add(&mut self, row: Row<'_>) {
+    fn add(&mut self, row: Row<'_>, phase: Option<Phase>) {
         self.count += 1;
         let name = row.text(Text::EventName);
-        if meaning::is_probe(name)
+        if meaning::is_probe(name, phase)
             && let Some(probe) = PROBES.iter().position(|known| *known == name)
         {
             self.probes |= 1 << probe;

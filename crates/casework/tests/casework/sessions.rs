@@ -5,25 +5,18 @@ use std::path::Path;
 
 use davylamp_casework::case::{Case, Innocence};
 use davylamp_model::verdict::Verdict;
-use davylamp_testkit::attack::{Options, Scenario, Story, Truth, Verdict as Right};
+use davylamp_testkit::attack::{Scenario, Truth, Verdict as Right};
 use flate2::read::MultiGzDecoder;
 use serde_json::{Value, json};
 
-use crate::support::case_of;
+use crate::support::{case_of, written};
 
 /// Investigates a story whose records are changed first: those for which nothing comes are left out.
 async fn retold(
     scenario: Scenario,
     change: impl Fn(&Truth, Value) -> Option<Value>,
 ) -> (Truth, Case) {
-    let options = Options {
-        scenario: Some(scenario),
-        ..Options::default()
-    };
-    let dir = tempfile::tempdir().expect("a folder can be made");
-    let truth = Story::new(1, &options)
-        .write(dir.path())
-        .expect("the story can be written");
+    let (dir, truth) = written(1, scenario);
     rewrite(&dir.path().join("AWSLogs"), &|record| {
         change(&truth, record)
     });

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use davylamp_casework::case::{Case, Innocence, Statement};
+use davylamp_casework::case::{Case, Innocence, Reason, Statement};
 use davylamp_hunt::objects::Scope;
 use davylamp_model::verdict::Verdict;
-use davylamp_testkit::attack::{Options, Scenario, Story, Truth, Verdict as Right};
+use davylamp_testkit::attack::{Options, Scenario, Truth, Verdict as Right};
 
 use jiff::Timestamp;
 
-use crate::support::{Told, case_of, case_within, told};
+use crate::support::{Told, case_of, case_within, told, written};
 
 const SEEDS: std::ops::Range<u64> = 1..3;
 
@@ -120,14 +120,7 @@ fn machines(truth: &Truth, case: &Case, fit: &mut Fit) {
 
 #[tokio::test]
 async fn the_order_of_events_means_nothing() {
-    let options = Options {
-        scenario: Some(Scenario::StolenAdminKey),
-        ..Options::default()
-    };
-    let dir = tempfile::tempdir().expect("a folder can be made");
-    Story::new(1, &options)
-        .write(dir.path())
-        .expect("the story can be written");
+    let (dir, _) = written(1, Scenario::StolenAdminKey);
     let one = case_of(dir.path(), &[]).await;
     let other = case_of(dir.path(), &[]).await;
     let json = |case: &Case| serde_json::to_value(case).expect("a case is JSON");
@@ -137,19 +130,30 @@ async fn the_order_of_events_means_nothing() {
 
 #[tokio::test]
 async fn an_indicator_leads_to_the_same_case() {
-    let options = Options {
-        scenario: Some(Scenario::StolenAdminKey),
-        ..Options::default()
-    };
-    let dir = tempfile::tempdir().expect("a folder can be made");
-    let truth = Story::new(1, &options)
-        .write(dir.path())
-        .expect("the story can be written");
+    let (dir, truth) = written(1, Scenario::StolenAdminKey);
     let whole = case_of(dir.path(), &[]).await;
     let origin = truth.origin.expect("the story has an attack");
     let key = origin.credential.expect("a key was stolen");
     let instance = truth.instances[7].id.clone();
-    for indicator in [&origin.address, &key, &instance, &origin.event] {
+    let user = origin.principal.rsplit('/').next().unwrap_or_default();
+    let moment = Timestamp::from_second(origin.at)
+        .expect("a moment")
+        .to_string();
+    let machine = whole.reach.iter().find(|it| it.id == instance);
+    let details = machine.into_iter().flat_map(|it| &it.details);
+    let mut image = details
+        .filter(|(name, _)| name == "image")
+        .map(|(_, value)| value);
+    let image = image.next().expect("its image is known");
+    for indicator in [
+        &origin.address,
+        &key,
+        &instance,
+        &origin.event,
+        user,
+        &moment,
+        image,
+    ] {
         let case = case_of(dir.path(), &[indicator]).await;
         assert_eq!(case.span, whole.span, "{indicator}");
         assert_eq!(case.reach.len(), whole.reach.len(), "{indicator}");
@@ -158,17 +162,25 @@ async fn an_indicator_leads_to_the_same_case() {
     assert_eq!(nothing.span, None);
 }
 
+/// What clears an owner beside place and tool: the hours of the day, and being at work elsewhere meanwhile.
+#[tokio::test]
+async fn hours_and_work_elsewhere_speak_for_the_owner() {
+    let (dir, truth) = written(3, Scenario::StolenAdminKey);
+    let case = case_of(dir.path(), &[]).await;
+    let owner = truth.origin.expect("the story has an attack").principal;
+    let said = case.innocence.iter().find(|it| it.principal == owner);
+    let said = said.expect("the owner is named");
+    assert_eq!(said.verdict, Verdict::Pass);
+    for clause in ["usually worked at", "was at work from"] {
+        let is_said = |it: &Reason| it.is_for && it.statement.text.contains(clause);
+        assert!(said.reasons.iter().any(is_said), "{clause}: {said:#?}");
+    }
+}
+
 /// Where the logs begin with the attack nobody has a past, and still only the hand's acts are the hand's.
 #[tokio::test]
 async fn without_a_past_nobody_is_accused_and_the_story_is_the_same() {
-    let options = Options {
-        scenario: Some(Scenario::StolenAdminKey),
-        ..Options::default()
-    };
-    let dir = tempfile::tempdir().expect("a folder can be made");
-    let truth = Story::new(1, &options)
-        .write(dir.path())
-        .expect("the story can be written");
+    let (dir, truth) = written(1, Scenario::StolenAdminKey);
     let origin = truth.origin.as_ref().expect("the story has an attack");
     let since = Timestamp::from_second(origin.at - 600).ok();
     let scope = Scope {

@@ -8,8 +8,9 @@ use davylamp_casework::investigate::{Indicator, Means, investigate};
 use davylamp_content::prices::book::Book;
 use davylamp_hunt::engine::{Engine, Setup};
 use davylamp_hunt::objects::Scope;
-use davylamp_testkit::attack::{Options, Story, Truth};
+use davylamp_testkit::attack::{Options, Scenario, Story, Truth};
 use jiff::Timestamp;
+use tempfile::TempDir;
 
 /// What really happened, and what the case says of it.
 pub struct Told {
@@ -17,6 +18,19 @@ pub struct Told {
     pub truth: Truth,
     /// The case.
     pub case: Case,
+}
+
+/// Writes a story of a scenario.
+pub fn written(seed: u64, scenario: Scenario) -> (TempDir, Truth) {
+    let options = Options {
+        scenario: Some(scenario),
+        ..Options::default()
+    };
+    let dir = tempfile::tempdir().expect("a folder can be made");
+    let truth = Story::new(seed, &options)
+        .write(dir.path())
+        .expect("the story can be written");
+    (dir, truth)
 }
 
 /// Investigates a story.

@@ -7,11 +7,12 @@ use davylamp_casework::case::Case;
 use davylamp_casework::integrity::{Asked, Unchecked, tell, tell_unchecked};
 use davylamp_cloud::aws::session::describe;
 use davylamp_hunt::engine::Engine;
-use davylamp_hunt::objects::{Location, Remote, Scope, Where};
+use davylamp_hunt::objects::{Location, Where};
 
 use super::{InvestigateArgs, keys, verify};
 use crate::failure::Failure;
 use crate::hunt::args::LogArgs;
+use crate::hunt::{remote, scope};
 
 /// The table of CloudTrail's digests.
 const DIGESTS: &str = "cloudtrail_digest";
@@ -25,17 +26,8 @@ pub(super) fn asked(args: &InvestigateArgs) -> Result<Option<Asked>, Failure> {
     Ok(Some(Asked {
         // What comes through a pipe was read, and no digest is about it.
         locations: files(logs).cloned().collect(),
-        remote: Remote {
-            endpoint: logs.endpoint_url.clone(),
-            region: logs.bucket_region.clone(),
-            is_anonymous: logs.no_sign_request,
-        },
-        scope: Scope {
-            since: logs.since,
-            until: logs.until,
-            accounts: logs.account.clone(),
-            regions: logs.region.clone(),
-        },
+        remote: remote(logs),
+        scope: scope(logs),
         keys: keys::of_files(&args.public_keys)?,
         is_copy: args.copy,
         threads: None,

@@ -85,11 +85,7 @@ impl Weighing<'_, '_> {
             self.reason(false, text, vec![used]);
             return Verdict::Unknown;
         }
-        let agents = if pair.harm_agents.is_empty() {
-            &pair.agents
-        } else {
-            &pair.harm_agents
-        };
+        let agents = pair.tools();
         if habits.is_everywhere(at.principal) {
             let text = format!(
                 "{owner} was used from thousands of places, so that of {place} nobody can say whose it is"
@@ -183,11 +179,7 @@ impl Weighing<'_, '_> {
             self.reason(true, text, vec![used]);
             return Verdict::Unknown;
         }
-        let agents = if pair.harm_agents.is_empty() {
-            &pair.agents
-        } else {
-            &pair.harm_agents
-        };
+        let agents = pair.tools();
         let is_exact = agents
             .iter()
             .any(|agent| habits.used_exactly(at.principal, *agent, "", begins));

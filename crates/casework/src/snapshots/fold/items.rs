@@ -12,7 +12,7 @@ use super::super::item::{self, DISCOVERED, Says, Type};
 use super::super::row::Item;
 use super::super::things::{Gone, Id, Table, Thing};
 use super::super::watch::{LATE, last_before};
-use super::{Fold, Sight};
+use super::{Fold, Named, Sight};
 
 impl Fold {
     /// Takes in an item.
@@ -114,7 +114,7 @@ impl Fold {
             known.kind,
             item.resource_id.to_owned(),
         );
-        let before = self.named.remove(&key);
+        let before = self.unname(&key);
         if matches!(says, Says::Gone | Says::GoneUnrecorded) {
             // Another that has the name since is not the one that is gone.
             return before.or(said).filter(|id| !self.is_named(id));
@@ -126,11 +126,20 @@ impl Fold {
             self.gone(&old, seen, gone);
         }
         self.named.insert(key, id.clone());
+        *self.bearers.entry(id.clone()).or_default() += 1;
+        Some(id)
+    }
+
+    fn unname(&mut self, key: &Named) -> Option<Id> {
+        let id = self.named.remove(key)?;
+        if let Some(bearers) = self.bearers.get_mut(&id) {
+            *bearers -= 1;
+        }
         Some(id)
     }
 
     fn is_named(&self, id: &Id) -> bool {
-        self.named.values().any(|named| named == id)
+        self.bearers.get(id).is_some_and(|bearers| *bearers > 0)
     }
 
     fn gone_by(&self, id: &Id, seen: Timestamp, source: &str) -> Gone {
